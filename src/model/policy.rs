@@ -232,10 +232,18 @@ impl Policy {
         Ok(split(&out.log_probs, &row.scored))
     }
 
-    /// Per scored segment its log-probs and its embedding, the mean of the `d` normed hidden states that predict it. Under the
-    /// weights of step 0, which full weights are only before their first step.
+    /// Per scored segment its log-probs and its embedding, the mean of the `d` normed hidden states that predict it.
     pub fn embeddings(&self, row: &Row) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
-        let weights = if self.trains_its_weights() { PassWeights::Policy } else { PassWeights::Reference };
+        self.embeddings_of(PassWeights::Policy, row)
+    }
+
+    /// The same under the weights of step 0, as [`Self::reference_log_probs`] has them.
+    pub fn reference_embeddings(&self, row: &Row) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        self.has_reference()?;
+        self.embeddings_of(PassWeights::Reference, row)
+    }
+
+    fn embeddings_of(&self, weights: PassWeights, row: &Row) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         let states = self.states(weights, row)?;
         let rows = states.to_dtype(DType::F32)?.to_vec::<f32>()?;
         let mut rows = rows.chunks(self.spec.hidden_size);

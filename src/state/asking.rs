@@ -13,17 +13,19 @@ pub enum AskFirst {
     Listed,
     Closest,
     Disputed,
+    Unlike,
     Random,
 }
 
 impl AskFirst {
-    pub const ALL: [Self; 4] = [Self::Listed, Self::Closest, Self::Disputed, Self::Random];
+    pub const ALL: [Self; 5] = [Self::Listed, Self::Closest, Self::Disputed, Self::Unlike, Self::Random];
 
     pub const fn word(self) -> &'static str {
         match self {
             Self::Listed => "Ask as listed",
             Self::Closest => "Ask closest margin first",
             Self::Disputed => "Ask where runs disagree",
+            Self::Unlike => "Ask unlike what is labelled",
             Self::Random => "Ask at random",
         }
     }
@@ -33,6 +35,9 @@ impl AskFirst {
             Self::Listed => "Labelling goes through the list from the chosen pair on",
             Self::Closest => "First the pairs of whose answers the scored model is least sure which it prefers",
             Self::Disputed => "First the pairs about which the runs' newest scored checkpoints say different things",
+            Self::Unlike => {
+                "First the pairs that are, to the model, least like any labelled one, and unlike each other"
+            }
             Self::Random => "An even sample, however the file was sorted",
         }
     }

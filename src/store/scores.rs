@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     PairQuery, Project, RunId, VerdictState,
-    pairs::newest_pair,
+    pairs::{newest_pair, unreadable},
     project::{Keep, Result},
     query,
 };
@@ -73,11 +73,18 @@ pub struct Scored {
     content: i64,
     answers: [usize; 2],
     scores: Option<[Score; 2]>,
+    embedding: Option<Vec<u8>>,
 }
 
 impl Scored {
     pub fn new(asked: &ToScore, scores: Option<[Score; 2]>) -> Self {
-        Self { content: asked.content, answers: asked.answers, scores }
+        Self { content: asked.content, answers: asked.answers, scores, embedding: None }
+    }
+
+    /// With what its texts are like to the model, in whatever form that is kept.
+    #[must_use]
+    pub fn embedded(self, embedding: Option<Vec<u8>>) -> Self {
+        Self { embedding, ..self }
     }
 }
 
@@ -198,6 +205,40 @@ impl Project {
         })
     }
 
+    /// Pairs that have scores and no embedding under these weights, by id.
+    pub fn unembedded(&self, scoring: ScoringId) -> Result<Vec<PairId>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT DISTINCT versions.pair FROM versions
+                 JOIN scores ON scores.scoring = ?1 AND scores.content = versions.content AND log_prob_a IS NOT NULL
+                 WHERE versions.revision_to IS NULL AND NOT EXISTS
+                    (SELECT 1 FROM embeddings WHERE scoring = ?1 AND content = versions.content)
+                 ORDER BY versions.pair",
+            )?;
+            let found =
+                statement.query_map([scoring.0], |row| row.get(0).map(PairId))?.collect::<rusqlite::Result<_>>()?;
+            Ok(found)
+        })
+    }
+
+    /// What the texts of the newest pairs are like to what runs start from, as far as it is known, by id; with their
+    /// verdicts.
+    pub fn each_embedding(&self, start: ScoringId, each: &mut dyn FnMut(PairId, VerdictState, &[u8])) -> Result<()> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT versions.pair, versions.verdict, embeddings.body FROM versions
+                 JOIN embeddings ON embeddings.scoring = ?1 AND embeddings.content = versions.content
+                 WHERE versions.revision_to IS NULL ORDER BY versions.pair",
+            )?;
+            let mut rows = statement.query([start.0])?;
+            while let Some(row) = rows.next()? {
+                let state = query::state_of_choice(choice_of(row, 1)?);
+                each(PairId(row.get(0)?), state, row.get_ref(2)?.as_blob().map_err(unreadable)?);
+            }
+            Ok(())
+        })
+    }
+
     /// These pairs as they are now, for [`Self::put_scores`]; those that are gone are left out.
     pub fn to_score(&self, ids: &[PairId]) -> Result<Vec<ToScore>> {
         self.snapshot(|connection| {
@@ -222,7 +263,9 @@ impl Project {
                 "INSERT OR REPLACE INTO scores (scoring, content, a, b, log_prob_a, log_prob_b, tokens_a, tokens_b)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
-            for Scored { content, answers: [a, b], scores } in scored {
+            let mut embed =
+                tx.prepare_cached("INSERT OR REPLACE INTO embeddings (scoring, content, body) VALUES (?1, ?2, ?3)")?;
+            for Scored { content, answers: [a, b], scores, embedding } in scored {
                 let log_probs = scores.map(|scores| scores.map(|score| score.log_prob));
                 let tokens = scores.map_or([0; 2], |scores| scores.map(|score| score.tokens as i64));
                 insert.execute(params![
@@ -235,6 +278,9 @@ impl Project {
                     tokens[0],
                     tokens[1]
                 ])?;
+                if let Some(embedding) = embedding {
+                    embed.execute(params![scoring.0, content, embedding])?;
+                }
             }
             Ok(())
         })

@@ -25,6 +25,7 @@ use nudge::{
         train::Sheet,
     },
     store::{NewScoring, PairVisit, Project, RunId, Score, Scored},
+    train::measure::embedding::{furthest_first, packed},
 };
 
 use crate::stage::{Stage, past_run};
@@ -65,11 +66,18 @@ fn score(dir: &Path, run: RunId, step: u64) {
             .map(|one| {
                 let margin = moved * (one.pair.id.0 - 4) as f64 * 8.0;
                 let score = |log_prob| Score { log_prob, tokens: 7 };
-                Scored::new(one, Some([score(margin - 30.5), score(-30.5)]))
+                let like = packed(&[&like(one.pair.id.0)]);
+                Scored::new(one, Some([score(margin - 30.5), score(-30.5)])).embedded(Some(like))
             })
             .collect();
         project.put_scores(scoring, &scored).unwrap();
     }
+}
+
+/// What a pair is like to the model.
+fn like(pair: i64) -> Vec<f32> {
+    let angle = pair as f32 * 1.9;
+    vec![3.0 + angle.cos(), angle.sin() * pair as f32]
 }
 
 fn shown(stage: &Stage) -> Vec<i64> {
@@ -323,6 +331,11 @@ fn labelling_asks_the_closest_margin_first_and_says_what_it_needs_where_runs_are
     let mut closest = listed.clone();
     closest.sort_by_key(|id| (id - 4).abs());
     assert_eq!(asked(&mut stage, AskFirst::Closest), closest);
+    // Nothing counts as labelled where all is labelled again.
+    let unlike = furthest_first(&listed.iter().map(|id| like(*id)).collect::<Vec<_>>(), &[]);
+    let unlike: Vec<i64> = unlike.into_iter().map(|at| listed[at]).collect();
+    assert_ne!(unlike, listed);
+    assert_eq!(asked(&mut stage, AskFirst::Unlike), unlike);
     let mut shuffled = asked(&mut stage, AskFirst::Random);
     shuffled.sort_unstable();
     assert_eq!(shuffled, listed);

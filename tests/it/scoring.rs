@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use nudge::{
-    data::config::RunConfig,
+    data::{PairId, config::RunConfig},
     engine::{
         Engine, Speaker, pair_scores,
         protocol::{Event, Outcome, Request, RequestId, RunControl},
         score::{PairScore, score_pairs},
     },
-    objective::{Objective, Standing},
+    objective::{Number, Objective, Standing},
+    state::{
+        filter::{Filter, SortBy},
+        table::SavedFilters,
+    },
     store::{PairScores, Project, RunId, Scoring},
     text::{Clock, Codec, Limits},
+    train::measure::embedding::unpacked,
 };
 use serde_json::Value;
 
@@ -49,6 +54,14 @@ fn scores(project: &Project, scoring: Scoring) -> Vec<PairScores> {
     let mut scores = Vec::new();
     project.each_scores(scoring, &mut |one| scores.push(one)).unwrap();
     scores
+}
+
+/// What the pairs' texts are like to what the weights started from.
+fn embeddings(project: &Project, scoring: Scoring) -> Vec<Vec<f32>> {
+    let mut found = Vec::new();
+    let mut each = |_, _, kept: &[u8]| found.push(unpacked(kept).unwrap());
+    project.each_embedding(scoring.start, &mut each).unwrap();
+    found
 }
 
 fn start_of(project: &Project, config: &RunConfig) -> Scoring {
@@ -111,6 +124,11 @@ fn the_scores_are_those_of_nudge_score_and_a_checkpoint_is_measured_against_its_
             assert!((standing.reward_margin() - 0.5 * moved).abs() < 1e-9);
             assert_eq!(Standing::of(&objective, before).unwrap().margin, 0.0);
         }
+        let start = start_of(&project, &config);
+        assert_eq!(embeddings(&project, start).len(), 20, "what the texts are like comes of the same pass");
+        assert_eq!(project.unembedded(start.id).unwrap(), []);
+        assert_eq!(embeddings(&project, at_end).len(), 20, "and is found from the checkpoint");
+
         let won = trained.iter().filter(|now| Standing::of(&objective, now).unwrap().margin > 0.0).count();
         assert!(won > 15, "it has learnt something: {won}");
     }
@@ -215,6 +233,23 @@ fn the_terminal_changes_the_pairs_whose_numbers_lie_within_bounds() {
     let pairs = path(&home.join("low.jsonl"));
     out(home, &["pairs", &project, "--out", &pairs, "--tagged", "low", "--pinned", "eval"]);
     assert_eq!(std::fs::read_to_string(&pairs).unwrap().lines().count(), 7);
+    // The same by a name that the window keeps.
+    let low = Filter { tag: Some("low".to_owned()), sort: SortBy::Scores(Number::Margin), ..Filter::default() };
+    let kept = SavedFilters([("wobbly".to_owned(), low)].into());
+    toy.open().set_setting(SavedFilters::SETTING, &kept.to_toml().unwrap()).unwrap();
+    let sorted = path(&home.join("sorted.jsonl"));
+    out(home, &["pairs", &project, "--out", &sorted, "--filter", "wobbly"]);
+    let written = json_lines(&std::fs::read_to_string(&sorted).unwrap());
+    let prompt = |pair: &Value| pair["prompt"][0]["content"].as_str().map(str::to_owned);
+    let prompts: Vec<String> = written.iter().map(|pair| prompt(pair).unwrap()).collect();
+    let mut by_margin: Vec<&Value> = scored[..20].iter().collect();
+    by_margin.sort_by(|a, b| a["margin"].as_f64().unwrap().total_cmp(&b["margin"].as_f64().unwrap()));
+    let lowest: Vec<PairId> = by_margin[..7].iter().map(|line| PairId(line["pair"].as_i64().unwrap())).collect();
+    let lowest = toy.open().pairs(&lowest).unwrap();
+    assert_eq!(prompts, lowest.iter().map(|pair| pair.prompt.last_text()).collect::<Vec<_>>(), "in its order");
+    assert_eq!(change(&["--flip", "--filter", "wobbly", "--push", "9.."]), 0, "narrowed further");
+    let unknown = sentence(home, &["change", &project, "--delete", "--filter", "shaky"], 2);
+    assert!(unknown.contains("\"wobbly\""), "{unknown}");
     assert_eq!(change(&["--delete", "--tagged", "low"]), 7);
     let none = sentence(home, &["pairs", &project, "--out", &pairs, "--tagged", "low", "--overwrite"], 1);
     assert!(none.contains("Nothing was written"), "{none}");

@@ -43,6 +43,8 @@ struct Pass {
     scoring: ScoringId,
     weights: Weights,
     under: Under,
+    /// What the texts are like to the model is kept too.
+    embeds: bool,
     /// In the order of their turns.
     missing: Vec<PairId>,
     turned: usize,
@@ -115,11 +117,19 @@ impl Scoring {
         let (mut done, mut of) = (0, 0);
         let passes = passes
             .into_iter()
-            .map(|(scoring, weights, under)| {
-                let (missing, all) = project.unscored(scoring)?;
+            .enumerate()
+            .map(|(place, (scoring, weights, under))| {
+                let (mut missing, all) = project.unscored(scoring)?;
                 done += all - missing.len();
                 of += all;
-                Ok(Pass { scoring, weights, under, missing, turned: 0 })
+                // The first pass is of what runs start from; a reward model has no say about it.
+                let embeds = place == 0 && matches!(under, Under::Policy | Under::Reference);
+                if embeds {
+                    let unembedded = project.unembedded(scoring)?;
+                    done -= unembedded.len();
+                    missing.extend(unembedded);
+                }
+                Ok(Pass { scoring, weights, under, embeds, missing, turned: 0 })
             })
             .collect::<Result<_>>()?;
         Ok(Self { project, passes, step, passed_over, done, of })
@@ -142,7 +152,7 @@ impl Scoring {
         // As they are now: a pair may have been edited or deleted since.
         let asked = self.project.to_score(ids)?;
         let Speaker { policy, codec, limits, .. } = speakers.get(&pass.weights)?;
-        let scored = pair_scores::score((policy, pass.under), codec, *limits, &asked, ROW_TOKENS, wanted)?;
+        let scored = pair_scores::score((policy, pass.under, pass.embeds), codec, *limits, &asked, ROW_TOKENS, wanted)?;
         if let Some(scored) = scored {
             self.project.put_scores(pass.scoring, &scored)?;
             pass.turned += ids.len();

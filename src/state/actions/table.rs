@@ -76,6 +76,7 @@ pub static TABLE: &[ActionLine] = &[
     ask_first(AskFirst::Listed),
     ask_first(AskFirst::Closest),
     ask_first(AskFirst::Disputed),
+    ask_first(AskFirst::Unlike),
     ask_first(AskFirst::Random),
     line(Action::NewPair, "New pair", &["N"], PAIRS, writable, "An empty pair"),
     line(Action::EditPair, "Edit the pair", &["E", "Enter"], PAIRS, open_pair, "Puts the caret into its prompt"),

@@ -74,7 +74,9 @@ fn places_of(kept: &[f32], pool: usize, most: usize) -> Option<Vec<usize>> {
 /// Each document in a row of its own, so that what is chosen does not hang on the company.
 fn unlike_of(policy: &Policy, doc: &Doc, most: usize) -> Result<Vec<usize>> {
     let row = Row::pack(std::slice::from_ref(doc)).map_err(PolicyError::from)?;
-    Ok(unlike(&policy.embeddings(&row)?, most))
+    // Full weights are those of step 0 before their first step.
+    let answers = if policy.trains_its_weights() { policy.embeddings(&row) } else { policy.reference_embeddings(&row) };
+    Ok(unlike(&answers?, most))
 }
 
 /// The places of the chosen answer and of `most` others, ascending, from each answer's log-probs and embedding.

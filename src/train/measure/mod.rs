@@ -1,6 +1,7 @@
 //! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers and judged ones, given pairs.
 
 pub mod anchors;
+pub mod embedding;
 pub mod evaluate;
 pub mod golden;
 pub mod judging;

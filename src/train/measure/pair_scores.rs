@@ -11,6 +11,7 @@ use text::{Codec, Limits};
 use crate::{
     dataset::{documents::known, inputs, packing::pack_for},
     error::Result,
+    measure::embedding,
     objective::{Objective, Smoothing},
     reward::Scale,
     run::checkpoint,
@@ -79,10 +80,11 @@ pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u6
     Ok(Objective::of(&knobs.map_or_else(|| config.objective.clone(), |knobs| knobs.turned(&config.objective))))
 }
 
-/// Scores the two answers of each pair, in rows of up to `row_tokens`; those that cannot be scored have none. `wanted` is
+/// Scores the two answers of each pair, in rows of up to `row_tokens`; those that cannot be scored have none. With
+/// `embedding`, what each pair's texts are like to the model comes of the same pass, unless it is a reward model. `wanted` is
 /// asked before every row; when it says no, the answer is `None`.
 pub fn score(
-    (policy, under): (&Policy, Under),
+    (policy, under, embedding): (&Policy, Under, bool),
     codec: &Codec,
     limits: Limits,
     asked: &[ToScore],
@@ -92,13 +94,26 @@ pub fn score(
     let docs: Vec<Option<Doc>> =
         asked.iter().map(|one| encode(policy, codec, &one.pair, one.answers(), limits).ok()).collect();
     let mut scores: Vec<Option<[Score; 2]>> = vec![None; docs.len()];
+    let mut embeddings: Vec<Option<Vec<u8>>> = vec![None; docs.len()];
     let encoded = docs.iter().enumerate().filter_map(|(index, doc)| Some((index, doc.as_ref()?)));
     let reads = if matches!(under, Under::Scores(_) | Under::NoScores) { Reads::Ends } else { Reads::LogProbs };
     for packed in pack_for(encoded, row_tokens, reads).map_err(PolicyError::from)? {
         if !wanted() {
             return Ok(None);
         }
-        let read = read_row((policy, under), &packed.row)?;
+        let read = if embedding && reads == Reads::LogProbs {
+            let of_answers = match under {
+                Under::Reference => policy.reference_embeddings(&packed.row)?,
+                _ => policy.embeddings(&packed.row)?,
+            };
+            for (index, answers) in packed.by_owner(&of_answers) {
+                let of_answers: Vec<&[f32]> = answers.iter().map(|(_, embedding)| embedding.as_slice()).collect();
+                embeddings[index] = Some(embedding::packed(&of_answers));
+            }
+            of_answers.into_iter().map(|(values, _)| as_told(under, values)).collect()
+        } else {
+            read_row((policy, under), &packed.row)?
+        };
         for (index, answers) in packed.by_owner(&read) {
             if let ([a, b], Some(doc)) = (answers, &docs[index]) {
                 let score = |values: &[f64], ids: &Vec<u32>| Score { log_prob: values.iter().sum(), tokens: ids.len() };
@@ -106,7 +121,8 @@ pub fn score(
             }
         }
     }
-    Ok(Some(asked.iter().zip(scores).map(|(one, scores)| Scored::new(one, scores)).collect()))
+    let scored = asked.iter().zip(scores).zip(embeddings);
+    Ok(Some(scored.map(|((one, scores), embedding)| Scored::new(one, scores).embedded(embedding)).collect()))
 }
 
 /// log π of each token of answers that share a prompt, in their order, or why they cannot be read.
@@ -135,11 +151,16 @@ fn read_row((policy, under): (&Policy, Under), row: &Row) -> Result<Vec<Vec<f64>
         Under::Policy | Under::Scores(_) => policy.log_probs(row)?,
         Under::NoScores => vec![vec![0.0]; row.scored().len()],
     };
+    Ok(read.into_iter().map(|values| as_told(under, values)).collect())
+}
+
+/// Scores are told in standard deviations.
+fn as_told(under: Under, values: Vec<f32>) -> Vec<f64> {
     let number = |value: f32| match under {
         Under::Scores(scale) => scale.apply(f64::from(value)),
         _ => f64::from(value),
     };
-    Ok(read.into_iter().map(|values| values.into_iter().map(number).collect()).collect())
+    values.into_iter().map(number).collect()
 }
 
 /// Two answers of a pair as training sees them, or why they cannot be scored.
