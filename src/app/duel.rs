@@ -1,11 +1,10 @@
 //! Has two sets of weights answer the same prompts for a blind duel, and keeps the verdicts as pairs.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use data::{
-    HeldOutPrompts, Prompt, PromptKey, SplitRule,
+    HeldOutPrompts, HoldOut, Prompt, PromptKey, SplitRule,
     config::{DataConfig, RunConfig},
-    keep_sides,
 };
 use engine::protocol::Request;
 use state::{
@@ -126,24 +125,24 @@ fn held_out(project: &Project, runs: &[RunId], now: &DataConfig) -> anyhow::Resu
         let record = project.run(*run)?;
         let config = RunConfig::from_toml(&record.config_toml)?.data;
         let kept = checkpoint::newest_state(&record.checkpoints).map_or_else(Vec::new, |state| state.kept_sides);
-        let of_run = held_out_at(project, project.newest_revision_of(*run)?, &config, &kept.into_iter().collect())?;
+        let of_run = held_out_at(project, project.newest_revision_of(*run)?, &config, kept)?;
         all = Some(match all {
             Some(all) => all.and(&of_run),
             None => of_run,
         });
     }
-    all.map_or_else(|| held_out_at(project, project.revision()?, now, &BTreeMap::new()), Ok)
+    all.map_or_else(|| held_out_at(project, project.revision()?, now, Vec::new()), Ok)
 }
 
 fn held_out_at(
     project: &Project,
     revision: Revision,
     config: &DataConfig,
-    kept: &BTreeMap<PromptKey, bool>,
+    kept: Vec<(PromptKey, bool)>,
 ) -> anyhow::Result<HeldOutPrompts> {
-    let mut held_out = HeldOutPrompts::new(SplitRule { eval_fraction: config.eval_fraction, seed: config.seed });
-    project.each_pair_at(revision, &mut |mut pair| {
-        keep_sides(std::slice::from_mut(&mut pair), kept);
+    let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
+    let mut held_out = HeldOutPrompts::new(HoldOut::new(rule).keeping(kept));
+    project.each_pair_at(revision, &mut |pair| {
         held_out.take(pair);
         ControlFlow::Continue(())
     })?;

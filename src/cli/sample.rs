@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -60,7 +61,11 @@ pub fn run(args: &Sample, threads: Option<u16>) -> Result<Ending> {
         };
         sample(&mut project, &speaker, &prompts, &asked, &whose, &interrupted, args.json)
     })?;
-    let labelled = Sampled::of(&all_pairs(&project)?);
+    let mut labelled = Sampled::default();
+    project.each_pair_at(project.revision()?, &mut |pair| {
+        labelled.add(&pair);
+        ControlFlow::Continue(())
+    })?;
     sums.tell(&labelled, args.json)?;
     if interrupted.load(Ordering::Acquire) {
         return Ok(Ending::Interrupted);
@@ -164,10 +169,6 @@ fn sample(
     }
     bar.finish_and_clear();
     Ok(sums)
-}
-
-fn all_pairs(project: &Project) -> Result<Vec<data::Pair>> {
-    Ok(project.pairs_at(project.revision()?)?)
 }
 
 fn bar(len: usize) -> ProgressBar {

@@ -7,7 +7,7 @@ use data::{Answer, Choice, Pair, PairId, config::RunConfig};
 use engine::{Speakers, checkpoint_steps, compute_pool, doc_of, protocol::Weights, read};
 use serde::Serialize;
 use serde_json::json;
-use store::{Project, RunId};
+use store::{PairQuery, Project, RunId, VerdictFilter};
 
 use super::{
     drive,
@@ -50,7 +50,9 @@ pub fn run(dir: &Path, run: &str, is_json: bool, threads: Option<u16>) -> Result
     let interrupted = on_interrupt(STOPPING, || {})?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let mut speakers = Speakers::default();
-    for pair in project.pairs_at(project.revision()?)? {
+    let labelled = PairQuery { verdict: Some(VerdictFilter::Labelled), ..PairQuery::default() };
+    for id in project.query(&labelled)? {
+        let Some(pair) = project.pair(id)? else { continue };
         let Some(Choice::Better { chosen, rejected, .. }) = pair.verdict.as_ref().map(|verdict| verdict.choice) else {
             continue;
         };

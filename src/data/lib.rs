@@ -30,5 +30,5 @@ pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, Toke
 pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
 pub use pair::{Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Source, Split, Strength, Verdict};
-pub use split::{HeldOutPrompts, PromptKey, Sides, SplitRule, keep_sides, split};
+pub use split::{HeldOutPrompts, HoldOut, PromptKey, SplitRule};
 pub use topics::{Topic, TopicCoverage};

@@ -28,14 +28,6 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    pub fn of<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> Self {
-        let mut all = Self::default();
-        for pair in pairs {
-            all.add(pair);
-        }
-        all
-    }
-
     pub fn add(&mut self, pair: &Pair) {
         let origins: Vec<&str> = pair.answers.iter().filter_map(|answer| model(&answer.origin)).collect();
         let [first, second, ..] = pair.answers.as_slice() else { return };
@@ -117,13 +109,13 @@ mod tests {
             pair([("The same", plain()), ("the same", plain())], Some(1)),
             pair([("x", Origin::Human), ("y", of(true))], Some(1)),
         ];
-        let sampled = Sampled::of(&pairs);
+        let mut sampled = Sampled::default();
+        pairs.iter().for_each(|pair| sampled.add(pair));
         assert_eq!((sampled.pairs, sampled.pilaf, sampled.decided, sampled.plus_wins), (4, 3, 2, 1));
         assert_eq!(sampled.pilaf_share(), Some(0.75));
         assert_eq!(sampled.plus_share(), Some(0.5));
         let distance = sampled.distance().unwrap();
         assert!((distance - (2.0 / 3.0 + 1.0 + 1.0) / 4.0).abs() < 1e-12, "{distance}");
-        assert_eq!(Sampled::of(&[]), Sampled::default());
         assert_eq!(Sampled::default().plus_share(), None);
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use data::{
     Prompt,
     config::RunConfig,
-    counted, duration, keep_sides,
+    counted, duration,
     metrics::{self, CHARTS, Metric, Told, judged},
 };
 use model::Spec;
@@ -15,7 +15,7 @@ use train::{
     Result,
     dataset::{
         documents::{self, Bounds, PairDoc},
-        inputs,
+        inputs::{self, Inputs},
     },
     objective,
     run::checkpoint,
@@ -102,16 +102,15 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     for TakeIn { step, revision, labels } in project.take_ins(record.id)? {
         fact("Joined", format!("{labels} after step {step}, data revision {}", revision.0));
     }
-    let mut inputs = inputs::of_run(project, record.id, seen, config)?;
-    if let Some(state) = &newest {
-        // Where pairs that joined would have moved a prompt, the run knows better.
-        keep_sides(&mut inputs.pairs, &state.kept_sides.iter().copied().collect());
-    }
-    fact("Pairs", format!("{} in the project at that revision", inputs.pairs.len()));
+    let inputs = inputs::of_run(project, record.id, seen, config)?;
+    // Where pairs that joined would have moved a prompt, the run knows better.
+    let kept = newest.as_ref().map_or_else(Vec::new, |state| state.kept_sides.clone());
+    let inputs = Inputs { pairs: inputs.pairs.keeping(kept), ..inputs };
+    fact("Pairs", format!("{} in the project at that revision", inputs.pairs.count()?));
     let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
     let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
         let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.day_ms));
-        Ok(documents::prepare(&inputs, &codec, config, bounds, &mut |_| {}))
+        documents::prepare(&inputs, &codec, config, bounds, &mut |_| {}).map_err(|error| error.to_string())
     });
     let dataset = match prepared {
         Ok(dataset) => dataset,

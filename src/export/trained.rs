@@ -1,18 +1,20 @@
 //! A finished or paused run as something that can be exported: its weights, what to check them with, where they come from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use data::{
-    Prompt, SplitRule,
-    config::{Precision, RunConfig},
-    split,
+    Prompt, PromptKey, SplitRule,
+    config::{DataConfig, Precision, RunConfig},
 };
 use model::{LoadOptions, Policy, adapter};
 use store::{Project, RunId, RunRecord};
 use text::{Clock, Codec};
 use train::{
     Result, TrainError,
-    dataset::inputs,
+    dataset::inputs::{self, Inputs},
     run::{checkpoint, rotation},
 };
 
@@ -64,22 +66,8 @@ impl Trained {
         policy.set_strength(strength.factor())?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
         let inputs = inputs::of_run(project, record.id, saved.state().revision, &config)?;
-        let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
-        let sides = split(&inputs.pairs, rule);
-        let mut probes: Vec<Vec<u32>> = Vec::new();
-        for &index in sides.eval.iter().chain(&sides.train) {
-            let ids = codec.prompt_ids(&inputs.pairs[index].prompt)?;
-            let fits = !ids.is_empty() && ids.len() <= config.data.max_prompt_tokens;
-            if fits && !probes.contains(&ids) {
-                probes.push(ids);
-            }
-            if probes.len() == PROBES {
-                break;
-            }
-        }
+        let (probes, chats) = probes(&inputs, &codec, &config.data)?;
         let step = saved.state().step;
-        let mut prompts = inputs.pairs.iter().map(|pair| &pair.prompt);
-        let chats = prompts.any(|prompt| matches!(prompt, Prompt::Chat(_)));
         let about = About {
             run: record.name.clone(),
             step,
@@ -90,7 +78,7 @@ impl Trained {
             method: record.method.clone(),
             scale: saved.state().scale,
             revision: saved.state().revision.0,
-            pairs: inputs.pairs.len(),
+            pairs: inputs.pairs.count()?,
             reference_answers: inputs.references.len(),
             plain_style: codec.plain_style().filter(|_| chats).map(str::to_owned),
             settings: record.config_toml.clone(),
@@ -98,6 +86,37 @@ impl Trained {
         };
         Ok(Self { policy, folder, probes, about, passed_over: saved.told_passed_over() })
     }
+}
+
+/// Prompts to check an export with, as token ids: held-out ones first; and whether some prompt is a conversation.
+fn probes(inputs: &Inputs, codec: &Codec, config: &DataConfig) -> Result<(Vec<Vec<u32>>, bool)> {
+    let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
+    let hold_out = inputs.pairs.held_out(rule)?.hold_out;
+    let (mut probes, mut chats): (Vec<Vec<u32>>, bool) = (Vec::new(), false);
+    for side in [true, false] {
+        let mut failed = None;
+        inputs.pairs.each(&mut |pair| {
+            chats |= matches!(pair.prompt, Prompt::Chat(_));
+            if probes.len() == PROBES && chats {
+                return ControlFlow::Break(());
+            }
+            if probes.len() < PROBES && hold_out.holds_out(PromptKey::of(&pair.prompt)) == side {
+                match codec.prompt_ids(&pair.prompt) {
+                    Ok(ids) if ids.is_empty() || ids.len() > config.max_prompt_tokens || probes.contains(&ids) => {}
+                    Ok(ids) => probes.push(ids),
+                    Err(error) => {
+                        failed = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+    }
+    Ok((probes, chats))
 }
 
 fn existing(folders: &[PathBuf], step: u64) -> Result<u64> {

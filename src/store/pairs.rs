@@ -91,6 +91,21 @@ impl Project {
         })
     }
 
+    /// The prompt and the pin of each pair as it was, in no order; no text is read for it.
+    pub fn each_prompt_at(&self, revision: Revision, each: &mut dyn FnMut(PromptKey, Split)) -> Result<()> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT prompt_key, split FROM versions
+                 WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1)",
+            )?;
+            let mut rows = statement.query([revision.0 as i64])?;
+            while let Some(row) = rows.next()? {
+                each(PromptKey(row.get::<_, i64>(0)? as u64), split_of(row.get(1)?));
+            }
+            Ok(())
+        })
+    }
+
     /// The prompt that fewest pairs have; of several, `seed` decides. Absent of an empty project.
     pub fn prompt_of_fewest(&self, seed: u64) -> Result<Option<Prompt>> {
         self.snapshot(|connection| {
@@ -205,6 +220,14 @@ pub(super) fn split_number(split: Split) -> i64 {
     }
 }
 
+fn split_of(number: i64) -> Split {
+    match number {
+        1 => Split::Train,
+        2 => Split::Eval,
+        _ => Split::Auto,
+    }
+}
+
 /// Prompt and answers of a content's JSON, for the search to look into.
 pub(super) fn texts_of(body: &str) -> Result<(Prompt, Vec<Answer>)> {
     let Content { prompt, answers, .. } = serde_json::from_str(body)?;
@@ -222,11 +245,7 @@ fn pair_of(row: &Row<'_>) -> Result<Pair> {
         prompt,
         answers,
         verdict,
-        split: match row.get::<_, i64>(3)? {
-            1 => Split::Train,
-            2 => Split::Eval,
-            _ => Split::Auto,
-        },
+        split: split_of(row.get(3)?),
         tags: serde_json::from_str(row.get_ref(4)?.as_str().map_err(unreadable)?)?,
         note: row.get(5)?,
         reward: row.get::<_, f64>(6)? as f32,

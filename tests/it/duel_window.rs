@@ -3,7 +3,7 @@
 use egui::{Key, Theme};
 use egui_kittest::SnapshotResults;
 use nudge::{
-    data::{Answer, Choice, Origin, Pair, PairId, Prompt},
+    data::{Answer, Choice, HoldOut, Origin, Pair, PairId, Prompt, PromptKey, SplitRule},
     engine::protocol::{Drawn, Event, Request, RequestId, Weights},
     state::{
         Screen,
@@ -150,11 +150,12 @@ fn held_out_prompts_are_read_from_the_project() {
     stage.click("Begin");
     let rule = {
         let config = &stage.harness.state().workspace().project.as_ref().unwrap().config;
-        nudge::data::SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed }
+        SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed }
     };
     let project = Project::open(&stage.dir).unwrap();
     let pairs = project.pairs_at(project.revision().unwrap()).unwrap();
-    let held_out = nudge::data::split(&pairs, rule).eval.len();
+    let hold_out = HoldOut::of(rule, &pairs);
+    let held_out = pairs.iter().filter(|pair| hold_out.holds_out(PromptKey::of(&pair.prompt))).count();
     assert!(held_out > 0, "the pairs of the stage are such that some are held out");
     stage.until("it has begun", |app| app.workspace().answers.duel.is_some());
     let Ok(Request::Draw { prompts, .. }) = stage.requests.try_recv() else { panic!("answers are asked for") };

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use nudge::{
     data::{
-        Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, SplitRule, Strength, Turn, Verdict, split,
+        Answer, Choice, HoldOut, Origin, Pair, PairId, Prompt, PromptKey, Role, Source, Split, SplitRule, Strength,
+        Turn, Verdict,
     },
     formats::{
         self, Format, FormatError, Options,
@@ -276,11 +277,12 @@ fn both_sides_of_the_hold_out_are_files_of_their_own() {
     let written = write::to_path(&plan, &mut each).unwrap();
     let names: Vec<_> = written.files.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["p.train.jsonl.gz", "p.eval.jsonl.gz"]);
-    let expected = split(&pairs, rule);
-    for ((path, _), side) in written.files.iter().zip([expected.train, expected.eval]) {
+    let hold_out = HoldOut::of(rule, &pairs);
+    for ((path, _), side) in written.files.iter().zip([false, true]) {
+        let expected = pairs.iter().filter(|pair| hold_out.holds_out(PromptKey::of(&pair.prompt)) == side).collect();
         let back = formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap().pairs;
         let texts = |pairs: Vec<&Pair>| pairs.iter().map(|pair| pair.answers[0].text.clone()).collect::<Vec<_>>();
-        assert_eq!(texts(back.iter().collect()), texts(side.iter().map(|at| &pairs[*at]).collect()));
+        assert_eq!(texts(back.iter().collect()), texts(expected));
     }
 }
 

@@ -1,10 +1,19 @@
 //! What the tokens of a data set say before a start: what fits, what is cut, what stops being learnt.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use data::{Flaw, Pair, PairId, Prompt, config::DataConfig};
 use text::{Codec, Limits, Start};
-use train::dataset::documents::{Dataset, Inputs, PairDoc};
+use train::{
+    TrainError,
+    dataset::{
+        documents::{Dataset, PairDoc},
+        inputs::Inputs,
+    },
+};
 
 use crate::protocol::{Fates, Lengths, PairFinding, PreflightReport};
 
@@ -16,8 +25,18 @@ fn docs(dataset: &Dataset) -> impl Iterator<Item = &PairDoc> {
 }
 
 /// Fates, lengths and findings of the labelled pairs.
-pub fn fill(report: &mut PreflightReport, data: &Inputs, dataset: &Dataset, codec: &Codec, config: &DataConfig) {
-    let by_id: HashMap<PairId, &Pair> = data.pairs.iter().map(|pair| (pair.id, pair)).collect();
+pub fn fill(
+    report: &mut PreflightReport,
+    data: &Inputs,
+    dataset: &Dataset,
+    codec: &Codec,
+    config: &DataConfig,
+) -> Result<(), TrainError> {
+    let mut by_id: HashMap<PairId, Pair> = HashMap::new();
+    data.pairs.each(&mut |pair| {
+        by_id.insert(pair.id, pair.clone());
+        ControlFlow::Continue(())
+    })?;
     let set_aside: HashSet<PairId> = dataset.set_aside.iter().map(|(id, _)| *id).collect();
     let too_long = |id: &&PairId| {
         by_id
@@ -87,6 +106,7 @@ pub fn fill(report: &mut PreflightReport, data: &Inputs, dataset: &Dataset, code
         "The model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”".to_owned(),
         &plain,
     );
+    Ok(())
 }
 
 /// Pairs that have no room even alone in a row.
@@ -101,7 +121,7 @@ pub fn too_large(report: &mut PreflightReport, pairs: Vec<PairId>) {
     });
 }
 
-fn lengths(dataset: &Dataset, by_id: &HashMap<PairId, &Pair>, codec: &Codec, config: &DataConfig) -> Lengths {
+fn lengths(dataset: &Dataset, by_id: &HashMap<PairId, Pair>, codec: &Codec, config: &DataConfig) -> Lengths {
     let mut all: Vec<usize> = Vec::new();
     for pair in docs(dataset) {
         let whole = by_id.get(&pair.id).filter(|_| pair.cut > 0).and_then(|pair| {

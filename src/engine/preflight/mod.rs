@@ -80,7 +80,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     let codec = Codec::load(&folder)?;
     let (data, share) = inputs::sample_of_now(&project, config, LOOKED_AT)?;
     let bounds = Bounds::of(policy.spec());
-    let mut dataset = documents::prepare(&data, &codec, config, bounds, &mut |_| {});
+    let mut dataset = documents::prepare(&data, &codec, config, bounds, &mut |_| {})?;
     asker.go_on()?;
     let mut tick = |_| Ok(if (asker.wanted)() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
     if diverse::choose(&mut dataset, &config.objective, (&policy, &codec), &mut project, &mut tick)?.is_break() {
@@ -120,7 +120,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         ..PreflightReport::default()
     };
     report.warnings.extend(of_rewards);
-    findings::fill(&mut report, &data, &dataset, &codec, &config.data);
+    findings::fill(&mut report, &data, &dataset, &codec, &config.data)?;
     let is_fitted = weights::is_fitted(&project, config, &reference, (&dataset, share), total_steps);
     try_row(&mut report, &mut policy, (config, is_fitted), &dataset, &mut row_tokens, &mut memory)?;
     asker.go_on()?;

@@ -10,7 +10,6 @@ mod kinds;
 mod parquet;
 
 use std::{
-    collections::HashMap,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -23,7 +22,7 @@ use super::{
     shapes::{SHAPES, Writing, trl},
 };
 use ::{
-    data::{Pair, Prompt, PromptKey, Split, SplitRule},
+    data::{HoldOut, Pair, Prompt, PromptKey, SplitRule},
     files::{Output, Place, WriteError},
 };
 
@@ -311,9 +310,8 @@ struct PartKey {
 struct Survey {
     format: Format,
     writing: &'static Writing,
-    rule: Option<SplitRule>,
-    /// Prompts that a pair pins to a side, with whether they are held out.
-    pins: HashMap<PromptKey, bool>,
+    /// Where both sides go to a file each.
+    hold_out: Option<HoldOut>,
     /// With the columns of ours that each has.
     parts: Vec<(PartKey, Columns)>,
     undecided: usize,
@@ -331,24 +329,14 @@ impl Survey {
         let mut survey = Self {
             format,
             writing,
-            rule: plan.splits,
-            pins: HashMap::new(),
+            hold_out: plan.splits.map(HoldOut::new),
             parts: Vec::new(),
             undecided: 0,
             unfit: 0,
         };
-        if plan.splits.is_some() {
+        if let Some(hold_out) = &mut survey.hold_out {
             pairs(&mut |pair| {
-                let key = || PromptKey::of(&pair.prompt);
-                match pair.split {
-                    Split::Auto => {}
-                    Split::Train => {
-                        survey.pins.entry(key()).or_insert(false);
-                    }
-                    Split::Eval => {
-                        survey.pins.insert(key(), true);
-                    }
-                }
+                hold_out.tell(PromptKey::of(&pair.prompt), pair.split);
                 Ok(())
             })?;
         }
@@ -374,11 +362,10 @@ impl Survey {
     }
 
     fn key(&self, pair: &Pair) -> PartKey {
-        let side = self.rule.map(|rule| {
-            let key = PromptKey::of(&pair.prompt);
-            let held_out = self.pins.get(&key).copied().unwrap_or_else(|| rule.holds_out(key));
-            if held_out { Side::Eval } else { Side::Train }
-        });
+        let side = self
+            .hold_out
+            .as_ref()
+            .map(|hold_out| if hold_out.holds_out(PromptKey::of(&pair.prompt)) { Side::Eval } else { Side::Train });
         PartKey { kind: Kind::of(pair), side }
     }
 

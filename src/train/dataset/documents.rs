@@ -3,14 +3,15 @@
 use data::{
     Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule,
     config::{Negatives, RunConfig},
-    counted, split,
+    counted,
 };
 use model::{Doc, Spec};
 use rayon::prelude::*;
 use store::LogLevel;
 use text::{Codec, Limits, Start, Unusable};
 
-use super::negatives::with;
+use super::{inputs::Inputs, negatives::with, pairs::Held};
+use crate::error::TrainError;
 
 /// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said to be
 /// worse, where the run takes several.
@@ -69,6 +70,8 @@ pub struct Dataset {
     pub set_aside: Vec<(PairId, String)>,
     /// Pairs without a label that can be trained on (none yet, both bad, skipped).
     pub unlabelled: usize,
+    /// Whether some prompt is a conversation, labelled or not.
+    pub chats: bool,
     /// Reasons why reference answers were set aside, one each.
     pub references_set_aside: Vec<String>,
     /// The same of retention texts.
@@ -77,58 +80,50 @@ pub struct Dataset {
     pub eval_prompts: Vec<Vec<u32>>,
 }
 
-/// The raw data of a run.
-pub struct Inputs {
-    pub pairs: Vec<Pair>,
-    pub references: Vec<ReferenceAnswer>,
-    pub retention: Vec<String>,
-}
-
-/// Pairs tokenised between two reports of progress.
+/// Texts tokenised between two reports of progress, and pairs held at a time.
 const CHUNK: usize = 512;
 
 /// Tokenises on the current rayon pool. `progress` hears the share done.
 ///
-/// `bounds` are the model's: a pair that does not fit in them is set aside.
+/// `bounds` are the model's: a pair that does not fit in them is set aside. Fails where the pairs cannot be read.
 pub fn prepare(
     inputs: &Inputs,
     codec: &Codec,
     RunConfig { data: config, objective, .. }: &RunConfig,
     bounds: Bounds,
     progress: &mut dyn FnMut(f32),
-) -> Dataset {
+) -> Result<Dataset, TrainError> {
     let several = objective.negatives != Negatives::First;
     let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
     let limits = Limits { max_prompt: config.max_prompt_tokens, max_answer: config.max_answer_tokens };
-    let sides = split(&inputs.pairs, rule);
-    let total = inputs.pairs.len() + inputs.references.len() + inputs.retention.len();
+    let Held { hold_out, pairs: count } = inputs.pairs.held_out(rule)?;
+    let total = count + inputs.references.len() + inputs.retention.len();
     let mut done = 0;
     let mut tick = |more: usize| {
         done += more;
         progress(done as f32 / total.max(1) as f32);
     };
 
-    let mut set_aside = Vec::new();
-    let mut unlabelled = 0;
-    let mut side = |indices: &[usize]| {
-        let mut docs = Vec::with_capacity(indices.len());
-        for chunk in indices.chunks(CHUNK) {
-            let encoded: Vec<Encoded> = chunk
-                .par_iter()
-                .map(|&index| encode_pair(&inputs.pairs[index], codec, (limits, several), bounds))
-                .collect();
-            for encoded in encoded {
-                match encoded {
-                    Encoded::Usable(doc) => docs.push(doc),
-                    Encoded::Unlabelled => unlabelled += 1,
-                    Encoded::Unusable(id, reason) => set_aside.push((id, reason)),
-                }
+    let mut pairs = Parts { train: Vec::new(), eval: Vec::new() };
+    let mut aside = Parts { train: Vec::new(), eval: Vec::new() };
+    let (mut unlabelled, mut chats) = (0, false);
+    inputs.pairs.each_chunk(CHUNK, &mut |chunk| {
+        let encode = |pair: &Pair| encode_pair(pair, codec, (limits, several), bounds);
+        let encoded: Vec<Encoded> = chunk.par_iter().map(encode).collect();
+        for (pair, encoded) in chunk.iter().zip(encoded) {
+            chats |= matches!(pair.prompt, Prompt::Chat(_));
+            let is_held_out = || hold_out.holds_out(PromptKey::of(&pair.prompt));
+            match encoded {
+                Encoded::Usable(doc) if hold_out.holds_out(doc.prompt) => pairs.eval.push(doc),
+                Encoded::Usable(doc) => pairs.train.push(doc),
+                Encoded::Unlabelled => unlabelled += 1,
+                Encoded::Unusable(reason) if is_held_out() => aside.eval.push((pair.id, reason)),
+                Encoded::Unusable(reason) => aside.train.push((pair.id, reason)),
             }
-            tick(chunk.len());
         }
-        docs
-    };
-    let pairs = Parts { train: side(&sides.train), eval: side(&sides.eval) };
+        tick(chunk.len());
+    })?;
+    let set_aside = [aside.train, aside.eval].concat();
 
     let mut references_set_aside = Vec::new();
     let mut references = Vec::new();
@@ -156,17 +151,18 @@ pub fn prepare(
     }
     tick(inputs.retention.len());
 
-    let references = hold_out(references, rule);
-    Dataset {
+    let references = sides_of(references, rule);
+    Ok(Dataset {
         eval_prompts: eval_prompts(&pairs.eval, &references.eval),
         pairs,
         references,
-        retention: hold_out(retention, rule),
+        retention: sides_of(retention, rule),
         set_aside,
         unlabelled,
+        chats,
         references_set_aside,
         retention_set_aside,
-    }
+    })
 }
 
 /// Alternately from where the pairs push and from where the reference answers speak.
@@ -194,7 +190,7 @@ const MOST_EVAL_PROMPTS: usize = 64;
 enum Encoded {
     Usable(PairDoc),
     Unlabelled,
-    Unusable(PairId, String),
+    Unusable(String),
 }
 
 fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bounds: Bounds) -> Encoded {
@@ -203,7 +199,7 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
         Some(Choice::Tie) => (0, 1, 0.5),
         Some(Choice::BothBad | Choice::Skip) | None => return Encoded::Unlabelled,
     };
-    let unusable = |reason: String| Encoded::Unusable(pair.id, reason);
+    let unusable = Encoded::Unusable;
     let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected)) else {
         return unusable("its verdict names an answer that it does not have".to_owned());
     };
@@ -326,7 +322,7 @@ pub fn known(doc: &Doc, codec: &Codec, vocab_size: usize) -> Result<(), String> 
 }
 
 /// Splits by prompt, as pairs are.
-fn hold_out(docs: Vec<TextDoc>, rule: SplitRule) -> Parts<TextDoc> {
+fn sides_of(docs: Vec<TextDoc>, rule: SplitRule) -> Parts<TextDoc> {
     let (eval, train) = docs.into_iter().partition(|doc| rule.holds_out(doc.prompt));
     Parts { train, eval }
 }
@@ -359,6 +355,7 @@ impl Dataset {
     pub fn set_pairs(&mut self, other: Self) {
         self.eval_prompts = eval_prompts(&other.pairs.eval, &self.references.eval);
         (self.pairs, self.set_aside, self.unlabelled) = (other.pairs, other.set_aside, other.unlabelled);
+        self.chats = other.chats;
     }
 
     /// A hash of every token id and label in its order: two runs with the same hash met the same data.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use data::{
-    Pair, PairId,
+    PairId, ReferenceAnswer,
     config::{LoraConfig, Method, RunConfig},
 };
 use kernels::{
@@ -13,10 +13,15 @@ use kernels::{
 use model::{self, AdapterShape, LoadOptions, Policy, ScalarHead};
 use store::{Arithmetic, PairQuery, Project, Revision, RunId, RunRecord, VerdictFilter};
 
-use crate::{
-    dataset::documents::Inputs,
-    error::{Result, TrainError},
-};
+use super::pairs::Pairs;
+use crate::error::{Result, TrainError};
+
+/// The raw data of a run.
+pub struct Inputs {
+    pub pairs: Pairs,
+    pub references: Vec<ReferenceAnswer>,
+    pub retention: Vec<String>,
+}
 
 /// The project's own reference answers.
 const AUTO: &str = "auto";
@@ -108,7 +113,7 @@ pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunCon
     assemble(
         project,
         config,
-        project.pairs_at(revision)?,
+        Pairs::at(project, revision)?,
         |project| Ok(project.references_of(run)?),
         |project| Ok(project.retention_of(run)?),
     )
@@ -116,7 +121,7 @@ pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunCon
 
 /// The pairs of a revision and nothing beside them.
 pub fn pairs_of(project: &Project, revision: Revision) -> Result<Inputs> {
-    Ok(Inputs { pairs: project.pairs_at(revision)?, references: Vec::new(), retention: Vec::new() })
+    Ok(Inputs { pairs: Pairs::at(project, revision)?, references: Vec::new(), retention: Vec::new() })
 }
 
 /// The data as it is now.
@@ -124,7 +129,7 @@ pub fn of_now(project: &Project, config: &RunConfig) -> Result<Inputs> {
     assemble(
         project,
         config,
-        project.pairs_at(project.revision()?)?,
+        Pairs::at(project, project.revision()?)?,
         |project| Ok(project.references()?),
         |project| Ok(project.retention()?),
     )
@@ -167,7 +172,7 @@ pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Resu
     let inputs = assemble(
         project,
         config,
-        project.pairs(&spread)?,
+        Pairs::held(project.pairs(&spread)?),
         |project| Ok(project.references()?),
         |project| Ok(project.retention()?),
     )?;
@@ -183,8 +188,8 @@ pub fn files(project: &Project, config: &RunConfig) -> Vec<PathBuf> {
 fn assemble(
     project: &Project,
     config: &RunConfig,
-    pairs: Vec<Pair>,
-    references: impl FnOnce(&Project) -> Result<Vec<data::ReferenceAnswer>>,
+    pairs: Pairs,
+    references: impl FnOnce(&Project) -> Result<Vec<ReferenceAnswer>>,
     retention: impl FnOnce(&Project) -> Result<Vec<String>>,
 ) -> Result<Inputs> {
     Ok(Inputs {
@@ -205,7 +210,8 @@ fn assemble(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::{Change, Choice, Edit, Prompt, Strength, Verdict};
+    use data::{Change, Choice, Edit, Pair, Prompt, Strength, Verdict};
+    use std::ops::ControlFlow;
     use store::ProjectSettings;
 
     #[test]
@@ -229,8 +235,12 @@ mod tests {
         project.apply(&Change { label: "Add pairs".to_owned(), edits }).unwrap();
         let looked_at = |most| {
             let (inputs, share) = sample_of_now(&project, &RunConfig::default(), most).unwrap();
-            let numbers: Vec<usize> =
-                inputs.pairs.iter().map(|pair| pair.prompt.last_text().parse().unwrap()).collect();
+            let mut numbers: Vec<usize> = Vec::new();
+            let mut note = |pair: &Pair| {
+                numbers.push(pair.prompt.last_text().parse().unwrap());
+                ControlFlow::Continue(())
+            };
+            inputs.pairs.each(&mut note).unwrap();
             (numbers, share)
         };
         let (all, share) = looked_at(30);

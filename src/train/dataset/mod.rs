@@ -1,6 +1,6 @@
 //! What a run is trained and measured on: from the project's data to rows of token ids.
 //!
-//! `inputs`: the raw data and the model that a config names. `documents`: the same as token ids, split, with what was set
+//! `inputs`: the raw data and the model that a config names. `pairs`: its pairs, however many. `documents`: the same as token ids, split, with what was set
 //! aside. `negatives`: rejected answers beyond the first, `diverse`: a few of many. `sampler`: the shuffle. `packing`: documents
 //! as rows, the micro-batches. `coverage`: where the reference answers speak.
 
@@ -10,4 +10,5 @@ pub mod documents;
 pub mod inputs;
 pub mod negatives;
 pub mod packing;
+pub mod pairs;
 pub mod sampler;

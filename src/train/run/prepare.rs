@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
 use data::{
-    MEGABYTE, Prompt,
+    MEGABYTE,
     config::{DataConfig, Done, Knobs, Length, RunConfig, validate},
-    counted, keep_sides, megabytes,
+    counted, megabytes,
 };
 use model::{AdamW, AdamWOptions, Policy};
 use store::{LeftOut, LogLevel, Probe, Project, RunId, RunRecord};
@@ -15,8 +15,9 @@ use crate::{
     dataset::{
         coverage::coverage,
         diverse,
-        documents::{self, Bounds, Dataset, Inputs, PairDoc},
-        inputs, negatives,
+        documents::{self, Bounds, Dataset, PairDoc},
+        inputs::{self, Inputs},
+        negatives,
         sampler::Sampler,
     },
     error::{Result, TrainError},
@@ -94,9 +95,8 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let bounds = Bounds::of(policy.spec());
     let mut dataset = documents::prepare(&inputs, &codec, &config, bounds, &mut |done| {
         context.phase("Tokenising", Some(done));
-    });
-    let chats = inputs.pairs.iter().any(|pair| matches!(pair.prompt, Prompt::Chat(_)));
-    let plain = chats && !codec.has_template();
+    })?;
+    let plain = dataset.chats && !codec.has_template();
     drop(inputs);
     let mut cache = cache(context)?;
     if choose_answers(&mut dataset, &config, (&policy, &codec), &mut cache, context)?.is_break() {
@@ -191,11 +191,9 @@ fn cache(context: &Context<'_>) -> Result<Project> {
 /// What it trains on: the pairs that it trained on last, on the sides of the hold-out that it has them on.
 fn data_of(context: &Context<'_>, record: &RunRecord, config: &RunConfig, saved: Option<&Saved>) -> Result<Inputs> {
     let revision = saved.map_or(record.revision, |saved| saved.state().revision);
-    let mut inputs = inputs::of_run(&context.project, record.id, revision, config)?;
-    if let Some(saved) = saved {
-        keep_sides(&mut inputs.pairs, &saved.state().kept_sides.iter().copied().collect());
-    }
-    Ok(inputs)
+    let inputs = inputs::of_run(&context.project, record.id, revision, config)?;
+    let kept = saved.map_or_else(Vec::new, |saved| saved.state().kept_sides.clone());
+    Ok(Inputs { pairs: inputs.pairs.keeping(kept), ..inputs })
 }
 
 /// How long the run is from what it has to train on.

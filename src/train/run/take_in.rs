@@ -11,9 +11,8 @@ use std::{
 };
 
 use data::{
-    PairId, PromptKey, SplitRule,
+    HoldOut, PairId, PromptKey, SplitRule,
     config::{Done, Length, Negatives},
-    keep_sides, split,
 };
 use model::Policy;
 use store::{LabelChanges, LogLevel, Project, Revision, RunRecord, TakeIn};
@@ -21,7 +20,7 @@ use store::{LabelChanges, LogLevel, Project, Revision, RunRecord, TakeIn};
 use crate::{
     dataset::{
         documents::{self, Bounds, Dataset, PairDoc, first},
-        inputs,
+        inputs::{self, Inputs},
     },
     error::{Result, TrainError},
     run::{
@@ -172,12 +171,12 @@ fn read(
     revision: Revision,
     kept_sides: &[(PromptKey, bool)],
 ) -> Result<Option<Dataset>> {
-    let mut inputs = inputs::pairs_of(&context.project, revision)?;
-    keep_sides(&mut inputs.pairs, &kept_sides.iter().copied().collect());
+    let inputs = inputs::pairs_of(&context.project, revision)?;
+    let inputs = Inputs { pairs: inputs.pairs.keeping(kept_sides.to_vec()), ..inputs };
     let bounds = Bounds::of(training.trainer.policy.spec());
     let mut data = documents::prepare(&inputs, &training.codec, &training.config, bounds, &mut |done| {
         context.phase("Taking in new labels", Some(done));
-    });
+    })?;
     let chooses = training.config.objective.negatives == Negatives::Diverse && !training.anchors.origin.lasts();
     let start = if chooses { Some(start_model(training, context)?) } else { None };
     let Training { config, trainer, codec, anchors, .. } = training;
@@ -192,12 +191,15 @@ fn kept_sides(training: &Training, context: &Context<'_>, revision: Revision) ->
     let Dataset { pairs: known, .. } = &training.dataset;
     let trained_on: HashSet<PromptKey> = known.train.iter().map(|pair| pair.prompt).collect();
     let held_out: HashSet<PromptKey> = known.eval.iter().map(|pair| pair.prompt).collect();
-    let pairs = context.project.pairs_at(revision)?;
     let config = &training.config.data;
-    let sides = split(&pairs, SplitRule { eval_fraction: config.eval_fraction, seed: config.seed });
-    let key = |index: &usize| PromptKey::of(&pairs[*index].prompt);
-    kept.extend(sides.train.iter().map(key).filter(|key| held_out.contains(key)).map(|key| (key, true)));
-    kept.extend(sides.eval.iter().map(key).filter(|key| trained_on.contains(key)).map(|key| (key, false)));
+    let mut hold_out = HoldOut::new(SplitRule { eval_fraction: config.eval_fraction, seed: config.seed });
+    context.project.each_prompt_at(revision, &mut |prompt, split| hold_out.tell(prompt, split))?;
+    context.project.each_prompt_at(revision, &mut |prompt, _| {
+        let (now, before) = if hold_out.holds_out(prompt) { (true, &trained_on) } else { (false, &held_out) };
+        if before.contains(&prompt) {
+            kept.insert(prompt, !now);
+        }
+    })?;
     let mut kept: Vec<(PromptKey, bool)> = kept.into_iter().collect();
     kept.sort_unstable();
     Ok(kept)
