@@ -110,7 +110,9 @@ mod tests {
             pair([("x", Origin::Human), ("y", of(true))], Some(1)),
         ];
         let mut sampled = Sampled::default();
-        pairs.iter().for_each(|pair| sampled.add(pair));
+        for pair in &pairs {
+            sampled.add(pair);
+        }
         assert_eq!((sampled.pairs, sampled.pilaf, sampled.decided, sampled.plus_wins), (4, 3, 2, 1));
         assert_eq!(sampled.pilaf_share(), Some(0.75));
         assert_eq!(sampled.plus_share(), Some(0.5));

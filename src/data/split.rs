@@ -257,7 +257,9 @@ mod tests {
         let rule = SplitRule { eval_fraction: 0.4, seed: 3 };
         let known = [(PromptKey::of(&pairs[7].prompt), true), (PromptKey::of(&pairs[9].prompt), false)];
         let mut prompts = HeldOutPrompts::new(HoldOut::new(rule).keeping(known));
-        pairs.iter().cloned().for_each(|pair| prompts.take(pair));
+        for pair in pairs.clone() {
+            prompts.take(pair);
+        }
         let mut hold_out = HoldOut::new(rule).keeping(known);
         hold_out.tell_all(&pairs);
         let key = |prompt: &Prompt| PromptKey::of(prompt);

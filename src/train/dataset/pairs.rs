@@ -51,7 +51,11 @@ impl Pairs {
             held.pairs += 1;
         };
         match &self.of {
-            Place::Memory(pairs) => pairs.iter().for_each(|pair| tell(PromptKey::of(&pair.prompt), pair.split)),
+            Place::Memory(pairs) => {
+                for pair in pairs {
+                    tell(PromptKey::of(&pair.prompt), pair.split);
+                }
+            }
             Place::Document(project, revision) => project.each_prompt_at(*revision, &mut tell)?,
         }
         Ok(held)

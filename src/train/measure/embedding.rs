@@ -100,7 +100,9 @@ fn mean<'a>(all: impl Iterator<Item = &'a Vec<f32>>) -> Vec<f32> {
         sum.iter_mut().zip(one).for_each(|(sum, value)| *sum += value);
         count += 1.0;
     }
-    sum.iter_mut().for_each(|sum| *sum /= count);
+    for sum in &mut sum {
+        *sum /= count;
+    }
     sum
 }
 
@@ -131,7 +133,7 @@ mod tests {
         for (kept, mean) in unpacked(&kept).unwrap().into_iter().zip([0.5, -1.0, 0.375]) {
             assert!((kept - mean).abs() < 1e-4, "{kept} for {mean}");
         }
-        assert_eq!(unpacked(&packed(&[&vec![0.0; 4]])), Some(vec![0.0; 4]));
+        assert_eq!(unpacked(&packed(&[&[0.0; 4]])), Some(vec![0.0; 4]));
         for kept in [&kept[..3], &kept[..4], &kept[..7], &[0; 4 + 2 * (WIDTH + 1)]] {
             assert_eq!(unpacked(kept), None);
         }
