@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-fn model() -> PathBuf {
+pub fn model() -> PathBuf {
     let fixtures = std::env::var_os("NUDGE_FIXTURES")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
     fixtures.join("models/llama_mha")
@@ -23,7 +23,7 @@ fn json_lines(args: &[&str]) -> Vec<Value> {
 }
 
 /// Four pairs of unlike lengths, with reference answers.
-fn batch_file(folder: &Path) -> String {
+pub fn batch_file(folder: &Path) -> String {
     let ids = |first: u32, len: u32| (first..first + len).map(|id| 3 + id % 60).collect::<Vec<_>>();
     let lines: Vec<String> = (0..4)
         .map(|n| {

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use nudge::{
-    data::config::RunConfig,
-    engine::protocol::{Metrics, Outcome},
+    data::config::{Margin, ObjectiveConfig, RunConfig, Targets, TokenBudget},
+    engine::{
+        bench::{self, BenchModel, BenchOptions},
+        protocol::{Metrics, Outcome},
+    },
     kernels::{
-        device,
+        device::{self, DeviceChoice},
         gpu::{Card, CardOptions},
     },
+    model::{AdapterShape, LoadOptions},
     store::RunId,
 };
 
 use crate::{
+    bench::{batch_file, model},
     fixture,
     toy::{self, Toy, finished, reached, start, value},
 };
@@ -143,4 +148,41 @@ fn a_card_whose_driver_gives_up_costs_no_more_than_the_steps_since_the_checkpoin
     assert_eq!(toy.go_on(run), Outcome::Completed);
     let log = toy.open().log(run).unwrap();
     assert!(log.iter().any(|line| line.text.contains("goes on with another device")), "{log:?}");
+}
+
+#[test]
+fn what_each_shader_takes_is_told_beside_the_parts_of_a_step() {
+    const NUMBER: usize = 1004;
+    let options = |bare| CardOptions { bare, ..CardOptions::default() };
+    if opened(NUMBER, options(false)).is_none() || opened(NUMBER + 1, options(true)).is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let measured = |number| {
+        let adapter =
+            AdapterShape { rank: 4, alpha: 8.0, rslora: false, dropout: 0.0, targets: Targets::AllLinear, seed: 3 };
+        let options = BenchOptions {
+            model: BenchModel::Folder(model()),
+            batch_file: Some(batch_file(dir.path()).into()),
+            pairs_per_step: 4,
+            micro_batch_tokens: TokenBudget::Auto,
+            objective: ObjectiveConfig { margin: Some(Margin::Mean), ..ObjectiveConfig::default() },
+            load: LoadOptions { device: DeviceChoice::Gpu(number), adapter: Some(adapter), ..LoadOptions::default() },
+            warmup: 0,
+            steps: 1,
+        };
+        bench::run(&options, &mut |_| {}).unwrap()
+    };
+    let report = measured(NUMBER);
+    let share: f64 = report.parts.iter().map(|part| part.share).sum();
+    assert!((share - 1.0).abs() < 1e-6, "{share}");
+    let share: f64 = report.kernels.iter().map(|kernel| kernel.share).sum();
+    assert!((share - 1.0).abs() < 1e-6, "{share}");
+    let gemm = report.kernels.iter().find(|kernel| kernel.name == "gemm").unwrap();
+    assert!(gemm.gflops.unwrap() > 0.0 && gemm.matmul_share.unwrap() > 0.0 && gemm.runs > 10, "{gemm:?}");
+    assert!(report.kernels.iter().any(|kernel| kernel.name == "adamw" && kernel.gflops.is_none()));
+    assert_eq!(report.no_kernels, None);
+
+    let without = measured(NUMBER + 1);
+    assert!(without.kernels.is_empty() && without.no_kernels.unwrap().contains("no clock"));
 }

@@ -286,3 +286,50 @@ impl<'a> Matrix<'a> {
         if parts == 1 { self.span() } else { self.piece.span(self.first..self.first + parts * numbers) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        Place, Tensor,
+        gpu::{CardOptions, tests::card},
+        testing::{random, tensor, values},
+    };
+
+    /// Products as adapters have them, by tiles of either width: the same bits. How long each takes is printed.
+    #[test]
+    fn a_narrow_tile_gives_the_bits_of_a_wide_one() {
+        const TOKENS: usize = 515;
+        const WIDTH: usize = 890;
+        const RANK: usize = 13;
+        let Some(card) = card(CardOptions::default()) else { return };
+        let place = Place::Gpu(Arc::clone(&card));
+        let there = |seed, rows: usize, columns: usize| {
+            let numbers = tensor(&random(seed, rows * columns), (rows, columns)).to_place(&place).unwrap();
+            numbers.gpu("test", "matrix").unwrap().clone()
+        };
+        let (x, a, u) = (there(1, TOKENS, WIDTH), there(2, RANK, WIDTH), there(3, TOKENS, RANK));
+        let down = Matrix::new(&x, TOKENS, WIDTH).times(Matrix::new(&a, RANK, WIDTH).t());
+        let up = Matrix::new(&u, TOKENS, RANK).t().times(Matrix::new(&x, TOKENS, WIDTH));
+        for (product, narrow) in [(down, (TILE, NARROW)), (up, (NARROW, TILE))] {
+            let (m, n) = (product.a.dims().0, product.b.dims().1);
+            let own = product.cut(m, n, product.a.dims().1);
+            assert_eq!((own.rows, own.columns), narrow);
+            let c = Piece::new(&card, &[m, n], DType::F32).unwrap();
+            let by = |rows, columns| {
+                let cut = Cut { rows, columns, parts: 1 };
+                let run = || product.run(&card, Matrix::new(&c, m, n), false, cut).unwrap();
+                run();
+                let found = values(&Tensor::from(c.clone()));
+                let began = Instant::now();
+                (0..5).for_each(|_| run());
+                card.wait().unwrap();
+                eprintln!("{m}×{n} by {rows}×{columns}: {:.1} ms", began.elapsed().as_secs_f64() * 200.0);
+                found
+            };
+            assert!(by(TILE, TILE) == by(narrow.0, narrow.1));
+        }
+    }
+}

@@ -13,7 +13,7 @@ const BATCH: Duration = Duration::from_millis(10);
 const AT_FIRST: u64 = 1_000_000_000;
 
 /// The least, so that handing over is not all that is done, and the most.
-const LIMITS: (u64, u64) = (10_000_000, 1_000_000_000_000);
+const LIMITS: (u64, u64) = (50_000_000, 1_000_000_000_000);
 
 /// Multiplications in a batch.
 #[derive(Debug)]

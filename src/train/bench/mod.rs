@@ -118,8 +118,6 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
     }
     let cpu = process::processor_secs() - cpu;
     let (step_peak, _) = peak.finish();
-    on_phase("Timing each shader");
-    let watched = bench.watched_step(rounds)?;
 
     on_phase("Measuring the matmul peak");
     let rows = steps.iter().map(|step| step.longest_row.0).max();
@@ -131,11 +129,13 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         bench.trainer.policy.place(),
     )?;
     let held = Held { load_peak, before, step_peak };
-    Ok(BenchReport {
-        kernels: KernelReport::of(watched.as_deref().unwrap_or_default(), matmul.square_gflops),
-        no_kernels: watched.err(),
-        ..bench.report(name, &steps, losses, cpu, &matmul, held)
-    })
+    let mut report = bench.report(name, &steps, losses, cpu, &matmul, held);
+    on_phase("Timing each shader");
+    match bench.watched_step(rounds)? {
+        Ok(times) => report.kernels = KernelReport::of(&times, matmul.square_gflops),
+        Err(why) => report.no_kernels = Some(why),
+    }
+    Ok(report)
 }
 
 /// Reads the folder, or writes random weights to one that is gone right after.

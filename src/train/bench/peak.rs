@@ -6,10 +6,13 @@ use kernels::{DType, Kernels, Linear, Place, Tensor};
 use model::{PolicyError, Spec};
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 
-/// Side of the large square product: its operands are beyond any cache.
+/// Side of the large square product: its operands are beyond any cache. Of the small one, for a device that would take
+/// longer than [`TOO_LONG`] for a large one.
 const SQUARE: usize = 2048;
+const SMALL: usize = 512;
+const TOO_LONG: f64 = 5.0;
 /// The best of this much time counts: what a neighbour disturbs is not the machine's peak.
 const LONG_ENOUGH: Duration = Duration::from_millis(600);
 const MOST_TIMES: usize = 50;
@@ -17,7 +20,7 @@ const MOST_TIMES: usize = 50;
 /// Floating-point operations a second of matrix products.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MatmulPeak {
-    /// Of a square product of 2048, in GFLOP/s: what shares are taken of.
+    /// Of a square product of 2048 (512 on a slow device), in GFLOP/s: what shares are taken of.
     pub square_gflops: f64,
     /// Of the linear layers of one block, without adapters, at the step's own number of rows, in GFLOP/s.
     pub own_shapes_gflops: f64,
@@ -48,7 +51,9 @@ pub fn measure(kernels: &dyn Kernels, spec: &Spec, tokens: usize, dtype: DType, 
         Ok(best)
     };
     let operations = |rows: usize, input: usize, output: usize| (2 * rows * input * output) as f64;
-    let square = operations(SQUARE, SQUARE, SQUARE) / best(SQUARE, SQUARE, SQUARE)?;
+    let rate = |side| Ok::<_, TrainError>(operations(side, side, side) / best(side, side, side)?);
+    let small = rate(SMALL)?;
+    let square = if operations(SQUARE, SQUARE, SQUARE) / small > TOO_LONG { small } else { rate(SQUARE)? };
 
     let (d, ff) = (spec.hidden_size, spec.intermediate_size);
     let layers =
