@@ -84,6 +84,10 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
             ui.label(small(format!("{what}, {:.0} %", share * 100.0)));
         }
         Some((what, None)) => {
+            // Between steps a run that samples is never without such a word; how far it is stands beside it.
+            if live.step > 0 {
+                ui.label(small(format!("step {} of {}", live.step, live.total_steps)));
+            }
             ui.label(small(what.clone()));
         }
         None => {

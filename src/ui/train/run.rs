@@ -192,6 +192,7 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
     if let Some((what, share)) = &live.phase {
         let text = match share {
             Some(share) => format!("{what}, {:.0} %", share * 100.0),
+            None if live.step > 0 => format!("Step {} of {}{} · {what}", live.step, live.total_steps, left(live)),
             None => what.clone(),
         };
         return (share.unwrap_or_else(|| live.fraction()), text);
@@ -201,14 +202,19 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
         text.push_str(" · stopping with a checkpoint");
     } else if live.paused {
         text.push_str(" · paused");
-    } else if let Some(eta) = live.eta_secs {
-        text = format!("{text} · {} left", data::duration(eta));
+    } else {
+        text.push_str(&left(live));
     }
     let speed = workspace.runs.history(live.run).and_then(|history| history.latest(TOKENS_PER_SEC));
     if let Some(speed) = speed {
         text = format!("{text} · {} tokens/s", metric::number(speed));
     }
     (live.fraction(), text)
+}
+
+/// " · 3 min 20 s left", as far as that is known.
+fn left(live: &Live) -> String {
+    live.eta_secs.map_or_else(String::new, |eta| format!(" · {} left", data::duration(eta)))
 }
 
 /// Where a run stands that is not going.
