@@ -1,5 +1,7 @@
 //! How far an axis reaches: one rule for every chart, on the screen and in exported files.
 
+use serde::{Deserialize, Serialize};
+
 /// The two ends of an axis; `low` is below `high`, and both are finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extent {
@@ -8,21 +10,59 @@ pub struct Extent {
 }
 
 /// How values are laid along an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scale {
     #[default]
     Linear,
     /// By the power of ten; values of zero or below have no place on it.
     Log,
+    /// By the power of ten on either side of zero, straight across it: every value has a place.
+    SymLog,
 }
 
+/// Of a symmetric log scale: about up to here it is as good as linear.
+const STRAIGHT: f64 = 1e-3;
+
 impl Scale {
+    pub const ALL: [Self; 3] = [Self::Linear, Self::Log, Self::SymLog];
+
+    /// As it is typed and kept.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Log => "log",
+            Self::SymLog => "symlog",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scale| scale.name() == name)
+    }
+
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Linear => "Values as they are",
+            Self::Log => "By the power of ten; values of zero or below are left out",
+            Self::SymLog => "By the power of ten above and below zero",
+        }
+    }
+
+    pub fn next(self) -> Self {
+        match self {
+            Self::Linear => Self::Log,
+            Self::Log => Self::SymLog,
+            Self::SymLog => Self::Linear,
+        }
+    }
+
     /// Where a value lies on the axis; NaN where it has no place.
     pub fn place(self, value: f64) -> f64 {
         let place = match self {
             Self::Linear => value,
             Self::Log if value > 0.0 => value.log10(),
             Self::Log => f64::NAN,
+            Self::SymLog => (value.abs() / STRAIGHT).ln_1p().copysign(value) / std::f64::consts::LN_10,
         };
         if place.is_finite() { place } else { f64::NAN }
     }
@@ -32,6 +72,7 @@ impl Scale {
         match self {
             Self::Linear => place,
             Self::Log => 10f64.powf(place),
+            Self::SymLog => ((place.abs() * std::f64::consts::LN_10).exp_m1() * STRAIGHT).copysign(place),
         }
     }
 
@@ -41,7 +82,7 @@ impl Scale {
         match self {
             Self::Linear if place == 0.0 => 1.0,
             Self::Linear => (place.abs() * 0.1).max(f64::MIN_POSITIVE),
-            Self::Log => 1.0,
+            Self::Log | Self::SymLog => 1.0,
         }
     }
 }
@@ -90,6 +131,22 @@ mod tests {
 
     fn log(values: &[f64]) -> Option<(f64, f64)> {
         Extent::around(values.iter().copied(), Scale::Log).map(|extent| (extent.low, extent.high))
+    }
+
+    #[test]
+    fn on_a_symmetric_log_scale_every_value_has_a_place_and_comes_back() {
+        for value in [0.0, 1e-9, -1e-4, 0.5, -3.0, 1e6, -1e12] {
+            let place = Scale::SymLog.place(value);
+            assert!((Scale::SymLog.value(place) - value).abs() <= value.abs() * 1e-9, "{value} at {place}");
+        }
+        assert!(
+            Scale::SymLog.place(-2.0) < Scale::SymLog.place(-1.0)
+                && Scale::SymLog.place(1.0) < Scale::SymLog.place(2.0)
+        );
+        assert!(Scale::SymLog.place(f64::INFINITY).is_nan());
+        for scale in Scale::ALL {
+            assert_eq!(Scale::named(scale.name()), Some(scale));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
+pub mod across;
 pub mod alarms;
 mod amounts;
 mod change;
@@ -21,6 +22,7 @@ mod split;
 pub mod suspects;
 mod topics;
 
+pub use across::Across;
 pub use amounts::{MEGABYTE, counted, digits, duration, fixed, grouped, megabytes, size};
 pub use change::{Change, Edit};
 pub use cycles::{Cycle, cycles};

@@ -49,6 +49,9 @@ pub const CRITIC_GRADIENT_NORM: &str = "grad_norm/critic";
 pub const HELD_OUT_PREFERENCE_LOSS: &str = "eval_loss/preference";
 /// Of a step of TI-DPO, the time that gradients at the inputs took.
 pub const IMPORTANCE_SHARE: &str = "ti/seconds_share";
+/// What a step was made of: an axis sums them up.
+pub const STEP_PAIRS: &str = "pairs";
+pub const STEP_TOKENS: &str = "tokens";
 pub const EPOCH: &str = "epoch";
 pub const MEMORY_MB: &str = "memory_mb";
 
@@ -292,6 +295,8 @@ mod tests {
             KL_REF,
             KL_POLICY,
             TOKENS_PER_SEC,
+            STEP_PAIRS,
+            STEP_TOKENS,
             EPOCH,
             MEMORY_MB,
         ] {

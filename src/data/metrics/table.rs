@@ -449,6 +449,8 @@ pub const METRICS: &[Metric] = &[
     )
     .line(ChartId::LearningRate, "learning rate", Look::Series(4)),
     metric("epoch", "Epochs done", "epoch", Measured::Steps, Unit::Epochs, "How often every pair was met"),
+    metric("pairs", "Pairs of the step", "pairs", Measured::Steps, Unit::Pairs, "Pairs that the step trained on"),
+    metric("tokens", "Tokens of the step", "tokens", Measured::Steps, Unit::Tokens, "Tokens that the step computed, prompts and reference answers included"),
     metric(
         "tokens_per_sec",
         "Tokens a second",

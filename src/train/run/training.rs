@@ -9,7 +9,7 @@ use std::{
 use data::{
     MEGABYTE, PairId,
     config::{Done, Length, Method, RunConfig, TrainConfig},
-    metrics::{EPOCH, GRADIENT_NORM, IMPORTANCE_SHARE},
+    metrics::{EPOCH, GRADIENT_NORM, IMPORTANCE_SHARE, STEP_PAIRS, STEP_TOKENS, TOKENS_PER_SEC},
 };
 use model::{Doc, Policy, PolicyError};
 use store::{PairVisit, SampledGroup};
@@ -321,6 +321,7 @@ fn tell(
     });
     metrics.extend(loss.pair_metrics());
     metrics.push((GRADIENT_NORM.to_owned(), done.gradient_norm));
+    metrics.push((STEP_PAIRS.to_owned(), terms.len() as f64));
     metrics.extend(closing_metrics(trainer, next, done.passes.tokens, rate, elapsed));
     let visits = terms.iter().map(|&(index, term)| PairVisit {
         pair: pair_of(index),
@@ -338,11 +339,12 @@ pub(crate) fn closing_metrics(
     tokens: usize,
     rate: f64,
     elapsed: Duration,
-) -> [(String, f64); 4] {
+) -> [(String, f64); 5] {
     [
         ("learning_rate".to_owned(), rate),
         (EPOCH.to_owned(), next.pairs.epochs()),
-        ("tokens_per_sec".to_owned(), tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
+        (STEP_TOKENS.to_owned(), tokens as f64),
+        (TOKENS_PER_SEC.to_owned(), tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
         ("memory_mb".to_owned(), trainer.used_bytes() as f64 / MEGABYTE as f64),
     ]
 }

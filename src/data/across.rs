@@ -1,0 +1,228 @@
+//! What charts of runs have across: the steps, or what it took to get there.
+
+use serde::{Deserialize, Serialize};
+
+use super::{amounts::duration, metrics};
+
+/// A point of a curve: where it is across, and the value.
+pub type Point = [f64; 2];
+
+/// What it took a run to get where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Across {
+    #[default]
+    Steps,
+    /// Met so far, one that was met twice counts twice.
+    Pairs,
+    /// Computed in training so far.
+    Tokens,
+    /// Of training, evaluations and answers of its own included.
+    Seconds,
+    /// `kl/ref` at the same step. A path may go back.
+    Drift,
+}
+
+impl Across {
+    pub const ALL: [Self; 5] = [Self::Steps, Self::Pairs, Self::Tokens, Self::Seconds, Self::Drift];
+
+    /// As it is typed and kept.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Pairs => "pairs",
+            Self::Tokens => "tokens",
+            Self::Seconds => "seconds",
+            Self::Drift => "drift",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|across| across.name() == name)
+    }
+
+    /// For a button or an axis.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Steps => "Steps",
+            Self::Pairs => "Pairs",
+            Self::Tokens => "Tokens",
+            Self::Seconds => "Time",
+            Self::Drift => "KL drift",
+        }
+    }
+
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Steps => "How many steps it had made",
+            Self::Pairs => "How many pairs it had met, one that was met twice counts twice",
+            Self::Tokens => "How many tokens its steps had computed",
+            Self::Seconds => "What the run took until then, with its evaluations; pauses do not count",
+            Self::Drift => "kl/ref: how far from its start a run was then, where an evaluation measured it",
+        }
+    }
+
+    pub fn next(self) -> Self {
+        let place = Self::ALL.iter().position(|across| *across == self).map_or(0, |place| place + 1);
+        Self::ALL[place % Self::ALL.len()]
+    }
+
+    /// The metric whose values of all steps so far come to it.
+    pub fn counts(self) -> Option<&'static str> {
+        match self {
+            Self::Pairs => Some(metrics::STEP_PAIRS),
+            Self::Tokens => Some(metrics::STEP_TOKENS),
+            Self::Steps | Self::Seconds | Self::Drift => None,
+        }
+    }
+
+    /// Whether a run only ever goes forward on it.
+    pub fn grows(self) -> bool {
+        self != Self::Drift
+    }
+
+    /// A place on it, short enough for an axis: "40", "1.2M", "2 min 10 s".
+    pub fn tick(self, place: f64) -> String {
+        match self {
+            Self::Steps | Self::Pairs | Self::Tokens if place.fract() != 0.0 || place < 0.0 => String::new(),
+            Self::Steps | Self::Pairs | Self::Tokens => short(place),
+            Self::Seconds if place < 0.0 => String::new(),
+            // Runs of a moment are told apart by parts of a second.
+            Self::Seconds if place < 60.0 => format!("{} s", super::digits(place)),
+            Self::Seconds => duration(place),
+            Self::Drift => super::digits(place),
+        }
+    }
+
+    /// A place on it in words: "step 40", "1.2M tokens".
+    pub fn place(self, place: f64) -> String {
+        match self {
+            Self::Steps => format!("step {place:.0}"),
+            Self::Pairs => format!("{} pairs", short(place.round())),
+            Self::Tokens => format!("{} tokens", short(place.round())),
+            Self::Seconds => self.tick(place),
+            Self::Drift => format!("KL {}", super::digits(place)),
+        }
+    }
+}
+
+/// "950", "12.5k", "3M".
+fn short(count: f64) -> String {
+    let scaled = |by: f64, sign: &str| {
+        let text = format!("{:.2}", count / by);
+        format!("{}{sign}", text.trim_end_matches('0').trim_end_matches('.'))
+    };
+    match count.abs() {
+        size if size >= 1e9 => scaled(1e9, "G"),
+        size if size >= 1e6 => scaled(1e6, "M"),
+        size if size >= 1e4 => scaled(1e3, "k"),
+        _ => format!("{count:.0}"),
+    }
+}
+
+/// Where a run stood at each of its steps, by what each step added to it.
+pub fn summed(steps: &[Point]) -> Vec<Point> {
+    let mut sum = 0.0;
+    let added = steps.iter().map(|&[step, amount]| {
+        sum += if amount.is_finite() { amount } else { 0.0 };
+        [step, sum]
+    });
+    added.collect()
+}
+
+/// A curve over steps as one over `places`, which are by step too. A value at a step without a place has none; on an axis that
+/// grows it stands at that of the step before, as an evaluation after it does.
+pub fn moved(points: &[Point], places: &[Point], grows: bool) -> Vec<Point> {
+    let mut at = 0;
+    let mut out: Vec<Point> = Vec::with_capacity(points.len());
+    for &[step, value] in points {
+        while places.get(at).is_some_and(|place| place[0] < step) {
+            at += 1;
+        }
+        let exact = places.get(at).filter(|place| place[0] == step);
+        // Before its first step a run has met nothing.
+        let before = || if at == 0 { Some(0.0) } else { places.get(at - 1).map(|place| place[1]) };
+        let Some(place) = exact.map(|place| place[1]).or_else(|| if grows { before() } else { None }) else {
+            continue;
+        };
+        let last = out.last().map(|point| point[0]);
+        match last {
+            // Two steps of one moment both stay.
+            Some(last) if grows && place <= last => out.push([last.next_up(), value]),
+            _ => out.push([place, value]),
+        }
+    }
+    out
+}
+
+/// Exponential moving average with `weight` in [0, 1) on the past, bias-corrected at the start. A value that is not finite
+/// stays where it is and does not enter the average.
+pub fn smoothed(points: &[Point], weight: f64) -> Vec<Point> {
+    let (mut sum, mut norm) = (0.0, 0.0);
+    let averages = points.iter().map(|&[place, value]| {
+        if !value.is_finite() {
+            return [place, value];
+        }
+        sum = weight * sum + (1.0 - weight) * value;
+        norm = weight * norm + (1.0 - weight);
+        [place, sum / norm]
+    });
+    averages.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_over_steps_becomes_one_over_what_they_took() {
+        let tokens = summed(&[[1.0, 100.0], [2.0, 50.0], [3.0, f64::NAN], [4.0, 50.0]]);
+        assert_eq!(tokens, [[1.0, 100.0], [2.0, 150.0], [3.0, 150.0], [4.0, 200.0]]);
+        let curve = [[0.0, 9.0], [1.0, 8.0], [2.0, 7.0], [3.0, 6.0], [4.0, 5.0]];
+        let moved_curve = moved(&curve, &tokens, true);
+        assert_eq!(moved_curve.iter().map(|point| point[1]).collect::<Vec<_>>(), [9.0, 8.0, 7.0, 6.0, 5.0]);
+        assert_eq!(moved_curve[..3], [[0.0, 9.0], [100.0, 8.0], [150.0, 7.0]]);
+        assert!(moved_curve.windows(2).all(|two| two[0][0] < two[1][0]), "{moved_curve:?}");
+        // An evaluation after step 2 where no step was measured.
+        assert_eq!(moved(&[[2.5, 1.0]], &tokens, true), [[150.0, 1.0]]);
+        assert_eq!(moved(&curve, &[], true)[0], [0.0, 9.0]);
+    }
+
+    #[test]
+    fn a_path_over_drift_goes_back_and_has_only_what_was_measured_together() {
+        let drift = [[0.0, 0.0], [20.0, 0.3], [40.0, 0.1]];
+        let path = moved(&[[0.0, 0.5], [10.0, 0.6], [20.0, 0.7], [40.0, 0.8]], &drift, false);
+        assert_eq!(path, [[0.0, 0.5], [0.3, 0.7], [0.1, 0.8]]);
+    }
+
+    #[test]
+    fn places_are_short_on_an_axis_and_plain_in_words() {
+        let ticks =
+            [(Across::Steps, 40.0, "40"), (Across::Tokens, 1_250_000.0, "1.25M"), (Across::Pairs, 20_000.0, "20k")];
+        for (across, place, text) in ticks {
+            assert_eq!(across.tick(place), text);
+        }
+        assert_eq!(Across::Seconds.tick(130.0), "2 min 10 s");
+        assert_eq!(Across::Seconds.tick(1.5), "1.5 s");
+        assert_eq!(Across::Steps.tick(2.5), "");
+        assert_eq!(Across::Steps.place(40.0), "step 40");
+        assert_eq!(Across::Tokens.place(12_345.4), "12.35k tokens");
+        assert_eq!(Across::Drift.place(0.0123), "KL 0.0123");
+    }
+
+    #[test]
+    fn every_axis_is_found_by_its_name_and_follows_another() {
+        let mut at = Across::default();
+        for _ in Across::ALL {
+            assert_eq!(Across::named(at.name()), Some(at));
+            at = at.next();
+        }
+        assert_eq!(at, Across::default());
+    }
+
+    #[test]
+    fn smoothing_is_not_drawn_to_zero_at_the_start() {
+        assert_eq!(smoothed(&[[0.0, 2.0], [1.0, f64::NAN], [2.0, 2.0]], 0.9)[0], [0.0, 2.0]);
+        assert!((smoothed(&[[0.0, 2.0], [2.0, 2.0]], 0.9)[1][1] - 2.0).abs() < 1e-12);
+    }
+}
