@@ -2,27 +2,26 @@
 
 use std::{
     collections::HashMap,
-    fs,
     io::{self, BufWriter, Write as _},
-    path::Path,
 };
 
 use anyhow::{Context as _, Result};
-use files::Output;
+use export::field;
 use serde_json::json;
-use store::{Project, RunRecord};
 
-use super::{args::Metrics, drive::as_object, ending::Ending, output, place::project_and_run, tensorboard};
+use super::{args::Metrics, drive::as_object, ending::Ending, output, place::project_and_run};
 
 /// A step and what was measured at it.
 type Step = (u64, Vec<(String, f64)>);
 
 pub fn run(args: &Metrics) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;
-    let steps = project.steps(record.id, None)?;
     if let Some(folder) = &args.tensorboard {
-        return write_events(&project, &record, &steps, folder);
+        let (path, steps) = export::events(&project, &record, folder)?;
+        output::line(format!("{steps} steps of run {} are in {}", record.id.0, path.display()))?;
+        return Ok(Ending::Done);
     }
+    let steps = project.steps(record.id, None)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
         for (step, metrics) in steps {
@@ -33,24 +32,6 @@ pub fn run(args: &Metrics) -> Result<Ending> {
         write_csv(&mut out, &project.metrics(record.id)?, &steps).context("Could not print")?;
     }
     out.flush().context("Could not print")?;
-    Ok(Ending::Done)
-}
-
-/// An event file of the run in the folder, made if it is not there. A second one of the same run replaces the first.
-fn write_events(project: &Project, record: &RunRecord, steps: &[Step], folder: &Path) -> Result<Ending> {
-    let failed = || format!("Could not write for TensorBoard into {}", folder.display());
-    let begun = record.created_ms as f64 / 1000.0;
-    let times: HashMap<u64, u64> = project.step_times(record.id)?.into_iter().collect();
-    fs::create_dir_all(folder).with_context(failed)?;
-    let path = folder.join(tensorboard::file_name(record.created_ms / 1000, record.id.0));
-    let mut out = Output::create(&path, true)?;
-    tensorboard::begin(&mut out, begun).with_context(failed)?;
-    for (step, metrics) in steps {
-        let secs = times.get(step).map_or(0.0, |ms| *ms as f64 / 1000.0);
-        tensorboard::step(&mut out, begun + secs, *step, metrics).with_context(failed)?;
-    }
-    out.finish()?;
-    output::line(format!("{} steps of run {} are in {}", steps.len(), record.id.0, path.display()))?;
     Ok(Ending::Done)
 }
 
@@ -73,11 +54,6 @@ fn write_csv(out: &mut impl io::Write, names: &[String], steps: &[Step]) -> io::
         writeln!(out)?;
     }
     Ok(())
-}
-
-/// A name with a comma or a quote in it is quoted (RFC 4180).
-fn field(name: &str) -> String {
-    if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }
 
 #[cfg(test)]

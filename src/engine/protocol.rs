@@ -23,7 +23,8 @@ pub use train::{
 
 pub use crate::answers::Drawn;
 pub use export::{
-    ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Proof, Stored, Strength, What, Which,
+    CurveFile, CurveOrder, ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Proof, Stored,
+    Strength, What, Which,
 };
 pub use store::{Arithmetic, LogLevel};
 

@@ -1,11 +1,10 @@
-//! Line charts as SVG text, for files that are read without this program: no script, no font, no style from elsewhere.
+//! Line charts as shapes, for files that are read without this program.
 //!
-//! Colours are Okabe and Ito's, and every line also has its own pattern. Text takes the colour of whatever it stands in, so
-//! a chart reads on a light and on a dark ground.
+//! Colours are those of the window, and every line also has its own pattern.
 
-use std::fmt::Write as _;
+use data::{Across, Extent, Scale};
 
-use data::{Extent, Scale};
+use super::drawing::{Anchor, Drawing, Ink, LETTERS, STYLES, Shape};
 
 /// x is the step, y the value. A y that is not finite breaks the line.
 pub type Point = [f64; 2];
@@ -17,7 +16,8 @@ pub struct Line {
     pub points: Vec<Point>,
 }
 
-const WIDTH: f64 = 680.0;
+/// Whole, with its legend.
+pub const WIDTH: f64 = 680.0;
 const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 12.0;
@@ -27,156 +27,174 @@ const BOTTOM: f64 = 30.0;
 const ROW: f64 = 18.0;
 /// About the width of a letter of the legend.
 const LETTER: f64 = 6.2;
-const STYLES: [(&str, &str); 6] = [
-    ("#0072b2", ""),
-    ("#d55e00", "7 3"),
-    ("#009e73", "2 3"),
-    ("#c05f95", "9 3 2 3"),
-    ("#c88a00", "4 2"),
-    ("#2f93d0", "1 2"),
-];
 /// Buckets along x: more points than two of each would not be seen.
 const BUCKETS: usize = 600;
+
+/// One line, and how it is drawn.
+pub struct Curve<'a> {
+    pub name: &'a str,
+    pub points: &'a [Point],
+    /// Place in [`STYLES`].
+    pub style: usize,
+    /// Behind the others, and not in the legend.
+    pub faint: bool,
+}
+
+/// How the axes are laid.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Axes {
+    pub across: Across,
+    pub up: Scale,
+}
 
 /// Draws `lines` over the steps; `marks` are steps at which something was changed by hand. `title` is what a screen reader
 /// says. Nothing when no line has a finite point.
 pub fn svg(title: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
-    let finite = || {
-        let points = lines.iter().flat_map(|line| &line.points);
-        points.filter(|point| point[0].is_finite() && point[1].is_finite())
-    };
-    let x = Axis::around(finite().map(|point| point[0]), LEFT, WIDTH - RIGHT, true)?;
-    let y = Axis::around(finite().map(|point| point[1]), HEIGHT - BOTTOM, TOP, false)?;
-    let legend = legend(lines);
-    let rows = legend.iter().map(|entry| entry.row + 1).max().unwrap_or(0);
-    let height = HEIGHT + ROW * rows as f64;
-    let mut out = String::new();
-    let mut put = |words: std::fmt::Arguments<'_>| {
-        // Writing to a text cannot fail.
-        out.write_fmt(words).ok();
-    };
-    put(format_args!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" font-family=\"sans-serif\" \
-         font-size=\"11\" fill=\"currentColor\"><title>{}</title>",
-        escaped(title)
-    ));
-    for (value, words) in &y.ticks {
-        let at = y.place(*value);
-        put(format_args!(
-            "<path d=\"M{LEFT} {at:.1}H{}\" stroke=\"currentColor\" stroke-opacity=\".15\"/><text x=\"{}\" y=\"{:.1}\" \
-             text-anchor=\"end\" opacity=\".7\">{words}</text>",
-            WIDTH - RIGHT,
-            LEFT - 7.0,
-            at + 4.0
-        ));
-    }
-    for (value, words) in &x.ticks {
-        let at = x.place(*value);
-        put(format_args!(
-            "<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\" opacity=\".7\">{words}</text>",
-            HEIGHT - BOTTOM + 18.0
-        ));
-    }
-    for &step in marks {
-        let at = x.place(step as f64);
-        if (LEFT..=WIDTH - RIGHT).contains(&at) {
-            put(format_args!(
-                "<path d=\"M{at:.1} {TOP}V{}\" stroke=\"currentColor\" stroke-opacity=\".5\" stroke-dasharray=\"1 4\"/>",
-                HEIGHT - BOTTOM
-            ));
-        }
-    }
-    for (line, (colour, dashes)) in lines.iter().zip(STYLES.iter().cycle()) {
-        put(format_args!(
-            "<path d=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\" stroke-linejoin=\"round\"{}/>",
-            path(&line.points, &x, &y),
-            dash_attribute(dashes)
-        ));
-        for [at, value] in alone(&line.points) {
-            put(format_args!(
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.5\" fill=\"{colour}\"/>",
-                x.place(at),
-                y.place(value)
-            ));
-        }
-        let faults = faults(&line.points, &x);
-        if !faults.is_empty() {
-            put(format_args!(
-                "<path d=\"{faults}\" stroke=\"{colour}\" stroke-width=\"1.4\"><title>Not a number</title></path>"
-            ));
-        }
-    }
-    for (entry, (colour, dashes)) in legend.iter().zip(STYLES.iter().cycle()) {
-        let middle = HEIGHT + ROW * entry.row as f64 + 4.0;
-        put(format_args!(
-            "<path d=\"M{:.1} {middle}h24\" stroke=\"{colour}\" stroke-width=\"2\"{}/><text x=\"{:.1}\" y=\"{}\">{}</text>",
-            entry.x,
-            dash_attribute(dashes),
-            entry.x + 30.0,
-            middle + 4.0,
-            escaped(entry.name)
-        ));
-    }
-    out.push_str("</svg>");
-    Some(out)
+    let curves: Vec<Curve<'_>> = lines
+        .iter()
+        .enumerate()
+        .map(|(style, line)| Curve { name: &line.name, points: &line.points, style, faint: false })
+        .collect();
+    Some(draw(title, &curves, marks, Axes::default())?.svg())
 }
 
-fn dash_attribute(dashes: &str) -> String {
-    if dashes.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dashes}\"") }
+/// The same as shapes, on any axes.
+pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes) -> Option<Drawing> {
+    let up = axes.up;
+    let finite = || {
+        let points = curves.iter().flat_map(|curve| curve.points);
+        points.filter(|point| point[0].is_finite() && !up.place(point[1]).is_nan())
+    };
+    let whole = matches!(axes.across, Across::Steps | Across::Pairs | Across::Tokens);
+    let least = if whole { 1.0 } else { 0.0 };
+    let x = Axis::tight(finite().map(|point| point[0]), [LEFT, WIDTH - RIGHT], least, |at| axes.across.tick(at))?;
+    let y = Axis::round(finite().map(|point| point[1]), [HEIGHT - BOTTOM, TOP], up)?;
+    let legend = legend(curves);
+    let rows = legend.iter().map(|entry| entry.row + 1).max().unwrap_or(0);
+    let mut shapes = Vec::new();
+    let text = |at, anchor, ink, text: &str| Shape::Text { at, anchor, size: LETTERS, ink, text: text.to_owned() };
+    for (place, words) in &y.ticks {
+        let at = y.at(*place);
+        shapes.push(Shape::line([LEFT, at], [WIDTH - RIGHT, at], Ink::TEXT.faint(0.15), 1.0, ""));
+        shapes.push(text([LEFT - 7.0, at + 4.0], Anchor::End, Ink::TEXT.faint(0.7), words));
+    }
+    for (place, words) in &x.ticks {
+        let at = [x.at(*place), HEIGHT - BOTTOM + 18.0];
+        shapes.push(text(at, Anchor::Middle, Ink::TEXT.faint(0.7), words));
+    }
+    for &step in marks {
+        let at = x.at(step as f64);
+        if (LEFT..=WIDTH - RIGHT).contains(&at) {
+            shapes.push(Shape::line([at, TOP], [at, HEIGHT - BOTTOM], Ink::TEXT.faint(0.5), 1.0, "1 4"));
+        }
+    }
+    for curve in curves {
+        add_curve(&mut shapes, curve, &x, &y);
+    }
+    for entry in &legend {
+        let (colour, dashes) = STYLES[entry.style % STYLES.len()];
+        let middle = HEIGHT + ROW * entry.row as f64 + 4.0;
+        let (from, to) = ([entry.x, middle], [entry.x + 24.0, middle]);
+        shapes.push(Shape::line(from, to, Ink::of(colour), 2.0, dashes));
+        shapes.push(text([entry.x + 30.0, middle + 4.0], Anchor::Start, Ink::TEXT, entry.name));
+    }
+    Some(Drawing { width: WIDTH, height: HEIGHT + ROW * rows as f64, title: title.to_owned(), shapes })
+}
+
+fn add_curve(shapes: &mut Vec<Shape>, curve: &Curve<'_>, x: &Axis, y: &Axis) {
+    let (colour, dashes) = STYLES[curve.style % STYLES.len()];
+    let (ink, width, dashes) =
+        if curve.faint { (Ink::of(colour).faint(0.3), 1.0, "") } else { (Ink::of(colour), 1.6, dashes) };
+    let points = path(curve.points, x, y);
+    if !points.is_empty() {
+        shapes.push(Shape::Path { points, ink, width, dashes, title: "" });
+    }
+    if curve.faint {
+        return;
+    }
+    for [at, value] in alone(curve.points, y) {
+        shapes.push(Shape::Dot { at: [x.at(at), y.of(value)], radius: 2.5, ink });
+    }
+    let points = faults(curve.points, x);
+    if !points.is_empty() {
+        shapes.push(Shape::Path { points, ink, width: 1.4, dashes: "", title: "Not a number" });
+    }
 }
 
 struct Entry<'a> {
     name: &'a str,
+    style: usize,
     x: f64,
     row: usize,
 }
 
 /// Names from left to right, in as many rows as they need.
-fn legend(lines: &[Line]) -> Vec<Entry<'_>> {
+fn legend<'a>(curves: &[Curve<'a>]) -> Vec<Entry<'a>> {
     let (mut x, mut row) = (LEFT, 0);
     let mut entries = Vec::new();
-    for line in lines {
-        let width = 30.0 + LETTER * line.name.chars().count() as f64 + 20.0;
+    for &Curve { name, style, .. } in curves.iter().filter(|curve| !curve.faint) {
+        let width = 30.0 + LETTER * name.chars().count() as f64 + 20.0;
         if x > LEFT && x + width > WIDTH {
             (x, row) = (LEFT, row + 1);
         }
-        let name = line.name.as_str();
-        entries.push(Entry { name, x, row });
+        entries.push(Entry { name, style, x, row });
         x += width;
     }
     entries
 }
 
-/// From values to places, with round numbers to write beside.
+/// From places of a scale to places on the sheet, with round numbers to write beside.
 struct Axis {
     low: f64,
     high: f64,
     from: f64,
     to: f64,
+    scale: Scale,
     ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
-    /// `tight`: the axis ends where the values do, else at round numbers.
-    fn around(values: impl Iterator<Item = f64>, from: f64, to: f64, tight: bool) -> Option<Self> {
-        let Extent { mut low, mut high } = Extent::around(values, Scale::Linear)?;
-        let step = round_step((high - low) / 4.0);
-        let step = if tight { step.max(1.0) } else { step };
-        if !tight {
-            low = (low / step).floor() * step;
-            high = (high / step).ceil() * step;
-        }
-        let first = (low / step - 1e-9).ceil() as i64;
-        let last = (high / step + 1e-9).floor() as i64;
-        let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-        let ticks =
-            (first..=last).map(|count| count as f64 * step).map(|value| (value, tick(value, step, decimals))).collect();
-        Some(Self { low, high, from, to, ticks })
+    /// It ends where the values do. `least`: ticks are so far apart or farther.
+    fn tight(
+        values: impl Iterator<Item = f64>,
+        [from, to]: [f64; 2],
+        least: f64,
+        words: impl Fn(f64) -> String,
+    ) -> Option<Self> {
+        let Extent { low, high } = Extent::around(values, Scale::Linear)?;
+        let step = round_step((high - low) / 4.0).max(least);
+        let ticks = round_places(low, high, step).map(|place| (place, words(place)));
+        Some(Self { low, high, from, to, scale: Scale::Linear, ticks: ticks.collect() })
     }
 
-    fn place(&self, value: f64) -> f64 {
-        self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
+    /// It ends at round numbers.
+    fn round(values: impl Iterator<Item = f64>, [from, to]: [f64; 2], scale: Scale) -> Option<Self> {
+        let Extent { low, high } = Extent::around(values, scale)?;
+        let step = round_step((high - low) / 4.0);
+        let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
+        let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
+        let words = |place: f64| match scale {
+            Scale::Linear => tick(place, step, decimals),
+            Scale::Log | Scale::SymLog => data::digits(scale.value(place)).replace('-', "−").replace("e−", "e-"),
+        };
+        let ticks = round_places(low, high, step).map(|place| (place, words(place))).collect();
+        Some(Self { low, high, from, to, scale, ticks })
     }
+
+    fn at(&self, place: f64) -> f64 {
+        self.from + (place - self.low) / (self.high - self.low) * (self.to - self.from)
+    }
+
+    fn of(&self, value: f64) -> f64 {
+        self.at(self.scale.place(value))
+    }
+}
+
+/// The multiples of `step` between two ends.
+fn round_places(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    (first..=last).map(move |count| count as f64 * step)
 }
 
 /// 1, 2 or 5 times a power of ten, not below `least`.
@@ -192,39 +210,40 @@ fn tick(value: f64, step: f64, decimals: usize) -> String {
     text.replace('-', "−")
 }
 
-/// The `d` of a path: a point alone is a dot.
-fn path(points: &[Point], x: &Axis, y: &Axis) -> String {
-    let mut out = String::new();
-    let mut pen_down = false;
+/// The pieces of a line between the values that have no place.
+fn path(points: &[Point], x: &Axis, y: &Axis) -> Vec<(bool, Point)> {
+    let mut begins = true;
+    let mut out = Vec::new();
     for point in thinned(points) {
-        if !point[1].is_finite() {
-            pen_down = false;
+        let at = y.of(point[1]);
+        if at.is_nan() {
+            begins = true;
             continue;
         }
-        let command = if pen_down { 'L' } else { 'M' };
-        write!(out, "{command}{:.1} {:.1}", x.place(point[0]), y.place(point[1])).ok();
-        pen_down = true;
+        out.push((begins, [x.at(point[0]), at]));
+        begins = false;
     }
     out
 }
 
 /// Points that no line would show: there is none before and none behind.
-fn alone(points: &[Point]) -> impl Iterator<Item = Point> {
-    let is_there = |index: Option<usize>| index.and_then(|at| points.get(at)).is_some_and(|point| point[1].is_finite());
-    let without = move |index: &usize| !is_there(index.checked_sub(1)) && !is_there(index.checked_add(1));
-    (0..points.len()).filter(move |index| is_there(Some(*index))).filter(without).map(|index| points[index])
+fn alone(points: &[Point], y: &Axis) -> Vec<Point> {
+    let is_there =
+        |index: Option<usize>| index.and_then(|at| points.get(at)).is_some_and(|point| !y.of(point[1]).is_nan());
+    let without = |index: &usize| !is_there(index.checked_sub(1)) && !is_there(index.checked_add(1));
+    (0..points.len()).filter(|index| is_there(Some(*index))).filter(without).map(|index| points[index]).collect()
 }
 
-/// The `d` of a cross at the foot of the chart for each step that was measured and is not a number.
-fn faults(points: &[Point], x: &Axis) -> String {
-    let mut out = String::new();
-    for point in thinned(points).iter().filter(|point| !point[1].is_finite()) {
-        let (at, foot) = (x.place(point[0]), HEIGHT - BOTTOM - 5.0);
-        if (LEFT..=WIDTH - RIGHT).contains(&at) {
-            write!(out, "M{:.1} {:.1}l6 6m0-6l-6 6", at - 3.0, foot - 3.0).ok();
-        }
-    }
-    out
+/// A cross at the foot of the chart for each step that was measured and is not a number.
+fn faults(points: &[Point], x: &Axis) -> Vec<(bool, Point)> {
+    let foot = HEIGHT - BOTTOM - 5.0;
+    let faulty = thinned(points).into_iter().filter(|point| !point[1].is_finite()).map(|point| x.at(point[0]));
+    let inside = faulty.filter(|at| (LEFT..=WIDTH - RIGHT).contains(at));
+    let cross = |at: f64| {
+        let (left, right, top, bottom) = (at - 3.0, at + 3.0, foot - 3.0, foot + 3.0);
+        [(true, [left, top]), (false, [right, bottom]), (true, [right, top]), (false, [left, bottom])]
+    };
+    inside.flat_map(cross).collect()
 }
 
 /// Lowest and highest of each bucket in order, and every gap, so that no spike is lost.
@@ -246,10 +265,6 @@ fn thinned(points: &[Point]) -> Vec<Point> {
             kept.into_iter().map(|i| bucket[i]).collect::<Vec<_>>()
         })
         .collect()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -278,11 +293,11 @@ mod tests {
     #[test]
     fn a_gap_breaks_the_line_and_a_point_alone_is_seen() {
         let points = [[0.0, 1.0], [1.0, 2.0], [2.0, f64::NAN], [3.0, 1.5]];
-        let x = Axis::around([0.0, 3.0].into_iter(), 0.0, 3.0, true).unwrap();
-        let y = Axis::around([1.0, 2.0].into_iter(), 0.0, 1.0, false).unwrap();
+        let x = Axis::tight([0.0, 3.0].into_iter(), [0.0, 3.0], 1.0, |_| String::new()).unwrap();
+        let y = Axis::round([1.0, 2.0].into_iter(), [0.0, 1.0], Scale::Linear).unwrap();
         let path = path(&points, &x, &y);
-        assert_eq!(path.matches('M').count(), 2, "{path}");
-        assert_eq!(alone(&points).collect::<Vec<_>>(), [[3.0, 1.5]]);
+        assert_eq!(path.iter().filter(|(begins, _)| *begins).count(), 2, "{path:?}");
+        assert_eq!(alone(&points, &y), [[3.0, 1.5]]);
         let one = svg("t", &[line(&[[5.0, 0.6]])], &[]).unwrap();
         assert_eq!(one.matches("<circle").count(), 1, "{one}");
     }
@@ -290,9 +305,21 @@ mod tests {
     #[test]
     fn a_step_that_is_not_a_number_has_a_cross() {
         let chart = svg("t", &[line(&[[0.0, 1.0], [5.0, f64::NAN], [10.0, 2.0]])], &[]).unwrap();
-        assert!(chart.contains("l6 6m0-6l-6 6\" stroke=\"#0072b2\""), "{chart}");
+        assert!(chart.contains("<title>Not a number</title>"), "{chart}");
         let whole = svg("t", &[line(&[[0.0, 1.0], [10.0, 2.0]])], &[]).unwrap();
         assert!(!whole.contains("Not a number"));
+    }
+
+    #[test]
+    fn on_a_log_scale_what_has_no_place_breaks_the_line_and_ticks_are_values() {
+        let points = [[0.0, 0.01], [1.0, 0.0], [2.0, 1.0], [3.0, 100.0]];
+        let curves = [Curve { name: "a", points: &points, style: 1, faint: false }];
+        let axes = Axes { across: Across::Seconds, up: Scale::Log };
+        let svg = draw("t", &curves, &[], axes).unwrap().svg();
+        for words in [">0.01<", ">1<", ">100<", ">1 s<", "#d55e00"] {
+            assert!(svg.contains(words), "{words} in {svg}");
+        }
+        assert_eq!(svg.matches("<circle").count(), 1, "the first point stands alone: {svg}");
     }
 
     #[test]

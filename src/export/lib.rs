@@ -3,7 +3,8 @@
 //! - `order`: what is to leave, as plain data; `carry_out`: the one place where it is done, from what is on disk: `trained` a
 //!   run's weights, `history` what its report says.
 //! - `report`: a run told on one page, from `report.html` or `report.md`; `comparison`: several side by side; both look as
-//!   `page.css` says; `chart`: lines as SVG.
+//!   `page.css` says; `chart`: lines as a `drawing`, which is written as SVG or, by `raster`, as pixels.
+//! - `curves`: the charts that runs are compared by, as pictures, numbers, or event files (`tensorboard`).
 //! - `bundle`: a run in one file, to be looked at elsewhere.
 //! - `weights`: policies as folders that other tools read; `gguf`: as one file, with the `modelfile` that Ollama wants.
 //!   `proof`: what is compared; `card`: what the folder says of itself, `loading` how other programs take it; `aside`: a folder
@@ -15,13 +16,17 @@ mod card;
 mod carry_out;
 mod chart;
 mod comparison;
+mod curves;
+mod drawing;
 mod gguf;
 mod history;
 mod loading;
 mod modelfile;
 mod order;
 mod proof;
+mod raster;
 mod report;
+mod tensorboard;
 mod trained;
 mod weights;
 
@@ -30,6 +35,7 @@ pub use card::About;
 pub use carry_out::export;
 pub use chart::{Line, Point};
 pub use comparison::Comparison;
+pub use curves::{CurveFile, CurveOrder, Curves, events, field};
 pub use gguf::gguf;
 pub use order::{ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Stored, Strength, What, Which};
 pub use proof::Proof;

@@ -1,0 +1,415 @@
+//! The charts that runs are compared by, as files: pictures of them, their numbers, and what TensorBoard reads.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use data::{
+    Across, Scale,
+    across::{moved, smoothed, summed},
+    metrics,
+};
+use files::Output;
+use serde_json::{Value as Json, json};
+use store::{Project, RunId, RunRecord};
+
+use crate::{
+    ExportError, Point,
+    chart::{self, Axes, Curve},
+    drawing::{Anchor, Drawing, Ink, LETTERS, Shape},
+    tensorboard,
+};
+
+/// What curves can leave as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CurveFile {
+    Png,
+    Svg,
+    Csv,
+    Json,
+    /// A folder with a folder a run, an event file in each.
+    TensorBoard,
+}
+
+impl CurveFile {
+    pub const ALL: [Self; 5] = [Self::Png, Self::Svg, Self::Csv, Self::Json, Self::TensorBoard];
+
+    /// How a file's name ends; nothing where it is a folder.
+    pub fn ending(self) -> Option<&'static str> {
+        match self {
+            Self::Png => Some("png"),
+            Self::Svg => Some("svg"),
+            Self::Csv => Some("csv"),
+            Self::Json => Some("json"),
+            Self::TensorBoard => None,
+        }
+    }
+
+    /// By the end of a file's name.
+    pub fn of(file: &Path) -> Option<Self> {
+        let end = file.extension()?.to_str()?.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|kind| kind.ending() == Some(&end))
+    }
+}
+
+/// Which curves of which runs, and how they are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurveOrder {
+    /// Each with its place in the table of line colours.
+    pub runs: Vec<(RunId, usize)>,
+    /// A chart each, in this order.
+    pub metrics: Vec<String>,
+    pub across: Across,
+    pub scale: Scale,
+    /// Weight of the past in the moving average, 0 = raw.
+    pub smoothing: f64,
+    /// Charts side by side in a picture.
+    pub columns: usize,
+}
+
+/// The curves themselves, as the project has them.
+pub struct Curves {
+    order: CurveOrder,
+    runs: Vec<CurvesOfRun>,
+}
+
+struct CurvesOfRun {
+    record: RunRecord,
+    style: usize,
+    /// The step from which its curves are its own: a fork's hang on its parent's where both are there.
+    from: Option<f64>,
+    /// By step.
+    series: BTreeMap<String, Vec<Point>>,
+    /// Where it stood across, by step.
+    places: Vec<Point>,
+}
+
+type Result<T> = std::result::Result<T, ExportError>;
+
+impl Curves {
+    /// Reads the curves from the project.
+    ///
+    /// # Errors
+    /// Of the document.
+    pub fn of(project: &Project, order: CurveOrder) -> Result<Self> {
+        let shown: Vec<RunId> = order.runs.iter().map(|(run, _)| *run).collect();
+        let points = |run, name: &str| -> Result<Vec<Point>> {
+            let series = project.series(run, name, None)?;
+            Ok(series.into_iter().map(|(step, value)| [step as f64, value]).collect())
+        };
+        let runs = order.runs.iter().map(|&(run, style)| {
+            let record = project.run(run)?;
+            let hangs = record.parent.is_some_and(|parent| shown.contains(&parent));
+            let from = record.parent_step.filter(|step| *step > 0 && hangs).map(|step| step as f64);
+            let mut series = BTreeMap::new();
+            for name in &order.metrics {
+                series.insert(name.clone(), points(run, name)?);
+            }
+            let places = match (order.across, order.across.counts()) {
+                (_, Some(counted)) => summed(&points(run, counted)?),
+                (Across::Seconds, _) => {
+                    let times = project.step_times(run)?;
+                    times.into_iter().map(|(step, ms)| [step as f64, ms as f64 / 1000.0]).collect()
+                }
+                (Across::Drift, _) => points(run, metrics::KL_REF)?,
+                (Across::Steps | Across::Pairs | Across::Tokens, _) => Vec::new(),
+            };
+            Ok(CurvesOfRun { record, style, from, series, places })
+        });
+        let runs = runs.collect::<Result<_>>()?;
+        Ok(Self { order, runs })
+    }
+
+    /// Writes them where they are whole or not there. `replace`: a file that is there.
+    ///
+    /// # Errors
+    /// Of the file system, or the picture is too large.
+    pub fn write(&self, kind: CurveFile, project: &Project, to: &Path, replace: bool) -> Result<()> {
+        let failed = |source| ExportError::Write { path: to.to_owned(), source };
+        let bytes = match kind {
+            CurveFile::TensorBoard => {
+                for run in &self.runs {
+                    let folder = to.join(folder_name(&run.record));
+                    events(project, &run.record, &folder)?;
+                }
+                return Ok(());
+            }
+            CurveFile::Png => self.drawing().png().map_err(|error| failed(std::io::Error::other(error)))?,
+            CurveFile::Svg => self.drawing().svg_file().into_bytes(),
+            CurveFile::Csv => self.csv().into_bytes(),
+            CurveFile::Json => format!("{:#}\n", self.json()).into_bytes(),
+        };
+        project.refuse_own(to)?;
+        let mut output = Output::create(to, replace)?;
+        output.write_all(&bytes).map_err(failed)?;
+        output.finish()?;
+        Ok(())
+    }
+
+    /// A curve as it is drawn, on whatever is across.
+    fn placed(&self, run: &CurvesOfRun, points: &[Point]) -> Vec<Point> {
+        match self.order.across {
+            Across::Steps => points.to_vec(),
+            across => moved(points, &run.places, across.grows()),
+        }
+    }
+
+    /// A run's curve of a metric, from where it is its own; the smoothed one first, where it is smoothed.
+    fn drawn(&self, run: &CurvesOfRun, metric: &str) -> Vec<Vec<Point>> {
+        let Some(raw) = run.series.get(metric).filter(|points| !points.is_empty()) else {
+            return Vec::new();
+        };
+        // On an axis that goes back and forth only what was measured there is drawn.
+        let smooth = (self.order.smoothing > 0.0).then(|| smoothed(raw, self.order.smoothing));
+        let first = run.from.map_or(0, |from| raw.partition_point(|point| point[0] <= from).saturating_sub(1));
+        let all = smooth.into_iter().chain([raw.clone()]);
+        all.map(|points| self.placed(run, &points[first..])).filter(|points| !points.is_empty()).collect()
+    }
+
+    /// All charts on one sheet.
+    pub fn drawing(&self) -> Drawing {
+        const GAP: f64 = 18.0;
+        const TITLE: f64 = 26.0;
+        let charts: Vec<(String, Drawing)> = self
+            .order
+            .metrics
+            .iter()
+            .filter_map(|metric| {
+                let drawn: Vec<(&CurvesOfRun, Vec<Vec<Point>>)> =
+                    self.runs.iter().map(|run| (run, self.drawn(run, metric))).collect();
+                let curve = |run: &'_ CurvesOfRun, points, faint| (run.record.name.clone(), points, run.style, faint);
+                let mut curves = Vec::new();
+                // The raw traces lie behind all smoothed ones.
+                for (run, lines) in &drawn {
+                    curves.extend(lines.iter().skip(1).map(|points| curve(run, points.as_slice(), true)));
+                }
+                for (run, lines) in &drawn {
+                    curves.extend(lines.first().map(|points| curve(run, points.as_slice(), false)));
+                }
+                let curves: Vec<Curve<'_>> = curves
+                    .iter()
+                    .map(|(name, points, style, faint)| Curve { name, points, style: *style, faint: *faint })
+                    .collect();
+                let title = metrics::caption(metric);
+                let axes = Axes { across: self.order.across, up: self.order.scale };
+                Some((title.clone(), chart::draw(&title, &curves, &[], axes)?))
+            })
+            .collect();
+        let columns = self.order.columns.clamp(1, charts.len().max(1));
+        let width = columns as f64 * (chart::WIDTH + GAP) + GAP;
+        let mut sheet = Drawing { width, height: GAP, title: "Charts of runs".to_owned(), shapes: Vec::new() };
+        for row in charts.chunks(columns) {
+            let mut deepest: f64 = 0.0;
+            for (column, (title, chart)) in row.iter().enumerate() {
+                let left = GAP + column as f64 * (chart::WIDTH + GAP);
+                sheet.shapes.push(Shape::Text {
+                    at: [left, sheet.height + 12.0],
+                    anchor: Anchor::Start,
+                    size: LETTERS + 2.0,
+                    ink: Ink::TEXT,
+                    text: format!("{title}, by {}", uncapitalised(self.order.across.word())),
+                });
+                deepest = deepest.max(chart.height);
+                sheet.place(chart.clone(), [left, sheet.height + TITLE]);
+            }
+            sheet.height += TITLE + deepest + GAP;
+        }
+        sheet
+    }
+
+    /// A line a value: run, its name, metric, step, value; where that is not the step also where it stands across, and where
+    /// curves are smoothed the average.
+    pub fn csv(&self) -> String {
+        let across = (self.order.across != Across::Steps).then(|| self.order.across.name());
+        let smooth = (self.order.smoothing > 0.0).then_some("smoothed");
+        let mut out = String::from("run,name,metric,step,value");
+        for column in across.iter().chain(&smooth) {
+            write!(out, ",{column}").ok();
+        }
+        out.push('\n');
+        for (run, metric, raw) in self.each() {
+            let steps: Vec<Point> = raw.iter().map(|[step, _]| [*step, *step]).collect();
+            let places: HashMap<u64, f64> =
+                self.placed(run, &steps).iter().map(|[place, step]| (step.to_bits(), *place)).collect();
+            let averages = smooth.map(|_| smoothed(raw, self.order.smoothing));
+            for (index, [step, value]) in raw.iter().enumerate() {
+                write!(out, "{},{},{},{step},{value}", run.record.id.0, field(&run.record.name), field(metric)).ok();
+                if across.is_some() {
+                    let place = places.get(&step.to_bits()).map_or(String::new(), ToString::to_string);
+                    write!(out, ",{place}").ok();
+                }
+                if let Some(averages) = &averages {
+                    write!(out, ",{}", averages[index][1]).ok();
+                }
+                out.push('\n');
+            }
+        }
+        out
+    }
+
+    fn json(&self) -> Json {
+        let runs = self.runs.iter().map(|CurvesOfRun { record, series, places, .. }| {
+            let number = |value: f64| if value.is_finite() { json!(value) } else { Json::Null };
+            let points = |points: &[Point]| -> Json {
+                points.iter().map(|[step, value]| json!([*step as u64, number(*value)])).collect()
+            };
+            let metrics: serde_json::Map<String, Json> =
+                series.iter().map(|(name, series)| (name.clone(), points(series))).collect();
+            let mut run = json!({
+                "run": record.id, "name": record.name, "method": record.method, "metrics": metrics,
+            });
+            if self.order.across != Across::Steps {
+                run[self.order.across.name()] = points(places);
+            }
+            run
+        });
+        json!({ "across": self.order.across.name(), "runs": runs.collect::<Vec<_>>() })
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&CurvesOfRun, &String, &Vec<Point>)> {
+        let of = |run| self.order.metrics.iter().filter_map(move |name| Some((run, name, runs_series(run, name)?)));
+        self.runs.iter().flat_map(of)
+    }
+}
+
+fn runs_series<'r>(run: &'r CurvesOfRun, name: &str) -> Option<&'r Vec<Point>> {
+    run.series.get(name)
+}
+
+/// Everything that a run measured, as an event file in the folder, made if it is not there; a second one of the same run
+/// replaces the first. Gives the file and how many steps are in it.
+///
+/// # Errors
+/// Of the document or the file system.
+pub fn events(project: &Project, record: &RunRecord, folder: &Path) -> Result<(PathBuf, usize)> {
+    let failed = |source| ExportError::Write { path: folder.to_owned(), source };
+    let begun = record.created_ms as f64 / 1000.0;
+    let times: HashMap<u64, u64> = project.step_times(record.id)?.into_iter().collect();
+    let steps = project.steps(record.id, None)?;
+    fs::create_dir_all(folder).map_err(failed)?;
+    project.refuse_own(folder)?;
+    let path = folder.join(tensorboard::file_name(record.created_ms / 1000, record.id.0));
+    let mut out = Output::create(&path, true)?;
+    tensorboard::begin(&mut out, begun).map_err(failed)?;
+    for (step, metrics) in &steps {
+        let secs = times.get(step).map_or(0.0, |ms| *ms as f64 / 1000.0);
+        tensorboard::step(&mut out, begun + secs, *step, metrics).map_err(failed)?;
+    }
+    out.finish()?;
+    Ok((path, steps.len()))
+}
+
+/// TensorBoard calls a run by its folder. Numbers tell those of one name apart.
+fn folder_name(record: &RunRecord) -> String {
+    let name: String = record
+        .name
+        .chars()
+        .map(|letter| if letter.is_alphanumeric() || " -_.".contains(letter) { letter } else { '_' })
+        .collect();
+    format!("{} {}", record.id.0, name.trim_matches([' ', '.']))
+}
+
+/// A field with a comma, a quote or a line break in it is quoted (RFC 4180).
+pub fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+fn uncapitalised(word: &str) -> String {
+    if word.starts_with("KL") { word.to_owned() } else { word.to_lowercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{NewRun, ProjectSettings};
+
+    use super::*;
+
+    fn project(dir: &Path) -> (Project, RunId) {
+        let mut project = Project::create(dir, &ProjectSettings::default()).unwrap();
+        let run = project
+            .create_run(&NewRun {
+                name: "MPO, first/try".to_owned(),
+                config_toml: String::new(),
+                method: "MPO".to_owned(),
+                revision: project.revision().unwrap(),
+                parent: None,
+            })
+            .unwrap();
+        for step in 1..=3_u64 {
+            let value = if step == 2 { f64::NAN } else { 0.1 * step as f64 };
+            let metrics =
+                [("loss", value), ("tokens", 100.0 * step as f64)].map(|(name, value)| (name.to_owned(), value));
+            project.append_step(run, step, 500 * step, &metrics).unwrap();
+        }
+        (project, run)
+    }
+
+    fn order(run: RunId) -> CurveOrder {
+        CurveOrder {
+            runs: vec![(run, 1)],
+            metrics: vec!["loss".to_owned()],
+            across: Across::Steps,
+            scale: Scale::Linear,
+            smoothing: 0.0,
+            columns: 2,
+        }
+    }
+
+    #[test]
+    fn the_numbers_in_a_file_are_those_of_the_project() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        let curves = Curves::of(&project, order(run)).unwrap();
+        let stored = project.series(run, "loss", None).unwrap();
+        let mut lines = vec!["run,name,metric,step,value".to_owned()];
+        lines.extend(stored.iter().map(|(step, value)| format!("1,\"MPO, first/try\",loss,{step},{value}")));
+        assert_eq!(curves.csv().lines().collect::<Vec<_>>(), lines);
+        let json = curves.json();
+        assert_eq!(json["runs"][0]["metrics"]["loss"], json!([[1, 0.1], [2, null], [3, 0.1 * 3.0]]));
+    }
+
+    #[test]
+    fn another_axis_and_the_average_have_columns_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        let asked = CurveOrder { across: Across::Tokens, smoothing: 0.5, ..order(run) };
+        let curves = Curves::of(&project, asked).unwrap();
+        let csv = curves.csv();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[0], "run,name,metric,step,value,tokens,smoothed");
+        assert!(lines[1].ends_with(",1,0.1,100,0.1") && lines[2].ends_with(",2,NaN,300,NaN"), "{csv}");
+        assert_eq!(curves.json()["runs"][0]["tokens"], json!([[1, 100.0], [2, 300.0], [3, 600.0]]));
+    }
+
+    #[test]
+    fn a_picture_has_the_runs_colour_its_name_and_what_is_across() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        let curves = Curves::of(&project, CurveOrder { across: Across::Seconds, ..order(run) }).unwrap();
+        let svg = curves.drawing().svg_file();
+        for words in ["#d55e00", "MPO, first/try", "Loss, by time", "Not a number"] {
+            assert!(svg.contains(words), "{words} in {svg}");
+        }
+        let file = dir.path().join("charts.png");
+        curves.write(CurveFile::Png, &project, &file, false).unwrap();
+        assert!(fs::read(&file).unwrap().starts_with(b"\x89PNG"));
+        assert!(matches!(curves.write(CurveFile::Png, &project, &file, false), Err(ExportError::Exists { .. })));
+        assert_eq!(CurveFile::of(&file), Some(CurveFile::Png));
+        assert_eq!(CurveFile::of(Path::new("a.gif")), None);
+    }
+
+    #[test]
+    fn tensorboard_gets_a_folder_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        let to = dir.path().join("events");
+        Curves::of(&project, order(run)).unwrap().write(CurveFile::TensorBoard, &project, &to, false).unwrap();
+        let folder = to.join("1 MPO_ first_try");
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+        assert_eq!(files.len(), 1);
+    }
+}
