@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Project, Revision, RunId, StoreError,
     forks::LeftOut,
+    marks::RunMarks,
     owner::Owner,
     project::{Keep, Result, now_ms},
     stop,
@@ -123,6 +124,7 @@ pub struct RunRecord {
     /// The step of it that the fork goes on from, 0 for the same beginning; absent where the run is no fork.
     pub parent_step: Option<u64>,
     pub left_out: Option<LeftOut>,
+    pub marks: RunMarks,
     /// The time that chat templates are told, Unix time in milliseconds: when the run was made, or the one it was forked from.
     pub day_ms: i64,
     /// The last step with metrics; 0 before the first.
@@ -143,7 +145,7 @@ pub struct RunRecord {
 /// The columns [`record_of`] reads.
 const RECORD: &str = "id, name, method, status, created_ms, config_toml, revision, parent, \
     coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message, arithmetic, \
-    elsewhere, parent_step, left_out, coalesce(day_ms, created_ms)";
+    elsewhere, parent_step, left_out, coalesce(day_ms, created_ms), marks";
 
 /// What a run leaves behind step by step.
 pub(super) const BY_STEP: [&str; 7] = ["steps", "visits", "samples", "judged", "log", "metrics", "rollouts"];
@@ -155,6 +157,12 @@ const WAITED: &str = "It waited for its turn when the program ended";
 const LIVE: &str = "('queued', 'running', 'paused')";
 
 impl RunRecord {
+    /// Its place in the tables of line colours and patterns, the same wherever it is drawn.
+    pub fn look(&self) -> usize {
+        let own = (self.id.0.unsigned_abs() as usize).wrapping_sub(1);
+        self.marks.colour.map_or(own, usize::from)
+    }
+
     /// Its turn had not come when its process ended.
     pub fn waited(&self) -> bool {
         self.status == RunStatus::Interrupted && self.message.as_deref() == Some(WAITED)
@@ -323,7 +331,7 @@ impl Project {
         Ok(found)
     }
 
-    fn update_run(&self, run: RunId, column: &'static str, value: impl rusqlite::ToSql) -> Result<()> {
+    pub(super) fn update_run(&self, run: RunId, column: &'static str, value: impl rusqlite::ToSql) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
             let changed = tx.execute(&format!("UPDATE runs SET {column} = ?2 WHERE id = ?1"), params![run.0, value])?;
             existing(run, changed)
@@ -370,6 +378,11 @@ impl Project {
             parent_step: row.get::<_, Option<i64>>(13)?.map(|step| step as u64),
             left_out: row.get::<_, Option<String>>(14)?.map(|json| serde_json::from_str(&json)).transpose()?,
             day_ms: row.get(15)?,
+            // Only for people: what a later version may have written otherwise is left out.
+            marks: row
+                .get::<_, Option<String>>(16)?
+                .and_then(|json| serde_json::from_str(&json).ok())
+                .unwrap_or_default(),
             dir: self.run_dir(id),
             checkpoints,
         })

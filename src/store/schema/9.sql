@@ -1,0 +1,2 @@
+-- What people keep about a run: pinned, archived, its colour, tags and a note, as JSON. NULL: nothing.
+ALTER TABLE runs ADD COLUMN marks TEXT;
