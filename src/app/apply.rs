@@ -206,6 +206,7 @@ impl App {
                 }
             }
             RunCommand::Stop => self.stop_live(),
+            RunCommand::PauseElsewhere(run, on) => self.pause_elsewhere(run, on),
             RunCommand::StopElsewhere(run) => self.stop_elsewhere(run),
             RunCommand::Checkpoint => self.ask_about_live(|run| Request::Checkpoint { run }),
             RunCommand::Settle(answer) => self.ask_about_live(|run| Request::Settle { run, answer }),
@@ -238,7 +239,17 @@ impl App {
                 self.dialogs.save_file(frame, "A file for the run", &name, then);
             }
             RunCommand::Bundle(run, file) => self.bundle(run, file),
-            RunCommand::Rename(run, name) => self.rename_run(run, name),
+            RunCommand::PickCurves(kind) => {
+                let then = move |place| Command::Runs(RunCommand::Curves(kind, place));
+                match kind.ending() {
+                    Some(end) => self.dialogs.save_file(frame, "A file for the charts", &format!("charts.{end}"), then),
+                    None => self.dialogs.pick_folder(frame, "A folder for TensorBoard", then),
+                }
+            }
+            RunCommand::Curves(kind, place) => self.save_curves(kind, place),
+            RunCommand::ReadCells(cells) => self.read_cells(cells),
+            RunCommand::SetAbout(run, about) => self.set_about(run, *about),
+            RunCommand::TurnAbout { back } => self.turn_about(back),
             RunCommand::Delete(run) => self.delete_run(run),
         }
     }

@@ -8,6 +8,7 @@ mod apply;
 mod asking;
 mod background;
 mod candidates;
+mod compare;
 mod dialogs;
 mod downloads;
 mod duel;

@@ -218,6 +218,14 @@ impl App {
         }
     }
 
+    /// Whoever trains it looks at the request by itself, and its status tells.
+    pub(super) fn pause_elsewhere(&mut self, run: RunId, on: bool) {
+        self.jobs.document.write("Could not ask the run to rest", move |project| {
+            project.ask_to_pause(run, on)?;
+            reread_runs(project)
+        });
+    }
+
     /// Whoever trains it looks at the request by itself.
     pub(super) fn stop_elsewhere(&mut self, run: RunId) {
         self.jobs.document.write("Could not ask the run to stop", move |project| {
@@ -238,13 +246,6 @@ impl App {
             for run in waited {
                 project.set_run_status(run, RunStatus::Stopped, None)?;
             }
-            reread_runs(project)
-        });
-    }
-
-    pub(super) fn rename_run(&mut self, run: RunId, name: String) {
-        self.jobs.document.write("Could not rename the run", move |project| {
-            project.rename_run(run, &name)?;
             reread_runs(project)
         });
     }
@@ -348,7 +349,7 @@ fn asked(project: &Project, start: ForkStart) -> anyhow::Result<fork::Fork> {
     Ok(fork::Fork { run, at, name, config, left_out })
 }
 
-fn reread_runs(project: &Project) -> anyhow::Result<Update> {
+pub(super) fn reread_runs(project: &Project) -> anyhow::Result<Update> {
     let records = project.runs()?;
     let saved = saved(&records);
     Ok(update(move |workspace, _| {

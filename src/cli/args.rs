@@ -10,6 +10,7 @@ mod export;
 mod fork;
 mod health;
 mod labels;
+mod mark;
 mod metrics;
 mod pairs;
 mod probe_gpu;
@@ -31,10 +32,11 @@ pub use self::export::Export;
 pub use self::fork::Fork;
 pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
+pub use self::mark::Mark;
 pub use self::metrics::Metrics;
 pub use self::pairs::{Bounds, Change, Pairs, Which};
 pub use self::probe_gpu::ProbeGpu;
-pub use self::queue::{Queue, Stop};
+pub use self::queue::{Pause, Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
 
 use data::config::{Method, Precision};
@@ -73,9 +75,11 @@ pub enum Command {
     Fork(Fork),
     Queue(Queue),
     Stop(Stop),
+    Pause(Pause),
     TakeIn(TakeIn),
     Suspects(Suspects),
     Runs(Runs),
+    Mark(Mark),
     Metrics(Metrics),
     Models(Models),
     Download(Download),
@@ -202,6 +206,20 @@ pub struct Resume {
 pub struct Runs {
     #[command(flatten)]
     pub place: Place,
+    /// A column beside the usual ones: "last METRIC", "highest METRIC", "lowest METRIC", "at STEP METRIC" or "setting KEY".
+    /// Can be given again.
+    #[arg(long, value_name = "COLUMN")]
+    pub column: Vec<store::RunColumn>,
+    /// Only runs with these words in name, method, status, tags or note, and for which comparisons hold,
+    /// such as objective.beta<0.2 or METRIC>0.5 (its last value).
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
+    pub filter: String,
+    /// By this column, the largest first.
+    #[arg(long, value_name = "COLUMN")]
+    pub sort: Option<store::RunColumn>,
+    /// Runs that were put away, too.
+    #[arg(long)]
+    pub archived: bool,
     /// One JSON object a run.
     #[arg(long)]
     pub json: bool,

@@ -10,7 +10,7 @@ use data::{
     frontier::{self, Reached},
     metrics::{HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
 };
-use export::{Comparison, ExportError};
+use export::{Comparison, CurveFile, CurveOrder, Curves, ExportError};
 use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
@@ -28,6 +28,14 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     let project = Project::open(&dir)?;
     if let Some(file) = &args.report {
         // Before any run: what comes of them takes minutes.
+        project.refuse_own(file)?;
+        if file.exists() && !args.overwrite {
+            return Err(ExportError::Exists { path: file.clone() }.into());
+        }
+    }
+    for file in &args.export {
+        let kind = CurveFile::of(file);
+        anyhow::ensure!(kind.is_some(), usage(format!("{} ends in none of .png, .svg, .csv, .json.", file.display())));
         project.refuse_own(file)?;
         if file.exists() && !args.overwrite {
             return Err(ExportError::Exists { path: file.clone() }.into());
@@ -59,6 +67,7 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     if let Some(file) = &args.report {
         report(&project, &runs, file, args)?;
     }
+    curves(&project, &runs, args)?;
     Ok(ending)
 }
 
@@ -67,6 +76,37 @@ fn report(project: &Project, runs: &[RunId], file: &Path, args: &Compare) -> Res
     Comparison::of(project, &records)?.write(file, args.overwrite)?;
     if !args.json {
         output::line(format!("\nThe report is {}.", file.display()))?;
+    }
+    Ok(())
+}
+
+/// The charts as files.
+fn curves(project: &Project, runs: &[RunId], args: &Compare) -> Result<()> {
+    if args.export.is_empty() && args.tensorboard.is_none() {
+        return Ok(());
+    }
+    let records = runs.iter().map(|run| project.run(*run)).collect::<Result<Vec<_>, _>>()?;
+    let mut metrics = args.metrics.clone();
+    if metrics.is_empty() {
+        let there = runs.iter().map(|run| project.metrics(*run)).collect::<Result<Vec<_>, _>>()?.concat();
+        metrics.extend(Metric::headlines(Told::AcrossRuns, |name| there.iter().any(|it| it == name)).map(|(_, it)| it));
+    }
+    let order = CurveOrder {
+        runs: records.iter().map(|record| (record.id, record.look())).collect(),
+        metrics,
+        across: args.across,
+        scale: args.scale,
+        smoothing: args.smoothing,
+        columns: 2,
+    };
+    let curves = Curves::of(project, order)?;
+    let files = args.export.iter().filter_map(|file| Some((CurveFile::of(file)?, file)));
+    let events = args.tensorboard.iter().map(|folder| (CurveFile::TensorBoard, folder));
+    for (kind, place) in files.chain(events) {
+        curves.write(kind, project, place, args.overwrite)?;
+        if !args.json {
+            output::line(format!("\nThe charts are in {}.", place.display()))?;
+        }
     }
     Ok(())
 }

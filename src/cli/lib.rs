@@ -19,6 +19,7 @@ mod generate;
 mod health;
 mod import;
 mod live;
+mod mark;
 mod metrics;
 mod models;
 mod new;
@@ -39,7 +40,6 @@ mod stop;
 mod summary;
 mod suspects;
 mod take_in;
-mod tensorboard;
 mod tokens;
 mod train;
 mod unsaved;
@@ -81,9 +81,11 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Fork(args) => fork::run(&args, threads),
         Command::Queue(args) => queue::run(&args, threads),
         Command::Stop(args) => stop::run(&args),
+        Command::Pause(args) => stop::pause(&args),
         Command::TakeIn(args) => take_in::run(&args),
         Command::Suspects(args) => suspects::run(&args),
         Command::Runs(args) => runs::run(&args),
+        Command::Mark(args) => mark::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Download(args) => download::run(&args),

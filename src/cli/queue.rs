@@ -101,6 +101,11 @@ fn go(project: &Project, first: Option<RunRecord>, threads: Option<u16>, words: 
         };
         tried.insert(run.id);
         mine.remove(&run.id);
+        if project.is_asked_to_leave_queue(run.id)? {
+            // The whole queue was asked to end: it waits for whoever takes it up again.
+            project.set_waited(run.id)?;
+            continue;
+        }
         if words == Words::All {
             output::note(format!("\n{} (run {})", run.name, run.id.0));
         }

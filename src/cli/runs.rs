@@ -1,20 +1,35 @@
 //! `nudge runs`: lists the runs of a project.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use data::{
+    config::{RunConfig, Setting},
     fixed,
     metrics::{Better, Metric, Stored, Told},
 };
-use serde_json::json;
-use store::{LeftOut, Project, RunRecord, RunStatus, family};
+use serde_json::{Map, Value as Json, json};
+use store::{LeftOut, Pick, Project, RunColumn, RunFilter, RunRecord, RunStatus, RunValue, family};
 
 use super::{args::Runs, ending::Ending, output};
 
 pub fn run(args: &Runs) -> Result<Ending> {
     let project = args.place.open()?;
-    let runs = project.runs()?;
+    let all = project.runs()?;
+    let runs = listed(&project, &all, args)?;
     if args.json {
         for run in &runs {
+            let columns = args.column.iter().map(|column| {
+                let value = cell(&project, run, column)?;
+                Ok((
+                    column.to_string(),
+                    value.map_or(Json::Null, |value| match value {
+                        RunValue::Number(number) => output::number(number),
+                        RunValue::Text(text) => text.into(),
+                    }),
+                ))
+            });
+            let columns = columns.collect::<Result<Map<String, Json>>>()?;
             output::json(&json!({
                 "run": run.id,
                 "name": run.name,
@@ -29,21 +44,29 @@ pub fn run(args: &Runs) -> Result<Ending> {
                 "parent_step": run.parent_step,
                 "left_out": run.left_out.as_ref().map(LeftOut::pairs),
                 "message": run.message,
+                "marks": run.marks,
+                "columns": columns,
                 "arithmetic": run.arithmetic,
                 "dir": run.dir,
             }))?;
         }
         return Ok(Ending::Done);
     }
-    if runs.is_empty() {
+    if all.is_empty() {
         output::line(format!("No runs in {} yet. Start one with nudge train.", project.dir().display()))?;
         return Ok(Ending::Done);
     }
-    let tree = family(&runs, runs.iter());
-    let rows = tree.into_iter().map(|(depth, run)| row(&project, depth, run)).collect::<Result<Vec<_>>>()?;
+    // In the order that was asked for forks stand by themselves.
+    let flat = args.sort.is_some();
+    let tree = if flat { runs.iter().map(|run| (0, run)).collect() } else { family(&runs, runs.iter()) };
+    let rows =
+        tree.into_iter().map(|(depth, run)| row(&project, depth, run, &args.column)).collect::<Result<Vec<_>>>()?;
     let compared: Vec<&str> = compared().map(|stored| stored.metric.short).collect();
-    let headings = [&["run", "name", "method", "status", "step"][..], &compared, &["made"]].concat();
-    let right = [&[true, false, false, false, true][..], &vec![true; compared.len()], &[false]].concat();
+    let own: Vec<String> = args.column.iter().map(ToString::to_string).collect();
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let headings = [&["run", "name", "method", "status", "step"][..], &compared, &own, &["made", "tags"]].concat();
+    let right =
+        [&[true, false, false, false, true][..], &vec![true; compared.len() + own.len()], &[false, false]].concat();
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;
     }
@@ -55,8 +78,50 @@ pub fn run(args: &Runs) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
+/// Those that fit, pinned ones first; where a column is named the largest in it first, and those without it last.
+fn listed(project: &Project, all: &[RunRecord], args: &Runs) -> Result<Vec<RunRecord>> {
+    let filter = RunFilter::of(&args.filter);
+    let mut runs = Vec::new();
+    for run in all.iter().filter(|run| args.archived || !run.marks.archived) {
+        let mut values = HashMap::new();
+        for name in filter.names() {
+            let column = if Setting::of(name).is_some() {
+                RunColumn::Setting(name.to_owned())
+            } else {
+                RunColumn::Metric(Pick::Last, name.to_owned())
+            };
+            values.insert(name, cell(project, run, &column)?);
+        }
+        if filter.holds(run, |name| values.get(name).cloned().flatten()) {
+            let key = args.sort.as_ref().map(|column| cell(project, run, column)).transpose()?.flatten();
+            runs.push((key, run.clone()));
+        }
+    }
+    if args.sort.is_some() {
+        runs.sort_by(|(one, _), (other, _)| match (one, other) {
+            (Some(RunValue::Number(one)), Some(RunValue::Number(other))) => other.total_cmp(one),
+            (Some(RunValue::Text(one)), Some(RunValue::Text(other))) => one.cmp(other),
+            _ => other.is_some().cmp(&one.is_some()),
+        });
+    }
+    runs.sort_by_key(|(_, run)| !run.marks.pinned);
+    Ok(runs.into_iter().map(|(_, run)| run).collect())
+}
+
+/// What a run has in a column.
+fn cell(project: &Project, run: &RunRecord, column: &RunColumn) -> Result<Option<RunValue>> {
+    Ok(match column {
+        RunColumn::Metric(pick, name) => project.picked(run.id, name, *pick)?.map(RunValue::Number),
+        RunColumn::Setting(key) => {
+            // Settings of a later version that cannot be read are none.
+            let config = RunConfig::from_toml(&run.config_toml).unwrap_or_default();
+            config.every_value()?.get(key).map(|text| RunValue::of_setting(text))
+        }
+    })
+}
+
 /// A fork stands under its run, with the step that it goes on from.
-fn row(project: &Project, depth: usize, run: &RunRecord) -> Result<Vec<String>> {
+fn row(project: &Project, depth: usize, run: &RunRecord, columns: &[RunColumn]) -> Result<Vec<String>> {
     let mut cells = vec![
         run.id.0.to_string(),
         format!("{}{}", branch(depth, run), output::one_line(&run.name, 32)),
@@ -68,7 +133,15 @@ fn row(project: &Project, depth: usize, run: &RunRecord) -> Result<Vec<String>> 
         let series = project.series(run.id, &stored.name(), None)?;
         cells.push(series.last().map_or(String::new(), |(_, value)| fixed(*value, 3)));
     }
+    for column in columns {
+        cells.push(match cell(project, run, column)? {
+            None => String::new(),
+            Some(RunValue::Number(number)) => data::digits(number),
+            Some(RunValue::Text(text)) => text,
+        });
+    }
     cells.push(when(run.created_ms));
+    cells.push(run.marks.tags.join(", "));
     Ok(cells)
 }
 

@@ -76,10 +76,9 @@ fn draw(context: &mut RenderContext, shape: &Shape) {
     match shape {
         Shape::Path { points, ink, width, dashes, .. } => {
             let mut path = BezPath::new();
-            for (begins, at) in points {
+            for (index, (begins, at)) in points.iter().enumerate() {
                 let at = (at[0], at[1]);
-                // A path that begins without a place to begin at would be no path.
-                if *begins || path.is_empty() { path.move_to(at) } else { path.line_to(at) }
+                if *begins || index == 0 { path.move_to(at) } else { path.line_to(at) }
             }
             let lengths = dashes.split_whitespace().filter_map(|length| length.parse::<f64>().ok());
             context.set_stroke(Stroke::new(*width).with_dashes(0.0, lengths));
@@ -108,6 +107,8 @@ fn font() -> Option<&'static FontRef<'static>> {
 fn letters(font: &FontRef<'_>, text: &str, size: f64, anchor: Anchor, at: [f64; 2]) -> BezPath {
     let (map, outlines) = (font.charmap(), font.outline_glyphs());
     let metrics = font.glyph_metrics(Size::new(size as f32), LocationRef::default());
+    // The one sign of our captions that this font lacks.
+    let text = text.replace('‖', "||");
     let glyphs: Vec<_> = text.chars().map(|letter| map.map(letter).unwrap_or_default()).collect();
     let advances: Vec<f64> =
         glyphs.iter().map(|glyph| f64::from(metrics.advance_width(*glyph).unwrap_or_default())).collect();

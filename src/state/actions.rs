@@ -6,9 +6,12 @@ mod table;
 
 pub use table::TABLE;
 
+use engine::protocol::CurveFile;
+
 use super::{
     Screen, ThemeChoice, Views, Workspace,
     asking::AskFirst,
+    compare::Zoom,
     duel::DuelPress,
     labelling::{Act, Side, Way},
     lens::LensMove,
@@ -75,7 +78,20 @@ pub enum Action {
     ChooseCharts,
     /// One more side by side, or one fewer.
     Columns(bool),
-    LogScale,
+    /// Linear, log, symmetric log.
+    TurnScale,
+    ClipOutliers,
+    /// What the charts have across.
+    ChartsAcross,
+    /// Along what the charts have across.
+    Zoom(Zoom),
+    /// The charts, or the table of runs.
+    CompareFace,
+    FilterRuns,
+    /// Of names and marks of runs.
+    AboutUndo,
+    AboutRedo,
+    ExportCurves(CurveFile),
     /// What the frontier has across.
     FrontierAcross,
     /// From the pair that is open to the steps that met it.
@@ -123,7 +139,14 @@ impl Action {
             Self::Lens(to) => !matches!(to, LensMove::Toggle | LensMove::Close | LensMove::NextEffect | LensMove::Turn),
             Self::Rollout(to) => to != RolloutMove::Toggle,
             other => {
-                matches!(other, Self::Move(_) | Self::Extend(_) | Self::MoveModel(_) | Self::Labelling(Act::Scroll(..)))
+                matches!(
+                    other,
+                    Self::Move(_)
+                        | Self::Extend(_)
+                        | Self::MoveModel(_)
+                        | Self::Labelling(Act::Scroll(..))
+                        | Self::Zoom(Zoom::In | Zoom::Out | Zoom::Earlier | Zoom::Later)
+                )
             }
         }
     }

@@ -1,18 +1,57 @@
 //! The Compare screen: which runs, which metric, how smooth, and what differs between the runs.
 
+pub mod along;
 pub mod board;
+pub mod edits;
 pub mod frontier;
+pub mod parallel;
+pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use data::metrics::judged;
-use store::{RunId, RunRecord};
+use store::{RunFilter, RunId, RunRecord};
 
-use self::board::Board;
+use self::{
+    along::Along,
+    board::Board,
+    edits::{RunDraft, RunEdits},
+    parallel::Marked,
+};
 use super::{runs::Runs, seeds::Means, series::Series};
 
 /// So many of the newest runs are laid over each other until some are picked.
 const FIRST: usize = 4;
+
+/// A move of the charts along what they have across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Zoom {
+    In,
+    Out,
+    Earlier,
+    Later,
+    #[default]
+    All,
+}
+
+impl Zoom {
+    /// From one view to the next, between 0 and `last`; nothing: all of it.
+    pub fn of(self, [low, high]: [f64; 2], last: f64) -> Option<[f64; 2]> {
+        const STEP: f64 = 0.25;
+        let (middle, length) = (low.midpoint(high), high - low);
+        let around = |middle: f64, length: f64| {
+            let low = (middle - length / 2.0).clamp(0.0, (last - length).max(0.0));
+            (length < last).then_some([low, low + length])
+        };
+        match self {
+            Self::All => None,
+            Self::In => around(middle, length / 2.0),
+            Self::Out => around(middle, length * 2.0),
+            Self::Earlier => around(middle - length * STEP, length),
+            Self::Later => around(middle + length * STEP, length),
+        }
+    }
+}
 
 /// The screen as it is now.
 #[derive(Debug, Default)]
@@ -22,12 +61,19 @@ pub struct CompareView {
     pub kept: Board,
     /// The charts are being chosen and put in order.
     pub choosing: bool,
-    /// A name being typed.
-    pub renaming: Option<(RunId, String)>,
+    /// Which runs are listed, as it is typed.
+    pub filter: String,
+    /// What is being typed about a run.
+    pub draft: Option<RunDraft>,
+    /// The way back from what was.
+    pub edits: RunEdits,
+    /// Stretches of parallel coordinates.
+    pub marked: Marked,
     /// A deletion being asked about.
     pub deleting: Option<RunId>,
     pub smooth: Smooth,
     pub means: Means,
+    pub along: Along,
 }
 
 impl CompareView {
@@ -36,18 +82,18 @@ impl CompareView {
         Self { kept: board.clone(), board, ..Self::default() }
     }
 
-    /// The runs laid over each other, oldest first; only such as exist.
+    /// The runs laid over each other, oldest first; only such as exist and are not put away.
     pub fn shown<'a>(&self, runs: &'a Runs) -> Vec<&'a RunRecord> {
-        let newest = runs.records.len().saturating_sub(FIRST);
-        runs.records
-            .iter()
-            .enumerate()
-            .filter(|(index, record)| match &self.board.picked {
-                Some(picked) => picked.contains(&record.id),
-                None => *index >= newest,
-            })
-            .map(|(_, record)| record)
-            .collect()
+        let mut shown: Vec<&RunRecord> = runs.records.iter().filter(|record| !record.marks.archived).collect();
+        match &self.board.picked {
+            Some(picked) => shown.retain(|record| picked.contains(&record.id)),
+            None => drop(shown.drain(..shown.len().saturating_sub(FIRST))),
+        }
+        shown
+    }
+
+    pub fn filter(&self) -> RunFilter {
+        RunFilter::of(&self.filter)
     }
 
     /// Ticks or unticks a run.
@@ -159,6 +205,17 @@ mod tests {
         second.objective.kind = Method::Ipo;
         let keys: Vec<String> = differences(&[first, second]).into_iter().map(|d| d.key).collect();
         assert_eq!(keys, ["objective.kind", "objective.margin", "objective.reference_weight"]);
+    }
+
+    #[test]
+    fn charts_are_zoomed_and_moved_within_what_there_is() {
+        let all = [0.0, 100.0];
+        assert_eq!(Zoom::In.of(all, 100.0), Some([25.0, 75.0]));
+        assert_eq!(Zoom::Later.of([25.0, 75.0], 100.0), Some([37.5, 87.5]));
+        assert_eq!(Zoom::Later.of([50.0, 100.0], 100.0), Some([50.0, 100.0]));
+        assert_eq!(Zoom::Earlier.of([5.0, 25.0], 100.0), Some([0.0, 20.0]));
+        assert_eq!(Zoom::Out.of([25.0, 75.0], 100.0), None, "all of it");
+        assert_eq!(Zoom::All.of([25.0, 75.0], 100.0), None);
     }
 
     #[test]

@@ -95,6 +95,12 @@ impl History {
         (self.times_to < Some(last)).then_some(last)
     }
 
+    /// The same for all that it measured.
+    pub fn all_times_wanted(&self) -> Option<u64> {
+        let last = self.series.values().filter_map(Series::last_step).reduce(f64::max)? as u64;
+        (self.times_to < Some(last)).then_some(last)
+    }
+
     /// Adds one step's metrics.
     pub(super) fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
         if let Some(watch) = &mut self.watch {

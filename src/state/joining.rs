@@ -113,7 +113,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use store::{LabelChanges, RunStatus, TakeIn};
+    use store::{LabelChanges, RunMarks, RunStatus, TakeIn};
 
     fn record(status: RunStatus, toml: &str) -> RunRecord {
         RunRecord {
@@ -127,6 +127,7 @@ mod tests {
             parent: None,
             parent_step: None,
             left_out: None,
+            marks: RunMarks::default(),
             day_ms: 0,
             step: 5,
             total_steps: 12,

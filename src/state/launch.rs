@@ -343,13 +343,16 @@ pub fn settings_in_full(config: &RunConfig) -> BTreeMap<String, String> {
     settings(&config)
 }
 
+/// A number of the sheet as people write it.
+pub fn plain_number(number: f64) -> String {
+    let size = number.abs();
+    if size != 0.0 && size < 1e-3 { format!("{number:e}") } else { format!("{number}") }
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Float(number) => {
-            let size = number.abs();
-            if size != 0.0 && size < 1e-3 { format!("{number:e}") } else { format!("{number}") }
-        }
+        Value::Float(number) => plain_number(*number),
         // Names as people write them; numbers stay in brackets, which is how they are read back.
         Value::Array(items) if items.iter().all(Value::is_str) => {
             items.iter().map(plain).collect::<Vec<String>>().join(", ")

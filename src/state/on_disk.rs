@@ -91,7 +91,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use store::{Revision, RunStatus};
+    use store::{Revision, RunMarks, RunStatus};
 
     #[test]
     fn g15_what_continue_does_is_said_before() {
@@ -146,6 +146,7 @@ mod tests {
             parent: None,
             parent_step: None,
             left_out: None,
+            marks: RunMarks::default(),
             day_ms: 0,
             step,
             total_steps: 80,

@@ -10,7 +10,12 @@ use engine::protocol::{Event, Outcome, RunControl};
 use store::{self, RunId, RunRecord, RunStatus};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
-use super::{joining::Joining, launch::settings_in_full, on_disk::Saved};
+use super::{
+    compare::{edits::RunAbout, table::RunCells},
+    joining::Joining,
+    launch::settings_in_full,
+    on_disk::Saved,
+};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -101,6 +106,8 @@ pub struct Runs {
     /// Steps whose checkpoints are on the disk, ascending.
     pub saved: Saved,
     pub joining: Joining,
+    /// What the table of runs shows of those whose curves are not here.
+    pub cells: RunCells,
     /// Runs in other hands that were asked to stop, until they have.
     pub asked_to_stop: BTreeSet<RunId>,
 }
@@ -131,6 +138,13 @@ impl Runs {
             self.settings.insert(record.id, read.unwrap_or_else(|| RunSettings::read(&record.config_toml)));
         }
         self.records = records;
+    }
+
+    /// What somebody just said about a run, until the project tells.
+    pub fn set_about(&mut self, run: RunId, about: &RunAbout) {
+        if let Some(record) = self.record_mut(run) {
+            (record.name, record.marks) = (about.name.clone(), about.marks.clone());
+        }
     }
 
     /// Newest first, each followed by its forks one level deeper.

@@ -25,6 +25,7 @@ fn record(id: i64) -> RunRecord {
         parent: None,
         parent_step: None,
         left_out: None,
+        marks: store::RunMarks::default(),
         day_ms: 0,
         step: 0,
         total_steps: 0,

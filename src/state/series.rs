@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 /// Neighbours that one bin of the next level sums up.
 const FAN: usize = 4;
 
-/// A point of a chart: x is the step, y the value. A y that is not finite ends the line.
-pub type Point = [f64; 2];
+/// A point of a chart: x is the step, or what else is across; y the value. A y that is not finite ends the line.
+pub use data::across::Point;
 
 /// What a bin remembers of its points, as indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,15 +211,7 @@ impl Series {
     /// Exponential moving average with `weight` in [0, 1) on the past, bias-corrected at the start.
     /// A value that is not finite stays where it is and does not enter the average.
     pub fn smoothed(&self, weight: f64) -> Self {
-        let (mut sum, mut norm) = (0.0, 0.0);
-        Self::from_points(self.points.iter().map(|&[step, value]| {
-            if !value.is_finite() {
-                return [step, value];
-            }
-            sum = weight * sum + (1.0 - weight) * value;
-            norm = weight * norm + (1.0 - weight);
-            [step, sum / norm]
-        }))
+        Self::from_points(data::across::smoothed(&self.points, weight))
     }
 }
 

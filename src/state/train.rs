@@ -8,11 +8,12 @@ use data::{
     config::{self, Contender, Knob, RunConfig},
     counted,
 };
-use engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer};
+use engine::protocol::{CurveFile, Event, PreflightReport, RequestId, SaveAnswer};
 use serde::{Deserialize, Serialize};
-use store::{RunId, RunRecord};
+use store::{RunColumn, RunId, RunRecord};
 
 use super::{
+    compare::edits::RunAbout,
     fork::{ForkForm, ForkStart},
     joining,
     launch::Launch,
@@ -239,6 +240,8 @@ pub enum RunCommand {
     Move(RunId, usize),
     SetPaused(bool),
     Stop,
+    /// Ask the process that trains it to let a run rest, or to go on.
+    PauseElsewhere(RunId, bool),
     /// Ask the process that trains it to stop a run with a checkpoint.
     StopElsewhere(RunId),
     Checkpoint,
@@ -278,7 +281,18 @@ pub enum RunCommand {
     PickBundle(RunId),
     /// Put it there.
     Bundle(RunId, PathBuf),
-    Rename(RunId, String),
+    /// Ask for a place for the charts of Compare, as such a file.
+    PickCurves(CurveFile),
+    /// Put them there.
+    Curves(CurveFile, PathBuf),
+    /// Read cells of the table of runs, each at the step that its run stands at.
+    ReadCells(Vec<(RunId, RunColumn, u64)>),
+    /// Name and marks of a run from now on.
+    SetAbout(RunId, Box<RunAbout>),
+    /// Take the last change of those back, or do it again.
+    TurnAbout {
+        back: bool,
+    },
     Delete(RunId),
 }
 

@@ -9,10 +9,10 @@ use super::{Project, RunId, project::Result};
 #[serde(default)]
 pub struct RunMarks {
     /// Before all others in a list.
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
     /// Out of the lists, until somebody asks for those too.
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
     /// Place in the table of line colours, from 0; absent: by its number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,10 +21,6 @@ pub struct RunMarks {
     pub tags: Vec<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
-}
-
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 impl RunMarks {

@@ -4,10 +4,10 @@
 mod brush;
 mod draw;
 
-use data::Scale;
+use data::{Across, Scale};
 use egui::{CursorIcon, Id, Label, Response, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_plot::LineStyle;
-use state::{metric, runs::Mark, series::Series};
+use state::{compare::Zoom, metric, runs::Mark, series::Series};
 
 use super::{
     legend, parts,
@@ -19,8 +19,13 @@ pub use draw::{axis_of, round_marks};
 /// A plot is never lower than this.
 const LOWEST: f32 = 72.0;
 
+/// More lines than this are told by their highest and their lowest, and listed under the pointer.
+const MOST_ENTRIES: usize = 5;
+const MOST_LISTED: usize = 24;
+
 /// What can be done with a chart, said once above the charts of a group.
-pub const GESTURES: &str = "Point at a chart to read all of them at that step · Drag moves along the steps · Ctrl + wheel zooms · Double click shows all";
+pub const GESTURES: &str =
+    "Point at a chart to read all of them there · Drag moves along · Ctrl + wheel zooms · Double click shows all";
 
 /// One line of a chart.
 pub struct Line<'a> {
@@ -132,11 +137,15 @@ pub struct Chart<'a> {
     pub marks: &'a [Mark],
     /// Charts of one group share their steps and the cursor.
     pub group: &'a str,
+    /// What its lines are over.
+    pub across: Across,
     /// The x axis runs at least to here.
     pub last_step: f64,
     /// Of the whole card: cards of a row end at one line, whatever their legends and notes need.
     pub height: f32,
     pub scale: Scale,
+    /// The few values far from the others do not stretch the axis; where they lie is told at its edge.
+    pub clip: bool,
     /// How a value is written; gets the metric's caption rules.
     pub metric: &'a str,
     /// One sentence under the chart: what its lines come to.
@@ -190,7 +199,11 @@ impl Chart<'_> {
                 }
                 let name = self.spoken();
                 response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-                response
+                if self.shown_lines().count() > MOST_ENTRIES {
+                    response.on_hover_ui_at_pointer(|ui| self.listed(ui, at))
+                } else {
+                    response
+                }
             })
             .inner
     }
@@ -198,13 +211,11 @@ impl Chart<'_> {
     /// Caption, then the legend with the value at the cursor, or the newest one.
     fn header(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>) {
         ui.horizontal(|ui| {
-            let title = Label::new(RichText::new(&self.title).color(palette.strong));
-            let title = if self.moves { title.selectable(false).sense(Sense::drag()) } else { title };
-            let title = ui.add(title);
-            if self.moves {
-                title.dnd_set_drag_payload(Carried(self.metric.to_owned()));
-                title.clone().on_hover_cursor(CursorIcon::Grab);
-            }
+            let title = if self.moves {
+                movable_title(ui, &self.title, self.metric)
+            } else {
+                ui.add(Label::new(RichText::new(&self.title).color(palette.strong)))
+            };
             if !self.about.is_empty() {
                 title.on_hover_text(self.about);
             }
@@ -214,9 +225,10 @@ impl Chart<'_> {
             if let Some(step) = step {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     let mark = self.marks.iter().find(|m| at == Some(m.step as f64));
+                    let place = self.across.place(step);
                     let text = match mark {
-                        Some(mark) => format!("step {step:.0}: {}", mark.text),
-                        None => format!("step {step:.0}"),
+                        Some(mark) => format!("{place}: {}", mark.text),
+                        None => place,
                     };
                     parts::caption(ui, text);
                 });
@@ -225,11 +237,7 @@ impl Chart<'_> {
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
             ui.spacing_mut().interact_size.y = size::SMALL;
-            for line in self.shown_lines() {
-                let value = match at {
-                    Some(step) => line.series.fault_at(step).or_else(|| Some(line.series.nearest(step)?[1])),
-                    None => line.series.latest().map(|point| point[1]),
-                };
+            for (line, value) in self.in_legend(at) {
                 let value = value.map_or_else(|| "–".to_owned(), |value| metric::value(self.metric, value));
                 let look = (line.drawn_color(palette), line.pattern());
                 legend::entry(ui, Some(look), &line.name, &value);
@@ -245,6 +253,12 @@ impl Chart<'_> {
                         .on_hover_text("They have no place on a log scale and are left out");
                 }
             }
+            let more = self.shown_lines().count().saturating_sub(MOST_ENTRIES);
+            if more > 0 {
+                let others = self.shown_lines().count() - 2;
+                parts::caption(ui, format!("and {others} between"))
+                    .on_hover_text("Pointing at the chart lists all of them");
+            }
             for level in &self.levels {
                 let look = (palette.weak, LineStyle::dashed_dense());
                 legend::entry(ui, Some(look), &level.name, "");
@@ -255,6 +269,39 @@ impl Chart<'_> {
         });
     }
 
+    /// Every line with its value at the cursor, or its newest one.
+    fn values(&self, at: Option<f64>) -> Vec<(&Line<'_>, Option<f64>)> {
+        let value = |line: &Line<'_>| match at {
+            Some(step) => line.series.fault_at(step).or_else(|| Some(line.series.nearest(step)?[1])),
+            None => line.series.latest().map(|point| point[1]),
+        };
+        self.shown_lines().map(|line| (line, value(line))).collect()
+    }
+
+    /// What has an entry in the legend: all lines while they are few, else the highest and the lowest of them.
+    fn in_legend(&self, at: Option<f64>) -> Vec<(&Line<'_>, Option<f64>)> {
+        let mut values = self.values(at);
+        if values.len() > MOST_ENTRIES {
+            sort_by_value(&mut values);
+            values.drain(1..values.len() - 1);
+        }
+        values
+    }
+
+    /// All lines of a chart that has too many for its legend, the highest first.
+    fn listed(&self, ui: &mut Ui, at: Option<f64>) {
+        let palette = parts::palette(ui);
+        let mut values = self.values(at);
+        sort_by_value(&mut values);
+        for (line, value) in values.iter().take(MOST_LISTED) {
+            let value = value.map_or_else(|| "–".to_owned(), |value| metric::value(self.metric, value));
+            legend::entry(ui, Some((line.drawn_color(palette), line.pattern())), &line.name, &value);
+        }
+        if values.len() > MOST_LISTED {
+            parts::caption(ui, format!("and {} below them", values.len() - MOST_LISTED));
+        }
+    }
+
     fn note_galley(&self, ui: &Ui, palette: &Palette) -> std::sync::Arc<egui::Galley> {
         let font = egui::FontId::proportional(size::SMALL);
         ui.painter().layout(self.note.clone(), font, palette.weak, ui.available_width())
@@ -263,7 +310,7 @@ impl Chart<'_> {
     /// How many values have no place on this scale although they are numbers.
     fn left_out(&self, series: &Series) -> usize {
         match self.scale {
-            Scale::Linear => 0,
+            Scale::Linear | Scale::SymLog => 0,
             Scale::Log => series.points().iter().filter(|point| point[1].is_finite() && point[1] <= 0.0).count(),
         }
     }
@@ -282,8 +329,8 @@ impl Chart<'_> {
     /// The way back from a part of the steps to all of them.
     fn all_steps(&self, ui: &mut Ui) {
         let zoomed = ui.data(|data| data.get_temp(zoomed_id(self.group))).unwrap_or(false);
-        if zoomed && parts::quiet(ui, true, "All steps").on_hover_text("Or double click in a chart").clicked() {
-            ui.data_mut(|data| data.insert_temp(all_steps_id(self.group), true));
+        if zoomed && parts::quiet(ui, true, "Show all").on_hover_text("Or double click in a chart").clicked() {
+            ask_zoom(ui, self.group, Zoom::All);
         }
     }
 
@@ -301,7 +348,9 @@ impl Chart<'_> {
         let hovered = plot
             .response
             .hover_pos()
-            .map(|pos| plot.transform.value_from_position(pos).x.round())
+            .map(|pos| plot.transform.value_from_position(pos).x)
+            // Whole steps; seconds as they are.
+            .map(|place| if self.across == Across::Seconds { place } else { place.round() })
             .filter(|step| *step >= 0.0)
             .map(|step| Cursor { step, owner });
         let mine = cursor.is_some_and(|cursor| cursor.owner == owner);
@@ -329,7 +378,12 @@ impl Chart<'_> {
                 some => format!("{} chart, no value that is a number; {}", self.title, some.join("; ")),
             };
         };
-        let mut text = format!("{} chart, latest {} at step {step:.0}", self.title, metric::value(self.metric, value));
+        let mut text = format!(
+            "{} chart, latest {} at {}",
+            self.title,
+            metric::value(self.metric, value),
+            self.across.place(step)
+        );
         for (line, [_, value]) in lines {
             let value = metric::value(self.metric, value);
             text = format!("{text}; {} {value}", line.name);
@@ -341,14 +395,32 @@ impl Chart<'_> {
     }
 }
 
+/// A title that can be dragged to another chart.
+pub fn movable_title(ui: &mut Ui, title: &str, metric: &str) -> Response {
+    let title = RichText::new(title).color(parts::palette(ui).strong);
+    let title = ui.add(Label::new(title).selectable(false).sense(Sense::drag()));
+    title.dnd_set_drag_payload(Carried(metric.to_owned()));
+    title.on_hover_cursor(CursorIcon::Grab)
+}
+
+/// Moves the charts of a group along what they have across, at their next frame.
+pub fn ask_zoom(ui: &Ui, group: &str, zoom: Zoom) {
+    ui.data_mut(|data| data.insert_temp(zoom_id(group), zoom));
+}
+
+fn zoom_id(group: &str) -> Id {
+    Id::unique(("asked to zoom charts", group))
+}
+
 /// Whether the charts of a group show a part of the steps.
 fn zoomed_id(group: &str) -> Id {
     Id::unique(("zoomed charts", group))
 }
 
-/// Asked to show all steps again.
-fn all_steps_id(group: &str) -> Id {
-    Id::unique(("all steps of charts", group))
+/// The highest first; without a value last.
+fn sort_by_value(values: &mut [(&Line<'_>, Option<f64>)]) {
+    let key = |value: Option<f64>| value.filter(|value| value.is_finite()).unwrap_or(f64::NEG_INFINITY);
+    values.sort_by(|(_, one), (_, other)| key(*other).total_cmp(&key(*one)));
 }
 
 fn faults(series: &Series) -> String {

@@ -8,6 +8,7 @@ use state::{
     actions::{Action, entry},
     answers::{AnswersCommand, Tab},
     candidates::CandidatesCommand,
+    compare::board::Face,
     duel::DuelCommand,
     keyboard::Over,
     labelling::Act,
@@ -18,9 +19,9 @@ use state::{
     selection::Selection,
     train::{LaunchButton, RunCommand, Sheet},
 };
-use store::{Bulk, RunRecord};
+use store::{Bulk, RunRecord, RunStatus};
 
-use super::{models, pairs, train};
+use super::{chart, compare, models, pairs, train};
 
 /// Does it, in its place: whoever is elsewhere is led there.
 #[expect(clippy::too_many_lines, reason = "one arm an action, and none is long")]
@@ -102,7 +103,18 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
 
         Action::ChooseCharts => views.compare.choosing = !views.compare.choosing,
         Action::Columns(more) => views.compare.board.widen(more),
-        Action::LogScale => views.compare.board.log = !views.compare.board.log,
+        Action::CompareFace => {
+            let face = &mut views.compare.board.face;
+            *face = if *face == Face::Charts { Face::Table } else { Face::Charts };
+        }
+        Action::FilterRuns => compare::filter(ui),
+        Action::TurnScale => views.compare.board.scale = views.compare.board.scale.next(),
+        Action::ClipOutliers => views.compare.board.clip = !views.compare.board.clip,
+        Action::ChartsAcross => views.compare.board.x = views.compare.board.x.next(),
+        Action::Zoom(zoom) => chart::ask_zoom(ui, compare::GROUP, zoom),
+        Action::AboutUndo => run(RunCommand::TurnAbout { back: true }),
+        Action::AboutRedo => run(RunCommand::TurnAbout { back: false }),
+        Action::ExportCurves(kind) => run(RunCommand::PickCurves(kind)),
         Action::FrontierAcross => views.compare.board.across = views.compare.board.across.next(),
         Action::CompareReport => run(RunCommand::PickReport),
         Action::SetUp => views.train.sheet = Sheet::Launch,
@@ -132,11 +144,13 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
         Action::LeaveFork => views.train.leave_fork(),
-        Action::Pause => {
-            if let Some(live) = &workspace.runs.live {
-                run(RunCommand::SetPaused(!live.paused));
+        Action::Pause => match (&workspace.runs.live, workspace.runs.elsewhere()) {
+            (Some(live), _) => run(RunCommand::SetPaused(!live.paused)),
+            (None, Some(theirs)) => {
+                run(RunCommand::PauseElsewhere(theirs.id, theirs.status != RunStatus::Paused));
             }
-        }
+            (None, None) => {}
+        },
         Action::Checkpoint => run(RunCommand::Checkpoint),
         Action::TakeIn => {
             let record = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.record(run));

@@ -15,6 +15,8 @@ use state::{
     train::{RunCommand, Sheet},
 };
 
+use store::RunStatus;
+
 use super::{
     icon::{self, Transport},
     parts,
@@ -37,10 +39,23 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
                     Some(run) => {
                         let is_asked = workspace.runs.asked_to_stop.contains(&run.id);
                         let enabled = !is_asked && workspace.project.as_ref().is_some_and(|project| !project.read_only);
+                        let paused = run.status == RunStatus::Paused;
+                        let pause = if paused {
+                            ("Resume the run in the other program", Transport::Play)
+                        } else {
+                            ("Pause the run in the other program", Transport::Pause)
+                        };
+                        if transport(ui, enabled, pause.0, pause.1) {
+                            commands.push(Command::Runs(RunCommand::PauseElsewhere(run.id, !paused)));
+                        }
                         if transport(ui, enabled, "Stop the run in the other program", Transport::Stop) {
                             commands.push(Command::Runs(RunCommand::StopElsewhere(run.id)));
                         }
-                        let verb = if is_asked { "is stopping" } else { "is going" };
+                        let verb = match (is_asked, paused) {
+                            (true, _) => "is stopping",
+                            (false, true) => "rests",
+                            (false, false) => "is going",
+                        };
                         format!("{} {verb} in another program: step {} of {}", run.name, run.step, run.total_steps)
                     }
                     None => "No run is going".to_owned(),

@@ -1,6 +1,10 @@
 //! A run in one file: made in a terminal, opened elsewhere, and only to be looked at there.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use nudge::store::{Project, RunId};
 
@@ -65,4 +69,42 @@ fn a_bundle_in_the_window_says_what_it_is() {
         app.workspace().runs.history.values().any(|history| !history.series.is_empty())
     });
     assert!(stage.says("Preference accuracy, held out chart, latest"));
+}
+
+/// A file as a file manager drops it.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_bundle_that_is_dropped_on_the_window_opens_wherever_one_is() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("first.nudge");
+    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
+        crate::stage::past_run(project, nudge::data::config::Method::Mpo, 0.1, 30.0);
+        project.bundle(RunId(1), &[], &file, false).unwrap();
+    });
+    stage.go("Answers");
+    stage.harness.input_mut().dropped_files.push(Arc::new(Dropped(file)));
+    stage.until("it is open", |app| app.workspace().opened == 2);
+    assert!(stage.says("Run 1 of Tide tables"));
+    let unpacked = stage.harness.state().workspace().project.as_ref().unwrap().dir.clone();
+
+    // One that is damaged says so and leaves open what was.
+    let damaged = home.path().join("damaged.NUDGE");
+    fs::write(&damaged, "nothing of the kind").unwrap();
+    stage.harness.input_mut().dropped_files.push(Arc::new(Dropped(damaged)));
+    stage.until("it is refused", |app| !app.workspace().notices.is_empty());
+    assert!(stage.says("is no bundle"));
+    assert_eq!(stage.harness.state().workspace().project.as_ref().unwrap().dir, unpacked);
+    fs::remove_dir_all(unpacked).ok();
 }

@@ -147,6 +147,67 @@ fn methods_are_compared_over_seeds_from_the_same_first_gradient() {
     let bytes = fs::read(&file).unwrap();
     let holds = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     assert!(holds("brain.Event:2") && holds("rewards/margins") && holds("eval_loss"));
+
+    // The charts in files, as numbers and as pictures.
+    let [csv, svg, png] = ["charts.csv", "charts.svg", "charts.png"].map(|name| path(&home.join(name)));
+    let tensorboard = path(&home.join("all events"));
+    let mut args =
+        vec!["compare", &project, "--runs", "1,2", "--tensorboard", &tensorboard, "--metrics", "loss,eval_loss"];
+    args.extend(["--across", "tokens", "--smoothing", "0.5", "--scale", "symlog"]);
+    args.extend([&csv, &svg, &png].iter().flat_map(|file| ["--export", file]));
+    out(home, &args);
+    let refused = sentence(home, &["compare", &project, "--runs", "1", "--export", &csv], 1);
+    assert!(refused.contains("exists"), "{refused}");
+    let refused = sentence(home, &["compare", &project, "--runs", "1", "--export", "charts.gif"], 2);
+    assert!(refused.contains(".png, .svg, .csv, .json"), "{refused}");
+    let numbers = fs::read_to_string(&csv).unwrap();
+    let mut lines = numbers.lines();
+    assert_eq!(lines.next(), Some("run,name,metric,step,value,tokens,smoothed"));
+    let stored = json_lines(&out(home, &["metrics", &project, "2", "--json"]));
+    for line in lines.filter(|line| line.starts_with("2,") && line.contains(",loss,")) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let at: u64 = fields[3].parse().unwrap();
+        let step = stored.iter().find(|stored| stored["step"] == at).unwrap();
+        assert_eq!(step["metrics"]["loss"].as_f64(), fields[4].parse().ok(), "{line}");
+    }
+    assert!(fs::read_to_string(&svg).unwrap().contains("Loss, held out, by tokens"));
+    assert!(fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+    assert_eq!(fs::read_dir(&tensorboard).unwrap().count(), 2, "a folder a run");
+}
+
+#[test]
+fn runs_are_marked_filtered_and_sorted() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    for (name, beta) in [("First", "objective.beta=0.1"), ("Second", "objective.beta=0.4")] {
+        let mut args = vec!["train", &project, "--steps", "2", "--name", name, "--set", beta];
+        args.extend(SMALL);
+        out(home, &args);
+    }
+    let said = out(
+        home,
+        &["mark", &project, "First", "--tag", "keep", "--tag", "short", "--note", "try again", "--colour", "3"],
+    );
+    assert!(said.contains("colour 3, tagged keep, short, note: try again"), "{said}");
+    out(home, &["mark", &project, "Second", "--archive", "--name", "Other"]);
+    let listed = |args: &[&str]| out(home, &[&["runs", &project], args].concat());
+    let shown = listed(&[]);
+    assert!(shown.contains("keep, short") && !shown.contains("Other"), "{shown}");
+    let shown =
+        listed(&["--archived", "--sort", "setting objective.beta", "--column", "last loss", "--column", "lowest loss"]);
+    let [first, second] = ["Other", "First"].map(|name| shown.find(name).unwrap());
+    assert!(first < second && shown.contains("lowest loss"), "{shown}");
+    assert!(!listed(&["--archived", "--filter", "objective.beta<0.2"]).contains("Other"));
+    assert!(listed(&["--filter", "keep loss>-9"]).contains("First"));
+    let runs = json_lines(&listed(&["--json", "--column", "setting objective.beta"]));
+    assert_eq!((runs.len(), &runs[0]["columns"]["setting objective.beta"]), (1, &0.1.into()));
+    assert_eq!(runs[0]["marks"]["colour"], 2);
+    let said =
+        out(home, &["mark", &project, "First", "--untag", "keep", "--untag", "short", "--note", "", "--colour", "0"]);
+    assert!(said.contains("nothing is said about it"), "{said}");
+    let refused = sentence(home, &["runs", &project, "--column", "loss"], 2);
+    assert!(refused.contains("is no column"), "{refused}");
 }
 
 #[test]

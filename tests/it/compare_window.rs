@@ -7,10 +7,11 @@ use egui_kittest::{
 };
 use nudge::{
     data::{
+        Across, Scale,
         config::{Method, RunConfig},
         metrics,
     },
-    state::compare::{board, frontier::Across},
+    state::compare::board,
     store::{NewRun, Project, RunId, RunStatus},
 };
 
@@ -51,6 +52,7 @@ fn measure(project: &mut Project, run: RunId, from: u64, to: u64, slowness: f64)
     project.set_total_steps(run, to).unwrap();
     for step in from..=to {
         let mut all = metrics(step, slowness);
+        all.extend([("pairs", 4.0), ("tokens", 512.0)].map(|(name, value)| (name.to_owned(), value)));
         if step % 10 == 0 {
             all.extend(held_out(step, slowness));
         }
@@ -139,16 +141,163 @@ fn keys_set_columns_scale_and_the_frontiers_axis() {
     press(&mut stage, egui::Key::CloseBracket);
     press(&mut stage, egui::Key::L);
     let board = stage.harness.state().views().compare.board.clone();
-    assert_eq!((board.columns, board.log, board.across), (3, true, Across::Drift));
+    assert_eq!((board.columns, board.scale, board.across), (3, Scale::Log, Across::Drift));
+    press(&mut stage, egui::Key::X);
+    assert!(stage.says("accuracy 96.1 %, steps 120"));
+    press(&mut stage, egui::Key::X);
+    press(&mut stage, egui::Key::X);
+    assert!(stage.says("None of these runs has counted its tokens"));
     press(&mut stage, egui::Key::X);
     stage.until("the times are read", |app| app.workspace().runs.history.values().all(|h| !h.times.is_empty()));
     // 120 steps of 300 ms.
     assert!(stage.says("Frontier chart; MPO anchored-sum β 0.1: accuracy 96.1 %, time 36 s"), "{:?}", charts(&stage));
-    press(&mut stage, egui::Key::X);
-    assert!(stage.says("accuracy 96.1 %, steps 120"));
     stage.harness.state_mut().views_mut().compare.board.up = metrics::HELD_OUT_MARGIN.to_owned();
     stage.harness.run();
     assert!(stage.says("MPO anchored-sum β 0.1: Reward margin, held out 1."));
+}
+
+fn press(stage: &mut Stage, key: egui::Key) {
+    stage.harness.key_press(key);
+    stage.harness.run();
+}
+
+#[test]
+fn charts_have_steps_pairs_tokens_time_and_drift_across() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], seeds_and_a_fork, 4);
+    assert!(stage.says("at step 120"));
+    press(&mut stage, egui::Key::A);
+    assert!(stage.says("at 480 pairs") && stage.says("MPO, mean of 3 seeds"));
+    press(&mut stage, egui::Key::A);
+    assert!(stage.says("at 61.44k tokens"), "{:?}", charts(&stage));
+    press(&mut stage, egui::Key::A);
+    stage.until("the times are read", |app| app.workspace().runs.history.values().all(|h| !h.times.is_empty()));
+    assert!(stage.says("at 54 s") && !stage.says("mean of 3 seeds"), "seeds take unlike long");
+    press(&mut stage, egui::Key::A);
+    assert!(stage.says("Reward margin, held out chart; MPO seed 0: Reward margin, held out 1."));
+    press(&mut stage, egui::Key::A);
+    assert!(stage.says("at step 120"));
+    stage.assert_no_id_clash();
+}
+
+#[test]
+fn charts_are_zoomed_and_moved_by_keys() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], two_methods, 2);
+    assert!(!stage.says("Show all"));
+    press(&mut stage, egui::Key::Plus);
+    assert!(stage.says("Show all"));
+    press(&mut stage, egui::Key::ArrowRight);
+    press(&mut stage, egui::Key::Num0);
+    stage.harness.run();
+    assert!(!stage.says("Show all"));
+}
+
+#[test]
+fn what_is_said_about_a_run_is_kept_with_it_and_taken_back() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], two_methods, 2);
+    let name = stage.harness.state().workspace().runs.records[1].name.clone();
+    stage.click(&format!("Edit {name}"));
+    stage.click("Colour 5");
+    stage.enter("Tags, between commas", "short, keep");
+    stage.harness.get_by_role_and_label(Role::MultilineTextInput, "Note").focus();
+    stage.harness.run();
+    stage.harness.get_by_role_and_label(Role::MultilineTextInput, "Note").type_text("answers end sooner");
+    stage.harness.run();
+    stage.click("Pinned");
+    stage.click("Save");
+    let dir = stage.dir.clone();
+    let kept = move || Project::open(&dir).unwrap().runs().unwrap().remove(1);
+    let marks = kept.clone();
+    stage.until("it is in the project", move |_| marks().marks.pinned);
+    let run = kept();
+    assert_eq!((run.marks.colour, run.look()), (Some(4), 4));
+    assert_eq!(
+        (run.marks.tags, run.marks.note.as_str()),
+        (vec!["short".to_owned(), "keep".to_owned()], "answers end sooner")
+    );
+    assert!(stage.says("short") && stage.says("answers end sooner"));
+
+    stage.harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
+    stage.harness.run();
+    let marks = kept.clone();
+    stage.until("it is taken back", move |_| !marks().marks.pinned);
+    assert_eq!(kept().marks, nudge::store::RunMarks::default());
+
+    stage.click(&format!("Edit {name}"));
+    stage.click("Archived");
+    stage.click("Save");
+    stage.until("it is put away", move |_| kept().marks.archived);
+    assert!(stage.says("Archived too (1)") && !stage.says(&format!("Edit {name}")));
+    stage.click("Archived too (1)");
+    assert!(stage.says(&format!("Edit {name}")));
+}
+
+/// Runs with these β, none of which is shown yet but the newest four.
+fn six_runs(project: &mut Project) {
+    for (place, beta) in [0.05, 0.1, 0.2, 0.3, 0.4, 0.5].into_iter().enumerate() {
+        past_run(project, if place % 2 == 0 { Method::Mpo } else { Method::Dpo }, beta, 20.0 + 10.0 * place as f64);
+    }
+}
+
+#[test]
+fn all_runs_stand_in_a_table_that_is_filtered_and_sorted() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], six_runs, 4);
+    press(&mut stage, egui::Key::T);
+    // Of the two oldest runs no curve is here.
+    stage.until("their cells are read", |app| {
+        let (runs, board) = (&app.workspace().runs, &app.views().compare.board);
+        nudge::state::compare::table::unread(runs, &board.table).is_empty()
+    });
+    assert_eq!(stage.harness.state().workspace().runs.history.len(), 4);
+    assert!(stage.says("6 runs"));
+    let rows = |stage: &Stage| -> Vec<String> {
+        let nodes = stage.harness.root().children_recursive();
+        nodes.filter_map(|node| node.accesskit_node().label()?.strip_prefix("Edit ").map(str::to_owned)).collect()
+    };
+    stage.click("Sort by Held-out accuracy");
+    let sorted = rows(&stage);
+    assert_eq!(sorted.len(), 6);
+    assert!(sorted[0].starts_with("MPO") && sorted[0].ends_with("0.05"), "the quickest learner first: {sorted:?}");
+    stage.click("Sorted by Held-out accuracy");
+    assert_eq!(rows(&stage)[0], sorted[5]);
+
+    press(&mut stage, egui::Key::Slash);
+    let field = stage.harness.get_by_role_and_label(Role::TextInput, "Filter runs");
+    field.type_text("dpo objective.beta>0.2");
+    stage.harness.run();
+    assert!(stage.says("2 of 6 runs"));
+    assert!(rows(&stage).iter().all(|name| name.starts_with("DPO")));
+    stage.assert_no_id_clash();
+}
+
+#[test]
+fn five_runs_have_parallel_coordinates() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 1400.0], six_runs, 4);
+    assert!(!stage.says("Parallel coordinates"), "four are told by a table");
+    let runs = stage.harness.state().workspace().runs.records.iter().map(|record| record.id).collect();
+    stage.harness.state_mut().views_mut().compare.board.picked = Some(runs);
+    stage.harness.run();
+    stage.until("all histories are here", |app| {
+        app.workspace().runs.history.values().filter(|history| !history.series.is_empty()).count() == 6
+    });
+    assert!(stage.says("Parallel coordinates chart of 6 runs") && stage.says("objective.beta 0.05"));
+    stage.assert_no_id_clash();
+}
+
+#[test]
+fn every_chart_is_named_with_its_newest_value() {
+    let stage = compare(egui::Theme::Light, [1280.0, 1400.0], two_methods, 2);
+    let board = &stage.harness.state().views().compare.board;
+    let runs = &stage.harness.state().workspace().runs;
+    let shown = stage.harness.state().views().compare.shown(runs);
+    let charts = board.charts(&nudge::state::compare::metrics_present(runs, &shown));
+    assert!(charts.len() >= 4);
+    for name in charts {
+        let newest = runs.history(shown[0].id).unwrap().latest(&name).unwrap();
+        let caption = metrics::caption(&name);
+        let value = nudge::state::metric::value(&name, newest);
+        assert!(stage.says(&format!("{caption} chart, latest {value} at step 120")), "{caption}, {value}");
+    }
+    assert!(stage.says("Frontier chart; "));
 }
 
 #[test]
@@ -165,6 +314,26 @@ fn pictures_of_compare_with_seeds_and_choices() {
     let mut results = SnapshotResults::new();
     let mut stage = compare(Light, [1280.0, 800.0], seeds_and_a_fork, 4);
     stage.picture("compare_seeds_light", &mut results);
+    press(&mut stage, egui::Key::A);
+    press(&mut stage, egui::Key::A);
+    stage.harness.state_mut().views_mut().compare.board.clip = true;
+    stage.picture("compare_tokens_light", &mut results);
+    let mut stage = compare(Light, [1280.0, 800.0], six_runs, 4);
+    press(&mut stage, egui::Key::T);
+    stage.until("their cells are read", |app| {
+        let (runs, board) = (&app.workspace().runs, &app.views().compare.board);
+        nudge::state::compare::table::unread(runs, &board.table).is_empty()
+    });
+    stage.click("Sort by Held-out accuracy");
+    stage.picture("compare_table_light", &mut results);
+    let mut stage = compare(Dark, [1280.0, 1900.0], six_runs, 4);
+    let runs = stage.harness.state().workspace().runs.records.iter().map(|record| record.id).collect();
+    stage.harness.state_mut().views_mut().compare.board.picked = Some(runs);
+    stage.harness.run();
+    stage.until("all histories are here", |app| {
+        app.workspace().runs.history.values().filter(|history| !history.series.is_empty()).count() == 6
+    });
+    stage.picture("compare_parallel_dark", &mut results);
     let mut stage = compare(Dark, [900.0, 600.0], two_methods, 2);
     stage.harness.key_press(egui::Key::C);
     stage.harness.run();

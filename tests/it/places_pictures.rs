@@ -17,7 +17,7 @@ use nudge::{
         projects::{Form, Making},
         runs::Loaded,
     },
-    store::{Counts, Revision, RunId, RunRecord, RunStatus},
+    store::{Counts, Revision, RunId, RunMarks, RunRecord, RunStatus},
     ui,
 };
 
@@ -105,6 +105,7 @@ fn run(id: i64, name: &str) -> RunRecord {
         parent: None,
         parent_step: None,
         left_out: None,
+        marks: RunMarks::default(),
         day_ms: 0,
         step: 120,
         total_steps: 120,

@@ -197,6 +197,53 @@ fn a_run_in_another_process_is_stopped_with_a_checkpoint_and_goes_on_from_it() {
     assert_eq!(lines.last().unwrap()["status"], "completed");
 }
 
+#[test]
+fn a_run_in_another_process_rests_and_goes_on_and_one_command_ends_the_whole_queue() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let dir = project(home);
+    let mut args = vec!["train", &dir, "--steps", "2", "--name", "First"];
+    args.extend(SMALL);
+    out(home, &args);
+    let none = sentence(home, &["pause", &dir], 1);
+    assert!(none.contains("No run is going"), "{none}");
+    let mut project = Project::open(dir.as_ref()).unwrap();
+    let mut config = RunConfig::from_toml(&project.run(RunId(1)).unwrap().config_toml).unwrap();
+    config.train.steps = Some(40_000);
+    let [long, behind] = ["Long", "Behind"].map(|name| {
+        let run = waiting(&mut project, name);
+        project.set_run_config(run, &config.to_toml().unwrap()).unwrap();
+        run
+    });
+    let record = |run| Project::open(dir.as_ref()).unwrap().run(run).unwrap();
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < Duration::from_mins(2), "{what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let mut child = nudge(home, &["queue", &dir, "--go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("it does not begin", &|| record(long).step >= 3);
+    assert!(out(home, &["pause", &dir]).contains("Long (run 2) rests"));
+    until("it does not rest", &|| record(long).status == RunStatus::Paused);
+    let at = record(long).step;
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(record(long).step, at, "it rests");
+    assert!(out(home, &["pause", &dir, "--off"]).contains("goes on"));
+    until("it does not go on", &|| record(long).step > at);
+    assert_eq!(record(long).status, RunStatus::Running);
+
+    let refused = sentence(home, &["stop", &dir, "Long", "--queue"], 2);
+    assert!(refused.contains("no run is named"), "{refused}");
+    let said = out(home, &["stop", &dir, "--queue"]);
+    assert!(said.contains("ends with a checkpoint") && said.contains("stays in the queue"), "{said}");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(record(long).status, RunStatus::Stopped);
+    assert!(record(behind).waited() && record(behind).step == 0);
+    assert_eq!(project.queue().unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [behind]);
+}
+
 /// Asks the window to close, as its title bar does.
 fn close(stage: &mut Stage) {
     let viewport = egui::ViewportId::ROOT;

@@ -332,9 +332,9 @@ fn a_run_is_renamed_and_deleted_in_the_project() {
         past_run(project, Method::Dpo, 0.1, 30.0);
     });
     stage.go("Compare");
-    stage.click("Rename…");
+    stage.click("Edit DPO anchored-sum β 0.1");
     stage.enter("New name of the run", "Baseline");
-    stage.click("Rename");
+    stage.click("Save");
     stage.until("it is renamed", |app| app.workspace().runs.records[0].name == "Baseline");
     stage.click("Delete…");
     assert!(stage.says("for good?"));

@@ -6,7 +6,7 @@ use clap::{
     ArgGroup,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use data::config::Contender;
+use data::{Across, Scale, config::Contender};
 
 use super::Settings;
 
@@ -39,12 +39,43 @@ pub struct Compare {
     /// Also a new file that tells the comparison on one page: settings, charts, answers (HTML).
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Replace that file.
-    #[arg(long, requires = "report")]
+    /// Also the charts in a new file: .png or .svg a picture, .csv or .json their numbers. Can be given again.
+    #[arg(long, value_name = "FILE")]
+    pub export: Vec<PathBuf>,
+    /// Also all that the runs measured, as event files in this folder, a folder a run.
+    #[arg(long, value_name = "DIR")]
+    pub tensorboard: Option<PathBuf>,
+    /// Charts of what is exported [default: what runs are compared by]
+    #[arg(long, value_name = "METRICS", value_delimiter = ',', requires = "export")]
+    pub metrics: Vec<String>,
+    /// What they have across: steps, pairs, tokens, seconds or drift.
+    #[arg(long, value_parser = across, default_value = "steps", requires = "export")]
+    pub across: Across,
+    /// linear, log or symlog.
+    #[arg(long, value_parser = scale, default_value = "linear", requires = "export")]
+    pub scale: Scale,
+    /// Weight of the past in a moving average, with the raw trace behind it.
+    #[arg(long, value_name = "WEIGHT", value_parser = smoothing, default_value = "0", requires = "export")]
+    pub smoothing: f64,
+    /// Replace those files.
+    #[arg(long)]
     pub overwrite: bool,
     /// One JSON object a line: metrics by step, how each run ended, and at last all runs with what they reached.
     #[arg(long)]
     pub json: bool,
+}
+
+fn across(name: &str) -> Result<Across, String> {
+    Across::named(name).ok_or_else(|| format!("expected one of {}", Across::ALL.map(Across::name).join(", ")))
+}
+
+fn scale(name: &str) -> Result<Scale, String> {
+    Scale::named(name).ok_or_else(|| format!("expected one of {}", Scale::ALL.map(Scale::name).join(", ")))
+}
+
+fn smoothing(text: &str) -> Result<f64, String> {
+    let weight = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if (0.0..1.0).contains(&weight) { Ok(weight) } else { Err("it must be at least 0 and below 1".to_owned()) }
 }
 
 fn contenders() -> impl TypedValueParser<Value = Contender> {

@@ -1,4 +1,4 @@
-//! What was typed after `queue` and `stop`.
+//! What was typed after `queue`, `stop` and `pause`.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,23 @@ pub struct Stop {
     /// The demo project.
     #[arg(long)]
     pub demo: bool,
+    /// All that wait behind it as well: the whole queue ends. They stay in it, to be taken up again.
+    #[arg(long)]
+    pub queue: bool,
+}
+
+/// Let a run that another program trains rest, e.g. one in the background
+#[derive(Debug, clap::Args)]
+pub struct Pause {
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last" [default: the one that is going]
+    #[arg(required_unless_present = "demo", num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    pub place: Vec<String>,
+    /// The demo project.
+    #[arg(long)]
+    pub demo: bool,
+    /// Go on with it. One that was paused in a window goes on there.
+    #[arg(long)]
+    pub off: bool,
 }
 
 /// The runs that wait for their turn: list them, put them in order, train them one after the other

@@ -1,12 +1,14 @@
 //! The table itself, and when each of its lines can be carried out.
 
 use data::{Strength, config::Method};
+use engine::protocol::CurveFile;
 
 use super::{Action, ActionLine, Possible, Scope};
 use crate::{
     Screen, ThemeChoice, Views, Workspace,
     answers::Tab,
     asking::AskFirst,
+    compare::{Zoom, board::Face},
     duel::{Duel, DuelPress},
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
@@ -195,7 +197,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Rollout(RolloutMove::Earlier), "Answers of another step", &["["], TRAIN, rollout_open, "The step before whose answers are kept"),
     line(Action::Rollout(RolloutMove::Later), "Answers of another step", &["]"], TRAIN, rollout_open, "The next step whose answers are kept"),
     line(Action::OpenLensPair, "Open the pair", &["Enter"], TRAIN, lens_pair, "Its curve over the run, its tokens, its texts"),
-    line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
+    line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, some_run_goes, "Takes effect within a moment; the weights stay in memory. Also the one that another program trains"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
     line(Action::BundleRun, "Put the run into one file", &[], TRAIN, a_run_at_rest, "A bundle that opens elsewhere: settings, curves, answers, its pairs, its newest weights"),
@@ -206,8 +208,24 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::ChooseCharts, "Choose and order the charts", &["C"], COMPARE, runs_ticked, "Any metrics side by side; kept with the project"),
     line(Action::Columns(true), "One more chart side by side", &["]"], COMPARE, runs_ticked, "As far as there is room"),
     line(Action::Columns(false), "One chart fewer side by side", &["["], COMPARE, runs_ticked, "They grow wider"),
-    line(Action::LogScale, "Log scale on or off", &["L"], COMPARE, runs_ticked, "Values of zero or below have no place on it"),
-    line(Action::FrontierAcross, "Drift, time or steps across the frontier", &["X"], COMPARE, runs_ticked, "What it took to learn as much"),
+    line(Action::CompareFace, "Charts, or the table of runs", &["T"], COMPARE, watches, "All runs with what they reached, to be filtered and sorted"),
+    line(Action::FilterRuns, "Filter the runs", &["/"], COMPARE, watches, "By words of name, method, tags and note, or by comparisons such as kl/ref<0.05"),
+    line(Action::TurnScale, "Linear, log or symmetric log scale", &["L"], COMPARE, runs_ticked, "Values of zero or below have no place on a log scale"),
+    line(Action::ClipOutliers, "Clip outliers, or show all", &["O"], COMPARE, runs_ticked, "The few values far from the others do not stretch an axis"),
+    line(Action::ChartsAcross, "Steps, pairs, tokens, time or KL across the charts", &["A"], COMPARE, runs_ticked, "What curves are drawn over"),
+    line(Action::Zoom(Zoom::In), "Zoom the charts in or out", &["Plus", "="], COMPARE, charts_shown, "Around their middle"),
+    line(Action::Zoom(Zoom::Out), "Zoom the charts in or out", &["-"], COMPARE, charts_shown, "Around their middle"),
+    line(Action::Zoom(Zoom::Earlier), "Move the charts", &["Left"], COMPARE, charts_shown, "Where a part of the run is shown"),
+    line(Action::Zoom(Zoom::Later), "Move the charts", &["Right"], COMPARE, charts_shown, "Where a part of the run is shown"),
+    line(Action::Zoom(Zoom::All), "Show all of the run", &["0"], COMPARE, charts_shown, "Back from a part of it"),
+    line(Action::AboutUndo, "Undo a change of a run's name or marks", &["Ctrl+Z"], COMPARE, about_undo, "Names, colours, tags, notes, pins, and what was put away, since the window opened"),
+    line(Action::AboutRedo, "Redo it", &["Ctrl+Shift+Z", "Ctrl+Y"], COMPARE, about_redo, "What was undone last"),
+    line(Action::ExportCurves(CurveFile::Png), "Charts as PNG", &[], COMPARE, runs_ticked, "A picture of the charts that are shown"),
+    line(Action::ExportCurves(CurveFile::Svg), "Charts as SVG", &[], COMPARE, runs_ticked, "A drawing of the charts that are shown"),
+    line(Action::ExportCurves(CurveFile::Csv), "Curves as CSV", &[], COMPARE, runs_ticked, "The numbers of the charts that are shown, a line a value"),
+    line(Action::ExportCurves(CurveFile::Json), "Curves as JSON", &[], COMPARE, runs_ticked, "The numbers of the charts that are shown"),
+    line(Action::ExportCurves(CurveFile::TensorBoard), "Runs for TensorBoard", &[], COMPARE, runs_ticked, "Event files with all that the ticked runs measured, a folder a run"),
+    line(Action::FrontierAcross, "Steps, pairs, tokens, time or KL across the frontier", &["X"], COMPARE, runs_ticked, "What it took to learn as much"),
     line(Action::CompareReport, "Report of the ticked runs", &[], COMPARE, runs_ticked, "Settings, charts and answers side by side, on one page"),
 
     line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),
@@ -427,6 +445,23 @@ fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
         Some(offer) if offer.press.is_none() => Err(offer.text),
         Some(_) => Ok(()),
     }
+}
+
+fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
+    runs_ticked(workspace, views)?;
+    let board = &views.compare.board;
+    unless(board.face == Face::Table, "The table is shown; T shows the charts")?;
+    unless(!board.x.grows(), "Over KL the charts always show all of it")
+}
+
+fn about_undo(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(!views.compare.edits.can(true), "No name or mark was changed since the window opened")
+}
+
+fn about_redo(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(!views.compare.edits.can(false), "Nothing was undone")
 }
 
 fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use data::metrics::{
-    HELD_OUT_ACCURACY, HELD_OUT_LOSS, HELD_OUT_MARGIN, HELD_OUT_SCORE_ACCURACY, KL_REF, SAMPLED_KL, SAMPLED_SCORE,
+use data::{
+    Across, Scale,
+    metrics::{
+        HELD_OUT_ACCURACY, HELD_OUT_LOSS, HELD_OUT_MARGIN, HELD_OUT_SCORE_ACCURACY, KL_REF, SAMPLED_KL, SAMPLED_SCORE,
+    },
 };
 use serde::{Deserialize, Serialize};
-use store::RunId;
+use store::{Pick, RunColumn, RunId};
 
-use super::frontier::{ACCURACY, Across};
+use super::frontier::ACCURACY;
 
 /// Under this the project has it among its settings.
 pub const KEY: &str = "compare";
@@ -18,6 +21,36 @@ pub const MOST_COLUMNS: usize = 3;
 /// Charted until somebody chooses, as far as the runs have measured them.
 const USUAL: [&str; 7] =
     [HELD_OUT_ACCURACY, KL_REF, HELD_OUT_MARGIN, HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY, SAMPLED_SCORE, SAMPLED_KL];
+
+/// In the table of runs until somebody chooses.
+const USUAL_COLUMNS: [(Pick, &str); 4] = [
+    (Pick::Last, HELD_OUT_ACCURACY),
+    (Pick::Highest, HELD_OUT_ACCURACY),
+    (Pick::Last, KL_REF),
+    (Pick::Last, HELD_OUT_MARGIN),
+];
+
+/// The two faces of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Face {
+    #[default]
+    Charts,
+    Table,
+}
+
+/// By what the table of runs is sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SortBy {
+    /// Newest first, forks under their runs.
+    #[default]
+    Made,
+    Name,
+    Method,
+    Step,
+    Column(RunColumn),
+}
 
 /// What the project remembers of its Compare screen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +64,18 @@ pub struct Board {
     pub columns: usize,
     /// Weight of the past in the moving average, 0 = raw.
     pub smoothing: f64,
-    pub log: bool,
+    pub scale: Scale,
+    /// Values far from the others do not stretch an axis.
+    pub clip: bool,
+    /// What the charts have across.
+    pub x: Across,
+    pub face: Face,
+    pub table: Vec<RunColumn>,
+    pub sort: SortBy,
+    /// Turned round.
+    pub reversed: bool,
+    /// Runs that were put away are listed too.
+    pub archived: bool,
     /// The axes of the frontier.
     pub across: Across,
     pub up: String,
@@ -44,8 +88,15 @@ impl Default for Board {
             metrics: USUAL.map(str::to_owned).to_vec(),
             columns: 2,
             smoothing: 0.0,
-            log: false,
-            across: Across::default(),
+            scale: Scale::default(),
+            clip: false,
+            x: Across::default(),
+            face: Face::default(),
+            table: USUAL_COLUMNS.map(|(pick, name)| RunColumn::Metric(pick, name.to_owned())).to_vec(),
+            sort: SortBy::default(),
+            reversed: false,
+            archived: false,
+            across: Across::Drift,
             up: ACCURACY.to_owned(),
         }
     }
@@ -124,7 +175,17 @@ mod tests {
             metrics: names(&["loss", "judged/short"]),
             columns: 3,
             smoothing: 0.5,
-            log: true,
+            scale: Scale::SymLog,
+            clip: true,
+            x: Across::Tokens,
+            face: Face::Table,
+            table: vec![
+                RunColumn::Metric(Pick::At(40), "loss".to_owned()),
+                RunColumn::Setting("objective.beta".to_owned()),
+            ],
+            sort: SortBy::Column(RunColumn::Metric(Pick::At(40), "loss".to_owned())),
+            reversed: true,
+            archived: true,
             across: Across::Seconds,
             up: "judged/short".to_owned(),
         };

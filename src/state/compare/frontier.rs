@@ -1,78 +1,31 @@
-//! What runs learnt against what it took: drift, time, or steps.
+//! What runs learnt against what it took: drift, time, tokens, pairs, or steps.
+
+use std::borrow::Cow;
 
 use data::{
+    Across,
+    across::{moved, summed},
     frontier::Reached,
     metrics::{self, judged},
 };
-use serde::{Deserialize, Serialize};
 use store::RunRecord;
 
 use crate::{
-    metric,
     runs::{History, Runs},
-    series::{Point, Series},
+    series::Point,
 };
 
 /// What is drawn across until somebody chooses, and upwards.
 pub const DRIFT: &str = metrics::KL_REF;
 pub const ACCURACY: &str = metrics::HELD_OUT_ACCURACY;
 
-/// What learning costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Across {
-    #[default]
-    Drift,
-    /// Of training, evaluations and answers of its own included.
-    Seconds,
-    Steps,
-}
-
-impl Across {
-    pub const ALL: [Self; 3] = [Self::Drift, Self::Seconds, Self::Steps];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Drift => "KL drift",
-            Self::Seconds => "Time",
-            Self::Steps => "Steps",
-        }
-    }
-
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Drift => "kl/ref: how far from its start a run was when it knew as much",
-            Self::Seconds => "What the run took until then, with its evaluations; pauses do not count",
-            Self::Steps => "How many steps it had made",
-        }
-    }
-
-    pub fn next(self) -> Self {
-        match self {
-            Self::Drift => Self::Seconds,
-            Self::Seconds => Self::Steps,
-            Self::Steps => Self::Drift,
-        }
-    }
-
-    /// A place on its axis, for a reader.
-    pub fn value(self, value: f64) -> String {
-        match self {
-            Self::Drift => metric::value(DRIFT, value),
-            // Runs of a moment are told apart by parts of a second.
-            Self::Seconds if value < 60.0 => format!("{} s", metric::number(value)),
-            Self::Seconds => data::duration(value),
-            Self::Steps => format!("{value:.0}"),
-        }
-    }
-
-    fn at(self, history: &History, step: f64) -> Option<f64> {
-        let same_step = |series: &Series| series.nearest(step).filter(|[at, _]| *at == step).map(|[_, value]| value);
-        match self {
-            Self::Drift => same_step(history.series(DRIFT)?),
-            Self::Seconds => same_step(&history.times),
-            Self::Steps => Some(step),
-        }
+/// Where a run stood at each of its steps, by step; nothing where it is not known yet.
+pub fn places(history: &History, across: Across) -> Option<Cow<'_, [Point]>> {
+    match (across, across.counts()) {
+        (_, Some(counted)) => Some(Cow::Owned(summed(history.series(counted)?.points()))),
+        (Across::Seconds, _) => Some(Cow::Borrowed(history.times.points())).filter(|times| !times.is_empty()),
+        (Across::Drift, _) => Some(Cow::Borrowed(history.series(DRIFT)?.points())),
+        (Across::Steps | Across::Pairs | Across::Tokens, _) => None,
     }
 }
 
@@ -91,10 +44,14 @@ pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) 
         return Vec::new();
     };
     let reached = learnt.points().iter().filter(|[_, value]| value.is_finite());
-    let path = reached.filter_map(|[step, value]| Some((*step, [across.at(history, *step)?, *value])));
-    let path: Vec<(f64, Point)> = path.filter(|(_, [place, _])| place.is_finite()).collect();
-    let own = from.map_or(0, |from| path.partition_point(|(step, _)| *step <= from).saturating_sub(1));
-    path[own..].iter().map(|(_, point)| *point).collect()
+    let reached: Vec<Point> = reached.copied().collect();
+    let own = from.map_or(0, |from| reached.partition_point(|[step, _]| *step <= from).saturating_sub(1));
+    let path = match (across, places(history, across)) {
+        (Across::Steps, _) => reached[own..].to_vec(),
+        (_, Some(places)) => moved(&reached[own..], &places, false),
+        (_, None) => Vec::new(),
+    };
+    path.into_iter().filter(|[place, _]| place.is_finite()).collect()
 }
 
 /// The step from which a run's curves are its own: a fork's hang on its parent's where both are shown.
@@ -122,7 +79,7 @@ pub fn in_words(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::tests::record_of;
+    use crate::{runs::tests::record_of, series::Series};
     use store::RunId;
 
     fn series(points: &[Point]) -> Series {
@@ -140,6 +97,9 @@ mod tests {
         assert_eq!(path(&history, Across::Steps), [[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]);
         history.times = series(&[[9.0, 1.0], [10.0, 2.5], [20.0, 5.5]]);
         assert_eq!(path(&history, Across::Seconds), [[2.5, 0.7], [5.5, 0.8]]);
+        history.series.insert("tokens".to_owned(), series(&[[1.0, 30.0], [10.0, 70.0], [20.0, 50.0]]));
+        assert_eq!(path(&history, Across::Tokens), [[100.0, 0.7], [150.0, 0.8]]);
+        assert_eq!(path(&history, Across::Pairs), Vec::<Point>::new(), "it did not count them");
     }
 
     #[test]

@@ -22,15 +22,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The same for the last word of a run, when nothing is left to look after.
 const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a run looks whether another process asks it to stop.
+/// How often a run looks whether another process asks it to stop or to rest.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
-/// Whether another process asks the run to stop, as far as that was looked at.
+/// What another process asks of the run, as far as that was looked at.
 #[derive(Debug, Clone, Copy)]
-enum Asked {
-    Never,
-    NotAt(Instant),
-    Yes,
+struct Asked {
+    at: Option<Instant>,
+    stop: bool,
+    pause: bool,
 }
 
 /// A run as seen from inside.
@@ -42,7 +42,7 @@ pub struct Context<'h> {
     pub step: u64,
     /// Time in which nothing was trained, because of a pause or for others; left out of speeds.
     pub rested: Duration,
-    asked_to_stop: Cell<Asked>,
+    asked: Cell<Asked>,
     shown: Option<(String, Instant)>,
 }
 
@@ -58,7 +58,7 @@ impl<'h> Context<'h> {
             run,
             step: 0,
             rested: Duration::ZERO,
-            asked_to_stop: Cell::new(Asked::Never),
+            asked: Cell::new(Asked { at: None, stop: false, pause: false }),
             shown: None,
         })
     }
@@ -237,24 +237,36 @@ impl<'h> Context<'h> {
 
     /// What the run is to do, by its host or by another process.
     fn signal(&self) -> Signal {
-        match self.host.signal() {
-            Signal::GoOn | Signal::Pause if self.is_asked_to_stop() => Signal::Stop,
-            signal => signal,
+        let signal = self.host.signal();
+        if signal.is_stop() {
+            return signal;
+        }
+        match self.asked() {
+            Asked { stop: true, .. } => Signal::Stop,
+            Asked { pause: true, .. } => Signal::Pause,
+            _ => signal,
         }
     }
 
-    fn is_asked_to_stop(&self) -> bool {
-        match self.asked_to_stop.get() {
-            Asked::Yes => return true,
-            Asked::NotAt(at) if at.elapsed() < BETWEEN_LOOKS => return false,
-            Asked::NotAt(_) | Asked::Never => {}
+    /// Once asked to stop it stays so.
+    fn asked(&self) -> Asked {
+        let asked = self.asked.get();
+        if asked.stop || asked.at.is_some_and(|at| at.elapsed() < BETWEEN_LOOKS) {
+            return asked;
         }
-        let is_asked = self.project.is_asked_to_stop(self.run).unwrap_or_else(|error| {
-            tracing::warn!("whether run {} is asked to stop could not be read: {error}", self.run.0);
-            false
-        });
-        self.asked_to_stop.set(if is_asked { Asked::Yes } else { Asked::NotAt(Instant::now()) });
-        is_asked
+        let look = |looked: Result<bool, StoreError>, before: bool| {
+            looked.unwrap_or_else(|error| {
+                tracing::warn!("what is asked of run {} could not be read: {error}", self.run.0);
+                before
+            })
+        };
+        let asked = Asked {
+            at: Some(Instant::now()),
+            stop: look(self.project.is_asked_to_stop(self.run), false),
+            pause: look(self.project.is_asked_to_pause(self.run), asked.pause),
+        };
+        self.asked.set(asked);
+        asked
     }
 
     pub fn must_stop(&self) -> bool {

@@ -2,18 +2,19 @@
 
 use std::ops::RangeInclusive;
 
-use data::{Extent, Scale, metrics};
+use data::{Across, Extent, Scale, metrics};
 use egui::{Id, Rangef, Stroke, Ui};
 use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, Span,
     VLine,
 };
 use state::{
+    compare::Zoom,
     metric,
     series::{self, Point},
 };
 
-use super::{Chart, Line, all_steps_id, brush};
+use super::{Chart, Line, brush, zoom_id};
 use crate::theme::{self, Palette, size};
 
 /// Free room above and below the lines, as a share of the axis.
@@ -66,15 +67,14 @@ impl Chart<'_> {
     ) -> egui_plot::PlotResponse<bool> {
         let font = egui::FontId::proportional(size::SMALL - 1.0);
         let (scale, name, nothing) = (self.scale, self.metric, self.why_empty().is_some());
+        let across = self.across;
         let rows = (height / 26.0) as usize;
         let columns = (ui.available_width() / 64.0) as usize;
         let x_axis = AxisHints::new_x()
             .tick_label_font(font.clone())
             .tick_label_color(palette.weak)
             .label_spacing(Rangef::new(8.0, 12.0))
-            .formatter(|mark, _| {
-                if mark.value < 0.0 || mark.value.fract() != 0.0 { String::new() } else { format!("{}", mark.value) }
-            });
+            .formatter(move |mark, _| across.tick(mark.value));
         let y_axis = AxisHints::new_y()
             .tick_label_font(font)
             .tick_label_color(palette.weak)
@@ -86,10 +86,13 @@ impl Chart<'_> {
                 },
             );
         let brushed = brush::shown(ui, self.group);
-        let asked_for_all = ui.data_mut(|data| data.remove_temp::<bool>(all_steps_id(self.group))).is_some();
-        Plot::new((self.group, self.id))
+        // The first chart of the group takes it up; the others follow it.
+        let zoom = ui.data_mut(|data| data.remove_temp::<Zoom>(zoom_id(self.group)));
+        // Another axis is another view.
+        let axis = (self.group, across.name());
+        Plot::new((axis, self.id))
             .height(height)
-            .link_axis(Id::unique(("steps of charts", self.group)), [true, false])
+            .link_axis(Id::unique(("steps of charts", axis)), [true, false])
             .show_background(false)
             .show_grid([false, true])
             .grid_color(palette.hairline)
@@ -107,17 +110,27 @@ impl Chart<'_> {
             .allow_boxed_zoom(false)
             .set_margin_fraction(egui::vec2(0.01, 0.0))
             .include_x(0.0)
-            .include_x(self.last_step.max(1.0))
+            .include_x(if across == Across::Steps { self.last_step.max(1.0) } else { self.last_step })
             .show(ui, |plot| {
-                if asked_for_all {
-                    plot.set_auto_bounds([true, true]);
-                }
+                let asked_for_all = zoom.is_some_and(|zoom| self.zoom(plot, zoom));
                 if let Some(stretch) = brushed {
                     plot.span(Span::new("", stretch).fill(palette.accent_soft).border_width(0.0));
                 }
                 self.draw(plot, palette, at);
                 !asked_for_all && !plot.auto_bounds().x
             })
+    }
+
+    /// Whether all of it is to be shown again.
+    fn zoom(&self, plot: &mut PlotUi<'_>, zoom: Zoom) -> bool {
+        let range = plot.plot_bounds().range_x();
+        let shown = [range.start().max(0.0), range.end().min(self.last_step.max(*range.start()))];
+        let part = zoom.of(shown, self.last_step);
+        plot.set_auto_bounds([part.is_none(), true]);
+        if let Some([low, high]) = part {
+            plot.set_plot_bounds_x(low..=high);
+        }
+        part.is_none()
     }
 
     fn draw(&self, plot: &mut PlotUi<'_>, palette: &Palette, at: Option<f64>) {
@@ -131,7 +144,11 @@ impl Chart<'_> {
         let values = drawn.iter().flatten().map(|point| point[1]);
         let edges = bands.iter().flat_map(|(_, band)| band).flat_map(|[_, low, high]| [*low, *high]);
         let named = self.levels.iter().map(|level| level.value);
-        let extent = axis_of(values.chain(edges).chain(named), self.metric, self.scale).padded(MARGIN);
+        let mut values: Vec<f64> = values.chain(edges).collect();
+        if self.clip {
+            clip(&mut values);
+        }
+        let extent = axis_of(values.into_iter().chain(named), self.metric, self.scale).padded(MARGIN);
         plot.set_plot_bounds_y(extent.low..=extent.high);
 
         self.draw_levels(plot, palette);
@@ -150,6 +167,9 @@ impl Chart<'_> {
             self.draw_line(plot, line, palette, points);
             if !line.faint {
                 draw_faults(plot, points, extent, line.drawn_color(palette));
+                if self.clip {
+                    self.draw_clipped(plot, points, extent, line.drawn_color(palette));
+                }
             }
         }
         if let Some(step) = at {
@@ -216,6 +236,42 @@ impl Chart<'_> {
     }
 }
 
+impl Chart<'_> {
+    /// An arrow at the edge for each value that lies beyond it.
+    fn draw_clipped(&self, plot: &mut PlotUi<'_>, points: &[Point], extent: Extent, color: egui::Color32) {
+        let edge = extent.length() * MARGIN / 2.0;
+        for (shape, place, beyond) in
+            [(MarkerShape::Up, extent.high - edge, true), (MarkerShape::Down, extent.low + edge, false)]
+        {
+            let lies_there = |value: f64| if beyond { value > extent.high } else { value < extent.low };
+            let there = points.iter().filter(|point| lies_there(self.scale.place(point[1])));
+            let arrows: Vec<Point> = there.map(|point| [point[0], place]).collect();
+            if !arrows.is_empty() {
+                let arrows = Points::new("", PlotPoints::new(arrows)).shape(shape);
+                plot.points(arrows.radius(3.0).color(color).allow_hover(false));
+            }
+        }
+    }
+}
+
+/// Takes out the values that lie farther from the middle half than it is wide, three times over, a twentieth of all at most.
+fn clip(values: &mut Vec<f64>) {
+    const FAR: f64 = 3.0;
+    const MOST: usize = 20;
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len();
+    if count < MOST {
+        return;
+    }
+    let [first, third] = [sorted[count / 4], sorted[count * 3 / 4]];
+    let reach = FAR * (third - first);
+    let most = count / MOST;
+    let low = (first - reach).min(sorted[most]);
+    let high = (third + reach).max(sorted[count - 1 - most]);
+    values.retain(|value| (low..=high).contains(value));
+}
+
 fn plot_line(plot: &mut PlotUi<'_>, line: Option<HLine>) {
     if let Some(line) = line {
         plot.hline(line);
@@ -280,6 +336,25 @@ mod tests {
         let line = Line::new("fork", &long, 0).hanging_from(Some(4321.0));
         let drawn = line.own_part(&(f64::NEG_INFINITY..=f64::INFINITY), 20);
         assert!(drawn[0][0] == 4321.0 && drawn.len() < 100, "{} points", drawn.len());
+    }
+
+    #[test]
+    fn few_values_far_away_are_clipped_and_no_more_than_a_few() {
+        let mut values: Vec<f64> = (0..100).map(|n| f64::from(n % 10)).collect();
+        values[7] = 1e6;
+        values[8] = -1e6;
+        clip(&mut values);
+        assert_eq!(values.len(), 98);
+        let mut level: Vec<f64> = (0..100).map(f64::from).collect();
+        clip(&mut level);
+        assert_eq!(level.len(), 100, "nothing lies far away");
+        // A third of them far away is no outlier but how it went.
+        let mut two: Vec<f64> = (0..99).map(|n| if n % 3 == 0 { 1e6 } else { f64::from(n % 2) }).collect();
+        clip(&mut two);
+        assert_eq!(two.len(), 99);
+        let mut few = vec![0.0, 0.0, 0.0, 9.0];
+        clip(&mut few);
+        assert_eq!(few.len(), 4);
     }
 
     #[test]

@@ -1,22 +1,26 @@
 //! The charts in their grid: one line a run, a band a group of seeds.
 
-use data::{Scale, metrics};
+use data::{Across, metrics};
 use egui::{Align, Layout, Stroke, StrokeKind, Ui};
 use state::{
-    compare::{CompareView, frontier::hangs_from},
-    runs::Runs,
+    Command, Commands,
+    compare::{CompareView, along::Form, frontier::hangs_from},
+    runs::{History, Runs},
     seeds,
     series::Series,
+    train::RunCommand,
 };
 use store::{RunId, RunRecord};
 
-use super::list::look;
+use super::paths;
 use crate::{
     chart::{Band, Carried, Chart, Line},
     parts,
     theme::{RADIUS, space},
 };
 
+/// Under this name the charts share their cursor and their view.
+pub const GROUP: &str = "compare";
 /// A chart alone in its row may be higher than one among others.
 const ALONE: std::ops::RangeInclusive<f32> = 240.0..=420.0;
 const AMONG_OTHERS: f32 = 248.0;
@@ -30,21 +34,43 @@ struct Group<'r> {
     ids: Vec<RunId>,
 }
 
-pub fn ui(ui: &mut Ui, runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], present: &[String]) {
+/// The groups among what is shown. Over time and drift each run is a line of its own: seeds take unlike long there.
+fn groups<'r>(runs: &Runs, shown: &[&'r RunRecord], across: Across) -> Vec<Group<'r>> {
+    if matches!(across, Across::Seconds | Across::Drift) {
+        return Vec::new();
+    }
+    let groups = seeds::groups(runs, shown).into_iter().map(|members| Group {
+        name: seeds::name(&members),
+        ids: members.iter().map(|record| record.id).collect(),
+        members,
+    });
+    groups.collect()
+}
+
+pub fn ui(
+    ui: &mut Ui,
+    runs: &Runs,
+    view: &mut CompareView,
+    shown: &[&RunRecord],
+    present: &[String],
+    commands: &Commands,
+) {
     let charts = view.board.charts(present);
-    let groups: Vec<Group<'_>> = seeds::groups(runs, shown)
-        .into_iter()
-        .map(|members| Group {
-            name: seeds::name(&members),
-            ids: members.iter().map(|record| record.id).collect(),
-            members,
-        })
-        .collect();
+    let across = view.board.x;
+    let groups = groups(runs, shown, across);
     if !groups.is_empty() {
         parts::caption(
             ui,
             "Runs that differ in their seed only are one line, their mean, in a band from lowest to highest",
         );
+    }
+    view.along.set(across, view.board.smoothing);
+    if across == Across::Seconds {
+        for record in shown {
+            if let Some(to) = runs.history(record.id).and_then(History::all_times_wanted) {
+                commands.push(Command::Runs(RunCommand::ReadTimes(record.id, to)));
+            }
+        }
     }
     for metric in &charts {
         prepare(runs, view, shown, &groups, metric);
@@ -66,7 +92,11 @@ pub fn ui(ui: &mut Ui, runs: &Runs, view: &mut CompareView, shown: &[&RunRecord]
             for metric in row {
                 let cell = ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
                     ui.set_width(width);
-                    chart(runs, view, shown, &groups, metric, height).show(ui);
+                    if across.grows() {
+                        chart(runs, view, shown, &groups, metric, height).show(ui);
+                    } else {
+                        paths::chart(ui, runs, shown, metric, &view.board, height);
+                    }
                 });
                 let cell = cell.response;
                 if cell.dnd_hover_payload::<Carried>().is_some_and(|carried| carried.0 != *metric) {
@@ -93,17 +123,39 @@ fn series<'r>(
     shown.iter().filter_map(move |record| Some((*record, runs.history(record.id)?.series(metric)?)))
 }
 
-/// Smooths and averages what this chart shows, where that changed.
+/// Smooths, averages and lays along its axis what this chart shows, where that changed.
 fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[Group<'_>], metric: &str) {
-    let weight = view.board.smoothing;
+    let CompareView { board, smooth, means, along, .. } = view;
+    let (weight, over_steps) = (board.smoothing, board.x == Across::Steps);
+    let alone = || series(runs, shown, metric).filter(|(record, _)| !is_grouped(record, groups));
     if weight > 0.0 {
-        let alone = series(runs, shown, metric).filter(|(record, _)| !is_grouped(record, groups));
-        view.smooth.update(weight, alone.map(|(record, series)| (record.id, metric, series)));
+        smooth.update(weight, alone().map(|(record, series)| (record.id, metric, series)));
     }
     for group in groups {
         let of: Vec<&Series> = series(runs, &group.members, metric).map(|(_, series)| series).collect();
         if of.len() == group.members.len() {
-            view.means.update(&group.ids, metric, &of, weight);
+            means.update(&group.ids, metric, &of, weight);
+        }
+    }
+    if over_steps || !board.x.grows() {
+        return;
+    }
+    for (record, raw) in alone() {
+        let Some(history) = runs.history(record.id) else { continue };
+        if along.follow(record.id, history) {
+            along.update(record.id, metric, Form::Measured, raw);
+            if let Some(smoothed) = smooth.get(record.id, metric).filter(|_| weight > 0.0) {
+                along.update(record.id, metric, Form::Smoothed, smoothed);
+            }
+        }
+    }
+    for group in groups {
+        let first = group.ids[0];
+        let (Some(history), Some(spread)) = (runs.history(first), means.get(&group.ids, metric)) else { continue };
+        if along.follow(first, history) {
+            along.update(first, metric, Form::Mean, spread.smoothed.as_ref().unwrap_or(&spread.mean));
+            along.update(first, metric, Form::Low, &spread.low);
+            along.update(first, metric, Form::High, &spread.high);
         }
     }
 }
@@ -123,22 +175,40 @@ fn chart<'a>(
     let sparse = metrics::is_rare(metric);
     let marked = |line: Line<'a>| if sparse { line.with_points() } else { line };
     let (mut lines, mut bands) = (Vec::new(), Vec::new());
+    // A curve as it lies along the axis; nothing where the run has not counted what is across.
+    let laid = |run: RunId, form: Form, over_steps: Option<&'a Series>| match view.board.x {
+        Across::Steps => over_steps,
+        _ => view.along.get(run, metric, form),
+    };
+    let hinge = |record: &RunRecord| {
+        let step = hangs_from(record, shown)?;
+        if view.board.x == Across::Steps { Some(step) } else { view.along.place(record.id, step) }
+    };
+    let mut drawn = 0;
     for (record, raw) in series(runs, shown, metric).filter(|(record, _)| !is_grouped(record, groups)) {
-        let from = hangs_from(record, shown);
-        let line = |series| Line::new(&record.name, series, look(record.id)).hanging_from(from);
-        match view.smooth.get(record.id, metric).filter(|_| view.board.smoothing > 0.0) {
+        let line = |series| Line::new(&record.name, series, record.look()).hanging_from(hinge(record));
+        let smoothed = view.smooth.get(record.id, metric).filter(|_| view.board.smoothing > 0.0);
+        let Some(raw) = laid(record.id, Form::Measured, Some(raw)) else { continue };
+        drawn += 1;
+        match smoothed.and_then(|smoothed| laid(record.id, Form::Smoothed, Some(smoothed))) {
             Some(smoothed) => lines.extend([line(raw).faint(), marked(line(smoothed))]),
             None => lines.push(marked(line(raw))),
         }
     }
     let measured = groups.iter().filter_map(|group| Some((group, view.means.get(&group.ids, metric)?)));
     for (group, spread) in measured {
-        let look = look(group.ids[0]);
+        let (first, look) = (group.ids[0], group.members[0].look());
         let mean = spread.smoothed.as_ref().unwrap_or(&spread.mean);
-        lines.push(marked(Line::new(&group.name, mean, look).hanging_from(hangs_from(group.members[0], shown))));
-        bands.push(Band { low: &spread.low, high: &spread.high, look, name: String::new() });
+        let of = |form, series| laid(first, form, Some(series));
+        if let (Some(mean), Some(low), Some(high)) =
+            (of(Form::Mean, mean), of(Form::Low, &spread.low), of(Form::High, &spread.high))
+        {
+            drawn += group.members.len();
+            lines.push(marked(Line::new(&group.name, mean, look).hanging_from(hinge(group.members[0]))));
+            bands.push(Band { low, high, look, name: String::new() });
+        }
     }
-    let measured = || series(runs, shown, metric);
+    let last_step = lines.iter().filter_map(|line| line.series.last_step()).fold(0.0, f64::max);
     Chart {
         id: metric,
         title: metrics::caption(metric),
@@ -146,17 +216,31 @@ fn chart<'a>(
         bands,
         levels: Vec::new(),
         marks: &[],
-        group: "compare",
-        last_step: measured().filter_map(|(_, series)| series.last_step()).fold(0.0, f64::max),
+        group: GROUP,
+        across: view.board.x,
+        last_step,
         height,
-        scale: if view.board.log { Scale::Log } else { Scale::Linear },
+        scale: view.board.scale,
+        clip: view.board.clip,
         metric,
         about: metrics::Stored::of(metric).map_or("", |stored| stored.metric.about),
-        note: match shown.len() - measured().count() {
-            0 => String::new(),
-            1 => "One of the ticked runs did not measure this".to_owned(),
-            n => format!("{n} of the ticked runs did not measure this"),
-        },
+        note: missing(shown.len() - drawn, view.board.x),
         moves: true,
+    }
+}
+
+/// Why a ticked run has no line.
+fn missing(runs: usize, across: Across) -> String {
+    let what = match across {
+        Across::Steps => "this",
+        Across::Pairs => "this, or not counted its pairs",
+        Across::Tokens => "this, or not counted its tokens",
+        Across::Seconds => "this, or its times are being read",
+        Across::Drift => "this where it measured its drift",
+    };
+    match runs {
+        0 => String::new(),
+        1 => format!("One of the ticked runs has not measured {what}"),
+        n => format!("{n} of the ticked runs have not measured {what}"),
     }
 }

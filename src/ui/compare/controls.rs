@@ -1,6 +1,9 @@
 //! How the charts are drawn, and which of them: a row of controls, and a card that unfolds under it.
 
-use data::metrics::{self, Stored};
+use data::{
+    Across, Scale,
+    metrics::{self, Stored},
+};
 use egui::{ComboBox, RichText, Slider, Ui};
 use state::{
     actions::{Action, key_of},
@@ -12,19 +15,38 @@ use crate::{
     theme::{size, space},
 };
 
-/// Below this the controls take two rows.
-const ONE_ROW: f32 = 620.0;
+/// Below this the controls take three rows, below [`ONE_ROW`] two.
+const TWO_ROWS: f32 = 620.0;
+const ONE_ROW: f32 = 1180.0;
 
 pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
-    if ui.available_width() >= ONE_ROW {
+    let room = ui.available_width();
+    if room >= ONE_ROW {
         ui.horizontal(|ui| {
-            smoothing_and_scale(ui, view);
+            across(ui, view);
+            ui.add_space(space::S);
+            smoothing(ui, view);
+            ui.add_space(space::S);
+            scale(ui, view);
             ui.add_space(space::S);
             columns(ui, view);
         });
+    } else if room >= TWO_ROWS {
+        ui.horizontal(|ui| {
+            across(ui, view);
+            ui.add_space(space::S);
+            columns(ui, view);
+        });
+        ui.horizontal(|ui| {
+            smoothing(ui, view);
+            ui.add_space(space::S);
+            scale(ui, view);
+        });
     } else {
-        ui.horizontal(|ui| smoothing_and_scale(ui, view));
-        ui.horizontal(|ui| columns(ui, view));
+        ui.horizontal(|ui| across(ui, view));
+        // No two charts fit side by side.
+        ui.horizontal(|ui| smoothing(ui, view));
+        ui.horizontal(|ui| scale(ui, view));
     }
     if view.choosing {
         parts::card(ui, |ui| {
@@ -34,7 +56,13 @@ pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
     }
 }
 
-fn smoothing_and_scale(ui: &mut Ui, view: &mut CompareView) {
+/// What the charts have across.
+fn across(ui: &mut Ui, view: &mut CompareView) {
+    parts::caption(ui, "Across").on_hover_text(key_of(Action::ChartsAcross));
+    parts::segmented(ui, &mut view.board.x, &Across::ALL.map(|across| (across, across.word(), across.about())));
+}
+
+fn smoothing(ui: &mut Ui, view: &mut CompareView) {
     ui.spacing_mut().item_spacing.x = space::S;
     let label = parts::caption(ui, "Smoothing");
     ui.scope(|ui| {
@@ -45,9 +73,20 @@ fn smoothing_and_scale(ui: &mut Ui, view: &mut CompareView) {
             .labelled_by(label.id)
             .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
     });
-    ui.add_space(space::S);
-    ui.checkbox(&mut view.board.log, "Log scale")
-        .on_hover_text(format!("Values of zero or below are left out ({})", key_of(Action::LogScale)));
+}
+
+fn scale(ui: &mut Ui, view: &mut CompareView) {
+    parts::caption(ui, "Scale").on_hover_text(key_of(Action::TurnScale));
+    let word = |scale| match scale {
+        Scale::Linear => "Linear",
+        Scale::Log => "Log",
+        Scale::SymLog => "Symlog",
+    };
+    parts::segmented(ui, &mut view.board.scale, &Scale::ALL.map(|scale| (scale, word(scale), scale.about())));
+    ui.checkbox(&mut view.board.clip, "Clip outliers").on_hover_text(format!(
+        "The few values far from the others do not stretch an axis; an arrow at its edge tells where they lie ({})",
+        key_of(Action::ClipOutliers)
+    ));
 }
 
 fn columns(ui: &mut Ui, view: &mut CompareView) {

@@ -4,18 +4,31 @@ mod charts;
 mod controls;
 mod frontier;
 mod list;
+mod parallel;
+mod paths;
+mod table;
 mod tables;
 
-use egui::{Button, Frame, Panel, ScrollArea, Ui};
+use egui::{Button, Frame, Panel, ScrollArea, Ui, containers::menu::MenuButton};
+use engine::protocol::CurveFile;
 use state::{
     Command, Commands, Workspace,
-    actions::{Action, key_of},
-    compare::{CompareView, frontier::in_words, metrics_present},
+    actions::{Action, entry, key_of},
+    compare::{
+        CompareView,
+        board::Face,
+        frontier::in_words,
+        metrics_present,
+        parallel::FEWEST,
+        table::{columns_needed, unread},
+    },
     runs::Loaded,
     train::RunCommand,
 };
 
 use super::{chart, parts, theme::space};
+pub use charts::GROUP;
+pub use list::filter;
 
 const LIST: f32 = 280.0;
 /// So many of the other runs are told in words against the first.
@@ -24,18 +37,7 @@ const SENTENCES: usize = 4;
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
     ui.horizontal(|ui| {
         ui.vertical(|ui| parts::title(ui, "Compare", "Lay runs over each other"));
-        parts::at_right(ui, "compare actions", |ui| {
-            let any = !view.shown(&workspace.runs).is_empty();
-            let about = "The ticked runs on one page: settings, charts, answers, as HTML";
-            if ui.add_enabled(any, Button::new("Report…")).on_hover_text(about).clicked() {
-                commands.push(Command::Runs(RunCommand::PickReport));
-            }
-            let about = format!("Which charts there are, and in which order ({})", key_of(Action::ChooseCharts));
-            let choose = Button::selectable(view.choosing, "Charts…").frame_when_inactive(true);
-            if ui.add_enabled(any, choose).on_hover_text(about).clicked() {
-                view.choosing = !view.choosing;
-            }
-        });
+        parts::at_right(ui, "compare actions", |ui| actions(ui, workspace, view, commands));
     });
     ui.add_space(space::S);
     if workspace.runs.records.is_empty() {
@@ -47,6 +49,15 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
         if history.is_none_or(|history| history.loaded == Loaded::Absent) {
             commands.push(Command::Runs(RunCommand::Load(record.id)));
         }
+    }
+    let wanted = unread(&workspace.runs, &columns_needed(&view.board, &view.filter()));
+    if !wanted.is_empty() && (view.board.face == Face::Table || !view.filter.is_empty() || has_many(workspace, view)) {
+        commands.push(Command::Runs(RunCommand::ReadCells(wanted)));
+    }
+    if view.board.face == Face::Table {
+        table::ui(ui, workspace, view, commands);
+        keep(ui, view, commands);
+        return;
     }
     Panel::left("compare runs")
         .exact_size(LIST)
@@ -60,6 +71,51 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
             .auto_shrink([false, false])
             .show(ui, |ui| overlay(ui, workspace, view, commands));
     });
+    keep(ui, view, commands);
+}
+
+/// Whether parallel coordinates are drawn.
+fn has_many(workspace: &Workspace, view: &CompareView) -> bool {
+    view.shown(&workspace.runs).len() >= FEWEST
+}
+
+fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
+    let any = !view.shown(&workspace.runs).is_empty();
+    let send = |command| commands.push(Command::Runs(command));
+    let about = "The ticked runs on one page: settings, charts, answers, as HTML";
+    if ui.add_enabled(any, Button::new("Report…")).on_hover_text(about).clicked() {
+        send(RunCommand::PickReport);
+    }
+    ui.add_enabled_ui(any, |ui| {
+        let (button, _) = MenuButton::new("Export").ui(ui, |ui| {
+            for kind in CurveFile::ALL {
+                let Some(line) = entry(Action::ExportCurves(kind)) else { continue };
+                if ui.button(format!("{}…", line.name)).on_hover_text(line.help).clicked() {
+                    send(RunCommand::PickCurves(kind));
+                }
+            }
+        });
+        button.on_hover_text("The charts that are shown, as pictures, numbers, or for TensorBoard");
+    });
+    if view.board.face == Face::Charts {
+        let about = format!("Which charts there are, and in which order ({})", key_of(Action::ChooseCharts));
+        let choose = Button::selectable(view.choosing, "Charts…").frame_when_inactive(true);
+        if ui.add_enabled(any, choose).on_hover_text(about).clicked() {
+            view.choosing = !view.choosing;
+        }
+    }
+    let key = key_of(Action::CompareFace);
+    let charts = format!("The ticked runs laid over each other ({key})");
+    let table = format!("All runs with what they reached, to be filtered and sorted ({key})");
+    parts::segmented(
+        ui,
+        &mut view.board.face,
+        &[(Face::Charts, "Overlay", &charts[..]), (Face::Table, "Table", &table[..])],
+    );
+}
+
+/// Keeps the arrangement with the project.
+fn keep(ui: &Ui, view: &CompareView, commands: &Commands) {
     // A slider that is being dragged is no arrangement yet.
     if view.board != view.kept && !ui.input(|input| input.pointer.any_down()) {
         commands.push(Command::Runs(RunCommand::KeepBoard));
@@ -80,7 +136,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     }
     controls::ui(ui, view, &present);
     parts::caption(ui, format!("{} · Drag a title to move its chart", chart::GESTURES));
-    charts::ui(ui, runs, view, &shown, &present);
+    charts::ui(ui, runs, view, &shown, &present, commands);
     ui.add_space(space::S);
     for sentence in in_words(runs, &shown).into_iter().take(SENTENCES) {
         ui.label(sentence);
@@ -89,6 +145,10 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     ui.add_space(space::S);
     frontier::ui(ui, runs, &shown, &mut view.board, &present, commands);
     ui.add_space(space::S);
+    if has_many(workspace, view) {
+        parallel::ui(ui, runs, &shown, &view.board.table, &mut view.marked);
+        ui.add_space(space::S);
+    }
     tables::settings(ui, runs, &shown);
     ui.add_space(space::L);
 }

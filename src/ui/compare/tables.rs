@@ -12,7 +12,6 @@ use state::{
 };
 use store::RunRecord;
 
-use super::list::look;
 use crate::{
     legend, parts,
     theme::{self, size, space},
@@ -127,10 +126,10 @@ fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
     });
 }
 
-fn name(ui: &mut Ui, record: &RunRecord) {
+pub fn name(ui: &mut Ui, record: &RunRecord) {
     let palette = parts::palette(ui);
     ui.horizontal(|ui| {
-        let look = look(record.id);
+        let look = record.look();
         let color = theme::series_color(palette, look);
         legend::sample(ui, color, theme::series_pattern(look));
         ui.label(RichText::new(&record.name).size(size::BODY).color(palette.strong));

@@ -1,6 +1,6 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
-use data::{Pair, PairId, Scale, Split, counted, metrics};
+use data::{Across, Pair, PairId, Scale, Split, counted, metrics};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -177,6 +177,8 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         last_step,
         height: CURVE,
         scale: Scale::Linear,
+        across: Across::Steps,
+        clip: false,
         metric: metrics::MARGIN_MIDDLE,
         note,
         about: "",

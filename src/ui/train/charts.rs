@@ -1,7 +1,7 @@
 //! The charts of a run, in a grid that follows the width of the window.
 
 use data::{
-    Scale,
+    Across, Scale,
     config::RunConfig,
     metrics::{self, CHARTS, ChartId, Look, judged},
 };
@@ -75,6 +75,8 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         last_step,
         height: HEIGHT,
         scale: Scale::Linear,
+        across: Across::Steps,
+        clip: false,
         metric: name,
         note: chart_words::of_a_rule(name, rule, history).unwrap_or_default(),
         about: "",
@@ -119,6 +121,8 @@ fn drawn<'a>(
         last_step,
         height: HEIGHT,
         scale: Scale::Linear,
+        across: Across::Steps,
+        clip: false,
         metric: chart.metric,
         note: chart_words::sentence(chart.id, config, history).unwrap_or_default(),
         about: chart.note,

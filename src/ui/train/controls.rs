@@ -95,6 +95,12 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
     if runs.elsewhere().is_some_and(|going| going.id == record.id) {
         let is_writable = workspace.project.as_ref().is_some_and(|project| !project.read_only);
         let enabled = is_writable && !runs.asked_to_stop.contains(&record.id);
+        let paused = record.status == RunStatus::Paused;
+        let pause = ui.add_enabled(enabled, Button::new(if paused { "Go on" } else { "Pause" }));
+        let about = "The program that trains it rests within a moment; its weights stay in memory there";
+        if pause.on_hover_text(about).clicked() {
+            send(commands, RunCommand::PauseElsewhere(record.id, !paused));
+        }
         let stop = ui.add_enabled(enabled, Button::new("Stop")).on_hover_text(
             "The program that trains it finishes this step, writes a checkpoint and ends the run; it can be continued here",
         );
@@ -235,7 +241,7 @@ mod tests {
     use std::{path::PathBuf, sync::Arc};
 
     use super::*;
-    use store::{Revision, RunId, RunStatus};
+    use store::{Revision, RunId, RunMarks, RunStatus};
 
     fn record(id: i64, config_toml: &str, total_steps: u64) -> RunRecord {
         RunRecord {
@@ -249,6 +255,7 @@ mod tests {
             parent: None,
             parent_step: None,
             left_out: None,
+            marks: RunMarks::default(),
             day_ms: 0,
             step: 0,
             total_steps,

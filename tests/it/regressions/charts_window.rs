@@ -125,7 +125,7 @@ fn g3_every_run_keeps_its_pattern_on_a_log_scale_and_after_a_gap() {
     };
     for log in [false, true] {
         if log {
-            stage.click("Log scale");
+            stage.click("Log");
         }
         for look in 1..4 {
             let (count, longest) = pieces(&stage, look);
@@ -167,6 +167,6 @@ fn what_can_be_done_with_a_chart_is_told() {
         },
         "loss",
     );
-    assert!(stage.says("Drag moves along the steps"));
+    assert!(stage.says("Drag moves along"));
     assert!(stage.says("Ctrl + wheel zooms"));
 }

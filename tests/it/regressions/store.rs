@@ -474,6 +474,17 @@ fn dl16_an_open_window_takes_in_what_others_do() {
     stage.until("the run is told", is_told);
     let text = "theirs is going in another program: step 7 of 40";
     stage.harness.get_by_label(text);
+    stage.click("Pause the run in the other program");
+    stage.until("it is asked to rest", |_| other.is_asked_to_pause(run).unwrap());
+    other.set_run_status(run, RunStatus::Paused, None).unwrap();
+    stage.until("it rests", |app| app.workspace().runs.record(run).is_some_and(|run| run.status == RunStatus::Paused));
+    stage.harness.get_by_label("theirs rests in another program: step 7 of 40");
+    stage.click("Resume the run in the other program");
+    stage.until("it is asked to go on", |_| !other.is_asked_to_pause(run).unwrap());
+    other.set_run_status(run, RunStatus::Running, None).unwrap();
+    stage.until("it goes on", |app| {
+        app.workspace().runs.record(run).is_some_and(|run| run.status == RunStatus::Running)
+    });
     stage.click("Stop the run in the other program");
     stage.until("it is asked to stop", |app| app.workspace().runs.asked_to_stop.contains(&run));
     assert!(other.is_asked_to_stop(run).unwrap());

@@ -1,0 +1,101 @@
+//! What Compare asks for: names and marks of runs, cells of their table, their charts as files.
+
+use std::path::PathBuf;
+
+use data::counted;
+use engine::protocol::{CurveFile, CurveOrder};
+use export::Curves;
+use state::{
+    Notice,
+    compare::{edits::RunAbout, metrics_present},
+};
+use store::{Project, RunColumn, RunId};
+
+use super::{
+    App,
+    jobs::{Lane, update},
+    runs::reread_runs,
+};
+
+impl App {
+    /// Name and marks of a run from now on; what they were can be brought back.
+    pub(super) fn set_about(&mut self, run: RunId, about: RunAbout) {
+        let Some(record) = self.workspace.runs.record(run) else { return };
+        let before = RunAbout::of(record);
+        if before != about {
+            self.views.compare.edits.note(run, before, about.clone());
+            self.write_about(run, about);
+        }
+    }
+
+    pub(super) fn turn_about(&mut self, back: bool) {
+        let runs = &self.workspace.runs;
+        let turned = self.views.compare.edits.turn(back, |run| runs.record(run).is_some());
+        if let Some((run, about)) = turned {
+            self.write_about(run, about);
+        }
+    }
+
+    fn write_about(&mut self, run: RunId, about: RunAbout) {
+        // Shown at once; the project's own word follows.
+        self.workspace.runs.set_about(run, &about);
+        self.jobs.document.write("Could not keep what was said about the run", move |project| {
+            let known = project.run(run)?;
+            if known.name != about.name {
+                project.rename_run(run, &about.name)?;
+            }
+            if known.marks != about.marks {
+                project.mark_run(run, &about.marks)?;
+            }
+            reread_runs(project)
+        });
+    }
+
+    /// Reads single values of curves that are not here.
+    pub(super) fn read_cells(&mut self, cells: Vec<(RunId, RunColumn, u64)>) {
+        let wanted = self.workspace.runs.cells.ask(cells);
+        if wanted.is_empty() {
+            return;
+        }
+        self.jobs.document.read("Could not read the table of runs", move |project| {
+            let mut read = Vec::with_capacity(wanted.len());
+            for (run, column, step) in wanted {
+                let RunColumn::Metric(pick, name) = &column else { continue };
+                let value = project.picked(run, name, *pick)?;
+                read.push((run, column, step, value));
+            }
+            Ok(update(move |workspace, _| {
+                for (run, column, step, value) in read {
+                    workspace.runs.cells.fill(run, column, step, value);
+                }
+            }))
+        });
+    }
+
+    /// The charts as they are looked at, in a file; a dialog has asked about one that is there.
+    pub(super) fn save_curves(&mut self, kind: CurveFile, place: PathBuf) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else {
+            return;
+        };
+        let (runs, view) = (&self.workspace.runs, &self.views.compare);
+        let shown = view.shown(runs);
+        let board = &view.board;
+        let order = CurveOrder {
+            runs: shown.iter().map(|record| (record.id, record.look())).collect(),
+            metrics: board.charts(&metrics_present(runs, &shown)),
+            across: board.x,
+            scale: board.scale,
+            smoothing: board.smoothing,
+            columns: board.columns,
+        };
+        self.jobs.aside(Lane::Export, "Could not write the charts", move || {
+            let project = Project::open(&dir)?;
+            let told = counted(order.runs.len(), "run", "runs");
+            Curves::of(&project, order)?.write(kind, &project, &place, true)?;
+            Ok(update(move |workspace, _| {
+                let what = if kind == CurveFile::TensorBoard { "All that was measured of" } else { "The charts of" };
+                workspace.notices.push(Notice::info(format!("{what} {told}: {}", place.display())));
+            }))
+        });
+    }
+}

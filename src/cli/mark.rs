@@ -1,0 +1,48 @@
+//! `nudge mark`: what people say about a run.
+
+use anyhow::Result;
+use store::RunMarks;
+
+use super::{
+    args::Mark,
+    ending::{Ending, usage},
+    output,
+    place::project_and_run,
+};
+
+pub fn run(args: &Mark) -> Result<Ending> {
+    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let name = args.name.as_deref().map(str::trim);
+    if name == Some("") {
+        return Err(usage("A run needs a name."));
+    }
+    let mut marks = record.marks.clone();
+    marks.tags.retain(|tag| !args.untag.contains(tag));
+    args.tag.iter().for_each(|tag| marks.tag(tag));
+    if let Some(note) = &args.note {
+        note.trim().clone_into(&mut marks.note);
+    }
+    if let Some(colour) = args.colour {
+        marks.colour = colour.checked_sub(1);
+    }
+    marks.pinned = (marks.pinned || args.pin) && !args.unpin;
+    marks.archived = (marks.archived || args.archive) && !args.unarchive;
+    if let Some(name) = name.filter(|name| *name != record.name) {
+        project.rename_run(record.id, name)?;
+    }
+    if marks != record.marks {
+        project.mark_run(record.id, &marks)?;
+    }
+    output::line(format!("{} (run {}): {}", name.unwrap_or(&record.name), record.id.0, said(&marks)))?;
+    Ok(Ending::Done)
+}
+
+fn said(RunMarks { pinned, archived, colour, tags, note }: &RunMarks) -> String {
+    let mut said: Vec<String> = Vec::new();
+    said.extend(pinned.then(|| "pinned".to_owned()));
+    said.extend(archived.then(|| "archived".to_owned()));
+    said.extend(colour.map(|colour| format!("colour {}", colour + 1)));
+    said.extend((!tags.is_empty()).then(|| format!("tagged {}", tags.join(", "))));
+    said.extend((!note.is_empty()).then(|| format!("note: {}", output::one_line(note, 60))));
+    if said.is_empty() { "nothing is said about it".to_owned() } else { said.join(", ") }
+}

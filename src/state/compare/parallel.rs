@@ -1,0 +1,186 @@
+//! Parallel coordinates: an axis a setting that differs and a column of the table, a line a run.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use data::{Extent, Scale};
+use store::{RunColumn, RunId, RunRecord, RunValue};
+
+use super::{
+    differences,
+    table::{self, Cell},
+};
+use crate::runs::Runs;
+
+/// Fewer runs are told by a table.
+pub const FEWEST: usize = 5;
+/// Positive values that span more than this are laid by their power of ten.
+const WIDE: f64 = 50.0;
+
+/// An axis, and where each run stands on it: 0 at its foot, 1 at its head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub column: RunColumn,
+    pub title: String,
+    /// In the order of the runs; absent where one has nothing there.
+    pub places: Vec<Option<f64>>,
+    /// The same in words.
+    pub words: Vec<String>,
+    /// What stands beside it: the ends, or every word there is.
+    pub ticks: Vec<(f64, String)>,
+}
+
+/// The axes of some runs: what was set differently, then what came of it.
+pub fn axes(runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn]) -> Vec<Axis> {
+    let tables: Vec<&BTreeMap<String, String>> =
+        shown.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
+    let set = differences(&tables).into_iter().map(|difference| RunColumn::Setting(difference.key));
+    let mut all: Vec<RunColumn> = Vec::new();
+    for column in set.chain(columns.iter().cloned()) {
+        if !all.contains(&column) {
+            all.push(column);
+        }
+    }
+    all.into_iter().filter_map(|column| axis(runs, shown, column)).collect()
+}
+
+/// Nothing where no two runs differ.
+fn axis(runs: &Runs, shown: &[&RunRecord], column: RunColumn) -> Option<Axis> {
+    let cells: Vec<Cell> = shown.iter().map(|record| table::cell(runs, record, &column)).collect();
+    let words: Vec<String> = cells.iter().map(|cell| table::words(&column, cell)).collect();
+    let numbers: Vec<Option<f64>> = cells
+        .iter()
+        .map(|cell| match cell {
+            Cell::Value(RunValue::Number(value)) if value.is_finite() => Some(*value),
+            _ => None,
+        })
+        .collect();
+    let has_text = cells.iter().any(|cell| matches!(cell, Cell::Value(RunValue::Text(_))));
+    let (places, ticks) = if has_text { by_word(&cells, &words)? } else { by_number(&column, &numbers)? };
+    Some(Axis { title: table::title(&column), column, places, words, ticks })
+}
+
+type Laid = (Vec<Option<f64>>, Vec<(f64, String)>);
+
+fn by_word(cells: &[Cell], words: &[String]) -> Option<Laid> {
+    let there = || cells.iter().zip(words).filter(|(cell, _)| matches!(cell, Cell::Value(_))).map(|(_, word)| word);
+    let mut known: Vec<&String> = there().collect();
+    known.sort();
+    known.dedup();
+    if known.len() < 2 {
+        return None;
+    }
+    let place = |index: usize| index as f64 / (known.len() - 1) as f64;
+    let of = |(cell, word): (&Cell, &String)| {
+        matches!(cell, Cell::Value(_)).then(|| known.binary_search(&word).ok().map(place)).flatten()
+    };
+    let places = cells.iter().zip(words).map(of).collect();
+    Some((places, known.iter().enumerate().map(|(index, word)| (place(index), (*word).clone())).collect()))
+}
+
+fn by_number(column: &RunColumn, numbers: &[Option<f64>]) -> Option<Laid> {
+    let values = || numbers.iter().flatten().copied();
+    let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
+    if low >= high {
+        return None;
+    }
+    let scale = if low > 0.0 && high / low > WIDE { Scale::Log } else { Scale::Linear };
+    let Extent { low, high } = Extent::around(values(), scale)?;
+    let places = numbers.iter().map(|value| value.map(|value| (scale.place(value) - low) / (high - low))).collect();
+    let word = |place: f64| table::words(column, &Cell::Value(RunValue::Number(scale.value(place))));
+    Some((places, [(0.0, low), (1.0, high)].map(|(at, place)| (at, word(place))).to_vec()))
+}
+
+/// Stretches of axes that somebody has marked: lines that leave one of them are faded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Marked {
+    pub stretches: BTreeMap<RunColumn, (f64, f64)>,
+}
+
+impl Marked {
+    pub fn mark(&mut self, column: &RunColumn, from: f64, to: f64) {
+        self.stretches.insert(column.clone(), (from.min(to), from.max(to)));
+    }
+
+    pub fn range(&self, column: &RunColumn) -> Option<RangeInclusive<f64>> {
+        self.stretches.get(column).map(|(low, high)| *low..=*high)
+    }
+
+    /// Whether the run in this place runs through all marked stretches.
+    pub fn holds(&self, axes: &[Axis], run: usize) -> bool {
+        axes.iter().all(|axis| match self.range(&axis.column) {
+            None => true,
+            Some(range) => axis.places[run].is_some_and(|place| range.contains(&place)),
+        })
+    }
+}
+
+/// "Parallel coordinates of 6 runs; MPO: objective.beta 0.1, Held-out accuracy 77 %; ..".
+pub fn spoken(axes: &[Axis], shown: &[&RunRecord]) -> String {
+    let of = |(run, record): (usize, &&RunRecord)| {
+        let places = axes.iter().map(|axis| format!("{} {}", axis.title, axis.words[run]));
+        format!("{}: {}", record.name, places.collect::<Vec<_>>().join(", "))
+    };
+    let runs: Vec<String> = shown.iter().enumerate().map(of).collect();
+    format!("Parallel coordinates chart of {} runs; {}", shown.len(), runs.join("; "))
+}
+
+/// The run whose line passes nearest to a place: between which axes, how far along, how high. At most `reach` away.
+pub fn nearest(
+    axes: &[Axis],
+    shown: &[&RunRecord],
+    (between, along, height): (usize, f64, f64),
+    reach: f64,
+) -> Option<RunId> {
+    let (left, right) = (axes.get(between)?, axes.get(between + 1)?);
+    let away = |run: usize| {
+        let (from, to) = (left.places[run]?, right.places[run]?);
+        Some((from + (to - from) * along - height).abs())
+    };
+    let all = shown.iter().enumerate().filter_map(|(run, record)| Some((away(run)?, record.id)));
+    all.filter(|(away, _)| *away <= reach).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, run)| run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        runs::tests::record_of,
+        runs::{History, Loaded},
+        series::Series,
+    };
+    use store::Pick;
+
+    #[test]
+    fn only_what_differs_is_an_axis_and_lines_are_found_and_faded() {
+        let mut runs = Runs::default();
+        let toml = |beta: f64, kind: &str| format!("[objective]\nkind = \"{kind}\"\nbeta = {beta:?}\n");
+        runs.set_records(
+            [(1, 0.01, "mpo"), (2, 0.1, "dpo"), (3, 1.0, "dpo")]
+                .map(|(id, beta, kind)| record_of(id, &toml(beta, kind)))
+                .to_vec(),
+        );
+        for (run, value) in [(1, 0.6), (2, 0.8)] {
+            let mut history = History { loaded: Loaded::Ready, ..History::default() };
+            history.series.insert("loss".to_owned(), Series::from_points([[1.0, value]]));
+            runs.history.insert(RunId(run), history);
+        }
+        runs.history.insert(RunId(3), History { loaded: Loaded::Ready, ..History::default() });
+        let shown: Vec<&RunRecord> = runs.records.iter().collect();
+        let axes = axes(&runs, &shown, &[RunColumn::Metric(Pick::Last, "loss".to_owned())]);
+        let axis = |title: &str| axes.iter().find(|axis| axis.title == title).unwrap();
+        // Two powers of ten: laid by them.
+        assert_eq!(axis("objective.beta").places, [Some(0.0), Some(0.5), Some(1.0)]);
+        assert_eq!(axis("objective.kind").places, [Some(1.0), Some(0.0), Some(0.0)]);
+        assert_eq!(axis("objective.kind").ticks[0].1, "dpo");
+        assert_eq!(axis("Loss").places, [Some(0.0), Some(1.0), None]);
+        assert!(axes.iter().all(|axis| axis.title != "train.shuffle_seed"));
+
+        let mut marked = Marked::default();
+        marked.mark(&axis("objective.beta").column, 0.9, 0.2);
+        assert_eq!([0, 1, 2].map(|run| marked.holds(&axes, run)), [false, true, false]);
+        let beta = axes.iter().position(|axis| axis.title == "objective.beta").unwrap();
+        assert_eq!(nearest(&axes, &shown, (beta, 0.0, 0.45), 0.1), Some(RunId(2)));
+        assert_eq!(nearest(&axes, &shown, (beta, 0.0, 0.3), 0.1), None);
+        assert!(spoken(&axes, &shown).contains("3 runs"));
+    }
+}

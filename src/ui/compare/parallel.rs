@@ -1,0 +1,130 @@
+//! Parallel coordinates: an axis a setting that differs and a column of the table, a line a run.
+
+use egui::{Align2, CursorIcon, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use state::{
+    compare::parallel::{Axis, Marked, axes, nearest, spoken},
+    runs::Runs,
+};
+use store::{RunColumn, RunRecord};
+
+use crate::{
+    parts,
+    theme::{self, Palette, size, space},
+};
+
+const HEIGHT: f32 = 190.0;
+/// An axis needs so much for its title.
+const NARROWEST: f32 = 120.0;
+/// How near the pointer has to be to a line, as a share of the height.
+const REACH: f64 = 0.06;
+/// Half the width of the grip of an axis.
+const GRIP: f32 = 9.0;
+
+pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn], marked: &mut Marked) {
+    let palette = parts::palette(ui);
+    let mut all = axes(runs, shown, columns);
+    let fit = ((ui.available_width() - 2.0 * space::L) / NARROWEST) as usize;
+    let left_out = all.len().saturating_sub(fit.max(2));
+    all.truncate(fit.max(2));
+    marked.stretches.retain(|column, _| all.iter().any(|axis| axis.column == *column));
+    parts::card(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal_wrapped(|ui| {
+            parts::heading(ui, "What was set, and what came of it");
+            if !marked.stretches.is_empty() && parts::quiet(ui, true, "Show all runs").clicked() {
+                marked.stretches.clear();
+            }
+        });
+        if all.len() < 2 {
+            parts::caption(ui, "Too little differs between these runs");
+            return;
+        }
+        let more = if left_out == 0 { String::new() } else { format!(" · {left_out} more axes need a wider window") };
+        parts::caption(
+            ui,
+            format!(
+                "A line a run · Drag along an axis keeps the runs that pass there, a click on it lets all pass{more}"
+            ),
+        );
+        draw(ui, palette, &all, shown, marked);
+    });
+}
+
+fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunRecord], marked: &mut Marked) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
+    let name = spoken(axes, shown);
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+    let inner = Rect::from_min_max(rect.min + vec2(NARROWEST / 2.0, 22.0), rect.max - vec2(NARROWEST / 2.0, 8.0));
+    let gap = inner.width() / (axes.len() - 1) as f32;
+    let x = |axis: usize| inner.left() + gap * axis as f32;
+    let y = |place: f64| inner.bottom() - inner.height() * place as f32;
+    for (index, axis) in axes.iter().enumerate() {
+        grip(ui, palette, (x(index), inner), axis, marked);
+    }
+    let pointed = response.hover_pos().filter(|at| inner.expand(GRIP).contains(*at)).and_then(|at| {
+        let between = (((at.x - inner.left()) / gap).floor().max(0.0) as usize).min(axes.len() - 2);
+        let along = f64::from((at.x - x(between)) / gap);
+        nearest(axes, shown, (between, along, f64::from((inner.bottom() - at.y) / inner.height())), REACH)
+    });
+    let painter = ui.painter();
+    for (run, record) in shown.iter().enumerate() {
+        let color = theme::series_color(palette, record.look());
+        let (width, share) = match (pointed, marked.holds(axes, run)) {
+            (Some(pointed), _) if pointed == record.id => (2.6, 1.0),
+            (_, false) => (1.0, 0.15),
+            (Some(_), true) => (1.2, 0.45),
+            (None, true) => (1.6, 0.9),
+        };
+        let stroke = Stroke::new(width, color.gamma_multiply(share));
+        // A run that has nothing on an axis has a gap there.
+        let at = |axis: usize| axes[axis].places[run].map(|place| pos2(x(axis), y(place)));
+        for axis in 0..axes.len() {
+            let Some(here) = at(axis) else { continue };
+            painter.circle_filled(here, width + 0.8, stroke.color);
+            if let Some(next) = (axis + 1 < axes.len()).then(|| at(axis + 1)).flatten() {
+                painter.line_segment([here, next], stroke);
+            }
+        }
+    }
+    if let Some((run, record)) = shown.iter().enumerate().find(|(_, record)| Some(record.id) == pointed) {
+        let lines = axes.iter().map(|axis| format!("{}: {}", axis.title, axis.words[run]));
+        let text = std::iter::once(record.name.clone()).chain(lines).collect::<Vec<_>>().join("\n");
+        response.on_hover_text_at_pointer(text);
+    }
+}
+
+/// An axis with its title and its ends; dragging along it marks a stretch.
+fn grip(ui: &mut Ui, palette: &Palette, (x, inner): (f32, Rect), axis: &Axis, marked: &mut Marked) {
+    let font = FontId::proportional(size::SMALL - 1.0);
+    let painter = ui.painter();
+    let title = painter.layout(axis.title.clone(), font.clone(), palette.strong, f32::INFINITY);
+    let fits = title.size().x <= NARROWEST - space::S;
+    let text = if fits { axis.title.clone() } else { parts::tail(ui, &axis.title, &font, NARROWEST - space::S) };
+    painter.text(pos2(x, inner.top() - 8.0), Align2::CENTER_BOTTOM, text, font.clone(), palette.strong);
+    painter.line_segment([pos2(x, inner.top()), pos2(x, inner.bottom())], Stroke::new(1.0, palette.weak));
+    let y = |place: f64| inner.bottom() - inner.height() * place as f32;
+    for (place, word) in &axis.ticks {
+        let short: String = word.chars().take(14).collect();
+        painter.text(pos2(x + 6.0, y(*place)), Align2::LEFT_CENTER, short, font.clone(), palette.weak);
+    }
+    let grip = Rect::from_min_max(pos2(x - GRIP, inner.top()), pos2(x + GRIP, inner.bottom()));
+    let id = ui.scope_id().with(("axis", &axis.column.to_string()));
+    let response = ui.interact(grip.expand2(vec2(0.0, 6.0)), id, Sense::click_and_drag());
+    let place = |at: Pos2| f64::from(((inner.bottom() - at.y) / inner.height()).clamp(0.0, 1.0));
+    if let (Some(from), Some(to)) = (ui.input(|input| input.pointer.press_origin()), response.interact_pointer_pos())
+        && response.dragged()
+    {
+        marked.mark(&axis.column, place(from), place(to));
+    }
+    if response.clicked() {
+        marked.stretches.remove(&axis.column);
+    }
+    if let Some(range) = marked.range(&axis.column) {
+        let stretch = Rect::from_min_max(pos2(x - 4.0, y(*range.end())), pos2(x + 4.0, y(*range.start())));
+        ui.painter().rect_filled(stretch, 2.0, palette.accent_soft);
+        ui.painter().rect_stroke(stretch, 2.0, Stroke::new(1.0, palette.accent), egui::StrokeKind::Inside);
+    }
+    let name = format!("Axis {}", axis.title);
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+    response.on_hover_cursor(CursorIcon::ResizeVertical).on_hover_text(&axis.title);
+}

@@ -1,0 +1,181 @@
+//! Runs as paths through a plane: what it took them across, what came of it upwards.
+
+use data::{
+    Across, Scale,
+    metrics::{self, judged},
+};
+use egui::{FontId, Rangef, Role, Ui, WidgetInfo};
+use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoints, Points};
+use state::{
+    compare::{
+        board::Board,
+        frontier::{ACCURACY, DRIFT, frontier, hangs_from},
+    },
+    metric,
+    runs::Runs,
+    series::Point,
+};
+use store::RunRecord;
+
+use crate::{
+    chart, legend, parts,
+    theme::{self, size, space},
+};
+
+/// Free room around the paths, as a share of an axis.
+const MARGIN: f64 = 0.05;
+/// A plot is never lower than this.
+const LOWEST: f32 = 72.0;
+/// So many runs have a legend.
+const FEW: usize = 5;
+/// The card below the charts.
+pub const FRONTIER: &str = "frontier";
+
+/// What paths are drawn in.
+pub struct Axes<'a> {
+    /// [`FRONTIER`], or one of the charts.
+    pub of: &'a str,
+    pub across: Across,
+    /// The metric upwards.
+    pub up: &'a str,
+    pub scale: Scale,
+    pub height: f32,
+}
+
+/// Draws the paths and says where they end.
+pub fn plot(ui: &mut Ui, paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) {
+    let &Axes { of, across, up: learned, scale, height } = axes;
+    let palette = parts::palette(ui);
+    let axis = |axis: AxisHints<'static>| {
+        axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
+            .tick_label_color(palette.weak)
+            .label_spacing(Rangef::new(8.0, 12.0))
+    };
+    let x_axis = axis(AxisHints::new_x()).formatter(move |mark, _| across.tick(mark.value));
+    let name = learned.to_owned();
+    let y_axis = axis(AxisHints::new_y()).formatter(move |mark, _| metric::value(&name, scale.value(mark.value)));
+    let points = || paths.iter().flat_map(|(_, path)| path);
+    let read_as = if across == Across::Drift { DRIFT } else { "" };
+    let extent = chart::axis_of(points().map(|point| point[0]), read_as, Scale::Linear).padded(MARGIN);
+    let up = chart::axis_of(points().map(|point| point[1]), learned, scale).padded(MARGIN);
+    let columns = (ui.available_width() / 80.0) as usize;
+    // Another axis is another view.
+    let response = Plot::new((of, across.word(), learned, scale.name()))
+        .height(height)
+        .show_background(false)
+        .grid_color(palette.hairline)
+        .custom_x_axes(vec![x_axis])
+        .custom_y_axes(vec![y_axis.min_thickness(38.0)])
+        .x_grid_spacer(move |grid| chart::round_marks(grid, columns))
+        .y_grid_spacer(|grid| chart::round_marks(grid, 6))
+        .show_x(false)
+        .show_y(false)
+        .show_crosshair(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .set_margin_fraction(egui::Vec2::ZERO)
+        .include_x(extent.low)
+        .include_x(extent.high)
+        .include_y(up.low)
+        .include_y(up.high)
+        .show(ui, |plot| {
+            for (record, path) in paths {
+                let look = record.look();
+                let path: Vec<Point> = path
+                    .iter()
+                    .map(|[place, value]| [*place, scale.place(*value)])
+                    .filter(|at| !at[1].is_nan())
+                    .collect();
+                let color = theme::series_color(palette, look);
+                plot.line(
+                    Line::new("", PlotPoints::new(path.clone()))
+                        .id(record.id.0)
+                        .color(color)
+                        .width(1.7)
+                        .style(theme::series_pattern(look))
+                        .allow_hover(false),
+                );
+                if let Some(end) = path.last() {
+                    plot.points(
+                        Points::new("", PlotPoints::new(vec![*end]))
+                            .id((record.id.0, "end"))
+                            .shape(MarkerShape::Diamond)
+                            .radius(5.0)
+                            .color(color)
+                            .allow_hover(false),
+                    );
+                }
+            }
+        })
+        .response;
+    let name = spoken(paths, axes);
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+}
+
+/// Where each run stands, in words.
+fn spoken(paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) -> String {
+    let &Axes { of, across, up: learned, .. } = axes;
+    let caption = metrics::caption(learned);
+    let what = if learned == ACCURACY { "accuracy" } else { judged::rule(learned).unwrap_or(&caption) };
+    let took = match across {
+        Across::Drift => "drift",
+        Across::Seconds => "time",
+        Across::Tokens => "tokens",
+        Across::Pairs => "pairs",
+        Across::Steps => "steps",
+    };
+    let ends: Vec<String> = paths
+        .iter()
+        .filter_map(|(record, path)| {
+            let [place, value] = path.last()?;
+            let (value, place) = (metric::value(learned, *value), across.tick(*place));
+            Some(format!("{}: {what} {value}, {took} {place}", record.name))
+        })
+        .collect();
+    let title = if of == FRONTIER { "Frontier".to_owned() } else { caption.clone() };
+    format!("{title} chart; {}", ends.join("; "))
+}
+
+/// Why no run has a path.
+pub fn why_none(across: Across) -> &'static str {
+    match across {
+        Across::Drift => "None of these runs has measured how far it drifted: that needs reference answers",
+        Across::Seconds => "Reading the times…",
+        Across::Tokens => "None of these runs has counted its tokens and was evaluated",
+        Across::Pairs => "None of these runs has counted its pairs and was evaluated",
+        Across::Steps => "None of these runs has been evaluated yet",
+    }
+}
+
+/// A metric over how far runs had drifted: a card like that of a chart over steps.
+pub fn chart(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], metric: &str, board: &Board, height: f32) {
+    let path = |record: &RunRecord| {
+        let path = frontier(runs.history(record.id)?, board.x, metric, hangs_from(record, shown));
+        (!path.is_empty()).then_some(path)
+    };
+    let paths: Vec<(&RunRecord, Vec<Point>)> =
+        shown.iter().filter_map(|record| Some((*record, path(record)?))).collect();
+    let palette = parts::palette(ui);
+    parts::card_frame(ui).inner_margin(egui::Margin::same(space::M as i8)).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = space::XS;
+        let top = ui.cursor().top();
+        chart::movable_title(ui, &metrics::caption(metric), metric);
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
+            ui.spacing_mut().interact_size.y = size::SMALL;
+            // Many runs are told apart by the list beside the charts.
+            for (record, path) in paths.iter().filter(|_| paths.len() <= FEW) {
+                let look = (theme::series_color(palette, record.look()), theme::series_pattern(record.look()));
+                let value = path.last().map_or_else(String::new, |[_, value]| metric::value(metric, *value));
+                legend::entry(ui, Some(look), &record.name, &value);
+            }
+        });
+        if paths.is_empty() {
+            parts::caption(ui, why_none(board.x));
+            return;
+        }
+        let room = (height - (ui.cursor().top() - top) - 2.0 * space::M).max(LOWEST);
+        plot(ui, &paths, &Axes { of: "chart", across: board.x, up: metric, scale: board.scale, height: room });
+    });
+}
