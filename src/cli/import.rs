@@ -215,7 +215,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
         return output::json(&json!({
             "file": file,
             "container": report.container,
-            "format": report.format.name(),
+            "format": report.format.name,
             "records": report.records,
             "unit": report.unit.word(),
             "faults": lines(&report.faults),

@@ -22,7 +22,7 @@ const BATCH: usize = 512;
 pub fn run(args: &Pairs) -> Result<Ending> {
     let format: Format = args.format.parse().map_err(usage)?;
     if !write::formats().any(|known| known == format) {
-        let known: Vec<&str> = write::formats().map(Format::name).collect();
+        let known: Vec<&str> = write::formats().map(|format| format.name).collect();
         return Err(usage(format!("The format \"{}\" is only read; there are {}.", args.format, known.join(", "))));
     }
     let project = args.place.open()?;

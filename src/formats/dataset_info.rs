@@ -10,8 +10,8 @@ use std::{
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    FormatError,
-    options::{FieldMap, Format, Options},
+    FieldMap, FormatError,
+    options::{Format, Options},
 };
 use ::files::{Output, WriteError};
 
@@ -98,7 +98,7 @@ pub fn describe(format: Format, files: &[(PathBuf, [usize; 2])]) -> Result<Optio
     for (file, _) in files {
         let name = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let mut set = json!({"file_name": name(file.file_name()), "ranking": true});
-        if format.name() == "sharegpt" {
+        if format.name == "sharegpt" {
             set["formatting"] = "sharegpt".into();
             set["columns"] = json!({"messages": "conversations", "chosen": "chosen", "rejected": "rejected"});
         } else {

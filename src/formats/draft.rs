@@ -1,14 +1,12 @@
 //! From what a shape understood of a record to a pair: everything that is the same whatever the shape.
 
-use std::cell::RefCell;
-
 use serde_json::Value as Json;
 
 use super::{
-    agreement::{self, Tally, Vote},
+    agreement::{self, Vote},
     fields::Record,
+    kept::Kept,
     options::{Options, Scores, Several, Ties},
-    shapes::{chains::Chains, unpaired::Waiting},
 };
 use ::data::{Answer, Choice, Given, Origin, Pair, PairId, Prompt, Role, Source, Strength, Turn, Verdict};
 
@@ -26,14 +24,6 @@ pub struct Taking<'a> {
     pub now_ms: i64,
     pub options: &'a Options,
     pub kept: &'a Kept,
-}
-
-/// What is kept of records until another one needs it.
-#[derive(Default)]
-pub struct Kept {
-    pub waiting: RefCell<Waiting>,
-    pub chains: RefCell<Chains>,
-    pub votes: RefCell<Tally>,
 }
 
 /// A prompt, its answers, and what was said of them.

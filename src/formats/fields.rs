@@ -1,14 +1,71 @@
 //! Typed fields of one JSON record. Every failure is the reason the record cannot come in.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use serde_json::Value as Json;
 
-use super::{
-    object::{self, Field},
-    options::FieldMap,
-};
+use super::object::{self, Field};
 use ::data::{Given, Split, Strength, Turn, kind};
+
+/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
+/// two of the file's, a line each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldMap(pub BTreeMap<String, String>);
+
+impl FieldMap {
+    /// Our fields, all of which may go by another name in a file.
+    pub const FIELDS: [&str; 17] = [
+        "prompt",
+        "chosen",
+        "rejected",
+        "a",
+        "b",
+        "verdict",
+        "completion",
+        "text",
+        "system",
+        "tags",
+        "split",
+        "strength",
+        "reward",
+        "behaviour",
+        "note",
+        "id",
+        "messages",
+    ];
+
+    /// From the command line's `prompt=question` words.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut map = BTreeMap::new();
+        for word in words {
+            match word.split_once('=') {
+                Some((ours, theirs)) if Self::FIELDS.contains(&ours) && !theirs.is_empty() => {
+                    map.insert(ours.to_owned(), theirs.to_owned());
+                }
+                Some((ours, theirs)) if !theirs.is_empty() => {
+                    return Err(format!("unknown field {ours:?} in {word:?}; there are {}", Self::FIELDS.join(", ")));
+                }
+                _ => {
+                    return Err(format!("expected OURS=THEIRS such as prompt=question, found {word:?}"));
+                }
+            }
+        }
+        Ok(Self(map))
+    }
+
+    /// Whether our field was given another name.
+    pub fn maps(&self, ours: &str) -> bool {
+        self.0.contains_key(ours)
+    }
+
+    /// What the file calls our field.
+    pub fn theirs<'a>(&'a self, ours: &'a str) -> &'a str {
+        self.0.get(ours).map_or(ours, String::as_str)
+    }
+}
 
 /// One record and the names its fields go by.
 pub struct Record<'a> {

@@ -1,8 +1,8 @@
 //! How a file is taken in, as far as it does not say so itself.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::str::FromStr;
 
-use super::shapes::{SHAPES, Shape};
+use super::fields::FieldMap;
 
 /// Everything an import is told.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,117 +81,24 @@ pub enum Scores {
 
 words!(Scores, "choice for scores", "ignore" => Ignore, "strength" => Strength, "reward" => Reward, "tag" => Tag);
 
-/// The shape of a file's records; recognised record by record unless it is named.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Format(Option<&'static Shape>);
+/// What people see of the shape of a file's records; which is recognised record by record unless it is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// The word of the command line.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// What it is recognised by, in words.
+    pub signs: &'static str,
+}
 
 impl Format {
     /// Recognised.
-    pub const AUTO: Self = Self(None);
-
-    pub const fn of(shape: &'static Shape) -> Self {
-        Self(Some(shape))
-    }
-
-    pub(super) fn shape(self) -> Option<&'static Shape> {
-        self.0
-    }
-
-    /// The word of the command line.
-    pub fn name(self) -> &'static str {
-        self.0.map_or("auto", |shape| shape.name)
-    }
-
-    /// What people call it.
-    pub fn title(self) -> &'static str {
-        self.0.map_or("unknown", |shape| shape.title)
-    }
-
-    /// What it was recognised by.
-    pub fn signs(self) -> &'static str {
-        self.0.map_or("", |shape| shape.signs)
-    }
-
-    /// All words of the command line.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        ["auto"].into_iter().chain(SHAPES.iter().map(|shape| shape.name))
-    }
+    pub const AUTO: Self = Self { name: "auto", title: "unknown", signs: "" };
 }
 
-impl PartialEq for Format {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
-    }
-}
-
-impl Eq for Format {}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        if word == Self::AUTO.name() {
-            return Ok(Self::AUTO);
-        }
-        SHAPES.iter().find(|shape| shape.name == word).map(Self::of).ok_or_else(|| {
-            format!("unknown format {word:?}; there are {}", Self::names().collect::<Vec<_>>().join(", "))
-        })
-    }
-}
-
-/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
-/// two of the file's, a line each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FieldMap(pub BTreeMap<String, String>);
-
-impl FieldMap {
-    /// Our fields, all of which may go by another name in a file.
-    pub const FIELDS: [&str; 17] = [
-        "prompt",
-        "chosen",
-        "rejected",
-        "a",
-        "b",
-        "verdict",
-        "completion",
-        "text",
-        "system",
-        "tags",
-        "split",
-        "strength",
-        "reward",
-        "behaviour",
-        "note",
-        "id",
-        "messages",
-    ];
-
-    /// From the command line's `prompt=question` words.
-    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut map = BTreeMap::new();
-        for word in words {
-            match word.split_once('=') {
-                Some((ours, theirs)) if Self::FIELDS.contains(&ours) && !theirs.is_empty() => {
-                    map.insert(ours.to_owned(), theirs.to_owned());
-                }
-                Some((ours, theirs)) if !theirs.is_empty() => {
-                    return Err(format!("unknown field {ours:?} in {word:?}; there are {}", Self::FIELDS.join(", ")));
-                }
-                _ => {
-                    return Err(format!("expected OURS=THEIRS such as prompt=question, found {word:?}"));
-                }
-            }
-        }
-        Ok(Self(map))
-    }
-
-    /// Whether our field was given another name.
-    pub(super) fn maps(&self, ours: &str) -> bool {
-        self.0.contains_key(ours)
-    }
-
-    /// What the file calls our field.
-    pub(super) fn theirs<'a>(&'a self, ours: &'a str) -> &'a str {
-        self.0.get(ours).map_or(ours, String::as_str)
+impl Default for Format {
+    fn default() -> Self {
+        Self::AUTO
     }
 }

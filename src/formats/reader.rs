@@ -13,8 +13,9 @@ use super::{
     Fault, Format, FormatError, ImportReport, Options, Progress, columns,
     containers::{self, Opened, Stretch},
     dataset_info,
-    draft::{Kept, Read, Taking},
+    draft::{Read, Taking},
     fields::Record,
+    kept::Kept,
     shapes,
 };
 use ::data::Pair;
@@ -101,14 +102,12 @@ impl Reader {
                 if self.report.columns.is_empty() {
                     self.report.columns = record.names().map(str::to_owned).collect();
                 }
-                let format = match self.options.format.shape() {
-                    Some(_) => self.options.format,
-                    None => shapes::recognise(&record, self.report.format),
-                };
-                let read = format.shape().map_or_else(|| Ok(Vec::new()), |shape| (shape.read)(&record, &taking))?;
+                let named = shapes::named(self.options.format);
+                let shape = named.unwrap_or_else(|| shapes::recognise(&record, self.report.format));
+                let read = (shape.read)(&record, &taking)?;
                 let unused = record.unused().filter(|(_, text)| columns::may_hold_text(text));
                 unused.for_each(|(name, _)| self.report.unused(name));
-                Ok((format, read))
+                Ok((shape.format, read))
             });
             match read {
                 Ok((format, read)) => {

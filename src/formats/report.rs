@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{agreement::Agreement, containers::Unit, options::Format};
+use super::{agreement::Agreement, options::Format};
 use ::{
     data::Pair,
     files::{FileError, WriteError},
@@ -20,6 +20,24 @@ pub struct Fault {
     /// Counts from 1: the line its record starts on, or its row in a table without lines; see [`ImportReport::unit`].
     pub line: u64,
     pub reason: String,
+}
+
+/// What places in a file count, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    #[default]
+    Line,
+    /// Of a table that has no lines.
+    Row,
+}
+
+impl Unit {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Row => "row",
+        }
+    }
 }
 
 /// More columns than this have no table's reason to be.
@@ -78,7 +96,7 @@ impl ImportReport {
 
     /// "Intel orca, by a question, chosen and rejected".
     pub fn recognised(&self) -> String {
-        format!("{}, by {}", self.format.title(), self.format.signs())
+        format!("{}, by {}", self.format.title, self.format.signs)
     }
 
     /// "the columns input (3 records) and source (40 records) were not used"; absent when all were.

@@ -33,7 +33,7 @@ pub struct Intake {
 impl Default for Intake {
     fn default() -> Self {
         Self {
-            format: Format::AUTO.name().to_owned(),
+            format: Format::AUTO.name.to_owned(),
             duplicates: Duplicates::default().word().to_owned(),
             ties: Ties::default().word().to_owned(),
             several: Several::default().word().to_owned(),
@@ -118,7 +118,7 @@ impl Intake {
 
     /// The formats that can be written, each with its title.
     pub fn outs() -> Vec<(&'static str, &'static str)> {
-        write::formats().map(|format| (format.name(), format.title())).collect()
+        write::formats().map(|format| (format.name, format.title)).collect()
     }
 
     /// A file with these columns was looked at: what was typed for such a file before is there again.
@@ -193,7 +193,7 @@ mod tests {
                 word.clone_into(intake.rows().into_iter().nth(at).unwrap().chosen);
                 let (options, duplicates) = intake.options().unwrap();
                 let chosen = [
-                    options.format.name(),
+                    options.format.name,
                     duplicates.word(),
                     options.ties.word(),
                     options.several.word(),

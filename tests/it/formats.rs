@@ -46,7 +46,7 @@ fn texts(pair: &Pair) -> Vec<&str> {
 fn a_nasty_file_comes_in_except_for_what_is_listed() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nasty.jsonl");
     let report = import(&path, &FieldMap::default());
-    assert_eq!(report.format.name(), "trl");
+    assert_eq!(report.format.name, "trl");
     assert!(!report.cancelled);
 
     let came_in: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
@@ -197,7 +197,7 @@ fn anthropic_dialogues_are_recognised() {
         })
         .to_string(),
     );
-    assert_eq!(report.format.name(), "hh");
+    assert_eq!(report.format.name, "hh");
     assert_eq!(report.pairs[0].prompt, Prompt::Text("\n\nHuman: Can tea be cold?\n\nAssistant:".to_owned()));
     assert_eq!(texts(&report.pairs[0]), [" Yes, iced tea is common.", " No."]);
 }

@@ -33,7 +33,7 @@ fn records(records: &[Json], options: &Options) -> ImportReport {
 fn one(shape: &str, record: &Json) -> Pair {
     let report = records(std::slice::from_ref(record), &Options::default());
     assert_eq!(report.faults, [], "{record}");
-    assert_eq!(report.format.name(), shape, "{record}");
+    assert_eq!(report.format.name, shape, "{record}");
     assert_eq!(report.pairs.len(), 1, "{record}");
     // The same when it is said what it is.
     let options = Options { format: shape.parse().unwrap(), ..Options::default() };
@@ -234,7 +234,7 @@ fn answers_that_were_judged_alone_are_put_together() {
         row("p", "odd", json!("perhaps")),
     ];
     let report = records(&rows, &Options::default());
-    assert_eq!(report.format.name(), "unpaired");
+    assert_eq!(report.format.name, "unpaired");
     let found: Vec<[&str; 2]> = report.pairs.iter().map(sides).collect();
     assert_eq!(found, [["good 2", "bad 2"], ["good 1", "bad 1"]]);
     let told: Vec<(u64, &str)> = report.faults.iter().map(|fault| (fault.line, fault.reason.as_str())).collect();

@@ -76,7 +76,7 @@ fn there_and_back(pairs: &[Pair], format: Format, ending: &str) -> (write::Writt
     let mut all = Vec::new();
     for (path, _) in &written.files {
         let report = formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
-        assert_eq!(report.faults, [], "{} {ending}: {:?}", format.name(), std::fs::read_to_string(path));
+        assert_eq!(report.faults, [], "{} {ending}: {:?}", format.name, std::fs::read_to_string(path));
         all.extend(report.pairs);
     }
     (written, all)
@@ -126,7 +126,7 @@ fn an_order_goes_out_in_our_own_shape_and_comes_back() {
         shown_left: None,
         order: vec![2, 0, 3, 1],
     });
-    let nudge = write::formats().find(|format| format.name() == "nudge").unwrap();
+    let nudge = write::formats().find(|format| format.name == "nudge").unwrap();
     let (_, back) = there_and_back(std::slice::from_ref(&pair), nudge, "jsonl");
     assert_eq!((&back[0].verdict, back[0].worse()), (&pair.verdict, vec![1, 0, 3]));
 }
@@ -163,7 +163,7 @@ fn a_conversation_goes_out_in_every_shape_and_comes_back() {
         _ => vec![0, 1, 2, 3],
     };
     for format in write::formats() {
-        let name = format.name();
+        let name = format.name;
         for ending in ["jsonl", "json", "csv", "tsv", "jsonl.gz", "csv.gz"] {
             if name == "nudge" && !ending.starts_with("json") {
                 continue;

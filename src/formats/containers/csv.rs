@@ -8,8 +8,9 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    COLUMNS, Container, Input, Kind, LONGEST, Open, START, Stretch, foreign, json_text, python, source::Source,
-    too_long, utf_8,
+    container::{COLUMNS, Container, Input, Kind, LONGEST, Open, START, Stretch, too_long, unfit, utf_8},
+    foreign, json_text, python,
+    source::Source,
 };
 
 pub const KIND: Kind = Kind { title: "CSV", is: |start| delimiter(start).is_some(), open: Open::Records(open) };
@@ -81,7 +82,7 @@ fn open(input: Input) -> io::Result<Box<dyn Container>> {
         table.header = names;
         return Ok(Box::new(table));
     }
-    Err(super::unfit("its first line should name its columns"))
+    Err(unfit("its first line should name its columns"))
 }
 
 struct Table<R> {

@@ -3,7 +3,10 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::{Container, Input, Kind, LONGEST, Open, Stretch, source::Source};
+use super::{
+    container::{Container, Input, Kind, LONGEST, Open, Stretch, utf_8},
+    source::Source,
+};
 
 /// Whatever nothing else is.
 pub const KIND: Kind = Kind { title: "JSON", is: |_| true, open: Open::Records(open) };
@@ -227,7 +230,7 @@ impl<R: BufRead> Container for Records<R> {
         };
         let text = match fault {
             Some(reason) => Err(reason),
-            None => super::utf_8(self.record.trim_ascii()),
+            None => utf_8(self.record.trim_ascii()),
         };
         Ok(Some(Stretch { place: line, text }))
     }

@@ -11,7 +11,7 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, FrameHeaderError, ReadFrameHeaderError},
 };
 
-use super::{Counted, Kind, Open, unfit};
+use super::container::{Counted, Kind, Open, unfit};
 
 pub const GZIP: Kind = Kind {
     title: "packed with gzip",

@@ -7,7 +7,7 @@ use std::{
     io::{self, BufReader, Read, Seek as _, SeekFrom},
 };
 
-use super::{NESTED, unfit};
+use super::container::{NESTED, unfit};
 
 /// A page is a megabyte as a rule; one long text makes it longer.
 const LONGEST_PAGE: u64 = 256 << 20;

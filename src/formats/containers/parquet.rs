@@ -12,9 +12,10 @@ use parquet::{
 };
 
 use super::{
-    Container, Input, Kind, LONGEST, NESTED, Open, Stretch, Unit, caught, json_text, packed, pages, too_long, unfit,
-    utf_8,
+    container::{Container, Input, Kind, LONGEST, NESTED, Open, Stretch, caught, too_long, unfit, utf_8},
+    json_text, packed, pages,
 };
+use crate::report::Unit;
 
 pub const KIND: Kind = Kind { title: "Parquet", is: |start| start.starts_with(b"PAR1"), open: Open::Records(open) };
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Kind, Open};
+use super::container::{Kind, Open};
 
 pub const KIND: Kind = Kind {
     title: "in UTF-16",

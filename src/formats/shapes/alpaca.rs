@@ -4,18 +4,17 @@
 
 use serde_json::Value as Json;
 
-use super::{Fields, Shape, Writing, decided_chat, fields, is_plain, of_sides};
+use super::shape::{Fields, Shape, Writing, decided_chat, fields, is_plain, of_sides};
 use crate::{
     columns,
     draft::{Draft, Read, Taking, imported, only_answer, said},
     fields::{Content, Record},
+    options::Format,
 };
 use ::data::{Answer, Pair, Prompt, Role, Turn};
 
 pub const SHAPE: Shape = Shape {
-    name: "alpaca",
-    title: "Alpaca ranking",
-    signs: "an instruction, chosen and rejected",
+    format: Format { name: "alpaca", title: "Alpaca ranking", signs: "an instruction, chosen and rejected" },
     is: |record| {
         record.shows("instruction") && record.shows("chosen") && record.shows("rejected") && !record.shows("prompt")
     },

@@ -5,17 +5,16 @@
 
 use serde_json::Value as Json;
 
-use super::{Shape, alpaca, compared};
+use super::{alpaca, compared, shape::Shape};
 use crate::{
     agreement::Vote,
     draft::{Draft, Read, Taking, asked, said},
     fields::Record,
+    options::Format,
 };
 
 pub const SHAPE: Shape = Shape {
-    name: "argilla",
-    title: "Argilla",
-    signs: "a question's responses",
+    format: Format { name: "argilla", title: "Argilla", signs: "a question's responses" },
     is: |record| {
         record.names().any(|name| name.ends_with(RESPONSES))
             || (record.first_byte("fields") == Some(b'{') && record.first_byte("responses") == Some(b'{'))
@@ -26,9 +25,11 @@ pub const SHAPE: Shape = Shape {
 
 /// Axolotl's `chatml.argilla`.
 pub const LEGACY: Shape = Shape {
-    name: "argilla-legacy",
-    title: "Argilla (older)",
-    signs: "an instruction, chosen_response and rejected_response",
+    format: Format {
+        name: "argilla-legacy",
+        title: "Argilla (older)",
+        signs: "an instruction, chosen_response and rejected_response",
+    },
     is: |record| {
         record.shows("instruction")
             && record.shows("chosen_response")

@@ -4,17 +4,19 @@
 //! Sources: <https://docs.axolotl.ai/docs/rlhf.html>,
 //! <https://swift.readthedocs.io/en/latest/Customization/Custom-dataset.html>.
 
-use super::{Shape, Writing, alpaca::answer, decided_chat, fields, message, messages, of_sides};
+use super::{
+    alpaca::answer,
+    shape::{Shape, Writing, decided_chat, fields, message, messages, of_sides},
+};
 use crate::{
     draft::{Draft, Read, Taking, imported},
     fields::{Content, Record},
+    options::Format,
 };
 use ::data::{Prompt, Role, Turn};
 
 pub const SHAPE: Shape = Shape {
-    name: "axolotl",
-    title: "Axolotl",
-    signs: "messages, chosen and rejected",
+    format: Format { name: "axolotl", title: "Axolotl", signs: "messages, chosen and rejected" },
     is: |record| {
         record.first_byte("messages") == Some(b'[')
             && matches!(record.first_byte("chosen"), Some(b'{' | b'"'))
@@ -42,9 +44,7 @@ pub const SHAPE: Shape = Shape {
 };
 
 pub const SWIFT: Shape = Shape {
-    name: "swift",
-    title: "ms-swift",
-    signs: "messages and a rejected_response",
+    format: Format { name: "swift", title: "ms-swift", signs: "messages and a rejected_response" },
     is: |record| {
         record.first_byte("messages") == Some(b'[') && record.shows("rejected_response") && !record.shows("chosen")
     },

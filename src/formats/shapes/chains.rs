@@ -3,19 +3,20 @@
 //! Source: <https://docs.h2o.ai/h2o-llmstudio/guide/datasets/data-connectors-format>. Columns have any names there; these are
 //! the ones its own data sets use.
 
-use std::collections::HashMap;
-
-use super::{Shape, alpaca::answer};
+use super::{alpaca::answer, shape::Shape};
 use crate::{
     draft::{Draft, Read, Taking},
     fields::Record,
+    options::Format,
 };
 use ::data::{Prompt, Role, Turn};
 
 pub const SHAPE: Shape = Shape {
-    name: "h2o",
-    title: "H2O LLM Studio",
-    signs: "a parent_id, chosen_response and rejected_response",
+    format: Format {
+        name: "h2o",
+        title: "H2O LLM Studio",
+        signs: "a parent_id, chosen_response and rejected_response",
+    },
     is: |record| {
         record.names().any(|name| name == PARENT)
             && record.shows("chosen_response")
@@ -29,22 +30,12 @@ pub const SHAPE: Shape = Shape {
 const PARENT: &str = "parent_id";
 const PROMPTS: [&str; 3] = ["prompt", "instruction", "question"];
 
-/// Bytes of conversations that may be gone on with.
-const MOST: usize = 256 << 20;
-
-/// Conversations up to and with their chosen answer, by their id.
-#[derive(Default)]
-pub struct Chains {
-    turns: HashMap<String, Vec<Turn>>,
-    bytes: usize,
-}
-
 fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
     let name = PROMPTS.into_iter().find(|name| record.shows(name)).unwrap_or(PROMPTS[0]);
     let (chosen, rejected) = (answer(record, "chosen_response")?, answer(record, "rejected_response")?);
     let chains = &mut *taking.kept.chains.borrow_mut();
     let mut turns = match record.word(PARENT)? {
-        Some(parent) => chains.turns.get(&parent).cloned().ok_or_else(|| {
+        Some(parent) => chains.get(&parent).map(<[Turn]>::to_vec).ok_or_else(|| {
             format!("its parent {parent:?} does not come before it; write a conversation's rows in their order")
         })?,
         None => Vec::new(),
@@ -53,11 +44,7 @@ fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
     if let Some(id) = record.id()? {
         let mut with_answer = turns.clone();
         with_answer.push(chosen.turn());
-        chains.bytes += with_answer.iter().map(Turn::len_bytes).sum::<usize>();
-        if chains.bytes > MOST {
-            return Err(format!("more than {} MiB of conversations may go on", MOST >> 20));
-        }
-        chains.turns.insert(id, with_answer);
+        chains.put(id, with_answer)?;
     }
     Ok(vec![Draft::decided(Prompt::chat(turns), chosen, rejected).read(record, taking)?])
 }

@@ -4,19 +4,18 @@
 
 use serde_json::Value as Json;
 
-use super::{Shape, trl::split_turns};
+use super::{shape::Shape, trl::split_turns};
 use crate::{
     agreement::Vote,
     columns,
     draft::{Draft, Read, Taking, asked, imported, only_answer, said},
     fields::{Content, Record},
+    options::Format,
 };
 use ::data::{Answer, Choice, Prompt};
 
 pub const SHAPE: Shape = Shape {
-    name: "compared",
-    title: "two answers and a verdict",
-    signs: "two answers side by side",
+    format: Format { name: "compared", title: "two answers and a verdict", signs: "two answers side by side" },
     is: |record| {
         answers(record).is_some()
             && (question(record).is_some() || answers(record).is_some_and(|[a, _]| record.first_byte(&a) == Some(b'[')))

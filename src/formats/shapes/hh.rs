@@ -3,18 +3,21 @@
 //! Source: <https://huggingface.co/datasets/Anthropic/hh-rlhf>. The border is the one of the DPO authors: the prompt is
 //! everything up to and with the last `\n\nAssistant:`, the rest, with its leading space, is the answer.
 
-use super::{Fields, Shape, Writing, fields, of_sides};
+use super::shape::{Fields, Shape, Writing, fields, of_sides};
 use crate::{
     columns,
     draft::{Draft, Read, Taking, said},
     fields::{Content, Record},
+    options::Format,
 };
 use ::data::{Pair, Prompt};
 
 pub const SHAPE: Shape = Shape {
-    name: "hh",
-    title: "Anthropic HH",
-    signs: "dialogues in one text each, marked Human: and Assistant:",
+    format: Format {
+        name: "hh",
+        title: "Anthropic HH",
+        signs: "dialogues in one text each, marked Human: and Assistant:",
+    },
     is: |record| {
         let dialogue = |name| record.first_byte(name) == Some(b'"') && record.text_holds(name, "\\n\\nAssistant:");
         dialogue("chosen") && record.shows("rejected") && !record.has("prompt")

@@ -4,18 +4,17 @@
 
 use serde_json::Value as Json;
 
-use super::{Shape, compared};
+use super::{compared, shape::Shape};
 use crate::{
     agreement::Vote,
     draft::{Draft, Read, Taking, imported, only_answer, said},
     fields::{Content, Record},
+    options::Format,
 };
 use ::data::Choice;
 
 pub const SHAPE: Shape = Shape {
-    name: "label-studio",
-    title: "Label Studio",
-    signs: "annotations of data",
+    format: Format { name: "label-studio", title: "Label Studio", signs: "annotations of data" },
     is: |record| record.first_byte("annotations") == Some(b'[') && record.first_byte("data") == Some(b'{'),
     read,
     write: None,

@@ -5,18 +5,17 @@
 
 use serde_json::Value as Json;
 
-use super::Shape;
+use super::shape::Shape;
 use crate::{
     columns,
     draft::{Draft, Read, Taking, said},
     fields::Record,
+    options::Format,
 };
 use ::data::{Answer, Origin};
 
 pub const SHAPE: Shape = Shape {
-    name: "nectar",
-    title: "ranked answers (Nectar)",
-    signs: "a list of answers with ranks",
+    format: Format { name: "nectar", title: "ranked answers (Nectar)", signs: "a list of answers with ranks" },
     is: |record| {
         record.first_byte("answers") == Some(b'[') && record.text_holds("answers", "\"rank\"") && record.shows("prompt")
     },

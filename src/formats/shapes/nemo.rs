@@ -2,14 +2,18 @@
 //!
 //! Source: <https://docs.nvidia.com/nemo/rl/latest/guides/dpo.html>.
 
-use super::{Shape, Writing, alpaca::answer, decided_chat, fields, is_plain, of_sides};
-use crate::draft::{Draft, asked};
+use super::{
+    alpaca::answer,
+    shape::{Shape, Writing, decided_chat, fields, is_plain, of_sides},
+};
+use crate::{
+    draft::{Draft, asked},
+    options::Format,
+};
 use ::data::Role;
 
 pub const SHAPE: Shape = Shape {
-    name: "nemo-rl",
-    title: "NeMo-RL",
-    signs: "a prompt, chosen_response and rejected_response",
+    format: Format { name: "nemo-rl", title: "NeMo-RL", signs: "a prompt, chosen_response and rejected_response" },
     is: |record| {
         record.first_byte("prompt") == Some(b'"')
             && record.shows("chosen_response")

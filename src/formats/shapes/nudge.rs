@@ -3,18 +3,20 @@
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::{Fields, Shape, Writing, fields, trl};
+use super::{
+    shape::{Fields, Shape, Writing, fields},
+    trl,
+};
 use crate::{
     columns::{self, shortest},
     draft::{Read, Taking, with_given},
     fields::{Record, turn},
+    options::Format,
 };
 use ::data::{Answer, Choice, Extras, Given, Origin, Pair, PairId, Prompt, Source, Strength, Verdict};
 
 pub const SHAPE: Shape = Shape {
-    name: "nudge",
-    title: "Nudge",
-    signs: "answers with keys, and a version",
+    format: Format { name: "nudge", title: "Nudge", signs: "answers with keys, and a version" },
     is: |record| record.shows("v") && record.first_byte("answers") == Some(b'[') && record.shows("prompt"),
     read: |record, taking| Ok(vec![Read { pair: pair(record, taking)?, notes: Vec::new() }]),
     write: Some(Writing { columns: false, together: true, ..Writing::new(|_| true, write) }),

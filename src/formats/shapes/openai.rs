@@ -5,17 +5,23 @@
 
 use serde_json::Value as Json;
 
-use super::{Fields, Shape, Writing, alpaca::answer, decided_chat, fields, message, messages, of_sides};
+use super::{
+    alpaca::answer,
+    shape::{Fields, Shape, Writing, decided_chat, fields, message, messages, of_sides},
+};
 use crate::{
     draft::{Draft, Read, Taking},
     fields::{Record, turns},
+    options::Format,
 };
 use ::data::{Given, Pair, Prompt};
 
 pub const SHAPE: Shape = Shape {
-    name: "openai",
-    title: "OpenAI preference",
-    signs: "an input, preferred_output and non_preferred_output",
+    format: Format {
+        name: "openai",
+        title: "OpenAI preference",
+        signs: "an input, preferred_output and non_preferred_output",
+    },
     is: |record| record.shows("preferred_output") && record.shows("non_preferred_output") && record.shows("input"),
     read,
     write: Some(Writing { columns: false, ..Writing::new(fits, write) }),

@@ -2,13 +2,14 @@
 //!
 //! Source: <https://huggingface.co/datasets/Intel/orca_dpo_pairs>.
 
-use super::{Shape, alpaca::answer};
-use crate::draft::{Draft, asked};
+use super::{alpaca::answer, shape::Shape};
+use crate::{
+    draft::{Draft, asked},
+    options::Format,
+};
 
 pub const SHAPE: Shape = Shape {
-    name: "orca",
-    title: "Intel orca",
-    signs: "a question, chosen and rejected",
+    format: Format { name: "orca", title: "Intel orca", signs: "a question, chosen and rejected" },
     is: |record| {
         record.first_byte("question") == Some(b'"')
             && !record.text_is_blank("question")

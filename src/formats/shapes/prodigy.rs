@@ -4,17 +4,16 @@
 
 use serde_json::Value as Json;
 
-use super::Shape;
+use super::shape::Shape;
 use crate::{
     draft::{Draft, Read, Taking, asked, said},
     fields::Record,
+    options::Format,
 };
 use ::data::Choice;
 
 pub const SHAPE: Shape = Shape {
-    name: "prodigy",
-    title: "Prodigy compare",
-    signs: "an input, accept, reject and the answer",
+    format: Format { name: "prodigy", title: "Prodigy compare", signs: "an input, accept, reject and the answer" },
     is: |record| {
         record.first_byte("answer") == Some(b'"')
             && record.shows("accept")

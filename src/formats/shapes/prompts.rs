@@ -1,15 +1,14 @@
 //! Prompts alone: pairs whose answers are still to be written, or made by the model.
 
-use super::Shape;
+use super::shape::Shape;
 use crate::{
     columns,
     draft::{Draft, said},
+    options::Format,
 };
 
 pub const SHAPE: Shape = Shape {
-    name: "prompts",
-    title: "prompts without answers",
-    signs: "a prompt and no answer",
+    format: Format { name: "prompts", title: "prompts without answers", signs: "a prompt and no answer" },
     is: |record| {
         // Of a record that has an answer under whatever name, something is missing: that is for others to say.
         const ANSWERS: [&str; 9] =

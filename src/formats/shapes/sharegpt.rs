@@ -5,17 +5,16 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Fields, Shape, Writing, decided_chat, fields, is_plain, of_sides};
+use super::shape::{Fields, Shape, Writing, decided_chat, fields, is_plain, of_sides};
 use crate::{
     draft::{Draft, Read, Taking, imported, said, with_system},
     fields::Record,
+    options::Format,
 };
 use ::data::{Answer, Pair, Prompt, Role, Turn, kind};
 
 pub const SHAPE: Shape = Shape {
-    name: "sharegpt",
-    title: "ShareGPT ranking",
-    signs: "conversations, chosen and rejected",
+    format: Format { name: "sharegpt", title: "ShareGPT ranking", signs: "conversations, chosen and rejected" },
     is: |record| {
         record.first_byte("conversations") == Some(b'[')
             && record.shows("chosen")

@@ -2,17 +2,19 @@
 //!
 //! Source: <https://docs.pytorch.org/torchtune/stable/basics/preference_datasets.html>.
 
-use super::{Shape, Writing, decided_chat, fields, message, messages, of_sides, trl::split_turns};
+use super::{
+    shape::{Shape, Writing, decided_chat, fields, message, messages, of_sides},
+    trl::split_turns,
+};
 use crate::{
     draft::{Draft, imported},
     fields::Content,
+    options::Format,
 };
 use ::data::{Answer, Prompt};
 
 pub const SHAPE: Shape = Shape {
-    name: "torchtune",
-    title: "torchtune",
-    signs: "chosen_conversations and rejected_conversations",
+    format: Format { name: "torchtune", title: "torchtune", signs: "chosen_conversations and rejected_conversations" },
     is: |record| record.shows("chosen_conversations") && record.shows("rejected_conversations"),
     read: |record, taking| {
         let (Content::Turns(chosen), Content::Turns(rejected)) =

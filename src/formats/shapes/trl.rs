@@ -6,18 +6,17 @@
 
 use serde_json::Value as Json;
 
-use super::{Fields, Shape, Writing, fields, message, messages, of_sides};
+use super::shape::{Fields, Shape, Writing, fields, message, messages, of_sides};
 use crate::{
     columns,
     draft::{Draft, Read, Taking, imported, only_answer, said},
     fields::{Content, Record},
+    options::Format,
 };
 use ::data::{Answer, Pair, Prompt, Role, Turn};
 
 pub const SHAPE: Shape = Shape {
-    name: "trl",
-    title: "TRL",
-    signs: "chosen and rejected",
+    format: Format { name: "trl", title: "TRL", signs: "chosen and rejected" },
     is: |record| record.shows("chosen") && record.shows("rejected"),
     read,
     write: Some(Writing::new(Pair::is_decided, write)),
@@ -27,9 +26,11 @@ pub const SHAPE: Shape = Shape {
 ///
 /// Source: <https://huggingface.co/datasets/HuggingFaceH4/ultrafeedback_binarized>.
 pub const ULTRAFEEDBACK: Shape = Shape {
-    name: "ultrafeedback",
-    title: "UltraFeedback",
-    signs: "a prompt that is a text, conversations, and a score for each",
+    format: Format {
+        name: "ultrafeedback",
+        title: "UltraFeedback",
+        signs: "a prompt that is a text, conversations, and a score for each",
+    },
     is: |record| {
         record.first_byte("prompt") == Some(b'"')
             && record.first_byte("chosen") == Some(b'[')

@@ -3,51 +3,26 @@
 //! Source: <https://huggingface.co/docs/trl/dataset_formats>, unpaired preference. TRL's own `unpair_preference_dataset`
 //! writes all good ones of a batch before the bad ones, so what belongs together may be far apart.
 
-use std::collections::{HashMap, VecDeque};
-
 use serde_json::Value as Json;
 
-use super::{Fields, Shape, Writing, fields, trl};
+use super::{
+    shape::{Fields, Shape, Writing, fields},
+    trl,
+};
 use crate::{
     columns,
     draft::{Draft, Read, Taking, imported, only_answer, said},
     fields::{Content, Record},
+    options::Format,
 };
-use ::data::{Answer, Pair, Prompt};
+use ::data::{Answer, Pair};
 
 pub const SHAPE: Shape = Shape {
-    name: "unpaired",
-    title: "unpaired (KTO)",
-    signs: "a completion and a label",
+    format: Format { name: "unpaired", title: "unpaired (KTO)", signs: "a completion and a label" },
     is: |record| record.shows("completion") && record.first_byte("label").is_some() && !record.shows("chosen"),
     read,
     write: Some(Writing::new(Pair::is_decided, write)),
 };
-
-/// Bytes of answers that may wait for another.
-const MOST: usize = 256 << 20;
-
-/// Answers of one label that wait for one of the other, by their prompt.
-#[derive(Default)]
-pub struct Waiting {
-    answers: HashMap<Prompt, VecDeque<(u64, bool, Answer)>>,
-    bytes: usize,
-}
-
-impl Waiting {
-    /// The places of answers that nothing came for.
-    pub fn alone(&mut self) -> Vec<(u64, String)> {
-        let all = std::mem::take(&mut self.answers).into_values().flatten();
-        let mut alone: Vec<(u64, String)> = all
-            .map(|(place, good, _)| {
-                let other = if good { "bad" } else { "good" };
-                (place, format!("an unpaired record: no {other} answer to the same prompt was left for it"))
-            })
-            .collect();
-        alone.sort_unstable();
-        alone
-    }
-}
 
 fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
     let good = match record.raw("label")? {
@@ -67,25 +42,14 @@ fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
         Content::Text(text) => said(text),
         Content::Turns(turns) => imported(only_answer("completion", &turns)?),
     };
-    let waiting = &mut *taking.kept.waiting.borrow_mut();
-    let same = waiting.answers.entry(prompt).or_default();
-    if same.front().is_none_or(|(_, other, _)| *other == good) {
-        waiting.bytes += answer.text.len();
-        if waiting.bytes > MOST {
-            return Err(format!("more than {} MiB of answers wait for one of the other label", MOST >> 20));
-        }
-        same.push_back((taking.place, good, answer));
+    let mut waiting = taking.kept.waiting.borrow_mut();
+    let Some([chosen, rejected]) = waiting.pair_up(prompt, taking.place, good, answer)? else {
         // What the pair will say of itself is the other's to say: here it is known to be used.
         for name in ["system", "tags", "split", "strength", "note", "id"] {
             record.get(name)?;
         }
         return Ok(Vec::new());
-    }
-    let Some((_, _, other)) = same.pop_front() else {
-        return Ok(Vec::new());
     };
-    waiting.bytes -= other.text.len();
-    let (chosen, rejected) = if good { (answer, other) } else { (other, answer) };
     record.require("prompt")?;
     Ok(vec![Draft::decided(columns::prompt(record)?, chosen, rejected).read(record, taking)?])
 }

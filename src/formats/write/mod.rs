@@ -19,7 +19,7 @@ use serde_json::{Map, Value as Json};
 use self::{columns::Columns, files::Kind as FileKind, kinds::Kinds};
 use super::{
     Format, FormatError, dataset_info,
-    shapes::{SHAPES, Writing, trl},
+    shapes::{self, SHAPES, Writing, trl},
 };
 use ::{
     data::{HoldOut, Pair, Prompt, PromptKey, SplitRule},
@@ -52,7 +52,7 @@ impl Plan {
 
 /// The formats that can be written.
 pub fn formats() -> impl Iterator<Item = Format> {
-    SHAPES.iter().filter(|shape| shape.write.is_some()).map(Format::of)
+    SHAPES.iter().filter(|shape| shape.write.is_some()).map(|shape| shape.format)
 }
 
 /// What a prompt is.
@@ -320,14 +320,13 @@ struct Survey {
 
 impl Survey {
     fn of<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Result<Self, E> {
-        let shape = plan.format.shape().unwrap_or(&trl::SHAPE);
-        let writing = shape.write.as_ref().ok_or(FormatError::ReadOnly { format: shape.title })?;
+        let shape = shapes::named(plan.format).unwrap_or(&trl::SHAPE);
+        let writing = shape.write.as_ref().ok_or(FormatError::ReadOnly { format: shape.format.title })?;
         if writing.together && !FileKind::of(&plan.path)?.is_json() {
-            return Err(FormatError::JsonOnly { format: shape.title }.into());
+            return Err(FormatError::JsonOnly { format: shape.format.title }.into());
         }
-        let format = Format::of(shape);
         let mut survey = Self {
-            format,
+            format: shape.format,
             writing,
             hold_out: plan.splits.map(HoldOut::new),
             parts: Vec::new(),

@@ -12,11 +12,13 @@ use lz4_flex::frame::FrameDecoder;
 
 use super::{
     column::{Column, Dictionary},
-    damaged,
-    flat::Table,
+    flat::{Table, damaged},
     schema::{Encoding, Field, Kind},
 };
-use crate::containers::{caught, packed, unfit};
+use crate::containers::{
+    container::{caught, unfit},
+    packed,
+};
 
 /// Bytes of a batch, and of all dictionaries together, that are held at most.
 const HELD: u64 = 1 << 30;

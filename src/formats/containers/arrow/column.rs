@@ -5,7 +5,10 @@ use std::rc::Rc;
 use half::f16;
 
 use super::schema::{Encoding, Field, Kind};
-use crate::containers::{LONGEST, NESTED, json_text, too_long};
+use crate::containers::{
+    container::{LONGEST, NESTED, too_long},
+    json_text,
+};
 
 /// The values of a [`Field`] in one batch.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::damaged;
+use crate::containers::container::unfit;
 
 /// A table in some bytes.
 #[derive(Debug, Clone, Copy)]
@@ -96,4 +96,9 @@ fn stretch(bytes: &[u8], at: usize, length: usize) -> io::Result<&[u8]> {
 
 fn outside() -> io::Error {
     damaged("what describes it points outside of itself")
+}
+
+/// What is wrong with the file itself.
+pub fn damaged(reason: impl std::fmt::Display) -> io::Error {
+    unfit(format!("it is damaged: {reason}"))
 }

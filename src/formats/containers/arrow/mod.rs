@@ -18,10 +18,14 @@ use std::{
 use self::{
     batch::Batch,
     column::Dictionary,
-    flat::Table,
+    flat::{Table, damaged},
     schema::{Field, columns},
 };
-use super::{Container, Input, Kind, Open, START, Stretch, Unit, json_text, packed, unfit, utf_8};
+use super::{
+    container::{Container, Input, Kind, Open, START, Stretch, unfit, utf_8},
+    json_text, packed,
+};
+use crate::report::Unit;
 
 pub const KIND: Kind =
     Kind { title: "Arrow", is: |start| is_file(start) || is_stream(start), open: Open::Records(open) };
@@ -207,10 +211,6 @@ impl Container for Stream {
         packed::in_proportion(self.given_bytes, self.source.read)?;
         Ok(Some(Stretch { place: self.given, text: written.and_then(|()| utf_8(&self.record)) }))
     }
-}
-
-fn damaged(reason: impl std::fmt::Display) -> io::Error {
-    unfit(format!("it is damaged: {reason}"))
 }
 
 /// What ends in the middle, or is wrong there, is told by its place.

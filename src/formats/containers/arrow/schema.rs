@@ -4,8 +4,8 @@
 
 use std::io;
 
-use super::{damaged, flat::Table};
-use crate::containers::{COLUMNS, NESTED, unfit};
+use super::flat::{Table, damaged};
+use crate::containers::container::{COLUMNS, NESTED, unfit};
 
 /// A column, or what lies in one.
 #[derive(Debug)]
