@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use data::{Change, Edit, Prompt, ReferenceAnswer, counted, pilaf::Sampled};
 use engine::{
-    Drawn, Speaker, answer_all, compute_pool, draw,
-    protocol::{Candidates, Generated, Pilaf, Sampling, StoppedBy},
+    Speaker, answer_all, compute_pool, draw,
+    protocol::{Candidates, Drawn, Generated, Pilaf, Sampling, StoppedBy},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;

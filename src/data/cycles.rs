@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Pair, PairId,
-    health::{fingerprint, prompt_fingerprint},
+    fingerprint::{fingerprint, prompt_fingerprint},
 };
 
 /// One circle of three answers or more.

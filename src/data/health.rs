@@ -5,9 +5,9 @@ mod keep;
 mod near;
 mod refusal;
 
-use super::{Answer, Edit, Pair, PairId, Prompt, Split, habits::Habits};
+use super::{Answer, Edit, Pair, PairId, Split, habits::Habits};
 
-pub use examination::Examination;
+pub use examination::{Examination, examine};
 
 /// What was found, and what was read off.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -256,15 +256,6 @@ impl LengthBias {
     }
 }
 
-/// Looks over all pairs.
-pub fn examine(pairs: &[Pair]) -> Health {
-    let mut examination = Examination::new(pairs.len(), |_| None);
-    for pair in pairs {
-        examination.add(pair);
-    }
-    examination.finish()
-}
-
 /// How often the longer answer was chosen. Part of [`examine`]; alone it is cheap enough to follow labelling live.
 pub fn length_bias<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> LengthBias {
     let mut lengths = Lengths::default();
@@ -314,43 +305,6 @@ fn has_identical_answers(pair: &Pair) -> bool {
         Some((chosen, rejected)) => text(chosen) == text(rejected),
         None => pair.answers.len() > 1 && pair.answers.windows(2).all(|two| text(&two[0]) == text(&two[1])),
     }
-}
-
-/// 64 bits of the answer's text, blanks at its ends left out.
-pub(crate) fn fingerprint(answer: &Answer) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(answer.text.trim().as_bytes());
-    for (name, value) in answer.extras.iter() {
-        hasher.update(format!("{name}{value}").as_bytes());
-    }
-    first_bytes(hasher.finalize())
-}
-
-/// The exact prompt but for blanks: unlike the split's key, another system turn is another prompt here, because the same two
-/// answers may well be judged differently under it.
-pub(crate) fn prompt_fingerprint(pair: &Pair) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    match &pair.prompt {
-        Prompt::Text(text) => {
-            hasher.update(text.trim().as_bytes());
-        }
-        Prompt::Chat(turns) => {
-            for turn in turns {
-                hasher.update(turn.role.name().as_bytes());
-                hasher.update(turn.content.trim().as_bytes());
-                for (name, value) in turn.extras.iter() {
-                    hasher.update(format!("{name}{value}").as_bytes());
-                }
-                hasher.update(&[0]);
-            }
-        }
-    }
-    first_bytes(hasher.finalize())
-}
-
-fn first_bytes(hash: blake3::Hash) -> u64 {
-    let bytes = hash.as_bytes();
-    u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod cycles;
 pub mod exact;
 mod expand;
 mod extent;
+mod fingerprint;
 pub mod frontier;
 pub mod habits;
 pub mod health;

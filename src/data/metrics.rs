@@ -5,15 +5,15 @@
 
 mod chart;
 pub mod judged;
+mod metric;
 mod table;
 
+use self::metric::HELD_OUT;
 pub use self::{
-    chart::{CHARTS, Chart, ChartId, Line, Look},
+    chart::{CHARTS, Chart},
+    metric::{Better, ChartId, Line, Look, Measured, Metric, Told, Unit},
     table::METRICS,
 };
-
-/// In front of the name of what is measured on held-out pairs.
-const HELD_OUT: &str = "eval_";
 
 pub const LOSS: &str = "loss";
 pub const HELD_OUT_LOSS: &str = "eval_loss";
@@ -55,79 +55,6 @@ pub const STEP_TOKENS: &str = "tokens";
 pub const EPOCH: &str = "epoch";
 pub const MEMORY_MB: &str = "memory_mb";
 
-/// Something that a run measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Metric {
-    /// Its name in the project, as TRL has it where TRL has it; `eval_` stands before it on held-out pairs.
-    pub key: &'static str,
-    /// Its words, e.g. over a chart.
-    pub caption: &'static str,
-    /// The same for a column or a line of numbers.
-    pub short: &'static str,
-    /// What is measured, in a sentence.
-    pub about: &'static str,
-    pub unit: Unit,
-    pub better: Better,
-    /// What its values are read against: its chart always reaches so far.
-    pub levels: &'static [f64],
-    pub measured: Measured,
-    /// Its line, of what is trained on or, where it is measured at evaluations only, of that.
-    pub line: Option<Line>,
-    /// The line of its held-out form.
-    pub held_out_line: Option<Line>,
-    pub told: Told,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    Nats,
-    NatsPerToken,
-    /// Between 0 and 1, read in percent.
-    Share,
-    Tokens,
-    TokensPerSecond,
-    Pairs,
-    Epochs,
-    Megabytes,
-    /// A number without a unit.
-    Plain,
-}
-
-/// Which way is better, where runs of any method may be compared by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    More,
-    Less,
-    Neither,
-}
-
-/// When it is measured, and on what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measured {
-    /// At every step, on the step's own pairs.
-    Steps,
-    /// At every evaluation; it has no other form.
-    Evaluations,
-    /// At every evaluation, on what is held out only.
-    HeldOut,
-    /// At every step, and at every evaluation on what is held out.
-    Both,
-    /// At every step, and at every evaluation on what is held out where the run has text for it.
-    BothIfThere,
-    /// At every step and every evaluation of runs whose settings ask for what it is about.
-    BothIfAsked,
-}
-
-/// Where it is read without being asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
-    No,
-    /// In the summary of a run, its report and its export.
-    OfARun,
-    /// And where runs are compared.
-    AcrossRuns,
-}
-
 /// A metric as it was stored: the metric, and whether on held-out pairs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stored {
@@ -139,17 +66,6 @@ impl Metric {
     /// The metric of this name, without `eval_`.
     pub fn of(key: &str) -> Option<&'static Self> {
         METRICS.iter().find(|metric| metric.key == key)
-    }
-
-    /// The name of the numbers that its newest evaluation gave.
-    pub fn evaluated(&self) -> Option<String> {
-        match self.measured {
-            Measured::Steps => None,
-            Measured::Evaluations => Some(self.key.to_owned()),
-            Measured::HeldOut | Measured::Both | Measured::BothIfThere | Measured::BothIfAsked => {
-                Some(format!("{HELD_OUT}{}", self.key))
-            }
-        }
     }
 
     /// Those that are told, each under the name that is there: what an evaluation gave before what the steps gave.

@@ -148,12 +148,12 @@ impl Launch {
 
     /// Whether the field is there to be changed.
     pub fn may_change(&self, setting: &Setting) -> bool {
-        !self.forks || matches!(setting.at_fork(), AtFork::Changes(_))
+        !self.forks || matches!(setting.at_fork, AtFork::Changes(_))
     }
 
     /// What a fork does with the setting, as a sentence; nothing where the sheet is for a new run.
     pub fn at_fork(&self, setting: &Setting) -> Option<String> {
-        self.forks.then(|| match setting.at_fork() {
+        self.forks.then(|| match setting.at_fork {
             AtFork::Changes(how) => format!("In a fork: {how}"),
             AtFork::Stays(why) => format!("A fork keeps it: {why}"),
         })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Method, ObjectiveConfig, Prompts, Range, RewardAt, RunConfig, Setting, When, words};
+use super::{Group, Method, ObjectiveConfig, Prompts, Range, RewardAt, RunConfig, Setting, When, setting::NEXT, words};
 
 section! { RewardConfig = "reward";
 
@@ -10,94 +10,104 @@ section! { RewardConfig = "reward";
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<u64> = None,
         RUN = Setting::count("Reward model, run", Range::OneOrMore).at(Group::Method, 7).only(When::Sampling)
-            .unset(|_| "the newest".to_owned());
+            .unset(|_| "the newest".to_owned())
+            .stays("scores of another reward model than it learns from would not compare, and the critic follows these");
 
     /// κ: pulls the sum of a pair's two scores to 0, which nothing else decides; 0 = off
     center: f64 = 0.01,
-        CENTER = Setting::number("Centering", Range::ZeroOrMore).at(Group::Method, 8).only(When::Method(Method::Reward));
+        CENTER = Setting::number("Centering", Range::ZeroOrMore).at(Group::Method, 8).only(When::Method(Method::Reward))
+            .changes(NEXT);
 
     /// How far ahead the score of the chosen answer is to be; 0 = any lead
     margin: f64 = 0.0,
-        MARGIN = Setting::number("Score margin", Range::ZeroOrMore).only(When::Method(Method::Reward));
+        MARGIN = Setting::number("Score margin", Range::ZeroOrMore).only(When::Method(Method::Reward)).changes(NEXT);
 }
 
 section! { RlhfConfig = "rlhf";
 
     /// Whose prompts are answered between updates
     prompts: Prompts = Prompts::Pairs,
-        PROMPTS = Setting::choice("Prompts", words::PROMPTS).only(When::Sampling);
+        PROMPTS = Setting::choice("Prompts", words::PROMPTS).only(When::Sampling).changes(NEXT);
 
     /// Answers sampled to each prompt of a step; RLOO and GRPO compare them with each other
     #[serde(skip_serializing_if = "Option::is_none")]
     answers_per_prompt: Option<usize> = None,
         ANSWERS_PER_PROMPT = Setting::count("Answers a prompt", Range::Between(1, 1024)).at(Group::Method, 9).only(When::Sampling)
-            .unset(|run| run.answers_per_prompt().to_string());
+            .unset(|run| run.answers_per_prompt().to_string()).changes(NEXT);
 
     /// Longest sampled answer, tokens; a longer one is cut
     max_tokens: usize = 128,
-        MAX_TOKENS = Setting::count("Longest sampled answer", Range::Between(1, 1_000_000)).at(Group::Method, 10).only(When::Sampling);
+        MAX_TOKENS = Setting::count("Longest sampled answer", Range::Between(1, 1_000_000)).at(Group::Method, 10).only(When::Sampling)
+            .changes(NEXT);
 
     /// Taken from the score of an answer that was cut
     missing_eos_penalty: f64 = 1.0,
         MISSING_EOS_PENALTY = Setting::number("Penalty for no end", Range::ZeroOrMore).at(Group::Method, 11)
-            .only(When::Sampling);
+            .only(When::Sampling).changes(NEXT);
 
     /// Scores, in standard deviations, are kept within this much of 0; 0 = no clipping
     reward_clip: f64 = 10.0,
-        REWARD_CLIP = Setting::number("Score clipping", Range::ZeroOrMore).only(When::Sampling);
+        REWARD_CLIP = Setting::number("Score clipping", Range::ZeroOrMore).only(When::Sampling).changes(NEXT);
 
     /// How much the drift from the reference costs, per nat: in the reward with PPO and RLOO, in the loss with GRPO
     #[serde(skip_serializing_if = "Option::is_none")]
     kl_coef: Option<f64> = None,
         KL_COEF = Setting::number("KL coefficient", Range::ZeroOrMore).at(Group::Method, 12).only(When::Sampling)
-            .unset(|run| run.kl_coef().to_string());
+            .unset(|run| run.kl_coef().to_string()).changes(NEXT);
 
     /// ε: past a ratio of 1 ± ε an answer or a token pulls no further
     clip: f64 = 0.2,
-        CLIP = Setting::number("Clip range", Range::AboveZero).at(Group::Method, 13).only(When::Sampling);
+        CLIP = Setting::number("Clip range", Range::AboveZero).at(Group::Method, 13).only(When::Sampling).changes(NEXT);
 
     /// Times that a step's answers are gone over
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<usize> = None,
         EPOCHS = Setting::count("Passes over answers", Range::Between(1, 64)).at(Group::Method, 14).only(When::Sampling)
-            .unset(|run| run.rlhf_epochs().to_string());
+            .unset(|run| run.rlhf_epochs().to_string()).changes(NEXT);
 
     /// Updates of each pass, each on its share of the prompts
     minibatches: usize = 1,
-        MINIBATCHES = Setting::count("Minibatches", Range::Between(1, 1024)).only(When::Sampling);
+        MINIBATCHES = Setting::count("Minibatches", Range::Between(1, 1024)).only(When::Sampling).changes(NEXT);
 }
 
 section! { PpoConfig = "ppo";
 
     /// How far a value may move from where it was at the rollout before its pull ends
     value_clip: f64 = 0.2,
-        VALUE_CLIP = Setting::number("Value clip range", Range::AboveZero).only(When::Method(Method::Ppo));
+        VALUE_CLIP = Setting::number("Value clip range", Range::AboveZero).only(When::Method(Method::Ppo))
+            .changes(NEXT);
 
     /// Weight of the critic's loss
     value_coef: f64 = 0.1,
-        VALUE_COEF = Setting::number("Value coefficient", Range::AboveZero).only(When::Method(Method::Ppo));
+        VALUE_COEF = Setting::number("Value coefficient", Range::AboveZero).only(When::Method(Method::Ppo))
+            .changes(NEXT);
 
     /// γ: what a later reward counts
     gamma: f64 = 1.0,
-        GAMMA = Setting::number("γ", Range::Between(0, 1)).only(When::Method(Method::Ppo));
+        GAMMA = Setting::number("γ", Range::Between(0, 1)).only(When::Method(Method::Ppo))
+            .changes("from the next step on; the critic has learnt the returns of before");
 
     /// λ of generalised advantage estimation: 1 trusts the rewards, 0 the critic
     lambda: f64 = 0.95,
-        LAMBDA = Setting::number("λ", Range::Between(0, 1)).only(When::Method(Method::Ppo));
+        LAMBDA = Setting::number("λ", Range::Between(0, 1)).only(When::Method(Method::Ppo))
+            .changes("from the next step on; the critic has learnt the returns of before");
 
     /// Peak rate of the critic's AdamW
     #[serde(skip_serializing_if = "Option::is_none")]
     critic_learning_rate: Option<f64> = None,
         CRITIC_LEARNING_RATE = Setting::number("Critic learning rate", Range::AboveZero).at(Group::Method, 15)
-            .only(When::Method(Method::Ppo)).unset(|_| "three times the policy's".to_owned());
+            .only(When::Method(Method::Ppo)).unset(|_| "three times the policy's".to_owned())
+            .changes("from the next step on, at its place of the schedule");
 
     /// Steps at the beginning in which the critic alone learns
     critic_warmup: u64 = 4,
-        CRITIC_WARMUP = Setting::count("Critic warm-up", Range::ZeroOrMore).only(When::Method(Method::Ppo));
+        CRITIC_WARMUP = Setting::count("Critic warm-up", Range::ZeroOrMore).only(When::Method(Method::Ppo))
+            .changes("counted from where the critic began: at the fork, where the run had none");
 
     /// Where the score of an answer joins the rewards of its tokens
     reward_at: RewardAt = RewardAt::LastToken,
-        REWARD_AT = Setting::choice("Score counts at", words::REWARD_PLACES).only(When::Method(Method::Ppo));
+        REWARD_AT = Setting::choice("Score counts at", words::REWARD_PLACES).only(When::Method(Method::Ppo))
+            .changes("from the next step on; the critic has learnt the returns of before");
 }
 
 impl RunConfig {

@@ -5,7 +5,7 @@
 
 use toml::Value;
 
-use super::{Method, Negatives, RunConfig, TokenWeights};
+use super::{Method, Negatives, RunConfig, TokenWeights, words::Word};
 
 /// One key of `run.toml`.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct Setting {
     pub live: Option<Live>,
     /// What counts while it has no value; absent where it always has one.
     pub unset: Option<fn(&RunConfig) -> String>,
+    /// Whether a fork may have it otherwise than its run.
+    pub at_fork: AtFork,
 }
 
 impl PartialEq for Setting {
@@ -55,16 +57,6 @@ pub enum Kind {
     Switch,
     /// One of some words.
     Choice(&'static [Word]),
-}
-
-/// A word of `run.toml` that a setting may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Word {
-    pub word: &'static str,
-    /// What it is called on the screen.
-    pub shown: &'static str,
-    /// One sentence, where its name does not say all.
-    pub about: &'static str,
 }
 
 /// What a number may be.
@@ -129,6 +121,21 @@ pub enum When {
     Limited,
 }
 
+/// What a fork does with a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtFork {
+    /// It may be another one: how that counts.
+    Changes(&'static str),
+    /// It stays what it is: why.
+    Stays(&'static str),
+}
+
+/// Why a setting that says nothing of forks stays what it is.
+const BEGUN: &str = "the run was begun with it";
+
+/// How most of those count that may be another one.
+pub(super) const NEXT: &str = "from the next step on";
+
 /// What is turned while a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Live {
@@ -139,7 +146,17 @@ pub enum Live {
 
 impl Setting {
     const fn new(kind: Kind, label: &'static str) -> Self {
-        Self { key: "", label, about: "", kind, place: None, counts: When::Always, live: None, unset: None }
+        Self {
+            key: "",
+            label,
+            about: "",
+            kind,
+            place: None,
+            counts: When::Always,
+            live: None,
+            unset: None,
+            at_fork: AtFork::Stays(BEGUN),
+        }
     }
 
     pub(super) const fn number(label: &'static str, range: Range) -> Self {
@@ -192,6 +209,16 @@ impl Setting {
 
     pub(super) const fn live(self, live: Live) -> Self {
         Self { live: Some(live), ..self }
+    }
+
+    /// A fork may have another one: how that counts.
+    pub(super) const fn changes(self, how: &'static str) -> Self {
+        Self { at_fork: AtFork::Changes(how), ..self }
+    }
+
+    /// A fork takes it over: why.
+    pub(super) const fn stays(self, why: &'static str) -> Self {
+        Self { at_fork: AtFork::Stays(why), ..self }
     }
 
     /// What counts while it has no value.

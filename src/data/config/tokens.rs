@@ -4,81 +4,93 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Contrast, Every, Group, LastToken, LoraConfig, ObjectiveConfig, Prior, Range, RunConfig, Setting, TokenWeights,
-    Transform, When, words,
+    Transform, When, setting::NEXT, words,
 };
 
 section! { TisConfig = "tis";
 
     /// What the two models are trained to whose difference weighs a token
     contrast: Contrast = Contrast::Dpo,
-        CONTRAST = Setting::choice("Contrast by", words::CONTRASTS).at(Group::Method, 23).only(When::Tis);
+        CONTRAST = Setting::choice("Contrast by", words::CONTRASTS).at(Group::Method, 23).only(When::Tis)
+            .changes("another contrast pair is fitted on the pairs at the fork");
 
     /// Steps of each of the two models; empty = half of the run's own
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64> = None,
         STEPS = Setting::count("Contrast steps", Range::OneOrMore).at(Group::Method, 24).only(When::Tis)
-            .unset(|_| "half of the run's".to_owned());
+            .unset(|_| "half of the run's".to_owned())
+            .changes("another contrast pair is fitted on the pairs at the fork");
 
     /// β of the two models that are contrasted by DPO
     beta: f64 = 0.1,
-        BETA = Setting::number("Contrast β", Range::AboveZero).only(When::Tis);
+        BETA = Setting::number("Contrast β", Range::AboveZero).only(When::Tis)
+            .changes("another contrast pair is fitted on the pairs at the fork");
 
     /// Peak rate of the two models; empty = the run's own
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64> = None,
         LEARNING_RATE = Setting::number("Contrast learning rate", Range::AboveZero).only(When::Tis)
-            .unset(|_| "the run's".to_owned());
+            .unset(|_| "the run's".to_owned()).changes("another contrast pair is fitted on the pairs at the fork");
 
     /// How the contrast of a token, δ = log π⁺ − log π⁻, becomes its weight
     transform: Transform = Transform::Rank,
-        TRANSFORM = Setting::choice("Weights by", words::TRANSFORMS).at(Group::Method, 25).only(When::Tis);
+        TRANSFORM = Setting::choice("Weights by", words::TRANSFORMS).at(Group::Method, 25).only(When::Tis)
+            .changes(NEXT);
 
     /// Weight of the lowest and of the highest rank in an answer
     ranks: [f64; 2] = [0.7, 1.3],
-        RANKS = Setting::numbers("Lowest and highest weight", Range::ZeroOrMore, "two numbers, each 0 or more").only(When::Tis);
+        RANKS = Setting::numbers("Lowest and highest weight", Range::ZeroOrMore, "two numbers, each 0 or more").only(When::Tis)
+            .changes(NEXT);
 
     /// What a contrast is kept within before its exponential is taken
     clamp: [f64; 2] = [-0.5, 1.5],
-        CLAMP = Setting::numbers("Contrast kept within", Range::Between(-20, 20), "two numbers, each from -20 to 20").only(When::Tis);
+        CLAMP = Setting::numbers("Contrast kept within", Range::Between(-20, 20), "two numbers, each from -20 to 20").only(When::Tis)
+            .changes(NEXT);
 
     /// What the last token of an answer weighs
     last_token: LastToken = LastToken::One,
-        LAST_TOKEN = Setting::choice("Last token", words::LAST_TOKENS).at(Group::Method, 26).only(When::Tis);
+        LAST_TOKEN = Setting::choice("Last token", words::LAST_TOKENS).at(Group::Method, 26).only(When::Tis)
+            .changes(NEXT);
 
     /// Scale the weights of each answer to a mean of 1, so that β means what it means without weights
     normalize: bool = false,
-        NORMALIZE = Setting::switch("Mean weight 1").at(Group::Method, 27).only(When::Tis);
+        NORMALIZE = Setting::switch("Mean weight 1").at(Group::Method, 27).only(When::Tis).changes(NEXT);
 }
 
 section! { TiConfig = "ti";
 
     /// λ: what the gradients count, the rest being the prior of the token's place
     lambda: f64 = 0.7,
-        LAMBDA = Setting::number("Gradient share", Range::Between(0, 1)).at(Group::Method, 28).only(When::Ti);
+        LAMBDA = Setting::number("Gradient share", Range::Between(0, 1)).at(Group::Method, 28).only(When::Ti)
+            .changes(NEXT);
 
     /// Length of an answer in σ of the prior, which is highest in its middle: 4 = narrow, less = flatter; σ is never below a token
     sigmas: f64 = 4.0,
-        SIGMAS = Setting::number("Answer length in σ", Range::AboveZero).at(Group::Method, 29).only(When::Ti);
+        SIGMAS = Setting::number("Answer length in σ", Range::AboveZero).at(Group::Method, 29).only(When::Ti)
+            .changes(NEXT);
 
     /// On what scale the prior joins the gradients of an answer, which sum to 1; either way the weights are then scaled to a mean of 1
     prior: Prior = Prior::Sum,
-        PRIOR = Setting::choice("Prior", words::PRIORS).at(Group::Method, 30).only(When::Ti);
+        PRIOR = Setting::choice("Prior", words::PRIORS).at(Group::Method, 30).only(When::Ti).changes(NEXT);
 
     /// Under which weights the gradients are taken
     every: Every = Every::Step,
-        EVERY = Setting::choice("Gradients taken", words::EVERIES).at(Group::Method, 31).only(When::Ti);
+        EVERY = Setting::choice("Gradients taken", words::EVERIES).at(Group::Method, 31).only(When::Ti).changes(NEXT);
 
     /// γ: weight of the triplet term, which samples an answer to each pair of a step and pulls it to the chosen and away from the rejected one, as far from the start model, which has to stay: lora.full must be false; 0 = off, and nothing is sampled
     triplet_weight: f64 = 0.0,
-        TRIPLET_WEIGHT = Setting::number("Triplet weight", Range::ZeroOrMore).at(Group::Method, 32).only(When::Ti);
+        TRIPLET_WEIGHT = Setting::number("Triplet weight", Range::ZeroOrMore).at(Group::Method, 32).only(When::Ti)
+            .changes(NEXT);
 
     /// How much nearer to the chosen than to the rejected answer the sampled one is to be, in squared nats
     triplet_margin: f64 = 0.001,
-        TRIPLET_MARGIN = Setting::number("Triplet margin", Range::ZeroOrMore).at(Group::Method, 33).only(When::Triplet);
+        TRIPLET_MARGIN = Setting::number("Triplet margin", Range::ZeroOrMore).at(Group::Method, 33).only(When::Triplet)
+            .changes(NEXT);
 
     /// Longest answer sampled for the triplet term, tokens
     anchor_tokens: usize = 64,
-        ANCHOR_TOKENS = Setting::count("Longest anchor", Range::OneOrMore).at(Group::Method, 34).only(When::Triplet);
+        ANCHOR_TOKENS = Setting::count("Longest anchor", Range::OneOrMore).at(Group::Method, 34).only(When::Triplet)
+            .changes(NEXT);
 }
 
 /// What token weights cannot go together with; `(setting, sentence after its name)`.

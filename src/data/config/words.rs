@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Word;
+/// A word of `run.toml` that a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    pub word: &'static str,
+    /// What it is called on the screen.
+    pub shown: &'static str,
+    /// One sentence, where its name does not say all.
+    pub about: &'static str,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Finding, Health, Kind, Lengths, fingerprint, has_identical_answers, near, prompt_fingerprint, refusal};
+use super::{Finding, Health, Kind, Lengths, has_identical_answers, near, refusal};
 use crate::{
     Pair, PairId, Prompt, PromptKey, Split,
     cycles::{Comparison, cycles_of},
+    fingerprint::{fingerprint, prompt_fingerprint},
     habits::{Label, habits_of},
 };
 
@@ -15,6 +16,15 @@ const GUESSED: usize = 20_000;
 const GUESSED_CHARS: usize = 300;
 /// Sources with their own length bias.
 const SOURCES: usize = 6;
+
+/// Looks over all pairs.
+pub fn examine(pairs: &[Pair]) -> Health {
+    let mut examination = Examination::new(pairs.len(), |_| None);
+    for pair in pairs {
+        examination.add(pair);
+    }
+    examination.finish()
+}
 
 /// An examination that is under way.
 pub struct Examination {

@@ -1,7 +1,7 @@
 //! Findings and remedies on small sets of pairs.
 
 use super::*;
-use crate::{Choice, Role, Strength, Turn, Verdict};
+use crate::{Choice, Prompt, Role, Strength, Turn, Verdict};
 
 fn pair(id: i64, prompt: &str, answers: [&str; 2], chosen: Option<usize>) -> Pair {
     let mut pair = Pair::new(PairId(id), Prompt::Text(prompt.to_owned()), &answers);

@@ -1,6 +1,9 @@
 //! The charts that metrics are drawn in.
 
-use super::{METRICS, Metric};
+use super::{
+    metric::{ChartId, Line, Metric},
+    table::METRICS,
+};
 use crate::config::Method;
 
 /// Lines that share their axes.
@@ -16,59 +19,6 @@ pub struct Chart {
     pub metric: &'static str,
     /// Beside a live run; the report has all of them.
     pub in_window: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChartId {
-    Loss,
-    ScoreAccuracy,
-    ScoreMargin,
-    Scores,
-    ScoreLength,
-    Objective,
-    SampledKl,
-    Entropy,
-    Ratios,
-    Critic,
-    Completions,
-    RewardMargin,
-    Rewards,
-    Margin,
-    Accuracy,
-    Moved,
-    Drift,
-    Retention,
-    Answers,
-    Sleeping,
-    Negatives,
-    Weights,
-    Gradient,
-    LearningRate,
-    Speed,
-}
-
-/// A metric's line in a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
-    pub chart: ChartId,
-    /// What it is called in that chart.
-    pub name: &'static str,
-    pub look: Look,
-}
-
-/// How a line is told from its neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Its place in the table of colours and patterns.
-    Series(usize),
-    /// Noisy by nature: thin, so that the calm lines lead.
-    Noise(usize),
-    /// The colours that chosen and rejected answers have everywhere.
-    Chosen,
-    Rejected,
-    /// The edges of a shaded band.
-    Low,
-    High,
 }
 
 const fn chart(id: ChartId, title: &'static str, metric: &'static str) -> Chart {
@@ -132,12 +82,6 @@ impl Chart {
             }
         }
         sentences.join(" ")
-    }
-}
-
-impl Line {
-    pub const fn new(chart: ChartId, name: &'static str, look: Look) -> Self {
-        Self { chart, name, look }
     }
 }
 

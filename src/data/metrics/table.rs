@@ -2,52 +2,7 @@
 //!
 //! Long because it is one table, and each metric stands in it once.
 
-use super::{Better, ChartId, Line, Look, Measured, Metric, Told, Unit};
-
-const fn metric(
-    key: &'static str,
-    caption: &'static str,
-    short: &'static str,
-    measured: Measured,
-    unit: Unit,
-    about: &'static str,
-) -> Metric {
-    Metric {
-        key,
-        caption,
-        short,
-        about,
-        unit,
-        better: Better::Neither,
-        levels: &[],
-        measured,
-        line: None,
-        held_out_line: None,
-        told: Told::No,
-    }
-}
-
-impl Metric {
-    const fn better(self, better: Better) -> Self {
-        Self { better, ..self }
-    }
-
-    const fn against(self, levels: &'static [f64]) -> Self {
-        Self { levels, ..self }
-    }
-
-    const fn told(self, told: Told) -> Self {
-        Self { told, ..self }
-    }
-
-    const fn line(self, chart: ChartId, name: &'static str, look: Look) -> Self {
-        Self { line: Some(Line::new(chart, name, look)), ..self }
-    }
-
-    const fn held_out_line(self, chart: ChartId, name: &'static str, look: Look) -> Self {
-        Self { held_out_line: Some(Line::new(chart, name, look)), ..self }
-    }
-}
+use super::metric::{Better, ChartId, Look, Measured, Metric, Told, Unit, metric};
 
 /// Every metric.
 pub const METRICS: &[Metric] = &[

@@ -94,7 +94,7 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
 fn refuse_what_stays(changed: &[Changed], before: &RunConfig) -> Result<()> {
     // What only a method that samples answers looks at binds no fork of another one.
     let binds = |changed: &&Changed| changed.setting != RewardConfig::RUN || before.objective.kind.samples();
-    let kept = changed.iter().filter(binds).filter_map(|changed| match changed.setting.at_fork() {
+    let kept = changed.iter().filter(binds).filter_map(|changed| match changed.setting.at_fork {
         AtFork::Stays(why) => Some(format!("{} stays {}, because {why}", changed.setting.key, changed.before)),
         AtFork::Changes(_) => None,
     });
