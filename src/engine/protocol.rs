@@ -9,7 +9,7 @@ use std::{
 };
 
 use data::{
-    Answer, Flaw, PairId, Prompt,
+    Answer, Flaw, Pair, PairId, Prompt,
     config::{Knob, RunConfig},
 };
 pub use model::{Mix, Side};
@@ -21,7 +21,6 @@ pub use train::{
     run::host::{Metrics, Outcome, SaveAnswer},
 };
 
-pub use crate::answers::Drawn;
 pub use export::{
     CurveFile, CurveOrder, ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Proof, Stored,
     Strength, What, Which,
@@ -132,6 +131,15 @@ pub struct Candidates {
     pub answers: usize,
     /// Absent = all of them from the policy as it is.
     pub pilaf: Option<Pilaf>,
+}
+
+/// What became of a prompt of [`Candidates`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Drawn {
+    /// Unlabelled, all answers different. `again`: they were not at first.
+    Pair { pair: Box<Pair>, pilaf: bool, again: bool },
+    /// No pair was to be had: why, as a sentence.
+    None(String),
 }
 
 impl Candidates {

@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{ExportError, card::REPORT};
+use crate::ExportError;
+
+/// The report card; what it says of itself marks a folder as an export of ours.
+pub const REPORT: &str = "report.json";
 
 /// A folder on its way to its place. What was written is removed unless [`Aside::finish`] is reached.
 pub struct Aside {

@@ -13,11 +13,8 @@ use train::reward::Scale;
 
 use crate::{
     ExportError, Layout, Part, Proof, Stored, Strength, What,
-    aside::{files_below, write_error},
+    aside::{REPORT, files_below, write_error},
 };
-
-/// The report card; what it says of itself marks a folder as an export of ours.
-pub const REPORT: &str = "report.json";
 
 /// Where an export comes from.
 #[derive(Debug, Clone, Default)]

@@ -1,57 +1,12 @@
 //! Forks: runs that go on from a checkpoint of another one, and the tree that they make.
 
-use std::fmt;
-
 use rusqlite::{Transaction, params};
-use serde::{Deserialize, Serialize};
 
 use super::{
-    NewRun, Project, RunId, RunRecord,
+    LeftOut, NewRun, Project, RunId, RunRecord,
     project::{Keep, Result, now_ms},
     runs::{BY_STEP, existing},
 };
-use ::data::{PairId, counted};
-
-/// Pairs that a run does not train on, though its data has them. Held-out ones among them are measured all the same, so that
-/// its curves stay comparable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Which they are, after their number: "tagged “blunt”".
-    pub which: String,
-    /// Ascending.
-    pairs: Vec<PairId>,
-}
-
-impl LeftOut {
-    /// These pairs, each once.
-    pub fn new(which: String, mut pairs: Vec<PairId>) -> Self {
-        pairs.sort_unstable();
-        pairs.dedup();
-        Self { which, pairs }
-    }
-
-    pub fn pairs(&self) -> &[PairId] {
-        &self.pairs
-    }
-
-    pub fn holds(&self, pair: PairId) -> bool {
-        self.pairs.binary_search(&pair).is_ok()
-    }
-
-    /// Both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        let which = if self.which == other.which { self.which } else { format!("{} or {}", self.which, other.which) };
-        Self::new(which, [self.pairs, other.pairs].concat())
-    }
-}
-
-impl fmt::Display for LeftOut {
-    /// "12 pairs tagged “blunt”".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", counted(self.pairs.len(), "pair", "pairs"), self.which)
-    }
-}
 
 impl Project {
     /// Records a fork of `new.parent` at a step: with all that the parent had measured, said and logged up to it, on its

@@ -57,7 +57,7 @@ impl Bulk {
     fn value(&self) -> Value {
         match self {
             Self::Tag(tag) | Self::Untag(tag) => tag.clone().into(),
-            Self::Split(split) => super::pairs::split_number(*split).into(),
+            Self::Split(split) => super::query::split_number(*split).into(),
             Self::Flip => now_ms().into(),
             Self::Delete => Value::Null,
         }

@@ -3,21 +3,9 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, types::Value};
-use serde::{Deserialize, Serialize};
 
-use super::{PairQuery, Project, project::Result, query::strength_word};
+use super::{PairQuery, PairSource, Project, project::Result, query::strength_word};
 use ::data::PromptKey;
-
-/// Where a pair came from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum PairSource {
-    /// Imported from this file.
-    File(String),
-    /// From no file, and at least one of its answers was written by a model.
-    Model,
-    /// From no file, all by hand.
-    Hand,
-}
 
 /// The name of the file in a content's JSON.
 const FILE: &str = "json_extract(contents.body, '$.source.file')";

@@ -11,6 +11,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::{RunId, project::Result};
+
+/// Statuses that mean nothing without a living owner.
+pub const LIVE: &str = "('queued', 'running', 'paused')";
+
 /// Alive as long as any [`super::Project`] of this process holds it.
 pub struct Owner {
     name: String,
@@ -70,6 +77,14 @@ impl Drop for Owner {
     fn drop(&mut self) {
         fs::remove_file(&self.path).ok();
     }
+}
+
+/// Who has a live run in hand, as far as the document knows.
+pub fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
+    let owner: Option<Option<String>> = connection
+        .query_row(&format!("SELECT owner FROM runs WHERE id = ?1 AND status IN {LIVE}"), [run.0], |row| row.get(0))
+        .optional()?;
+    Ok(owner.flatten())
 }
 
 fn path_of(dir: &Path, name: &str) -> PathBuf {

@@ -9,7 +9,7 @@ use super::{
     PairRow, Project, Revision, StoreError,
     narrow::pin,
     project::Result,
-    query::{state_number, state_of, strength_of},
+    query::{split_number, state_number, state_of, strength_of},
     search,
 };
 use ::data::{Answer, Pair, PairId, Prompt, PromptKey, Source, Split, Verdict};
@@ -210,14 +210,6 @@ pub(super) fn insert_state(
         PromptKey::of(&pair.prompt).0 as i64,
     ])?;
     Ok(())
-}
-
-pub(super) fn split_number(split: Split) -> i64 {
-    match split {
-        Split::Auto => 0,
-        Split::Train => 1,
-        Split::Eval => 2,
-    }
 }
 
 fn split_of(number: i64) -> Split {

@@ -7,14 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Project, Revision, RunId, StoreError,
-    forks::LeftOut,
+    LeftOut, Project, Revision, RunId, StoreError,
     marks::RunMarks,
-    owner::Owner,
+    owner::{LIVE, Owner, live_owner},
     project::{Keep, Result, now_ms},
     stop,
 };
@@ -152,9 +151,6 @@ pub(super) const BY_STEP: [&str; 7] = ["steps", "visits", "samples", "judged", "
 
 /// What is said of a run whose turn had not come when its process ended: it can be put into the queue again.
 const WAITED: &str = "It waited for its turn when the program ended";
-
-/// Statuses that mean nothing without a living owner.
-const LIVE: &str = "('queued', 'running', 'paused')";
 
 impl RunRecord {
     /// Its place in the tables of line colours and patterns, the same wherever it is drawn.
@@ -387,14 +383,6 @@ impl Project {
             checkpoints,
         })
     }
-}
-
-/// Who has a live run in hand, as far as the document knows.
-pub(super) fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
-    let owner: Option<Option<String>> = connection
-        .query_row(&format!("SELECT owner FROM runs WHERE id = ?1 AND status IN {LIVE}"), [run.0], |row| row.get(0))
-        .optional()?;
-    Ok(owner.flatten())
 }
 
 pub(super) fn existing(run: RunId, changed: usize) -> Result<()> {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     PairQuery, Project, RunId, VerdictState,
+    find::find,
     pairs::{newest_pair, unreadable},
     project::{Keep, Result},
     query,
@@ -321,7 +322,7 @@ impl Project {
             each_scores(connection, scoring, &mut |scores| {
                 places.insert(scores.pair.0, place(&scores));
             })?;
-            query::find(connection, query, &|pair| match places.get(&pair) {
+            find(connection, query, &|pair| match places.get(&pair) {
                 Some(Some(place)) => Some(Some(*place)),
                 Some(None) => None,
                 None => (!only_scored).then_some(None),

@@ -4,8 +4,8 @@ use rusqlite::Transaction;
 
 use super::{
     Project, RunId,
+    owner::live_owner,
     project::{Keep, Result, put_setting},
-    runs::live_owner,
 };
 
 /// Under this the project has the request to stop among its settings.

@@ -9,11 +9,11 @@ use serde_json::Value as Json;
 use super::{
     TextError,
     class::{Class, ClassSettings},
+    file::{read_if_there, read_json},
     gguf,
     sources::Sources,
     specials::TokenSettings,
 };
-use ::files;
 use ::gguf::Gguf;
 
 /// The largest published `tokenizer.json` has 33 MB.
@@ -124,23 +124,5 @@ fn ids(value: Option<&Json>) -> Vec<u32> {
         Some(Json::Array(list)) => list.iter().filter_map(one).collect(),
         Some(value) => one(value).into_iter().collect(),
         None => Vec::new(),
-    }
-}
-
-/// `Null` if the file is not there.
-pub(super) fn read_json(folder: &Path, name: &str) -> Result<Json, TextError> {
-    let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
-        return Ok(Json::Null);
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| TextError::Malformed { path: folder.join(name), reason: error.to_string() })
-}
-
-pub(super) fn read_if_there(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u8>>, TextError> {
-    let read = files::inside(folder, name).and_then(|path| files::read(&path, limit));
-    match read {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.is_missing() => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

@@ -10,6 +10,7 @@ mod codec;
 mod contained;
 mod conversation;
 mod error;
+mod file;
 mod folder;
 mod gguf;
 mod inspect;

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     TextError,
-    folder::{read_if_there, read_json},
+    file::{read_if_there, read_json},
 };
 use ::files;
 

@@ -9,20 +9,11 @@ use train::{Result, TrainError};
 
 use crate::{
     answers::answer_all,
-    protocol::{Candidates, Generated, Pilaf, Sampling, StoppedBy},
+    protocol::{Candidates, Drawn, Generated, Pilaf, Sampling, StoppedBy},
 };
 
 /// Prompts whose answers are drawn together.
 const AT_ONCE: usize = 16;
-
-/// What became of a prompt.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Drawn {
-    /// Unlabelled, all answers different. `again`: they were not at first.
-    Pair { pair: Box<Pair>, pilaf: bool, again: bool },
-    /// No pair was to be had: why, as a sentence.
-    None(String),
-}
 
 /// Draws answers to all prompts with `policy`'s weights; `each` hears of every prompt once, by its index, unless it is no
 /// longer `wanted` (asked before every token). `whose` is written into the answers' origin, e.g. `run 7 at step 120`.

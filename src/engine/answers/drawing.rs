@@ -4,10 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use data::Prompt;
 
-use crate::{
-    answers::Drawn,
-    protocol::{Candidates, RequestId, RunControl, Weights},
-};
+use crate::protocol::{Candidates, Drawn, RequestId, RunControl, Weights};
 
 /// Prompts at a time beside a run that trains, and while nothing else is done.
 const BESIDE_A_RUN: usize = 2;

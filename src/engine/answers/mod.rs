@@ -8,7 +8,7 @@ mod scoring;
 mod stop;
 
 pub use answer::{Speaker, Speakers, answer, answer_all};
-pub use candidates::{Drawn, draw};
+pub use candidates::draw;
 pub use drawing::{Drawing, Drawings, Turn};
 pub use reading::{doc_of, read};
 pub use scoring::{ALONE, Asked, BESIDE_A_RUN, Scoring, Scorings, Turned};

@@ -1,8 +1,8 @@
 //! What a table may ask for, on five pairs.
 
 use super::*;
-use crate::ProjectSettings;
-use ::data::{Change, Edit, Prompt, Role, Turn, Verdict};
+use crate::{PairSource, ProjectSettings, VerdictState};
+use ::data::{Change, Choice, Edit, Pair, Prompt, Role, SplitRule, Strength, Turn, Verdict};
 
 /// Five pairs, ids 1 to 5, no two alike.
 fn project() -> (tempfile::TempDir, Project) {
