@@ -16,6 +16,7 @@ mod pairs;
 mod probe_gpu;
 mod queue;
 mod sample;
+mod several;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,8 @@ pub use self::pairs::{Bounds, Change, Pairs, Which};
 pub use self::probe_gpu::ProbeGpu;
 pub use self::queue::{Pause, Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
+use self::several::precision;
+pub use self::several::{Place, Settings};
 
 use data::config::{Method, Precision};
 use kernels::device::DeviceChoice;
@@ -117,36 +120,24 @@ pub struct New {
     pub config: Option<PathBuf>,
 }
 
-/// The settings of a run, each more particular than the one before.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Settings {
-    /// Settings for this run, instead of the project's own.
-    #[arg(long, value_name = "RUN_TOML")]
-    pub config: Option<PathBuf>,
-    /// One setting, e.g. objective.beta=0.2; an empty value takes it back to its default. A relative path counts from here
-    /// if it is there, else from the project. Can be given again.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Optimizer steps.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub steps: Option<u64>,
-    /// auto, cpu, gpu:0, cuda:0 or metal.
-    #[arg(long)]
-    pub device: Option<DeviceChoice>,
-    /// `--threads` of the whole program.
-    #[arg(skip)]
-    pub threads: Option<u16>,
-}
-
-/// A project, or the demo.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct Place {
-    /// The project's folder.
-    pub project: Option<PathBuf>,
-    /// The demo project instead.
-    #[arg(long)]
-    pub demo: bool,
+impl Command {
+    /// Whether it may have a device choose itself.
+    pub fn computes(&self) -> bool {
+        matches!(
+            self,
+            Self::Train(_)
+                | Self::Compare(_)
+                | Self::Resume(_)
+                | Self::Fork(_)
+                | Self::Sample(_)
+                | Self::References(_)
+                | Self::Check(_)
+                | Self::Score(_)
+                | Self::Generate(_)
+                | Self::Queue(_)
+                | Self::Bench(_)
+        )
+    }
 }
 
 /// Train a new run
@@ -392,13 +383,6 @@ pub struct Bench {
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
-}
-
-fn precision(name: &str) -> Result<Precision, String> {
-    Precision::named(name).ok_or_else(|| {
-        let names = Precision::ALL.map(Precision::name).join(", ");
-        format!("expected one of {names}")
-    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

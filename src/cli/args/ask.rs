@@ -6,7 +6,7 @@ use clap::ArgGroup;
 use data::config::Precision;
 use kernels::device::DeviceChoice;
 
-use super::precision;
+use super::several::precision;
 
 /// Log-probs of given pairs, token by token, or of a project's pairs
 ///

@@ -8,7 +8,7 @@ use clap::{
 };
 use data::{Across, Scale, config::Contender};
 
-use super::Settings;
+use super::several::Settings;
 
 /// Train one run of each method on the same settings and lay what they reached side by side
 ///

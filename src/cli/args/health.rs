@@ -1,6 +1,6 @@
 //! What was typed after `nudge health`.
 
-use super::Place;
+use super::several::Place;
 
 /// Look for pairs that contradict each other, go round in circles, say the same, decline, ..; and mend a kind of them
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use clap::ArgGroup;
 use data::{Split, SplitRule, Strength};
 use store::{PairSource, VerdictFilter, VerdictState};
 
-use super::Place;
+use super::several::Place;
 
 /// Which pairs: those that fit all that is said; all of them where nothing is.
 #[derive(Debug, Clone, Default, clap::Args)]

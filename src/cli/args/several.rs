@@ -1,0 +1,46 @@
+//! What several commands take.
+
+use std::path::PathBuf;
+
+use data::config::Precision;
+use kernels::device::DeviceChoice;
+
+/// The settings of a run, each more particular than the one before.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Settings {
+    /// Settings for this run, instead of the project's own.
+    #[arg(long, value_name = "RUN_TOML")]
+    pub config: Option<PathBuf>,
+    /// One setting, e.g. objective.beta=0.2; an empty value takes it back to its default. A relative path counts from here
+    /// if it is there, else from the project. Can be given again.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Optimizer steps.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// auto, cpu, gpu:0, cuda:0 or metal.
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
+    /// `--threads` of the whole program.
+    #[arg(skip)]
+    pub threads: Option<u16>,
+}
+
+/// A project, or the demo.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Place {
+    /// The project's folder.
+    pub project: Option<PathBuf>,
+    /// The demo project instead.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// A precision by its name.
+pub fn precision(name: &str) -> Result<Precision, String> {
+    Precision::named(name).ok_or_else(|| {
+        let names = Precision::ALL.map(Precision::name).join(", ");
+        format!("expected one of {names}")
+    })
+}
