@@ -16,6 +16,7 @@
 pub mod bench;
 pub mod dataset;
 mod error;
+mod hash;
 pub mod importance;
 pub mod loss;
 pub mod measure;

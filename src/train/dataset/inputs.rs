@@ -10,7 +10,7 @@ use kernels::{
     Multiplier,
     device::{self, DeviceChoice},
 };
-use model::{self, AdapterShape, LoadOptions, Policy, ScalarHead};
+use model::{self, AdamWOptions, AdapterShape, LoadOptions, Policy, ScalarHead};
 use store::{Arithmetic, PairQuery, Project, Revision, RunId, RunRecord, VerdictFilter};
 
 use super::pairs::Pairs;
@@ -87,6 +87,14 @@ pub fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
         dropout: lora.dropout,
         targets: lora.targets.clone(),
         seed,
+    }
+}
+
+pub fn adamw(config: &RunConfig) -> AdamWOptions {
+    AdamWOptions {
+        betas: config.optimizer.betas,
+        eps: config.optimizer.eps,
+        weight_decay: config.optimizer.weight_decay,
     }
 }
 

@@ -7,6 +7,7 @@ use model::{Doc, GenerateOptions, PolicyError};
 use crate::{
     dataset::packing::pack,
     error::Result,
+    importance::Anchor,
     run::{context::Context, training::Training},
 };
 
@@ -14,14 +15,6 @@ use crate::{
 const TEMPERATURE: f64 = 0.8;
 const TOP_K: usize = 50;
 const TOP_P: f64 = 0.95;
-
-/// A sampled answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Anchor {
-    pub ids: Vec<u32>,
-    /// log π_ref of each token.
-    pub reference: Vec<f32>,
-}
 
 impl Training {
     /// An answer to the prompt of each of these pairs, by pair; none where the policy said nothing. The seed is the step's.

@@ -18,8 +18,9 @@ use super::{Side, unfinished};
 use crate::{
     dataset::{documents::PairDoc, inputs, negatives::with},
     error::{Result, TrainError},
+    hash::hash,
     measure::reference::Reference,
-    run::{checkpoint, rotation},
+    run::rotation,
 };
 
 const FOLDER: &str = "contrast";
@@ -62,7 +63,7 @@ impl Contrasted {
     pub fn open(&self, project: &Path, policy: &Policy, config: &RunConfig) -> Result<Option<[Policy; 2]>> {
         let open = |side: Side, learnt: &str| -> Result<Option<Policy>> {
             let path = folder(project, &self.name).join(file(side));
-            if !checkpoint::hash(&path).is_ok_and(|found| found == learnt) {
+            if !hash(&path).is_ok_and(|found| found == learnt) {
                 return Ok(None);
             }
             let mut shape = inputs::adapter_shape(&config.lora, config.train.shuffle_seed);

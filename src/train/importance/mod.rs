@@ -18,7 +18,6 @@ mod training;
 mod unfinished;
 pub mod weigher;
 
-pub use anchored::Anchor;
 pub use contrast::Contrasted;
 pub use weigher::Weigher;
 
@@ -43,6 +42,14 @@ fn at_start(base: &Reference) -> Reference {
 /// An adapter that has learnt nothing leaves the base as it is; the narrowest will do.
 fn narrowest(config: &RunConfig) -> AdapterShape {
     AdapterShape { rank: 1, dropout: 0.0, ..inputs::adapter_shape(&config.lora, config.train.shuffle_seed) }
+}
+
+/// An answer that TI-DPO's triplet term sampled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anchor {
+    pub ids: Vec<u32>,
+    /// log π_ref of each token.
+    pub reference: Vec<f32>,
 }
 
 /// Which side of a pair an answer is on.

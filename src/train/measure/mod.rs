@@ -1,5 +1,6 @@
 //! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers and judged ones, given pairs.
 
+mod anchoring;
 pub mod anchors;
 pub mod embedding;
 pub mod evaluate;

@@ -16,7 +16,7 @@
 //! # Files
 //!
 //! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
-//! `formula`: the same in symbols. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
+//! `formula`: the same in symbols. `term`: what a pair contributes to a step. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
 //! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
 //! `weighed`: the margin where some tokens count more than others. `triplet`: a term beside it.
 
@@ -32,6 +32,7 @@ mod mpo;
 mod of_config;
 mod several;
 mod standing;
+mod term;
 mod tokens;
 mod triplet;
 mod weighed;
@@ -42,11 +43,12 @@ use serde::{Deserialize, Serialize};
 pub use diagnostics::{Diagnostics, accuracy, summarize};
 pub use matched::match_first_gradient;
 pub use of_config::{formula, name, preference_formula};
-pub use several::{Against, Answer, Label, Term};
+pub use several::{Answer, Label, Term};
 pub use standing::{Number, Range, Standing};
+pub use term::{Against, PairTerm, Weighed};
 pub use tokens::{TokenMean, kl_forward, kl_k3};
 pub use triplet::Triplet;
-pub use weighed::{Weighed, WeighedAnswer};
+pub use weighed::WeighedAnswer;
 
 /// The preference objective, with its own constants. Exhaustive on purpose: no default arm anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -94,39 +96,6 @@ pub struct PairLogProbs {
     pub reward: f64,
     /// μ in (0, 1].
     pub behaviour: f64,
-}
-
-/// What one pair contributes to a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairTerm {
-    pub loss: f64,
-    /// ∂loss/∂(Σ log-probs of chosen), already divided by length for mean margins.
-    pub grad_chosen: f64,
-    /// ∂loss/∂(Σ log-probs of rejected).
-    pub grad_rejected: f64,
-    /// m_θ of the objective's own margin kind; of several rejected answers the smallest.
-    pub margin: f64,
-    /// Rewards with an anchor, β·(s_θ − s_θ0), for every method (TRL's `rewards/*`).
-    pub chosen_reward: f64,
-    pub rejected_reward: f64,
-    /// ρ = σ(h)/μ, h = β·m.
-    pub importance_weight: f64,
-    /// |∂loss/∂m|, what this pair pulls with.
-    pub push: f64,
-    /// The push of a certain label at this margin is below [`ASLEEP`] of the most this objective can push.
-    pub asleep: bool,
-    /// c, as given: ties have no right answer to be accurate about.
-    pub certainty: f64,
-    /// Σ log π_θ, as given.
-    pub policy_chosen: f64,
-    /// Of several rejected answers the mean, as their reward above.
-    pub policy_rejected: f64,
-    /// The same at step 0.
-    pub reference_chosen: f64,
-    pub reference_rejected: f64,
-    pub against: Against,
-    /// Where tokens have weights of their own: the margin, the loss and the push are of those, all else is not.
-    pub weighed: Option<Weighed>,
 }
 
 /// A pair is asleep when a certain label would push with less than this share of the objective's largest push.

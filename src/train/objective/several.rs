@@ -10,7 +10,7 @@
 //! A label of certainty c knows that one of the others is best with 1 − c, all of them alike: the loss is
 //! `c·f(p_w) + (1−c)·mean f(p_i)`, f the method's −p or −log p; smoothing likewise.
 
-use super::{ASLEEP, Objective, PairLogProbs, PairTerm, Smoothing};
+use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, Smoothing};
 
 /// One answer as its margin needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,24 +30,6 @@ pub struct Label {
     pub certainty: f64,
     pub reward: f64,
     pub behaviour: f64,
-}
-
-/// The rejected answers of a term.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Against {
-    pub count: f64,
-    /// (Σp_i)²/Σp_i², between 1 and `count`: how many of them have a say.
-    pub effective: f64,
-    /// Of the p_i among themselves, nats: log `count` where they are alike.
-    pub entropy: f64,
-    /// The highest of their rewards.
-    pub best_reward: f64,
-}
-
-impl Against {
-    pub(super) fn one(reward: f64) -> Self {
-        Self { count: 1.0, effective: 1.0, entropy: 0.0, best_reward: reward }
-    }
 }
 
 /// What a pair contributes to a step.

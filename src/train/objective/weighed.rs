@@ -7,7 +7,7 @@
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO), 2505.19653 (TI-DPO).
 
-use super::{Answer, Label, Objective, PairTerm, Term};
+use super::{Against, Answer, Label, Objective, PairTerm, Term, Weighed};
 
 /// One answer, token by token.
 #[derive(Debug, Clone, Copy)]
@@ -18,19 +18,6 @@ pub struct WeighedAnswer<'a> {
     pub weights: &'a [f32],
     /// How many answers of the pool it stands for; 1 where none was drawn.
     pub stands_for: f64,
-}
-
-/// What a pair's token weights come to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weighed {
-    /// Tokens of all its answers, the sum of their weights, and of the squares of these.
-    pub tokens: f64,
-    pub sum: f64,
-    pub squares: f64,
-    /// Share of the chosen answer's weight that the heaviest tenth of its tokens has.
-    pub chosen_top: f64,
-    /// β times the weighted change of the chosen answer − that of the best rejected one.
-    pub reward_margin: f64,
 }
 
 impl WeighedAnswer<'_> {
@@ -87,7 +74,7 @@ impl PairTerm {
             policy_rejected: mean(&|answer| answer.policy),
             reference_chosen: chosen.reference,
             reference_rejected: mean(&|answer| answer.reference),
-            against: super::Against { best_reward, ..self.against },
+            against: Against { best_reward, ..self.against },
             weighed: Some(weighed),
             ..self
         }

@@ -7,10 +7,7 @@ use model::{Doc, Policy, PolicyError, Reads};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dataset::{
-        documents::{PairDoc, first},
-        packing::pack_for,
-    },
+    dataset::{documents::PairDoc, packing::pack_for},
     error::{Result, TrainError},
     loss::Part,
     measure::golden::{Golden, PAIRS},
@@ -18,7 +15,6 @@ use crate::{
         bradley_terry::BradleyTerry,
         loss::{RewardLoss, ScoredPair, metrics},
     },
-    run::{context::Context, training::Training},
     step::{go_on, gradient},
 };
 
@@ -86,7 +82,8 @@ fn scored(policy: &Policy, objective: BradleyTerry, pairs: &[PairDoc], row_token
     Ok(together(objective, pairs, &scores))
 }
 
-fn together(objective: BradleyTerry, pairs: &[PairDoc], scores: &[Vec<f64>]) -> Vec<ScoredPair> {
+/// Pairs with the raw scores of their answers.
+pub fn together(objective: BradleyTerry, pairs: &[PairDoc], scores: &[Vec<f64>]) -> Vec<ScoredPair> {
     let pairs = pairs.iter().zip(scores);
     pairs.map(|(pair, scores)| ScoredPair::of(objective, pair, scores).0).collect()
 }
@@ -151,37 +148,6 @@ const ROUNDING: f64 = 0.02;
 
 fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|value| value * value).sum::<f64>().sqrt()
-}
-
-impl Training {
-    /// `eval_*` of the held-out pairs; nothing because the run is to stop.
-    pub fn evaluate_scores(&self, context: &mut Context<'_>) -> Result<Option<Vec<(String, f64)>>> {
-        let pairs = first(&self.dataset.pairs.eval);
-        let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
-        let mut tick = || context.attend(Some(self.weights()));
-        let Some(scores) = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)? else {
-            return Ok(None);
-        };
-        let metrics = metrics(&together(objective(&self.config), pairs, &scores));
-        Ok(Some(metrics.into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect()))
-    }
-
-    /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile is
-    /// answered; it is not cut short, since a checkpoint is of use with it only.
-    pub fn scale(&self, context: &mut Context<'_>) -> Result<Option<Scale>> {
-        if self.config.objective.kind != Method::Reward {
-            return Ok(None);
-        }
-        let references: Vec<&Doc> = first(self.dataset.references.measured()).iter().map(|text| &text.doc).collect();
-        let docs = if references.is_empty() {
-            first(&self.dataset.pairs.train).iter().map(|pair| &pair.doc).collect()
-        } else {
-            references
-        };
-        let mut tick = || context.attend(Some(self.weights())).map(|_| ControlFlow::Continue(()));
-        let scores = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)?.unwrap_or_default();
-        Ok(Some(Scale::of(&scores.concat())))
-    }
 }
 
 #[cfg(test)]

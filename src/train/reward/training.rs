@@ -1,16 +1,18 @@
-//! A step of a run that fits a reward model.
+//! A run that fits a reward model: its steps, and what its scores are like on the way.
 
-use data::metrics::GRADIENT_NORM;
-use model::{PolicyError, Reads};
+use std::ops::ControlFlow;
+
+use data::{config::Method, metrics::GRADIENT_NORM};
+use model::{Doc, PolicyError, Reads};
 use store::PairVisit;
 
 use crate::{
-    dataset::packing::pack_for,
+    dataset::{documents::first, packing::pack_for},
     error::Result,
     loss::Part,
     reward::{
         loss::{RewardLoss, ScoredPair, metrics},
-        measure::objective,
+        measure::{Scale, objective, scores, together},
     },
     run::{
         context::Context,
@@ -58,5 +60,34 @@ impl Training {
         let update = if done.updated { Update::Made } else { Update::Refused };
         self.move_on(next, done.updated, elapsed);
         Ok(StepEnd::Done(StepReport { metrics: told, visits, update, remark, sampled: Vec::new() }))
+    }
+
+    /// `eval_*` of the held-out pairs; nothing because the run is to stop.
+    pub fn evaluate_scores(&self, context: &mut Context<'_>) -> Result<Option<Vec<(String, f64)>>> {
+        let pairs = first(&self.dataset.pairs.eval);
+        let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
+        let mut tick = || context.attend(Some(self.weights()));
+        let Some(scores) = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)? else {
+            return Ok(None);
+        };
+        let metrics = metrics(&together(objective(&self.config), pairs, &scores));
+        Ok(Some(metrics.into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect()))
+    }
+
+    /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile is
+    /// answered; it is not cut short, since a checkpoint is of use with it only.
+    pub fn scale(&self, context: &mut Context<'_>) -> Result<Option<Scale>> {
+        if self.config.objective.kind != Method::Reward {
+            return Ok(None);
+        }
+        let references: Vec<&Doc> = first(self.dataset.references.measured()).iter().map(|text| &text.doc).collect();
+        let docs = if references.is_empty() {
+            first(&self.dataset.pairs.train).iter().map(|pair| &pair.doc).collect()
+        } else {
+            references
+        };
+        let mut tick = || context.attend(Some(self.weights())).map(|_| ControlFlow::Continue(()));
+        let scores = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)?.unwrap_or_default();
+        Ok(Some(Scale::of(&scores.concat())))
     }
 }

@@ -18,4 +18,4 @@ mod training;
 #[cfg(test)]
 mod world;
 
-pub use teacher::{Rlhf, Teacher};
+pub use teacher::Rlhf;

@@ -2,7 +2,6 @@
 
 use data::config::{Method, RunConfig};
 use model::{AdamW, AdapterShape, Policy, ScalarHead};
-use serde::{Deserialize, Serialize};
 use store::{Project, RunId, RunRecord, RunStatus};
 
 use crate::{
@@ -11,20 +10,11 @@ use crate::{
     measure::reference::Reference,
     reward::Scale,
     run::{
-        checkpoint::{self, Saved},
-        prepare, rotation,
+        checkpoint::{self, Saved, Teacher},
+        rotation,
     },
     step::Trainer,
 };
-
-/// Which reward model a run learns from; part of every checkpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Teacher {
-    pub run: RunId,
-    pub step: u64,
-    /// blake3 of what it trained.
-    pub trained: String,
-}
 
 /// What RLHF needs beside the policy.
 pub struct Rlhf {
@@ -144,7 +134,7 @@ impl Rlhf {
         let critic = (config.objective.kind == Method::Ppo).then(|| -> Result<Trainer> {
             let mut critic = policy.beside(&shape, Some(ScalarHead::WithBias))?;
             critic.start_from(&reward, scale.mean, scale.std)?;
-            let optimizer = AdamW::new(critic.parameters(), prepare::adamw(config))?;
+            let optimizer = AdamW::new(critic.parameters(), inputs::adamw(config))?;
             Ok(Trainer { policy: critic, optimizer, memory: None })
         });
         let teacher = Teacher { run: record.id, step: saved.state().step, trained: saved.trained().to_owned() };

@@ -24,15 +24,15 @@ use model::{
     free_disk_bytes,
 };
 use serde::{Deserialize, Serialize};
-use store::Revision;
+use store::{Revision, RunId};
 
 use crate::{
     dataset::sampler::Sampler,
     error::{Result, TrainError},
+    hash::hash,
     importance::Contrasted,
     measure::reference::Reference,
     reward::Scale,
-    rlhf::Teacher,
     run::rotation,
 };
 
@@ -132,6 +132,15 @@ pub struct Aside {
     pub pairs: Vec<usize>,
     pub references: Vec<usize>,
     pub retention: Vec<usize>,
+}
+
+/// Which reward model a run learns from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Teacher {
+    pub run: RunId,
+    pub step: u64,
+    /// blake3 of what it trained.
+    pub trained: String,
 }
 
 /// The evaluation that was the best so far.
@@ -415,13 +424,6 @@ fn write_index(dir: &Path, index: &Index) -> Result<()> {
 
 fn damaged(path: &Path, reason: String) -> TrainError {
     TrainError::Checkpoint { path: path.to_owned(), reason }
-}
-
-/// blake3 of a file, a run at a time.
-pub(crate) fn hash(path: &Path) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ())).map_err(TrainError::io("read", path))?;
-    Ok(hasher.finalize().to_string())
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod context;
 pub mod fork;
 pub mod host;
+mod joining;
 pub(crate) mod prepare;
 pub mod rotation;
 mod same;

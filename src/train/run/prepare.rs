@@ -7,7 +7,7 @@ use data::{
     config::{DataConfig, Done, Knobs, Length, RunConfig, validate},
     counted, megabytes,
 };
-use model::{AdamW, AdamWOptions, Policy};
+use model::{AdamW, Policy};
 use store::{LeftOut, LogLevel, Probe, Project, RunId, RunRecord};
 use text::{Clock, Codec};
 
@@ -28,16 +28,16 @@ use crate::{
         reference::{Origin, Reference},
     },
     memory::{budget, largest_row},
-    rlhf::{Rlhf, Teacher, prompts},
+    rlhf::{Rlhf, prompts},
     run::{
         budget::unlooked_remark,
-        checkpoint::{Aside, Saved, Seen, State},
+        checkpoint::{Aside, Saved, Seen, State, Teacher},
         context::Context,
+        joining::Joining,
         rotation,
         same::check_same,
         schedule,
         start::Start,
-        take_in::Joining,
         training::{self, Training},
     },
     step::Trainer,
@@ -140,7 +140,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     }
     let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
     let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
-    let optimizer = AdamW::new(policy.parameters(), adamw(&config))?;
+    let optimizer = AdamW::new(policy.parameters(), inputs::adamw(&config))?;
     let mut state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
     state.teacher = rlhf.as_ref().map(|rlhf| rlhf.teacher.clone());
     let trainer = Trainer { policy, optimizer, memory: Some(memory) };
@@ -317,14 +317,6 @@ fn refuse_last_step(saved: Option<&Saved>, total: u64) -> Result<()> {
     match saved.map(|saved| saved.state().step) {
         Some(step) if step >= total => Err(TrainError::AtLastStep { step, total }),
         _ => Ok(()),
-    }
-}
-
-pub fn adamw(config: &RunConfig) -> AdamWOptions {
-    AdamWOptions {
-        betas: config.optimizer.betas,
-        eps: config.optimizer.eps,
-        weight_decay: config.optimizer.weight_decay,
     }
 }
 

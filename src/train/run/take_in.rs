@@ -12,10 +12,10 @@ use std::{
 
 use data::{
     HoldOut, PairId, PromptKey, SplitRule,
-    config::{Done, Length, Negatives},
+    config::{Done, Negatives},
 };
 use model::Policy;
-use store::{LabelChanges, LogLevel, Project, Revision, RunRecord, TakeIn};
+use store::{LabelChanges, LogLevel, Revision, TakeIn};
 
 use crate::{
     dataset::{
@@ -27,68 +27,12 @@ use crate::{
         checkpoint::{Seen, State},
         context::Context,
         prepare, schedule,
-        start::Start,
         training::Training,
     },
 };
 
 /// Pairs looked at to say what waits.
 const MOST_COUNTED: usize = 100_000;
-
-/// When labels join a run.
-#[derive(Debug, Default)]
-pub struct Joining {
-    /// At each end of an epoch, without being asked.
-    always: bool,
-    /// What joined in an earlier life of the run, after steps that it goes through again.
-    again: Vec<TakeIn>,
-    /// The last step of that life, or of an even earlier one: before it nothing else joins.
-    lived: u64,
-    /// Labels that join after this step.
-    due_after: Option<u64>,
-    /// They cannot join; it is not tried again until there are others.
-    refused: Option<Revision>,
-}
-
-impl Joining {
-    /// Of a run that begins or goes on as `start` says. Where somebody named the step, nothing that joined later counts.
-    pub fn of(project: &Project, record: &RunRecord, always: bool, start: Start) -> Result<Self> {
-        if start.is_named() {
-            return Ok(Self { always, ..Self::default() });
-        }
-        let again = project.take_ins(record.id)?;
-        // The life before may have ended before it came to all of them once more.
-        let lived = again.last().map_or(record.step, |last| record.step.max(last.step));
-        Ok(Self { always, again, lived, ..Self::default() })
-    }
-
-    /// Whether this step ends its epoch, however few pairs are left of it.
-    pub fn ends_epoch(&self, step: u64) -> bool {
-        self.due_after == Some(step) || self.again.iter().any(|taken| taken.step == step)
-    }
-
-    /// Looks whether labels are to join after the step behind `state`, which ends its epoch then.
-    pub fn look_ahead(&mut self, state: &State, length: Length, context: &Context<'_>) -> Result<()> {
-        let next = state.step + 1;
-        let reaches_end = state.pairs.left() <= length.pairs_of(next);
-        let is_due = reaches_end && self.due(next, state.revision, context)?.is_some();
-        self.due_after = is_due.then_some(next);
-        Ok(())
-    }
-
-    /// The revision that joins at an end of an epoch after `step`, where one does.
-    fn due(&self, step: u64, now: Revision, context: &Context<'_>) -> Result<Option<Revision>> {
-        if let Some(taken) = self.again.iter().find(|taken| taken.step == step) {
-            return Ok(Some(taken.revision));
-        }
-        if step < self.lived {
-            return Ok(None);
-        }
-        let newest = context.project.revision()?;
-        let is_wanted = self.always || context.project.is_asked_to_take_in(context.run)?;
-        Ok((is_wanted && newest != now && self.refused != Some(newest)).then_some(newest))
-    }
-}
 
 /// Takes in what was labelled since, where an epoch has just ended and somebody wants it. `Break` = stopped meanwhile.
 pub fn join(training: &mut Training, context: &mut Context<'_>) -> Result<ControlFlow<()>> {

@@ -29,7 +29,7 @@ use crate::{
     objective::Objective,
     reward,
     rlhf::Rlhf,
-    run::{checkpoint::State, context::Context, host::CurrentWeights, schedule, take_in::Joining},
+    run::{checkpoint::State, context::Context, host::CurrentWeights, joining::Joining, schedule},
     step::{Loss, Plan, StepDone, StepEnd, Trainer},
 };
 
