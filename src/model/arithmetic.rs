@@ -1,6 +1,6 @@
 //! In what a policy's matrices are multiplied: what was chosen, what it was chosen from, and how it is told.
 
-use super::{LoadOptions, Policy, Spec, rates::Rates, source::Source, tensors::EMBEDDING};
+use super::{LoadOptions, Spec, rates::Rates, source::Source, tensors::EMBEDDING};
 use ::kernels::{Compute, DType, Multiplier, Place};
 use data::config::Precision;
 
@@ -110,17 +110,6 @@ fn title(by: Multiplier) -> String {
     match by {
         Multiplier::F32 => "f32".to_owned(),
         by => format!("bf16 by {}", by.name()),
-    }
-}
-
-impl Policy {
-    pub fn products(&self) -> Products {
-        if !self.place.is_cpu() {
-            let on_card = matches!(self.place, Place::Gpu(_));
-            return Products::Device(if on_card { DType::F32 } else { self.weight_dtype() });
-        }
-        let rates = self.chosen.rates.as_ref().map(|rates| rates.all().to_vec());
-        Products::Processor(self.chosen.compute, rates.unwrap_or_default())
     }
 }
 

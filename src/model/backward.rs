@@ -2,8 +2,8 @@
 
 use super::{
     Policy, PolicyError, Result, Row,
+    frame::Dropout,
     pass::{Ascent, HeadPass, Kept, Pass},
-    projection::Dropout,
 };
 use ::kernels::{Gradients, InputGradient, Slot, Tensor};
 

@@ -17,13 +17,11 @@
 
 use super::{
     Result,
+    frame::Frame,
     half::{Entry, Exit, ExitSaved, Heads, Norm, expected},
-    projection::{Dropout, Projection, ProjectionSaved},
-    rope::Rotation,
+    projection::{Projection, ProjectionSaved},
 };
-use ::kernels::{
-    Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions, Outcome, Qkv, Tensor,
-};
+use ::kernels::{AttentionShape, CachedKeys, Gradients, Kernels, Outcome, Qkv, Tensor};
 
 #[derive(Debug, Clone)]
 pub(super) struct Block {
@@ -36,30 +34,6 @@ pub(super) struct Block {
     /// gate, up.
     pub(super) mlp_in: Entry<2>,
     pub(super) mlp_out: Exit,
-}
-
-/// Whose numbers a pass gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PassWeights {
-    Policy,
-    /// Those of step 0, where an adapter is what is trained.
-    Reference,
-}
-
-/// What all blocks of a pass share.
-pub(super) struct Frame<'a> {
-    pub(super) kernels: &'a dyn Kernels,
-    pub(super) layout: &'a Layout,
-    /// One for each rope of the spec.
-    pub(super) rotations: &'a [Rotation],
-    pub(super) norm: NormOptions,
-    pub(super) activation: Activation,
-    pub(super) dropout: Option<Dropout>,
-    /// No backward goes through a pass of the reference.
-    pub(super) weights: PassWeights,
-    /// In generation: linear layers row by row, so that a row's bits are independent of the others, and nothing can be
-    /// gone back through.
-    pub(super) generating: Option<Generating>,
 }
 
 /// What a block keeps for its backward.

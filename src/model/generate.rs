@@ -7,7 +7,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use super::{
     Policy, PolicyError, Result,
-    block::{Frame, PassWeights},
+    frame::{Frame, PassWeights},
     mix::Mix,
     sampler::Sampler,
 };

@@ -3,7 +3,7 @@
 
 use super::{
     PolicyError, Result,
-    block::Frame,
+    frame::Frame,
     projection::{Projection, ProjectionSaved},
     rope::Rotation,
 };

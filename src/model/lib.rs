@@ -18,9 +18,9 @@
 //! - `weights`: safetensors, checked before anything is allocated. `gguf/`: the same of a GGUF file. `source`: either.
 //! - `parameters`: the flat buffer of what is trained, and AdamW's moments. `flat_file`: both on the disk.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
-//! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number, further policies on the same base.
-//! - `half`, `block`: one decoder block, forward and backward.
-//! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `backward`: the way back;
+//! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number.
+//! - `frame`: what all blocks of a pass share. `half`, `block`: one decoder block, forward and backward.
+//! - `load_options`, `examine`, `load`: how, every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `beside`: further ones on the same base; `pass`: what its forward keeps; `backward`: the way back;
 //!   `attribution`: the same down to the inputs; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
 //! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
@@ -31,6 +31,7 @@ pub mod adapter;
 mod arithmetic;
 mod attribution;
 mod backward;
+mod beside;
 mod beside_reference;
 mod block;
 mod config;
@@ -39,12 +40,14 @@ mod error;
 mod examine;
 mod families;
 mod flat_file;
+mod frame;
 mod generate;
 mod gguf;
 mod half;
 mod identity;
 pub mod init;
 mod load;
+mod load_options;
 mod lora;
 mod memory;
 mod merged;
@@ -77,7 +80,7 @@ pub use error::{LoadError, PolicyError, Result};
 pub use examine::examine;
 pub use generate::{GenerateOptions, Generation, Halt};
 pub use gguf::{GgufType, OnTensor, write_gguf};
-pub use load::LoadOptions;
+pub use load_options::LoadOptions;
 pub use lora::AdapterShape;
 pub use merged::{MergedOptions, Stored, save_merged, write_merged};
 pub use mix::{Mix, Side};

@@ -2,7 +2,7 @@
 
 use ::kernels::Tensor;
 
-use super::{Row, block::Saved, projection::Dropout};
+use super::{Row, block::Saved, frame::Dropout};
 use ::kernels::LinearSaved;
 
 /// A forward that can be gone back through, once.

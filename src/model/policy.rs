@@ -9,11 +9,12 @@ use half::bf16;
 
 use super::{
     AdamW, AdapterShape, LoadError, Parameters, PolicyError, Result, Row, Spec,
-    arithmetic::Chosen,
-    block::{Block, Frame, PassWeights, Saved},
+    arithmetic::{Chosen, Products},
+    block::{Block, Saved},
+    frame::{Dropout, Frame, PassWeights},
     half::Norm,
     pass::{Ascent, HeadPass, Kept, Pass},
-    projection::{Dropout, Projection},
+    projection::Projection,
     rope::{RopeCache, Rotation},
 };
 use ::kernels::{
@@ -150,6 +151,16 @@ impl Policy {
     /// The gradients that [`Self::backward`] adds to.
     pub fn gradients(&mut self) -> &mut Gradients {
         &mut self.gradients
+    }
+
+    /// In what its matrices are multiplied, and by what.
+    pub fn products(&self) -> Products {
+        if !self.place.is_cpu() {
+            let on_card = matches!(self.place, Place::Gpu(_));
+            return Products::Device(if on_card { DType::F32 } else { self.weight_dtype() });
+        }
+        let rates = self.chosen.rates.as_ref().map(|rates| rates.all().to_vec());
+        Products::Processor(self.chosen.compute, rates.unwrap_or_default())
     }
 
     /// Dropout masks are a function of the adapter's seed and this number: set it before each forward, from step and

@@ -5,7 +5,7 @@
 
 use super::{
     Result,
-    block::{Frame, PassWeights},
+    frame::{Dropout, Frame, PassWeights},
 };
 use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora, Mask, Tensor};
 
@@ -18,24 +18,6 @@ pub(super) struct Projection {
     /// The same as at step 0: without the trained adapter, or with what it started from in its place.
     at_start: Linear,
     trained: Option<Lora>,
-}
-
-/// Dropout of one forward pass.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Dropout {
-    pub(super) probability: f64,
-    /// A new one for each pass.
-    pub(super) seed: u64,
-}
-
-impl Dropout {
-    /// The mask of one layer.
-    fn mask(&self, path: &str) -> Mask {
-        let hash = super::lora::stream_seed(self.seed, path);
-        let mut seed = [0; 8];
-        seed.copy_from_slice(&hash.as_bytes()[..8]);
-        Mask::new(self.probability, u64::from_le_bytes(seed))
-    }
 }
 
 #[derive(Debug, Default)]

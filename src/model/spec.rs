@@ -4,12 +4,7 @@
 //! what each block's attention sees, which layers are fused, which numbers are capped. `families/` translates configs
 //! into these facts and back; nothing else asks which family it is, but for llama.cpp's names (`gguf/names`).
 
-use std::path::Path;
-
-use serde_json::Value;
-
-use super::{AdapterSurvey, LoadError, Rope, config::Config, families};
-use ::files;
+use super::Rope;
 use ::kernels::Activation;
 
 /// Everything the forward pass needs to know about a decoder, apart from its weights.
@@ -123,29 +118,6 @@ const MAX_VOCABULARY: usize = 1 << 22;
 const MAX_POSITIONS: usize = 1 << 26;
 
 impl Spec {
-    /// Reads `folder/config.json`.
-    pub(super) fn read_folder(folder: &Path) -> Result<Self, LoadError> {
-        let path = files::inside(folder, "config.json").map_err(|error| {
-            if error.is_missing() && AdapterSurvey::is_one(folder) {
-                return LoadError::IsAdapter { path: folder.to_owned(), base: AdapterSurvey::base(folder) };
-            }
-            error.into()
-        })?;
-        let text = files::read_text(&path, files::SETTINGS)?;
-        Self::parse(&text).map_err(|reason| LoadError::Config { path, reason })
-    }
-
-    /// The normaliser itself: JSON text in, the spec or a sentence out.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| format!("not valid JSON ({error})"))?;
-        let Value::Object(map) = value else {
-            return Err("not a JSON object".to_owned());
-        };
-        let spec = families::read(Config::new(&map))?;
-        spec.validate()?;
-        Ok(spec)
-    }
-
     /// The number of blocks that a config declares, if it is within reason: checked before there is a list of them.
     pub(super) fn check_layers(layers: usize) -> Result<(), String> {
         within("num_hidden_layers", layers, MAX_LAYERS)
@@ -206,11 +178,6 @@ impl Spec {
     /// Width of all key (or value) heads together.
     pub fn kv_width(&self) -> usize {
         self.kv_heads * self.head_dim
-    }
-
-    /// `config.json` that this module, and Transformers 4 and 5, read back as the same model.
-    pub fn to_config_json(&self, dtype: &str) -> Value {
-        families::write(self, dtype)
     }
 }
 

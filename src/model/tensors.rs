@@ -9,6 +9,8 @@ use super::{
 pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
 pub(super) const FINAL_NORM: &str = "model.norm.weight";
 pub(super) const HEAD: &str = "lm_head.weight";
+/// The head of a reward model, as PEFT names it where `modules_to_save` holds `score`.
+pub(super) const SCORE_WEIGHT: &str = "base_model.model.score.weight";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {

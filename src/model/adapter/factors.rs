@@ -1,10 +1,34 @@
 //! The one A and B of each layer that an adapter file holds, whatever its layout.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
-use super::{Part, rank_of, unusable};
+use safetensors::{Dtype, View};
+
+use super::files::{rank_of, unusable};
 use crate::{LoadError, Policy, PolicyError, block::Block, projection::Projection};
 use ::kernels::Lora;
+
+/// What of a policy that carries more than one adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The sum of all, for the bare base model.
+    #[default]
+    Sum,
+    /// The trained one alone, to go on top of those that were frozen into its reference.
+    Newest,
+}
+
+impl Part {
+    pub const ALL: [Self; 2] = [Self::Sum, Self::Newest];
+
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Newest => "newest",
+        }
+    }
+}
 
 /// A matrix, row after row.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +42,24 @@ impl Shaped {
         let [rows, columns] = self.shape;
         let at = |i: usize| self.values[i % rows * columns + i / rows];
         Self { shape: [columns, rows], values: (0..rows * columns).map(at).collect() }
+    }
+}
+
+impl View for &Shaped {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * size_of::<f32>()
     }
 }
 

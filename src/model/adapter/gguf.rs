@@ -9,9 +9,8 @@ use std::{collections::BTreeMap, path::Path};
 use half::{bf16, f16};
 
 use super::{
-    Halves, LoadedAdapter,
     factors::{Factors, Shaped},
-    finish, frozen, put_half, take_halves, unusable,
+    files::{Halves, LoadedAdapter, finish, frozen, put_half, take_halves, unusable},
 };
 use crate::{
     LoadError, Spec,

@@ -10,9 +10,11 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    Absent, CONFIG, Halves, LoadedAdapter,
     factors::{Factors, Shaped},
-    finish, frozen, identify, put_half, take_halves, unusable, whole, write_config,
+    files::{
+        Absent, CONFIG, Halves, LoadedAdapter, finish, frozen, identify, put_half, take_halves, unusable, whole,
+        write_config,
+    },
 };
 use crate::{LoadError, Spec, tensor_file, weights::Weights};
 use ::files;

@@ -7,14 +7,18 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    Absent, CONFIG, HEAD_MODULE, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify,
-    put_half, take_halves, unusable, whole, write_config,
+    config::PeftConfig,
+    factors::Factors,
+    files::{
+        Absent, CONFIG, HEAD_MODULE, Halves, LoadedAdapter, finish, frozen, identify, put_half, take_halves, unusable,
+        whole, write_config,
+    },
 };
 use crate::{
     LoadError, Spec,
     lora::{a_name, b_name},
-    scalar::SCORE_WEIGHT,
     tensor_file,
+    tensors::SCORE_WEIGHT,
     weights::Weights,
 };
 use ::files;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
+use super::decoder::{
     SILENT, Silent, Sizes, activation_name, any_window, attention_bias, decoder, layer_types, object, windows,
 };
 use crate::{

@@ -4,9 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Silent, Sizes, decoder,
+    decoder::{Silent, Sizes, decoder, object, windows},
     gemma2::{self, GEMMA, Softcaps},
-    object, windows,
 };
 use crate::{
     config::Config,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, attention_bias, decoder, object};
+use super::decoder::{SILENT, attention_bias, decoder, object};
 use crate::{
     config::Config,
     spec::{Family, Spec},

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, Sizes, any_window, decoder, object};
+use super::decoder::{SILENT, Silent, Sizes, any_window, decoder, object};
 use crate::{
     RopeScaling,
     config::Config,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, Sizes, any_window, decoder, layer_types, object, windows};
+use super::decoder::{SILENT, Silent, Sizes, any_window, decoder, layer_types, object, windows};
 use crate::{
     config::Config,
     spec::{Family, Spec},

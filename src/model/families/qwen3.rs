@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, Sizes, attention_bias, decoder, qwen2};
+use super::{
+    decoder::{SILENT, Silent, Sizes, attention_bias, decoder},
+    qwen2,
+};
 use crate::{
     config::Config,
     spec::{Family, QueryKeyNorm, Spec},

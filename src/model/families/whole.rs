@@ -1,7 +1,6 @@
 //! Models that read images too. Inside their config stands another one, `text_config`, of a family's own type: that part
 //! is read, and given text alone it computes what the whole computes. The rest stays on disk as it is.
 
-use super::decoder_of;
 use crate::{config::Config, spec::Spec};
 
 /// A type of model that has one of the families inside.
@@ -41,12 +40,17 @@ pub(super) fn named(model_type: &str) -> Option<&'static Whole> {
 }
 
 impl Whole {
-    pub(super) fn read(&'static self, mut config: Config<'_>) -> Result<Spec, String> {
+    /// `of_text`: reads the config of the part that is named.
+    pub(super) fn read(
+        &'static self,
+        mut config: Config<'_>,
+        of_text: fn(&str, Config<'_>) -> Result<Spec, String>,
+    ) -> Result<Spec, String> {
         let in_text = |reason: String| format!("in `text_config`: {reason}");
         let text = config.object("text_config")?.ok_or("`text_config` is missing")?;
         let mut text = Config::new(text);
         let text_type = text.text("model_type").map_err(in_text)?;
-        let mut spec = decoder_of(text_type.unwrap_or(self.text), text).map_err(in_text)?;
+        let mut spec = of_text(text_type.unwrap_or(self.text), text).map_err(in_text)?;
         let tied = config.flag("tie_word_embeddings")?.unwrap_or(self.tied);
         // Llava's versions differ in which of the two they wrote.
         spec.tied = tied || (spec.tied && !self.tied);
