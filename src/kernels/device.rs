@@ -21,6 +21,7 @@ use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
 pub use trials::{Trial, Trials, remember, trials};
 
+pub use super::device_memory::DeviceMemory;
 use super::{
     Compute, KernelError, Kernels, Place, Result, composed, cpu_in,
     gpu::{self, Card, CardInfo, CardOptions},
@@ -39,17 +40,6 @@ pub struct Present {
     pub choice: DeviceChoice,
     /// What its maker calls it.
     pub name: String,
-}
-
-/// The memory of a device that has its own, bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceMemory {
-    /// What this process can still take, what it holds back for itself included.
-    pub free: u64,
-    pub total: u64,
-    /// What this process uses, and the most that it has used.
-    pub used: u64,
-    pub peak: u64,
 }
 
 /// Whether the processor in disguise counts as a card: `NUDGE_GPU=software`, for tests and the curious.

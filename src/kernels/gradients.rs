@@ -2,16 +2,7 @@
 
 use candle_core::DType;
 
-use super::{Place, Result, Tensor, access, composed::flat, gpu, parallel, simd::multiversion};
-
-/// A range of a flat f32 buffer: one parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Slot {
-    /// First element.
-    pub offset: usize,
-    /// Number of elements.
-    pub len: usize,
-}
+use super::{Place, Result, Slot, Tensor, access, composed::flat, gpu, parallel, simd::multiversion};
 
 /// The gradients of all trainable parameters in one f32 buffer on the device.
 ///

@@ -8,9 +8,18 @@
 pub(super) mod few;
 mod many;
 
-use super::{Generating, Linear, Place, Result, Tensor, access, weight::Rows};
+use super::{Linear, Place, Result, Tensor, access, weight::Rows};
 
 const OPERATION: &str = "linear, row by row";
+
+/// The two halves of generation. A row's bits may differ between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generating {
+    /// All tokens of the prompts at once: many rows.
+    Prefill,
+    /// The next token of each answer: few rows.
+    Decode,
+}
 
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
 pub(super) fn forward(x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {

@@ -12,7 +12,7 @@ use std::{
 
 use candle_core::{D, Device, Tensor};
 
-use super::precise;
+use super::numbers::precise;
 use crate::{
     AttentionShape, CachedKeys, Layout, Outcome, Qkv, Result, Tensor as Handle, access, attention::check_operands,
 };

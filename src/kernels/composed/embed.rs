@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{indices, precise};
+use super::numbers::{indices, precise};
 use crate::{Gradients, Result, Slot, access, embed::check_ids};
 
 /// `scale · table[ids]` as `kind`.

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::indices;
+use super::numbers::indices;
 use crate::{Result, Slot};
 
 /// Elements of a piece: 64 MiB.

@@ -4,7 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use candle_core::Tensor;
 
-use super::precise;
+use super::numbers::precise;
 use crate::{Activation, Result, access};
 
 /// `h = activation(gate) · up`.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{D, DType, Tensor};
 
-use super::{column, indices, precise};
+use super::numbers::{column, indices, precise};
 use crate::{
     Gradients, Head, HeadOptions, HeadOut, HeadPass, HeadWant, Result, Slot, access,
     head::{BACKWARD, FORWARD, MATRIX, check},

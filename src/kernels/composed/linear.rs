@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{deliver, precise};
+use super::numbers::{deliver, precise};
 use crate::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, Tensor as Handle, access};
 
 const FORWARD: &str = "linear";

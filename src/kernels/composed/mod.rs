@@ -22,11 +22,12 @@ mod gated;
 mod head;
 mod linear;
 mod norm;
+mod numbers;
 mod rope;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{self as candle, DType, Device};
+use candle_core::{self as candle, DType};
 
 use super::{
     Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
@@ -51,38 +52,6 @@ impl Composed {
             );
         }
         Ok(Self { activations, attention: attention::Attention::default() })
-    }
-}
-
-/// In f32, for whatever must not lose digits.
-fn precise(x: &candle::Tensor) -> Result<candle::Tensor> {
-    Ok(x.to_dtype(DType::F32)?)
-}
-
-/// Row numbers on the device.
-fn indices(rows: &[u32], device: &Device) -> Result<candle::Tensor> {
-    Ok(candle::Tensor::new(rows, device)?)
-}
-
-/// A column of one number a row, `[rows, 1]`, on the device.
-fn column(values: &[f32], device: &Device) -> Result<candle::Tensor> {
-    Ok(candle::Tensor::from_slice(values, (values.len(), 1), device)?)
-}
-
-/// What an operation does with the gradient of its input, once it is computed.
-fn deliver(
-    operation: &'static str,
-    input: InputGradient,
-    dx: impl FnOnce() -> Result<candle::Tensor>,
-) -> Result<Option<Tensor>> {
-    match input {
-        InputGradient::Skip => Ok(None),
-        InputGradient::Fresh => Ok(Some(dx()?.into())),
-        InputGradient::AddTo(sum) => {
-            let dx = dx()?;
-            access::expect_dims(operation, "sum of input gradients", sum.dims(), dx.dims())?;
-            Ok(Some((sum.candle()? + dx)?.into()))
-        }
     }
 }
 

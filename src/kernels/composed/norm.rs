@@ -2,7 +2,7 @@
 
 use candle_core::{D, Tensor};
 
-use super::{deliver, precise};
+use super::numbers::{deliver, precise};
 use crate::{Gradients, InputGradient, Result, RmsNorm, Tensor as Handle, access, norm::rows_of};
 
 const FORWARD: &str = "rms norm";

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{indices, precise};
+use super::numbers::{indices, precise};
 use crate::{Result, RopeTable, access, rope::check};
 
 /// Rotates every head of every token; `inverse` by the negative angle.

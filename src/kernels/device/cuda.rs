@@ -10,7 +10,7 @@ use candle_core::{
     },
 };
 
-use super::DeviceMemory;
+use crate::device_memory::DeviceMemory;
 
 /// How many devices the driver knows, or why it does not say.
 pub(super) fn count() -> Result<usize, String> {

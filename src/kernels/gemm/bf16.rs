@@ -10,6 +10,7 @@
 //! the rounding of their sums.
 
 mod pack;
+mod panel;
 mod tile;
 
 use std::{cell::Cell, mem::MaybeUninit};
@@ -17,23 +18,18 @@ use std::{cell::Cell, mem::MaybeUninit};
 pub(crate) use self::pack::Element;
 use self::{
     pack::{pack_left, pack_right},
+    panel::{SIDE, STEP, Step},
     tile::{Sums, Tile},
 };
-use super::{Matrix, Multiplier, SMALL, Target};
+use super::{
+    Multiplier,
+    matrix::{Matrix, SMALL, Target},
+};
 use crate::{
     buffer::Shared,
     parallel,
     simd::{fused, multiversion},
 };
-
-/// Rows and columns of a tile: lines of a panel.
-const SIDE: usize = 32;
-
-/// Pairs of neighbours along the depth in one step of a panel.
-const PAIRS: usize = 16;
-
-/// Numbers along the depth in one step.
-const STEP: usize = 2 * PAIRS;
 
 /// Depth that is packed at once.
 const DEPTH: usize = 128 * STEP;
@@ -43,18 +39,6 @@ const BLOCK: usize = 4096;
 
 /// Panels of rows, and of columns, in one piece of work: with a depth of 576 the columns' panels take 144 KiB.
 const PIECE: [usize; 2] = [8, 4];
-
-/// Two neighbours along the depth, the first in the low half.
-type Pair = u32;
-
-/// A step of a panel: of the left factor `[line][pair]`, of the right one `[pair][line]`.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Step([Pair; SIDE * PAIRS]);
-
-impl Step {
-    const ZERO: Self = Self([0; SIDE * PAIRS]);
-}
 
 /// `c = factor · a · b`, or `c += factor · a · b`.
 pub(crate) fn product<A: Element, B: Element>(

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{KernelError, Result, device::DeviceMemory},
+    super::{KernelError, Result, device_memory::DeviceMemory},
     commands::Commands,
     heaps::CardMemory,
     lists::Lists,

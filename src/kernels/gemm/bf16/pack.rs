@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use half::bf16;
 
-use super::{PAIRS, Pair, SIDE, STEP, Step};
+use super::panel::{PAIRS, Pair, SIDE, STEP, Step};
 use crate::{
     gemm::Matrix,
     simd::{bf16_bits, multiversion},

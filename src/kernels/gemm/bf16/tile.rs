@@ -1,6 +1,6 @@
 //! `sums = left · right` of two packed panels, by the processor's instructions and by plain loops.
 
-use super::{PAIRS, Pair, SIDE, Step};
+use super::panel::{PAIRS, Pair, SIDE, Step};
 use crate::{
     gemm::Multiplier,
     simd::{fused, multiversion},
