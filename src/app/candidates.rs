@@ -21,7 +21,7 @@ impl App {
     /// Asks for what the form says; the prompts of the pairs are read first.
     pub(super) fn draw_candidates(&mut self) {
         let form = &self.views.pairs.candidates;
-        if let Some(obstacle) = form.obstacle(&self.workspace) {
+        if let Some(obstacle) = form.obstacle(&self.workspace.runs, &self.workspace.pairs) {
             self.workspace.notices.push(Notice::info(obstacle));
             return;
         }
@@ -48,7 +48,9 @@ impl App {
 
     /// One more pair for whoever has labelled all there are.
     pub(super) fn draw_next(&mut self) {
-        if let Some(obstacle) = self.views.pairs.candidates.for_next().obstacle(&self.workspace) {
+        if let Some(obstacle) =
+            self.views.pairs.candidates.for_next().obstacle(&self.workspace.runs, &self.workspace.pairs)
+        {
             self.workspace.notices.push(Notice::info(obstacle));
             return;
         }

@@ -18,9 +18,8 @@ use train::run::checkpoint;
 
 use super::{
     App,
-    jobs::{Lane, update},
+    jobs::{Lane, about, update},
     pairs::Fresh,
-    transfers::about,
 };
 
 impl App {

@@ -15,7 +15,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use state::{Command, Notice, Views, Workspace};
 use store::Project;
 
-use super::tokens::Tokenizer;
+use super::tokenizer::Tokenizer;
 
 /// What a finished job does to the window's state, and what is to be done next.
 pub type Update = Box<dyn FnOnce(&mut Workspace, &mut Views) -> Vec<Command> + Send>;
@@ -23,6 +23,14 @@ pub type Update = Box<dyn FnOnce(&mut Workspace, &mut Views) -> Vec<Command> + S
 /// An update; `apply` gives nothing, a command, or several.
 pub fn update<N: Next>(apply: impl FnOnce(&mut Workspace, &mut Views) -> N + Send + 'static) -> Update {
     Box::new(move |workspace, views| apply(workspace, views).commands())
+}
+
+/// An update that is only for the project in `dir`: another one may be open by the time a transfer ends.
+pub fn about<N: Next>(dir: PathBuf, apply: impl FnOnce(&mut Workspace, &mut Views) -> N + Send + 'static) -> Update {
+    update(move |workspace, views| {
+        let is_open = workspace.project.as_ref().is_some_and(|project| project.dir == dir);
+        if is_open { apply(workspace, views).commands() } else { Vec::new() }
+    })
 }
 
 /// What is to be done next.

@@ -8,6 +8,8 @@ mod apply;
 mod asking;
 mod background;
 mod candidates;
+mod changes;
+mod closing;
 mod compare;
 mod dialogs;
 mod downloads;
@@ -30,6 +32,7 @@ mod ribbon;
 mod runs;
 mod scores;
 mod table;
+mod tokenizer;
 mod tokens;
 mod transfers;
 mod watch;
@@ -41,7 +44,7 @@ pub use window::{Renderer, WindowOptions, run};
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -127,7 +130,7 @@ impl App {
         let (wake, job_wake) = (ctx.clone(), ctx.clone());
         let inbox = Inbox::new(ctx.clone());
         let mut workspace = Workspace::default();
-        workspace.projects.home = projects::home();
+        workspace.projects.home = home();
         Self {
             workspace,
             views,
@@ -241,4 +244,12 @@ impl eframe::App for App {
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         eframe::set_value(storage, VIEWS_KEY, &self.views);
     }
+}
+
+/// Where new projects go: `Nudge` among the user's documents, or at home where there is no such folder.
+fn home() -> PathBuf {
+    let dirs = directories::UserDirs::new();
+    let documents = dirs.as_ref().and_then(|dirs| dirs.document_dir());
+    let home = dirs.as_ref().map(directories::UserDirs::home_dir);
+    documents.or(home).unwrap_or(Path::new(".")).join("Nudge")
 }

@@ -26,9 +26,8 @@ use store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, Verd
 
 use super::{
     App, asking,
-    jobs::{Lane, Update, update},
+    jobs::{Lane, Update, about, update},
     scores,
-    transfers::about,
 };
 
 /// A change of more pairs than this empties the caches instead of refilling them.

@@ -190,11 +190,3 @@ fn make(catalog: &Catalog, new: &NewProject) -> anyhow::Result<(Project, bool)> 
 fn is_full(dir: &Path) -> bool {
     std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
 }
-
-/// Where new projects go: `Nudge` among the user's documents, or at home where there is no such folder.
-pub(super) fn home() -> PathBuf {
-    let dirs = directories::UserDirs::new();
-    let documents = dirs.as_ref().and_then(|dirs| dirs.document_dir());
-    let home = dirs.as_ref().map(directories::UserDirs::home_dir);
-    documents.or(home).unwrap_or(Path::new(".")).join("Nudge")
-}

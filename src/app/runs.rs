@@ -20,8 +20,7 @@ use train::{TrainError, importance::contrast, objective, rlhf::teacher};
 
 use super::{
     App,
-    jobs::{Lane, Update, update},
-    transfers::about,
+    jobs::{Lane, Update, about, update},
 };
 
 impl App {

@@ -6,9 +6,8 @@ use store::{Bulk, Project};
 
 use super::{
     App,
-    jobs::update,
+    jobs::{about, update},
     pairs::{Fresh, saved},
-    transfers::about,
 };
 
 impl App {

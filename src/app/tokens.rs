@@ -1,18 +1,10 @@
-//! The worker of tokens: keeps the tokenizer of the project's model and looks at what the screen shows.
+//! What the screen shows is looked at token by token.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use data::{Fate, PairInspection};
 use state::tokens::{Inspected, Spot, Subject};
-use text::{Codec, Limits};
 
-use super::{App, jobs::update};
-
-/// A tokenizer and the folder it came from.
-pub struct Tokenizer {
-    folder: PathBuf,
-    codec: Codec,
-}
+use super::{App, jobs::update, tokenizer::look};
 
 impl App {
     /// Has the worker look at `subject`.
@@ -35,23 +27,4 @@ impl App {
             }))
         });
     }
-}
-
-fn look(loaded: &mut Option<Tokenizer>, folder: PathBuf, subject: &Subject) -> Result<PairInspection, String> {
-    if loaded.as_ref().is_none_or(|loaded| loaded.folder != folder) {
-        let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
-        *loaded = Some(Tokenizer { folder, codec });
-    }
-    let Some(Tokenizer { codec, .. }) = loaded else {
-        return Err("The tokenizer is not there".to_owned());
-    };
-    Ok(match subject {
-        Subject::Pair { prompt, answers, max_prompt, max_answer } => {
-            let limits = Limits { max_prompt: *max_prompt, max_answer: *max_answer };
-            codec.inspect(prompt, answers, limits)
-        }
-        Subject::Generated { prompt, ids } => {
-            PairInspection { fate: Fate::Fits, reason: None, answers: vec![codec.inspect_generated(prompt, ids)] }
-        }
-    })
 }

@@ -15,7 +15,7 @@ use formats::{
     write::{self, Written},
 };
 use state::{
-    Notice, Views, Workspace,
+    Notice,
     intake::{Look, LookRow},
     pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
 };
@@ -24,7 +24,7 @@ use store::{Added, Duplicates, Project, Revision};
 use super::{
     App,
     candidates::offer_prompts,
-    jobs::{Lane, Next, Update, update},
+    jobs::{Lane, about},
     pairs::Fresh,
 };
 
@@ -261,17 +261,6 @@ impl App {
     }
 }
 
-/// An update that is only for the project in `dir`: another one may be open by the time a transfer ends.
-pub(super) fn about<N: Next>(
-    dir: PathBuf,
-    apply: impl FnOnce(&mut Workspace, &mut Views) -> N + Send + 'static,
-) -> Update {
-    update(move |workspace, views| {
-        let is_open = workspace.project.as_ref().is_some_and(|project| project.dir == dir);
-        if is_open { apply(workspace, views).commands() } else { Vec::new() }
-    })
-}
-
 /// How much of all is done.
 fn tell(progress: &TransferProgress, ctx: &egui::Context, [done, all]: [u64; 2], pairs: usize) {
     progress.done.store(1000 * done / all.max(1), Ordering::Relaxed);
@@ -342,7 +331,7 @@ fn take(outcome: &mut ImportOutcome, file: &Path, [added, known]: [usize; 2], re
     let alone = file == outcome.file;
     let of = |text: String| if alone { text } else { format!("{}: {text}", file_name(file)) };
     if report.format != Format::AUTO {
-        report.format.title().clone_into(&mut outcome.format);
+        report.format.title.clone_into(&mut outcome.format);
         outcome.remarks.push(of(recognised(&report)));
     }
     if report.records == 0 && !outcome.cancelled {

@@ -7,7 +7,11 @@ use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, S
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
-use super::{Workspace, ask::Source, pairs::PairsCommand};
+use super::{
+    ask::Source,
+    pairs::{PairsCommand, PairsData},
+    runs::Runs,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,17 +97,17 @@ impl CandidatesForm {
     }
 
     /// Why nothing can be asked now, as a sentence.
-    pub fn obstacle(&self, workspace: &Workspace) -> Option<String> {
-        if workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
+    pub fn obstacle(&self, runs: &Runs, pairs: &PairsData) -> Option<String> {
+        if pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
             return Some("Answers are being written".to_owned());
         }
         if let Source::Run { run, .. } = self.whose()
-            && let Some(reason) = no_weights(workspace, run)
+            && let Some(reason) = no_weights(runs, run)
         {
             return Some(reason.to_owned());
         }
         if self.of_pairs {
-            return (workspace.pairs.counts.total() == 0).then(|| "There are no pairs yet".to_owned());
+            return (pairs.counts.total() == 0).then(|| "There are no pairs yet".to_owned());
         }
         if self.typed().is_empty() {
             return Some("Write a prompt first, one a line".to_owned());
@@ -121,8 +125,8 @@ pub fn typed_prompts(text: &str) -> Vec<Prompt> {
 }
 
 /// Why a run's weights cannot be asked: those of one that is going are in memory.
-pub fn no_weights(workspace: &Workspace, run: RunId) -> Option<&'static str> {
-    if workspace.runs.is_going(run) { None } else { workspace.runs.no_weights(run) }
+pub fn no_weights(runs: &Runs, run: RunId) -> Option<&'static str> {
+    if runs.is_going(run) { None } else { runs.no_weights(run) }
 }
 
 /// What the strip can ask for.

@@ -2,6 +2,7 @@
 //! whose it is.
 
 mod form;
+mod start;
 
 use std::sync::Arc;
 

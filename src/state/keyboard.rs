@@ -3,8 +3,6 @@
 
 use std::collections::HashSet;
 
-use super::palette::Palette;
-
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Keyboard {
@@ -32,6 +30,14 @@ impl Keyboard {
     pub fn drawn(&mut self) {
         self.just_opened = false;
     }
+}
+
+/// The command palette while it is open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Palette {
+    pub typed: String,
+    /// The line of the list that Enter carries out.
+    pub at: usize,
 }
 
 /// What lies over the screen.

@@ -20,7 +20,8 @@ use super::{
     references::{ReferencesCommand, ReferencesData, ReferencesView},
     remembered::Remembered,
     review::Review,
-    ribbon::RibbonView,
+    ribbon::{RibbonView, Tint},
+    runs::Runs,
     scores::{ByScores, Listing, ScoresCommand, ScoresData, Whose},
     table::{TableCommand, TableData, TableView},
 };
@@ -331,6 +332,21 @@ impl PairsView {
             draft.refused(why);
         }
         self.typed_ahead = None;
+    }
+
+    /// Colours the tokens by the next thing; where no token is to be seen, they are shown first.
+    pub fn turn_tint(&mut self, runs: &Runs) {
+        if self.tokens || self.ribbon.tint == Tint::Part {
+            self.ribbon.tint = self.ribbon.tint.next(runs);
+            self.ribbon.find_weights(runs);
+        }
+        self.tokens = true;
+    }
+
+    /// Shows the tokens under the next weights, or the ones before.
+    pub fn scrub(&mut self, runs: &Runs, forward: bool) {
+        self.ribbon.scrub(runs, forward);
+        self.tokens = true;
     }
 }
 

@@ -3,15 +3,8 @@
 use super::{
     Views, Workspace,
     actions::{Action, ActionLine, Possible, Scope, TABLE},
+    keyboard::Palette,
 };
-
-/// The palette while it is open.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Palette {
-    pub typed: String,
-    /// The line of the list that Enter carries out.
-    pub at: usize,
-}
 
 /// A line of the list.
 pub struct PaletteLine {

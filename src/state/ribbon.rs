@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::protocol::{Event, RequestId, TokenLogProbs};
 use serde::{Deserialize, Serialize};
 
-use super::{Workspace, pairs::PairsView, scores::Whose, tokens::Subject};
+use super::{runs::Runs, scores::Whose, tokens::Subject};
 
 /// What tokens are coloured by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,9 +23,8 @@ pub enum Tint {
 
 impl Tint {
     /// Those that say something in this project.
-    pub fn all(workspace: &Workspace) -> &'static [Self] {
+    pub fn all(runs: &Runs) -> &'static [Self] {
         const ALL: [Tint; 4] = [Tint::Part, Tint::LogProb, Tint::Change, Tint::Weight];
-        let runs = &workspace.runs;
         let weighs = |run| runs.settings(run).is_some_and(|settings| settings.config.weighs_tokens());
         if runs.records.iter().any(|record| weighs(record.id)) { &ALL } else { &ALL[..3] }
     }
@@ -49,8 +48,8 @@ impl Tint {
     }
 
     /// The one after it, round about.
-    pub fn next(self, workspace: &Workspace) -> Self {
-        let all = Self::all(workspace);
+    pub fn next(self, runs: &Runs) -> Self {
+        let all = Self::all(runs);
         let at = all.iter().position(|tint| *tint == self).unwrap_or(0);
         all[(at + 1) % all.len()]
     }
@@ -66,8 +65,7 @@ pub struct RibbonView {
 impl RibbonView {
     /// The weights that can be scrubbed through: the start, then the checkpoints of one run, ascending. The run is that of the
     /// weights at hand, or the newest with a checkpoint.
-    pub fn stops(&self, workspace: &Workspace) -> Vec<Whose> {
-        let runs = &workspace.runs;
+    pub fn stops(&self, runs: &Runs) -> Vec<Whose> {
         let with_checkpoint =
             || runs.records.iter().rev().map(|record| record.id).find(|run| !runs.checkpoints(*run).is_empty());
         let run = match self.whose {
@@ -81,41 +79,23 @@ impl RibbonView {
     }
 
     /// Weights of tokens are those of a run: where the one at hand has none, the newest that has some.
-    pub fn find_weights(&mut self, workspace: &Workspace) {
-        let runs = &workspace.runs;
+    pub fn find_weights(&mut self, runs: &Runs) {
         let weighs = |run| runs.settings(run).is_some_and(|settings| settings.config.weighs_tokens());
         let has_some = |whose: &Whose| matches!(whose, Whose::Checkpoint { run, .. } if weighs(*run));
         if self.tint == Tint::Weight && !has_some(&self.whose) {
-            self.whose = Whose::all(workspace).into_iter().find(has_some).unwrap_or(self.whose);
+            self.whose = Whose::all(runs).into_iter().find(has_some).unwrap_or(self.whose);
         }
     }
 
     /// To the next weights, or the ones before.
-    pub fn scrub(&mut self, workspace: &Workspace, forward: bool) {
-        let stops = self.stops(workspace);
+    pub fn scrub(&mut self, runs: &Runs, forward: bool) {
+        let stops = self.stops(runs);
         let at = stops.iter().position(|stop| *stop == self.whose).unwrap_or(0);
         let to = if forward { (at + 1).min(stops.len() - 1) } else { at.saturating_sub(1) };
         self.whose = stops[to];
         if self.tint == Tint::Part {
             self.tint = Tint::Change;
         }
-    }
-}
-
-impl PairsView {
-    /// Colours the tokens by the next thing; where no token is to be seen, they are shown first.
-    pub fn turn_tint(&mut self, workspace: &Workspace) {
-        if self.tokens || self.ribbon.tint == Tint::Part {
-            self.ribbon.tint = self.ribbon.tint.next(workspace);
-            self.ribbon.find_weights(workspace);
-        }
-        self.tokens = true;
-    }
-
-    /// Shows the tokens under the next weights, or the ones before.
-    pub fn scrub(&mut self, workspace: &Workspace, forward: bool) {
-        self.ribbon.scrub(workspace, forward);
-        self.tokens = true;
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{PairQuery, PairScores, RunId, Scoring, VerdictState};
 use train::objective::{Number, Objective, Range, Standing};
 
-use super::{Workspace, remembered::Remembered};
+use super::{remembered::Remembered, runs::Runs};
 
 /// Whose log-probs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -32,16 +32,15 @@ impl Whose {
     }
 
     /// "Start model", or "Run 3 at step 120".
-    pub fn describe(self, workspace: &Workspace) -> String {
+    pub fn describe(self, runs: &Runs) -> String {
         match self {
             Self::Start => "Start model".to_owned(),
-            Self::Checkpoint { run, step } => format!("{} at step {step}", workspace.runs.name(run)),
+            Self::Checkpoint { run, step } => format!("{} at step {step}", runs.name(run)),
         }
     }
 
     /// Everything that can be asked: what runs start from, then the checkpoints on the disk, of the newest run first.
-    pub fn all(workspace: &Workspace) -> Vec<Self> {
-        let runs = &workspace.runs;
+    pub fn all(runs: &Runs) -> Vec<Self> {
         let of_run = |run: RunId| {
             runs.checkpoints(run)
                 .iter()
@@ -255,8 +254,8 @@ impl ScoringUnderWay {
     }
 
     /// In words: how it stands, or what came of it.
-    pub fn summary(&self, workspace: &Workspace) -> String {
-        let whose = self.whose.describe(workspace);
+    pub fn summary(&self, runs: &Runs) -> String {
+        let whose = self.whose.describe(runs);
         match &self.end {
             None if self.of == 0 => format!("Loading {whose}"),
             None => format!("Scoring under {whose}: {} of {}", self.done, counted(self.of, "pair", "pairs")),
@@ -333,7 +332,7 @@ mod tests {
         assert_eq!(heard(300), Some(Heard::Noted));
         assert_eq!(under_way.take(&Event::AllScored { request: RequestId(5), passed_over: Vec::new() }), None);
         under_way.take(&Event::AllScored { request: RequestId(4), passed_over: Vec::new() });
-        let said = under_way.summary(&Workspace::default());
+        let said = under_way.summary(&Runs::default());
         assert_eq!(said, "Stopped: 300 of 1000 pairs scored under Start model; they are kept");
     }
 }

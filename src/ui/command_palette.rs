@@ -5,7 +5,8 @@ use state::{
     Commands, Views, Workspace,
     actions::{Action, spelled},
     keyboard::Over,
-    palette::{Palette, PaletteLine},
+    keyboard::Palette,
+    palette::PaletteLine,
 };
 
 use super::{

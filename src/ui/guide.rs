@@ -4,7 +4,7 @@ use egui::{Align, Label, Layout, RichText, Ui};
 use state::{
     Commands, Views, Workspace,
     actions::{entry, key_of},
-    guide::Hint,
+    hint::Hint,
 };
 
 use super::{

@@ -34,7 +34,6 @@ use state::{
     drafts::{self, Draft},
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
-use store::{PairQuery, Sort};
 use train::objective::Objective;
 
 /// Points that the table leaves to the editor, whose first row needs them.
@@ -188,24 +187,9 @@ pub(super) fn label(workspace: &Workspace, view: &mut PairsView, relabel: bool, 
 }
 
 /// Labels what has no verdict yet, the pairs that came last before all others.
-fn label_newest(view: &mut PairsView, commands: &Commands) {
-    if let Some(draft) = view.draft.take() {
-        editor::close(draft, commands);
-    }
-    let sort = Sort { descending: true, ..Sort::default() };
-    let query = PairQuery { sort, ..PairQuery::default() };
-    commands.push(Command::Pairs(PairsCommand::Label { query, only: None, relabel: false, from: None }));
-}
-
 pub(super) fn new_pair(view: &mut PairsView, commands: &Commands) {
     let chat = !matches!(view.draft.as_ref().map(|draft| &draft.pair.prompt), Some(Prompt::Text(_)));
-    open_new(Change::new("New pair", vec![Edit::add(drafts::blank(chat))]), view, commands);
-}
-
-/// Adds a pair and opens it; what is typed from now on goes into its prompt.
-fn open_new(change: Change, view: &mut PairsView, commands: &Commands) {
-    view.typed_ahead = Some(String::new());
-    commands.push(Command::Pairs(PairsCommand::Change { change, open: true }));
+    editor::open_new(Change::new("New pair", vec![Edit::add(drafts::blank(chat))]), view, commands);
 }
 
 /// An undo of many pairs is not done by a key that is held too long.

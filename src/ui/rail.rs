@@ -8,7 +8,7 @@ use state::{
     Command, Commands, Screen, ThemeChoice, Views, Workspace,
     actions::{Action, entry, key_of},
     keyboard::Over,
-    palette::Palette,
+    keyboard::Palette,
 };
 
 use super::{icon, parts, prompt, theme::space};

@@ -153,15 +153,15 @@ pub fn controls(
     subject: &Subject,
     commands: &Commands,
 ) -> Option<Arc<TokenLogProbs>> {
-    let stops = view.stops(workspace);
+    let stops = view.stops(&workspace.runs);
     if !stops.contains(&view.whose) {
         // Its checkpoint is gone.
         view.whose = state::scores::Whose::Start;
     }
     ui.horizontal_wrapped(|ui| {
-        let tints: Vec<_> = Tint::all(workspace).iter().map(|tint| (*tint, tint.word(), tint.about())).collect();
+        let tints: Vec<_> = Tint::all(&workspace.runs).iter().map(|tint| (*tint, tint.word(), tint.about())).collect();
         if parts::segmented(ui, &mut view.tint, &tints) {
-            view.find_weights(workspace);
+            view.find_weights(&workspace.runs);
         }
         if view.tint == Tint::Part {
             return;
@@ -173,16 +173,16 @@ pub fn controls(
             let button = ui.button(word).on_hover_text(about);
             prompt::name(&button, Role::Button, name);
             if button.clicked() {
-                view.scrub(workspace, forward);
+                view.scrub(&workspace.runs, forward);
             }
         }
         let combo = ComboBox::from_id_salt("ribbon of")
-            .selected_text(view.whose.describe(workspace))
+            .selected_text(view.whose.describe(&workspace.runs))
             .width(170.0)
             .truncate()
             .show_ui(ui, |ui| {
-                for whose in state::scores::Whose::all(workspace) {
-                    ui.selectable_value(&mut view.whose, whose, whose.describe(workspace));
+                for whose in state::scores::Whose::all(&workspace.runs) {
+                    ui.selectable_value(&mut view.whose, whose, whose.describe(&workspace.runs));
                 }
             });
         prompt::name(&combo.response, Role::ComboBox, "Tokens read by");
@@ -199,7 +199,7 @@ pub fn controls(
             None
         }
         Some(Read::Waiting(_)) => {
-            parts::caption(ui, format!("{} is reading…", view.whose.describe(workspace)));
+            parts::caption(ui, format!("{} is reading…", view.whose.describe(&workspace.runs)));
             None
         }
         Some(Read::Failed(error)) => {

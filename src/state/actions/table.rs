@@ -359,7 +359,7 @@ fn can_draw(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
     pairs(workspace, views)?;
     let form = views.pairs.candidates.for_next();
-    form.obstacle(workspace).map_or(Ok(()), Err)
+    form.obstacle(&workspace.runs, &workspace.pairs).map_or(Ok(()), Err)
 }
 
 fn editing(_: &Workspace, views: &mut Views) -> Possible {

@@ -9,7 +9,9 @@ use state::{
     pairs::{PairsCommand, PairsView, Strip},
     references::EVERYDAY,
 };
+use store::{PairQuery, Sort};
 
+use super::editor;
 use crate::{parts, prompt, theme::space};
 
 /// Lines of prompts that are seen at once.
@@ -92,7 +94,7 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
             )
             .on_disabled_hover_text("Compares a run with its start; choose a run");
     });
-    let obstacle = view.candidates.obstacle(workspace);
+    let obstacle = view.candidates.obstacle(&workspace.runs, &workspace.pairs);
     ui.horizontal_wrapped(|ui| {
         let prompts = if view.candidates.of_pairs { 0 } else { view.candidates.typed().len() };
         let word = match prompts {
@@ -140,7 +142,7 @@ fn source(ui: &mut Ui, workspace: &Workspace, source: &mut Source) {
             ui.selectable_value(source, Source::Base, "Start model");
             for record in runs.records.iter().rev() {
                 let of_run = Source::Run { run: record.id, step: None };
-                let reason = no_weights(workspace, record.id);
+                let reason = no_weights(&workspace.runs, record.id);
                 ui.add_enabled_ui(reason.is_none(), |ui| {
                     let choice = ui.selectable_value(source, of_run, word(of_run));
                     if let Some(reason) = reason {
@@ -182,7 +184,7 @@ fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
                     let about = "One pair at a time, the newest first";
                     let any = drawing.came > 0 && !drawing.references;
                     if any && ui.button("Label them").on_hover_text(about).clicked() {
-                        super::label_newest(view, commands);
+                        label_newest(view, commands);
                     }
                 }
             });
@@ -199,4 +201,14 @@ fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
         }
     });
     ui.add_space(space::XS);
+}
+
+/// The newest pairs first: those that were just written.
+fn label_newest(view: &mut PairsView, commands: &Commands) {
+    if let Some(draft) = view.draft.take() {
+        editor::close(draft, commands);
+    }
+    let sort = Sort { descending: true, ..Sort::default() };
+    let query = PairQuery { sort, ..PairQuery::default() };
+    commands.push(Command::Pairs(PairsCommand::Label { query, only: None, relabel: false, from: None }));
 }

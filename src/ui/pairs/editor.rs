@@ -156,6 +156,12 @@ fn commit(draft: &mut Draft, commands: &Commands) {
     }
 }
 
+/// Adds a pair and opens it; what is typed from now on goes into its prompt.
+pub fn open_new(change: Change, view: &mut PairsView, commands: &Commands) {
+    view.typed_ahead = Some(String::new());
+    commands.push(Command::Pairs(PairsCommand::Change { change, open: true }));
+}
+
 /// Another pair is opened. What the project refused because the pair had changed is told to be left out.
 pub fn close(mut draft: Draft, commands: &Commands) {
     if draft.is_stale() {
@@ -200,7 +206,7 @@ fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Comma
                 view.difference = !view.difference;
             }
             if ui.button("Duplicate").on_hover_text("A copy without verdict").clicked() {
-                super::open_new(duplicate(pair), view, commands);
+                open_new(duplicate(pair), view, commands);
             }
             deleted = ui.button("Delete").on_hover_text("Delete this pair (Del); undo brings it back").clicked();
         });

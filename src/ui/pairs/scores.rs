@@ -35,11 +35,12 @@ pub fn push(command: ScoresCommand, commands: &Commands) {
 
 /// Whose opinion, and which of the pairs: beside the other filters.
 pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
-    let word = |whose: Option<Whose>| whose.map_or_else(|| "No scores".to_owned(), |whose| whose.describe(workspace));
+    let word =
+        |whose: Option<Whose>| whose.map_or_else(|| "No scores".to_owned(), |whose| whose.describe(&workspace.runs));
     let combo =
         ComboBox::from_id_salt("scores").selected_text(word(view.scores)).width(130.0).truncate().show_ui(ui, |ui| {
             ui.selectable_value(&mut view.scores, None, "No scores");
-            for whose in Whose::all(workspace) {
+            for whose in Whose::all(&workspace.runs) {
                 ui.selectable_value(&mut view.scores, Some(whose), word(Some(whose)));
             }
         });
@@ -70,7 +71,7 @@ pub fn strip(ui: &mut Ui, workspace: &Workspace, view: &PairsView, commands: &Co
         let failed = matches!(under_way.end, Some(Err(_)));
         parts::strip(ui, if failed { palette.warning_soft } else { palette.accent_soft }, |ui| {
             ui.horizontal(|ui| {
-                let text = RichText::new(under_way.summary(workspace)).color(palette.strong);
+                let text = RichText::new(under_way.summary(&workspace.runs)).color(palette.strong);
                 let is_busy = under_way.end.is_none();
                 let room = ui.available_width() - if is_busy { 300.0 } else { 80.0 };
                 ui.scope(|ui| {
@@ -104,7 +105,7 @@ pub fn strip(ui: &mut Ui, workspace: &Workspace, view: &PairsView, commands: &Co
     }
     parts::strip(ui, palette.accent_soft, |ui| {
         ui.horizontal_wrapped(|ui| {
-            let whose = shown.whose.describe(workspace);
+            let whose = shown.whose.describe(&workspace.runs);
             let what = if shown.scored == 0 {
                 format!("No pair has been scored under {whose}")
             } else {
@@ -158,7 +159,7 @@ pub fn detail(
     if scores.of(whose).is_some_and(|shown| shown.scoring.is_some()) && scores.rows.is_missing(pair) {
         push(ScoresCommand::ReadRows(vec![pair]), commands);
     }
-    let name = whose.describe(workspace);
+    let name = whose.describe(&workspace.runs);
     let Some((scores, standing)) = standing(workspace, view, objective, pair) else {
         parts::caption(ui, format!("{name}: not scored yet"));
         return;

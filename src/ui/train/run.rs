@@ -5,7 +5,8 @@ use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
-    joining::{JoinOffer, Key},
+    join_offer::JoinOffer,
+    joining::Key,
     metric,
     runs::{History, Live, Loaded},
     train::{RunCommand, TrainView, how_far},
@@ -34,7 +35,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         commands.push(Command::Runs(RunCommand::Load(run)));
     }
     if let Some(history) = history {
-        let key = Key::of(run, workspace.pairs.revision, history);
+        let key = Key { run, revision: workspace.pairs.revision, marks: history.marks.len() };
         if !workspace.runs.joining.is_asked(key) {
             commands.push(Command::Runs(RunCommand::ReadLabels(key)));
         }

@@ -48,7 +48,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Opt
     parts::caption(
         ui,
         match shown {
-            Some(shown) => dots.in_words(shown.sampled, &shown.whose.describe(workspace)),
+            Some(shown) => dots.in_words(shown.sampled, &shown.whose.describe(&workspace.runs)),
             None => "Pairs that have scores are dots here (in Pairs, G and then Shift G)".to_owned(),
         },
     );

@@ -1,0 +1,182 @@
+//! The next thing to do, one a place: shown until it was done once or put away, then never again.
+
+use super::{
+    Screen, Views, Workspace,
+    actions::Action,
+    answers::AnswersCommand,
+    command::Command,
+    guide::{Guide, Milestone},
+    pairs::PairsCommand,
+    train::{RunCommand, Sheet},
+};
+
+/// What is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    pub milestone: Milestone,
+    /// The project's own words about this place.
+    pub story: Option<String>,
+    /// A sentence without a full stop: what to do next.
+    pub next: String,
+    /// What its button does.
+    pub action: Action,
+    /// The way to a first run of one's own: each with whether it is done.
+    pub path: Vec<(&'static str, bool)>,
+}
+
+impl Milestone {
+    /// The one of the place one is at.
+    pub fn of(views: &Views) -> Option<Self> {
+        Some(match views.screen {
+            Screen::Pairs if views.pairs.labelling.is_some() => return None,
+            Screen::Pairs => Self::Label,
+            Screen::Train if views.train.sheet == Sheet::Launch => Self::Start,
+            Screen::Train => Self::Watch,
+            Screen::Compare => Self::Compare,
+            Screen::Answers => Self::Ask,
+            Screen::Models | Screen::Projects => Self::MakeYours,
+        })
+    }
+}
+
+impl Guide {
+    /// What was just asked for may be a milestone.
+    pub fn note(&mut self, command: &Command, is_own: bool) {
+        match command {
+            Command::Pairs(PairsCommand::Judge { .. }) => self.put_away(Milestone::Label),
+            Command::Runs(RunCommand::Record { .. }) => {
+                self.put_away(Milestone::Start);
+                if is_own {
+                    self.put_away(Milestone::OwnRun);
+                }
+            }
+            Command::Answers(AnswersCommand::Ask) => self.put_away(Milestone::Ask),
+            _ => {}
+        }
+    }
+
+    /// What there is to see counts as seen when one goes elsewhere.
+    pub fn look(&mut self, workspace: &Workspace, views: &Views) {
+        let milestone = Milestone::of(views);
+        if self.seen != milestone
+            && let Some(seen) = self.seen.take()
+        {
+            self.put_away(seen);
+        }
+        let measured = |run: &&store::RunRecord| run.step > 0;
+        let is_there = match milestone {
+            Some(Milestone::Watch) => workspace.runs.records.iter().any(|run| measured(&run)),
+            Some(Milestone::Compare) => {
+                views.compare.shown(&workspace.runs).iter().filter(|run| measured(run)).count() >= 2
+            }
+            _ => false,
+        };
+        if is_there {
+            self.seen = milestone;
+        }
+    }
+
+    /// What is shown where one is.
+    pub fn hint(&self, workspace: &Workspace, views: &Views) -> Option<Hint> {
+        let milestone = Milestone::of(views)?;
+        if let Some(hint) = self.own_path(workspace) {
+            return Some(hint);
+        }
+        if self.is_gone(milestone) {
+            return None;
+        }
+        let about = workspace.project.as_ref().map(|project| &project.about);
+        let story = about.and_then(|about| about.0.get(milestone.chapter())).cloned();
+        let (next, action) = next(milestone, workspace);
+        Some(Hint { milestone, story, next: next.to_owned(), action, path: Vec::new() })
+    }
+
+    /// The way from an empty project to its first run.
+    fn own_path(&self, workspace: &Workspace) -> Option<Hint> {
+        let project = workspace.project.as_ref().filter(|project| project.is_own())?;
+        if self.is_gone(Milestone::OwnRun) || !workspace.runs.records.is_empty() || project.read_only {
+            return None;
+        }
+        let (pairs, labelled) = (project.counts.total() > 0, project.counts.better > 0);
+        let references = project.has_references(&project.config.data.reference);
+        let path = vec![
+            ("a model", true),
+            ("pairs", pairs),
+            ("labels", labelled),
+            ("reference answers", references),
+            ("first run", false),
+        ];
+        let (next, action) = match () {
+            () if !pairs => ("import pairs of answers from a file, or write the first one (N)", Action::Import),
+            () if !labelled => ("say which of two answers is better: L begins, 1 or 2 chooses", Action::Label),
+            () if !references => (
+                "have the model write reference answers, its own ones to everyday prompts, so that it keeps them; or start without: then nothing holds it there",
+                Action::WriteReferences,
+            ),
+            () => ("look over the settings, then start the first run", Action::SetUp),
+        };
+        Some(Hint { milestone: Milestone::OwnRun, story: None, next: next.to_owned(), action, path })
+    }
+}
+
+/// What to do in a place, and what its button does.
+fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
+    let all = &workspace.runs;
+    let runs = all.records.iter().filter(|run| run.step > 0 || all.is_going(run.id)).count();
+    match (milestone, runs) {
+        (Milestone::Label, _) => (
+            "say which of two answers is better, without knowing where they come from: L begins, 1 or 2 chooses",
+            Action::Label,
+        ),
+        (Milestone::Start, _) => {
+            ("start a run; it can be paused and stopped at any time, and nothing is lost", Action::Start)
+        }
+        (Milestone::Watch, 0) => ("start a run: its charts appear here at once", Action::SetUp),
+        (Milestone::Watch, _) => (
+            "see whether held-out accuracy rises while KL drift stays small; then lay two runs over each other",
+            Action::Go(Screen::Compare),
+        ),
+        (Milestone::Compare, 0) => {
+            ("start a run, then one more with another method or setting: both appear here", Action::SetUp)
+        }
+        (Milestone::Compare, 1) => {
+            ("start one more run with another method or setting, then tick both here", Action::SetUp)
+        }
+        (Milestone::Compare, _) => {
+            ("tick two runs and put kl/ref beside accuracy; then ask both the same thing", Action::AskBox)
+        }
+        (Milestone::Ask, 0) => ("ask the model something now, and again when a run has ended", Action::AskBox),
+        (Milestone::Ask, _) => {
+            ("ask the model as it was and as it is now the same thing, and say which answer is better", Action::AskBox)
+        }
+        (Milestone::MakeYours | Milestone::OwnRun, _) => (
+            "make it yours: a name and a model from this machine or the hub, then pairs from a file or written here",
+            Action::NewProject,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guide::About;
+
+    #[test]
+    fn a_hint_goes_when_it_is_done_and_stays_gone() {
+        let (workspace, views) = (Workspace::default(), Views { screen: Screen::Answers, ..Views::default() });
+        let mut guide = Guide::default();
+        assert_eq!(guide.hint(&workspace, &views).unwrap().milestone, Milestone::Ask);
+        guide.note(&Command::Answers(AnswersCommand::Ask), false);
+        assert_eq!(guide.hint(&workspace, &views), None);
+        let stored = toml::to_string(&guide).unwrap();
+        assert_eq!(toml::from_str::<Guide>(&stored).unwrap(), guide, "remembered over a restart");
+        assert!(Milestone::ALL.iter().all(|milestone| Guide::finished().is_gone(*milestone)));
+    }
+
+    #[test]
+    fn a_project_tells_its_story_where_it_happens() {
+        let about = About::from_toml("pairs = \"From visitors.\"\n");
+        assert_eq!(about.0.get(Milestone::Label.chapter()).map(String::as_str), Some("From visitors."));
+        assert!(About::from_toml("pairs = [").is_empty(), "a text that cannot be read tells nothing");
+    }
+}
