@@ -81,8 +81,7 @@ fn options(args: &Bench) -> BenchOptions {
     let (margin, beta) = match args.objective {
         // On sums, random answers of unlike length would put every pair to sleep.
         Method::Mpo => (Margin::Mean, 2.0),
-        Method::Dpo | Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => (Margin::AnchoredSum, 0.1),
-        Method::Ipo => (Margin::AnchoredMean, 0.1),
+        kind => (ObjectiveConfig { kind, ..ObjectiveConfig::default() }.margin(), 0.1),
     };
     let recompute = match args.recompute.as_str() {
         "never" => Recompute::Never,

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use ::train::{objective::match_first_gradient, rlhf::teacher};
+use ::train::{
+    objective::{Objective, match_first_gradient},
+    rlhf::teacher,
+};
 use anyhow::Result;
 use data::{
     config::{Contender, Method, ObjectiveConfig, RunConfig},
@@ -157,10 +160,10 @@ fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
         for sentence in match_first_gradient(&mut configs) {
             output::note(sentence);
         }
-        let set = |config: &RunConfig| match config.objective.kind {
-            Method::Mpo | Method::Dpo => vec![format!("objective.beta={:?}", config.objective.beta)],
-            Method::Ipo => vec![format!("objective.tau={:?}", config.objective.tau)],
-            Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => Vec::new(),
+        let set = |config: &RunConfig| {
+            let (_, key, value) = Objective::of(&config.objective).constant();
+            let learns_from_pairs = Method::PREFERENCE.contains(&config.objective.kind);
+            learns_from_pairs.then(|| format!("{key}={value:?}")).into_iter().collect()
         };
         constants = configs.iter().map(set).collect();
     }

@@ -41,6 +41,7 @@ mod knobs;
 mod length;
 mod margin;
 mod method;
+mod objective;
 mod precision;
 mod rlhf;
 mod setting;
@@ -64,6 +65,7 @@ pub use self::{
     knobs::{Knob, Knobs},
     length::{Done, Length},
     margin::Margin,
+    method::Method,
     precision::Precision,
     rlhf::{PpoConfig, RewardConfig, RlhfConfig},
     setting::{AtFork, Group, Kind, Live, Range, Setting, When},
@@ -73,8 +75,8 @@ pub use self::{
     tokens::{TiConfig, TisConfig},
     validate::validate,
     words::{
-        Contrast, DriftAction, Every, LastToken, Method, Negatives, Prior, Priority, Prompts, Recompute, RewardAt,
-        Schedule, TokenWeights, Transform, Word,
+        Contrast, DriftAction, Every, LastToken, Negatives, Prior, Priority, Prompts, Recompute, RewardAt, Schedule,
+        TokenWeights, Transform, Word,
     },
 };
 
@@ -182,7 +184,7 @@ section! { ObjectiveConfig = "objective";
 
     /// What the preference loss is
     kind: Method = Method::Mpo,
-        KIND = Setting::choice("Method", words::METHODS)
+        KIND = Setting::choice("Method", method::METHODS)
             .changes("the next step is the first of the other method; weights and momentum go on");
 
     /// What of a pair the loss looks at

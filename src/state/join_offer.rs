@@ -69,7 +69,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use store::{LabelChanges, Revision, RunId, RunLabels, RunStatus, TakeIn};
+    use store::{LabelChanges, Revision, RunId, RunLabels, RunMarks, RunStatus, TakeIn};
 
     fn record(status: RunStatus, toml: &str) -> RunRecord {
         RunRecord {
@@ -83,6 +83,7 @@ mod tests {
             parent: None,
             parent_step: None,
             left_out: None,
+            marks: RunMarks::default(),
             day_ms: 0,
             step: 5,
             total_steps: 12,

@@ -261,6 +261,7 @@ impl PairHistory {
 mod tests {
     use super::*;
     use data::config::Margin;
+    use train::objective::Mpo;
 
     const RUN: RunId = RunId(3);
 
@@ -305,7 +306,7 @@ mod tests {
         assert!(data.is_due(stretch, 5, true), "it went back");
         assert!(data.is_due(Stretch { to: 9, ..stretch }, 8, false));
         // What was read again is sorted again.
-        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+        let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
         let (first, second) = (Arc::new(vec![met(1, 0.0, 0.1, None)]), Arc::new(vec![met(1, 0.0, 0.1, Some(2.0))]));
         let listed = Listed::of(&first, stretch, Effect::Change, false, &objective);
         assert!(listed.is_by(&first, stretch, Effect::Change, false, &objective));
@@ -315,7 +316,7 @@ mod tests {
     #[test]
     fn pairs_are_sorted_by_what_the_steps_did() {
         let all = Arc::new(vec![met(1, 0.0, 0.1, Some(2.0)), met(2, 3.0, 0.3, None), met(3, -1.0, 0.2, Some(-2.0))]);
-        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+        let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
         let stretch = Stretch { run: RUN, from: 4, to: 4 };
         let order = |effect, ascending| {
             let listed = Listed::of(&all, stretch, effect, ascending, &objective);

@@ -85,19 +85,6 @@ impl Dots {
     }
 }
 
-/// One plain sentence: what the method does with a pair.
-pub fn in_words(objective: &Objective) -> &'static str {
-    match objective {
-        Objective::Mpo { .. } => {
-            "Pulls most on pairs that are undecided, and lets go of pairs that are won and of pairs that look like wrong labels"
-        }
-        Objective::Dpo { .. } => {
-            "Pulls on every pair until it is won by a wide gap; a pair that stays lost is pulled hardest"
-        }
-        Objective::Ipo { .. } => "Pulls every margin to one target and back again when it overshoots",
-    }
-}
-
 /// A method whose loss is no curve over a pair's margin, in sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByScores {
@@ -111,7 +98,6 @@ impl ByScores {
     /// Absent for those that [`Curves`] speak of.
     pub fn of(method: Method) -> Option<Self> {
         Some(match method {
-            Method::Mpo | Method::Dpo | Method::Ipo => return None,
             Method::Reward => Self {
                 what: "Learns to score answers, so that the chosen one of a pair scores higher; it writes nothing itself",
                 cost: "A step costs what a step of MPO costs, less the vocabulary",
@@ -128,6 +114,7 @@ impl ByScores {
                 what: "As RLOO, in standard deviations of a prompt's scores, token by token, with the KL in the loss",
                 cost: "Every answer is written first, and a step costs several times that of MPO",
             },
+            _ => return None,
         })
     }
 }
@@ -137,11 +124,11 @@ mod tests {
     use super::*;
     use data::{PairId, config::Margin};
     use store::{Score, VerdictState};
-    use train::objective::Smoothing;
+    use train::objective::{Dpo, Ipo, Mpo, Smoothing};
 
     #[test]
     fn mpo_is_awake_around_zero_and_sleeps_on_both_sides() {
-        let curves = Curves::of(&Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum }).unwrap();
+        let curves = Curves::of(&Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum })).unwrap();
         let (low, high) = curves.awake.unwrap();
         assert!(low < 0.0 && high > 0.0 && high < 16.0);
         let top = curves.push.nearest(0.0).unwrap()[1];
@@ -152,7 +139,7 @@ mod tests {
     fn constants_that_make_no_sense_have_no_curves() {
         for beta in [0.0, -1.0, f64::NAN] {
             let margin = Margin::Sum;
-            assert!(Curves::of(&Objective::Mpo { beta, margin }).is_none());
+            assert!(Curves::of(&Objective::Mpo(Mpo { beta, margin })).is_none());
         }
     }
 
@@ -171,7 +158,7 @@ mod tests {
         };
         let sample = [pair(0.0), pair(4.0), pair(-500.0)];
         let dots = |beta| {
-            let objective = Objective::Mpo { beta, margin: Margin::AnchoredSum };
+            let objective = Objective::Mpo(Mpo { beta, margin: Margin::AnchoredSum });
             Dots::of(&objective, &sample, Curves::of(&objective).unwrap().reach())
         };
         let (weak, strong) = (dots(0.1), dots(1.0));
@@ -187,14 +174,15 @@ mod tests {
     #[test]
     fn dpo_sleeps_only_when_won() {
         let curves =
-            Curves::of(&Objective::Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None }).unwrap();
+            Curves::of(&Objective::Dpo(Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None }))
+                .unwrap();
         let (low, _) = curves.awake.unwrap();
         assert_eq!(low, -80.0);
     }
 
     #[test]
     fn ipo_has_its_lowest_loss_at_the_target() {
-        let curves = Curves::of(&Objective::Ipo { tau: 0.1, beta: 0.1, margin: Margin::AnchoredMean }).unwrap();
+        let curves = Curves::of(&Objective::Ipo(Ipo { tau: 0.1, beta: 0.1, margin: Margin::AnchoredMean })).unwrap();
         assert_eq!(curves.target, Some(5.0));
         assert_eq!(curves.loss.nearest(5.0), Some([5.0, 0.0]));
     }

@@ -290,6 +290,7 @@ mod tests {
     use super::*;
     use data::config::Margin;
     use store::{Score, ScoringId};
+    use train::objective::Mpo;
 
     fn scores(margin: f64) -> PairScores {
         let score = |log_prob| Score { log_prob, tokens: 4 };
@@ -306,7 +307,7 @@ mod tests {
     }
 
     fn fates(scores: &PairScores) -> Vec<Fate> {
-        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+        let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
         let scoring = Scoring { id: ScoringId(1), run: None, start: ScoringId(1) };
         let by = |fate| ByScores { scoring, objective, fate: Some(fate), range: None, number: None, scored: 0 };
         Fate::ALL.into_iter().filter(|fate| by(*fate).place(scores).is_some()).collect()

@@ -248,8 +248,8 @@ mod tests {
     fn methods_are_compared_with_the_rest_alike() {
         let mut launch = sheet();
         launch.set(ObjectiveConfig::BETA.key, "0.4");
-        let each = each_method(&launch, &Contender::ALL);
-        assert_eq!(each.iter().map(|(contender, _)| *contender).collect::<Vec<_>>(), Contender::ALL);
+        let each = each_method(&launch, &Contender::all());
+        assert_eq!(each.iter().map(|(contender, _)| *contender).collect::<Vec<_>>(), Contender::all());
         for (contender, config) in &each {
             assert_eq!(config.objective.kind, contender.method);
             assert_eq!(config.objective.negatives == Negatives::All, contender.several, "{contender:?}");

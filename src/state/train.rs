@@ -81,7 +81,7 @@ pub struct TrainView {
 impl TrainView {
     /// The methods that are compared, in the order in which they run.
     pub fn contenders(&self) -> Vec<Contender> {
-        let chosen = Contender::ALL.into_iter().filter(|contender| self.compared.contains(contender));
+        let chosen = Contender::all().into_iter().filter(|contender| self.compared.contains(contender));
         let chosen: Vec<Contender> = chosen.collect();
         if chosen.is_empty() { Contender::USUAL.to_vec() } else { chosen }
     }

@@ -9,7 +9,7 @@ use nudge::{
         dataset::documents::PairDoc,
         loss::{Batch, BatchLoss, Texts},
         measure::log_probs::Sums,
-        objective::{Objective, Smoothing},
+        objective::{Dpo, Ipo, Mpo, Objective, Smoothing},
         step::{Loss, Plan, Trainer, go_on},
     },
 };
@@ -132,8 +132,8 @@ impl Judge {
             (true, true) => Margin::AnchoredMean,
         };
         let objective = match kind {
-            "mpo" => Objective::Mpo { beta: spec["beta"].as_f64().unwrap(), margin },
-            "dpo" => Objective::Dpo {
+            "mpo" => Objective::Mpo(Mpo { beta: spec["beta"].as_f64().unwrap(), margin }),
+            "dpo" => Objective::Dpo(Dpo {
                 beta: spec["beta"].as_f64().unwrap(),
                 margin,
                 smoothing: match spec["smoothing"].as_f64() {
@@ -141,8 +141,8 @@ impl Judge {
                     Some(epsilon) if on("robust") => Smoothing::Robust(epsilon),
                     Some(epsilon) => Smoothing::Conservative(epsilon),
                 },
-            },
-            "ipo" => Objective::Ipo { beta: 0.1, tau: spec["tau"].as_f64().unwrap(), margin },
+            }),
+            "ipo" => Objective::Ipo(Ipo { beta: 0.1, tau: spec["tau"].as_f64().unwrap(), margin }),
             other => panic!("unknown objective {other}"),
         };
         let count = documents.pairs.len();

@@ -79,6 +79,6 @@ fn smoothing(text: &str) -> Result<f64, String> {
 }
 
 fn contenders() -> impl TypedValueParser<Value = Contender> {
-    PossibleValuesParser::new(Contender::ALL.map(Contender::word))
+    PossibleValuesParser::new(Contender::all().into_iter().map(Contender::word))
         .map(|word| Contender::named(&word).unwrap_or(Contender::USUAL[0]))
 }

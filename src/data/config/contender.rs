@@ -12,19 +12,6 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// In the order in which they run: a reward model before those that learn from it.
-    pub const ALL: [Self; 9] = [
-        Self::of(Method::Mpo),
-        Self::of(Method::Dpo),
-        Self::of(Method::Ipo),
-        Self::against_all(Method::Mpo),
-        Self::against_all(Method::Dpo),
-        Self::of(Method::Reward),
-        Self::of(Method::Ppo),
-        Self::of(Method::Rloo),
-        Self::of(Method::Grpo),
-    ];
-
     /// The paper's three.
     pub const USUAL: [Self; 3] = [Self::of(Method::Mpo), Self::of(Method::Dpo), Self::of(Method::Ipo)];
 
@@ -32,44 +19,43 @@ impl Contender {
         Self { method, several: false }
     }
 
-    const fn against_all(method: Method) -> Self {
-        Self { method, several: true }
+    /// All of them, in the order in which they run: a reward model before those that learn from it.
+    pub fn all() -> Vec<Self> {
+        let from_pairs = Method::PREFERENCE.map(Self::of).into_iter();
+        let several = Method::PREFERENCE.into_iter().filter(|method| method.takes_several());
+        let others = Method::ALL.into_iter().filter(|method| !Method::PREFERENCE.contains(method));
+        from_pairs.chain(several.map(|method| Self { method, several: true })).chain(others.map(Self::of)).collect()
     }
 
     /// As it is typed: "dpo", or "dpo:all" against all rejected answers.
     pub fn word(self) -> &'static str {
-        match (self.method, self.several) {
-            (Method::Mpo, true) => "mpo:all",
-            (Method::Dpo, true) => "dpo:all",
-            (method, _) => method.name(),
-        }
+        self.against_all().map_or(self.method.name(), |[word, _]| word)
+    }
+
+    fn against_all(self) -> Option<[&'static str; 2]> {
+        self.method.against_all().filter(|_| self.several)
     }
 
     pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|contender| contender.word() == word)
+        Self::all().into_iter().find(|contender| contender.word() == word)
     }
 
     /// For a button, and for the name of a run.
     pub fn label(self) -> &'static str {
-        let words = ObjectiveConfig::KIND.words().iter().find(|word| word.word == self.method.name());
-        match (self.method, self.several) {
-            (Method::Mpo, true) => "MPO, all rejected",
-            (Method::Dpo, true) => "DPO, all rejected",
-            (..) => words.map_or("", |word| word.shown),
-        }
+        let own = || ObjectiveConfig::KIND.words().iter().find(|word| word.word == self.method.name());
+        self.against_all().map_or_else(|| own().map_or("", |word| word.shown), |[_, label]| label)
     }
 
     /// What it does that the others do not, and what it needs.
     pub fn about(self) -> &'static str {
-        match self.method {
-            _ if self.several => {
-                "Against all answers that were said to be worse, where a pair has more than two; a pair of two trains as ever"
-            }
-            Method::Mpo | Method::Dpo | Method::Ipo => "Learns from the pairs alone",
-            Method::Reward => "Fits scores to the pairs; PPO, RLOO and GRPO then learn from them",
-            Method::Ppo | Method::Rloo | Method::Grpo => {
-                "Samples answers and learns from a reward model's scores: needs one, fitted before or chosen here too"
-            }
+        if self.several {
+            "Against all answers that were said to be worse, where a pair has more than two; a pair of two trains as ever"
+        } else if self.method.samples() {
+            "Samples answers and learns from a reward model's scores: needs one, fitted before or chosen here too"
+        } else if Method::PREFERENCE.contains(&self.method) {
+            "Learns from the pairs alone"
+        } else {
+            "Fits scores to the pairs; PPO, RLOO and GRPO then learn from them"
         }
     }
 
@@ -96,15 +82,15 @@ mod tests {
 
     #[test]
     fn every_method_takes_part_under_a_word_of_its_own() {
-        for contender in Contender::ALL {
+        for contender in Contender::all() {
             assert_eq!(Contender::named(contender.word()), Some(contender));
             assert!(!contender.label().is_empty());
         }
         for method in Method::ALL {
-            assert!(Contender::ALL.contains(&Contender::of(method)), "{method:?}");
+            assert!(Contender::all().contains(&Contender::of(method)), "{method:?}");
         }
         assert_eq!(Contender::named("ipo:all"), None);
-        assert_eq!(Contender::lacks_scores(&Contender::ALL), None, "the reward model comes first");
+        assert_eq!(Contender::lacks_scores(&Contender::all()), None, "the reward model comes first");
     }
 
     #[test]

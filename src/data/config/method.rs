@@ -1,43 +1,113 @@
-//! What a method means when the config leaves it open: margin and weights.
+//! The methods: what each is called, what it learns from, and what its margin and weights are where settings leave them open.
 
-use super::{Margin, Method, ObjectiveConfig};
+use serde::{Deserialize, Serialize};
 
-impl ObjectiveConfig {
-    /// The margin asked for, or the method's own.
-    pub fn margin(&self) -> Margin {
-        self.margin.unwrap_or(match self.kind {
+use super::{
+    Margin,
+    words::{Word, word},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    #[default]
+    Mpo,
+    Dpo,
+    Ipo,
+    Reward,
+    Ppo,
+    Rloo,
+    Grpo,
+}
+
+impl Method {
+    pub const ALL: [Self; 7] = [Self::Mpo, Self::Dpo, Self::Ipo, Self::Reward, Self::Ppo, Self::Rloo, Self::Grpo];
+    /// Those that teach a policy from pairs alone.
+    pub const PREFERENCE: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
+
+    /// Whether it learns from answers that the policy samples between its updates, with the score of a reward model.
+    pub fn samples(self) -> bool {
+        matches!(self, Self::Ppo | Self::Rloo | Self::Grpo)
+    }
+
+    /// Whether it has a form for several rejected answers of a pair at once.
+    pub fn takes_several(self) -> bool {
+        self.against_all().is_some()
+    }
+
+    /// What that form is called where methods are compared: as it is typed, and for a button.
+    pub(super) fn against_all(self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Mpo => Some(["mpo:all", "MPO, all rejected"]),
+            Self::Dpo => Some(["dpo:all", "DPO, all rejected"]),
+            Self::Ipo | Self::Reward | Self::Ppo | Self::Rloo | Self::Grpo => None,
+        }
+    }
+
+    /// Whether its margin may do without a reference.
+    pub(super) fn may_be_reference_free(self) -> bool {
+        matches!(self, Self::Mpo | Self::Reward)
+    }
+
+    /// Its margin where the settings leave it open.
+    pub(super) fn own_margin(self) -> Margin {
+        match self {
             // Anchored margins start at 0, so a typical data set starts awake.
-            Method::Mpo | Method::Dpo | Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => {
-                Margin::AnchoredSum
-            }
-            Method::Ipo => Margin::AnchoredMean,
-        })
+            Self::Mpo | Self::Dpo | Self::Reward | Self::Ppo | Self::Rloo | Self::Grpo => Margin::AnchoredSum,
+            Self::Ipo => Margin::AnchoredMean,
+        }
     }
 
-    /// λ_ref asked for, or the method's own.
-    pub fn reference_weight(&self) -> f64 {
-        self.reference_weight.unwrap_or(match self.kind {
-            Method::Mpo => 0.3,
-            Method::Dpo | Method::Ipo | Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => 0.0,
-        })
+    /// Its λ_ref, likewise.
+    pub(super) fn own_reference_weight(self) -> f64 {
+        match self {
+            Self::Mpo => 0.3,
+            Self::Dpo | Self::Ipo | Self::Reward | Self::Ppo | Self::Rloo | Self::Grpo => 0.0,
+        }
     }
 
-    /// λ_pre; 0 unless asked for.
-    pub fn retention_weight(&self) -> f64 {
-        self.retention_weight.unwrap_or(0.0)
+    /// The word of `run.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mpo => "mpo",
+            Self::Dpo => "dpo",
+            Self::Ipo => "ipo",
+            Self::Reward => "reward",
+            Self::Ppo => "ppo",
+            Self::Rloo => "rloo",
+            Self::Grpo => "grpo",
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_method_has_its_own_defaults() {
-        let of = |kind| ObjectiveConfig { kind, ..ObjectiveConfig::default() };
-        assert_eq!(of(Method::Mpo).margin(), Margin::AnchoredSum);
-        assert_eq!(of(Method::Ipo).margin(), Margin::AnchoredMean);
-        assert_eq!(of(Method::Mpo).reference_weight(), 0.3);
-        assert_eq!(of(Method::Dpo).reference_weight(), 0.0);
+    /// The one of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == word)
     }
 }
+
+/// What they are called on the screen.
+pub(super) const METHODS: &[Word] = &[
+    word("mpo", "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
+    word("dpo", "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
+    word("ipo", "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
+    word(
+        "reward",
+        "Reward model",
+        "Fits scores to the pairs (Bradley–Terry): about 2 forwards a token; what PPO, RLOO and GRPO need",
+    ),
+    word(
+        "ppo",
+        "PPO",
+        "RLHF with a critic, arXiv 1707.06347: samples answers, about 13 forwards a token; needs a reward model",
+    ),
+    word(
+        "rloo",
+        "RLOO",
+        "RLHF without a critic, arXiv 2402.14740: samples answers, about 6 forwards a token; needs a reward model",
+    ),
+    word(
+        "grpo",
+        "GRPO",
+        "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model",
+    ),
+];

@@ -3,8 +3,8 @@
 use toml::Table;
 
 use super::{
-    DataConfig, DeviceChoice, LoraConfig, Margin, Method, ModelConfig, Negatives, ObjectiveConfig, OptimizerConfig,
-    RunConfig, Setting, Targets, TrainConfig, rlhf, tokens,
+    DataConfig, DeviceChoice, LoraConfig, ModelConfig, Negatives, ObjectiveConfig, OptimizerConfig, RunConfig, Setting,
+    Targets, TrainConfig, rlhf, tokens,
 };
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
@@ -66,18 +66,10 @@ fn reference(config: &RunConfig) -> Fault {
 }
 
 fn margin(config: &RunConfig) -> Fault {
-    let anchored = match config.objective.margin() {
-        Margin::Sum | Margin::Mean => false,
-        Margin::AnchoredSum | Margin::AnchoredMean => true,
-    };
-    match config.objective.kind {
-        Method::Mpo | Method::Reward => None,
-        _ if anchored => None,
-        Method::Dpo | Method::Ipo | Method::Ppo | Method::Rloo | Method::Grpo => Some((
-            ObjectiveConfig::MARGIN,
-            "reference-free, which is for MPO alone; it must be \"anchored-sum\" or \"anchored-mean\"".to_owned(),
-        )),
-    }
+    let ObjectiveConfig { kind, .. } = config.objective;
+    let is_fit = config.objective.margin().is_anchored() || kind.may_be_reference_free();
+    let sentence = "reference-free, which is for MPO alone; it must be \"anchored-sum\" or \"anchored-mean\"";
+    (!is_fit).then(|| (ObjectiveConfig::MARGIN, sentence.to_owned()))
 }
 
 fn negatives(config: &RunConfig) -> Fault {
@@ -112,7 +104,7 @@ fn adapter(lora: &LoraConfig) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Threads, TokenBudget},
+        super::{Margin, Method, Threads, TokenBudget},
         *,
     };
 

@@ -12,53 +12,6 @@ pub struct Word {
     pub about: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    #[default]
-    Mpo,
-    Dpo,
-    Ipo,
-    Reward,
-    Ppo,
-    Rloo,
-    Grpo,
-}
-
-impl Method {
-    pub const ALL: [Self; 7] = [Self::Mpo, Self::Dpo, Self::Ipo, Self::Reward, Self::Ppo, Self::Rloo, Self::Grpo];
-    /// Those that teach a policy from pairs alone.
-    pub const PREFERENCE: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
-
-    /// Whether it learns from answers that the policy samples between its updates, with the score of a reward model.
-    pub fn samples(self) -> bool {
-        matches!(self, Self::Ppo | Self::Rloo | Self::Grpo)
-    }
-
-    /// Whether it has a form for several rejected answers of a pair at once.
-    pub fn takes_several(self) -> bool {
-        matches!(self, Self::Mpo | Self::Dpo)
-    }
-
-    /// The word of `run.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mpo => "mpo",
-            Self::Dpo => "dpo",
-            Self::Ipo => "ipo",
-            Self::Reward => "reward",
-            Self::Ppo => "ppo",
-            Self::Rloo => "rloo",
-            Self::Grpo => "grpo",
-        }
-    }
-
-    /// The one of this word.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == word)
-    }
-}
-
 /// Whose prompts are answered between updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Prompts {
@@ -228,35 +181,9 @@ pub enum DriftAction {
     Steer,
 }
 
-const fn word(word: &'static str, shown: &'static str, about: &'static str) -> Word {
+pub(super) const fn word(word: &'static str, shown: &'static str, about: &'static str) -> Word {
     Word { word, shown, about }
 }
-
-pub(super) const METHODS: &[Word] = &[
-    word("mpo", "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
-    word("dpo", "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
-    word("ipo", "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
-    word(
-        "reward",
-        "Reward model",
-        "Fits scores to the pairs (Bradley–Terry): about 2 forwards a token; what PPO, RLOO and GRPO need",
-    ),
-    word(
-        "ppo",
-        "PPO",
-        "RLHF with a critic, arXiv 1707.06347: samples answers, about 13 forwards a token; needs a reward model",
-    ),
-    word(
-        "rloo",
-        "RLOO",
-        "RLHF without a critic, arXiv 2402.14740: samples answers, about 6 forwards a token; needs a reward model",
-    ),
-    word(
-        "grpo",
-        "GRPO",
-        "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model",
-    ),
-];
 
 pub(super) const PROMPTS: &[Word] = &[
     word("pairs", "Of the pairs", "Those of the pairs that are trained on"),

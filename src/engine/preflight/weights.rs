@@ -4,8 +4,9 @@ use data::config::{Contrast, Every, RunConfig, TokenWeights};
 use store::Project;
 use train::{
     dataset::{documents::Dataset, inputs::Share},
-    importance::{Contrasted, contrast},
+    importance::contrast,
     measure::reference::Reference,
+    run::checkpoint::Contrasted,
 };
 
 /// Sampling goes token by token: forwards that one sampled token counts for.

@@ -11,7 +11,7 @@ use std::{
 
 use data::config::{Contrast, RunConfig};
 use model::{Doc, Policy};
-use serde::{Deserialize, Serialize};
+
 use store::{Project, RunId, RunRecord, RunStatus};
 
 use super::{Side, unfinished};
@@ -20,23 +20,16 @@ use crate::{
     error::{Result, TrainError},
     hash::hash,
     measure::reference::Reference,
-    run::rotation,
+    run::{
+        checkpoint::{self, Contrasted},
+        rotation,
+    },
 };
 
 const FOLDER: &str = "contrast";
 const INDEX: &str = "contrast.json";
 /// What fits them; another number, other models.
 const RECIPE: &str = "contrast 1";
-
-/// Which contrast pair a run's weights come from; part of every checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contrasted {
-    /// Of everything that the two depend on.
-    pub name: String,
-    /// blake3 of what each has learnt.
-    pub positive: String,
-    pub negative: String,
-}
 
 impl Contrasted {
     /// By which the log-probs of one of them are cached.

@@ -19,10 +19,9 @@ use crate::{
     dataset::{documents::PairDoc, inputs, sampler::Sampler},
     error::{Result, TrainError},
     loss::{Batch, BatchLoss, Part, Texts},
-    objective::{Objective, Smoothing},
+    objective::{Dpo, Objective, Smoothing},
     run::{
         context::Context,
-        prepare::adamw,
         schedule,
         training::{Training, update},
     },
@@ -85,7 +84,7 @@ impl Training {
     ) -> Result<Option<(Policy, f64)>> {
         let shape = inputs::adapter_shape(&self.config.lora, self.config.train.shuffle_seed);
         let policy = self.trainer.policy.beside(&shape, None)?;
-        let optimizer = AdamW::new(policy.parameters(), adamw(&self.config))?;
+        let optimizer = AdamW::new(policy.parameters(), inputs::adamw(&self.config))?;
         let memory = self.trainer.memory.map(|memory| memory.seen_from(&self.trainer.policy, &policy));
         let mut trainer = Trainer { policy, optimizer, memory };
         if let Some(told) = unfinished.load_done(side, &mut trainer.policy)? {
@@ -180,7 +179,7 @@ impl Training {
             max_grad_norm: optimizer.max_grad_norm,
         };
         let (beta, margin) = (self.config.tis.beta, Margin::AnchoredSum);
-        let objective = Objective::Dpo { beta, margin, smoothing: Smoothing::None };
+        let objective = Objective::Dpo(Dpo { beta, margin, smoothing: Smoothing::None });
         let at_start = |place: usize| anchors[place].as_slice();
         let mut loss = BatchLoss::new(&batch, objective, &lessons, &at_start);
         let speaker = Some(&self.trainer.policy);

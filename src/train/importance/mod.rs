@@ -18,7 +18,6 @@ mod training;
 mod unfinished;
 pub mod weigher;
 
-pub use contrast::Contrasted;
 pub use weigher::Weigher;
 
 use data::config::{RunConfig, TokenWeights};

@@ -8,13 +8,13 @@ use store::{Project, RunRecord};
 use text::Codec;
 
 use super::{
-    Contrasted, Side,
+    Side,
     weigher::{contrasts, of_answers},
 };
 use crate::{
     error::{Result, TrainError},
     measure::reference::{Origin, ReadRow, Reference, Source},
-    run::checkpoint,
+    run::checkpoint::{self, Contrasted},
 };
 
 /// What a run whose tokens all count alike says of weights.

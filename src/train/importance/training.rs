@@ -7,7 +7,7 @@ use model::{Doc, Policy, PolicyError};
 use store::LogLevel;
 
 use super::{
-    Contrasted, Side, at_start, narrowest,
+    Side, at_start, narrowest,
     weigher::{Which, contrasts, of_answers, weighs_each_step},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         log_probs::LogProbs,
         reference::{Origin, ReadRow, Reference, Source},
     },
-    run::{context::Context, host::CurrentWeights, training::Training},
+    run::{checkpoint::Contrasted, context::Context, host::CurrentWeights, training::Training},
     step::{StepEnd, Trainer, fit_memory},
 };
 

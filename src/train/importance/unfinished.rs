@@ -13,7 +13,7 @@ use store::RunId;
 use super::{Side, contrast};
 use crate::{
     error::{Result, TrainError},
-    run::checkpoint,
+    hash::hash,
     step::Trainer,
 };
 
@@ -148,6 +148,6 @@ pub fn run_of(folder: &Path) -> Option<RunId> {
     serde_json::from_slice::<Noted>(&fs::read(folder.join(INDEX)).ok()?).ok()?.run
 }
 
-fn is_it(path: &Path, hash: &str) -> bool {
-    checkpoint::hash(path).is_ok_and(|found| found == hash)
+fn is_it(path: &Path, expected: &str) -> bool {
+    hash(path).is_ok_and(|found| found == expected)
 }

@@ -12,7 +12,7 @@ use crate::{
     dataset::{documents::known, inputs, packing::pack_for},
     error::Result,
     measure::embedding,
-    objective::{Objective, Smoothing},
+    objective::{Dpo, Objective, Smoothing},
     reward::Scale,
     run::checkpoint,
 };
@@ -74,7 +74,7 @@ pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u6
         // standard deviations was fitted in the head's own unit.
         let scale = checkpoint::state_of(&project.run(run)?.checkpoints, step).and_then(|state| state.scale);
         let beta = scale.map_or(1.0, |scale| scale.std);
-        return Ok(Objective::Dpo { beta, margin: Margin::AnchoredSum, smoothing: Smoothing::None });
+        return Ok(Objective::Dpo(Dpo { beta, margin: Margin::AnchoredSum, smoothing: Smoothing::None }));
     }
     let knobs = checkpoint::state_of(&project.run(run)?.checkpoints, step).map(|state| state.knobs);
     Ok(Objective::of(&knobs.map_or_else(|| config.objective.clone(), |knobs| knobs.turned(&config.objective))))

@@ -172,16 +172,18 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use data::config::Margin;
+
     use super::{
         super::{
-            Margin, Objective, PairLogProbs,
+            Mpo, Objective, PairLogProbs,
             evaluate::tests::{assert_close, pair},
         },
         *,
     };
 
     fn terms(margins: &[f64]) -> Vec<PairTerm> {
-        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+        let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
         margins
             .iter()
             .map(|&m| {

@@ -2,7 +2,7 @@
 
 use data::config::Margin;
 
-use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo};
+use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, logistic::sigmoid};
 
 impl Objective {
     /// Loss, gradient and measurements of one pair. The step's loss is the mean over its pairs: see
@@ -19,29 +19,22 @@ impl Objective {
 
     /// The same term with its gradient taken as E[ρ·r·∇ log π^p], ρ detached: the form the MPO paper derives.
     ///
-    /// Equal to [`Objective::evaluate`] for MPO up to rounding. DPO and IPO have no such form and give their own.
+    /// Equal to [`Objective::evaluate`] for MPO up to rounding. Methods without such a form give their own.
     pub fn policy_gradient_form(&self, pair: &PairLogProbs) -> PairTerm {
-        match *self {
-            Self::Mpo { beta, .. } => {
-                let term = self.evaluate(pair);
-                let c = pair.certainty;
-                // The two actions, "chosen is better" and "rejected is better", each with its own ρ and score.
-                let agrees = mpo::policy_gradient_slope(beta, term.margin);
-                let differs = -mpo::policy_gradient_slope(beta, -term.margin);
-                let slope = self.weight(pair) * (c * agrees + (1.0 - c) * differs);
-                self.term(pair, term.margin, term.loss, slope)
-            }
-            Self::Dpo { .. } | Self::Ipo { .. } => self.evaluate(pair),
-        }
+        let term = self.evaluate(pair);
+        // The two actions, "chosen is better" and "rejected is better", each with its own ρ and score.
+        let actions = [term.margin, -term.margin].map(|margin| self.method().policy_gradient_slope(margin));
+        let [Some(agrees), Some(differs)] = actions else {
+            return term;
+        };
+        let c = pair.certainty;
+        let slope = self.weight(pair) * (c * agrees + (1.0 - c) * -differs);
+        self.term(pair, term.margin, term.loss, slope)
     }
 
     /// ℓ(m): the loss of a certain, unweighted label at this margin.
     pub fn loss_at(&self, margin: f64) -> f64 {
-        match *self {
-            Self::Mpo { beta, .. } => mpo::loss(beta, margin),
-            Self::Dpo { beta, smoothing, .. } => dpo::loss(beta, smoothing, margin),
-            Self::Ipo { tau, .. } => ipo::loss(tau, margin),
-        }
+        self.method().loss_at(margin)
     }
 
     /// |∂ℓ/∂m| of a certain, unweighted label at this margin.
@@ -56,32 +49,26 @@ impl Objective {
 
     /// What [`ASLEEP`] is a share of.
     pub(super) fn largest_push(&self) -> f64 {
-        match *self {
-            Self::Mpo { beta, .. } => mpo::largest_push(beta),
-            Self::Dpo { beta, smoothing, .. } => dpo::largest_push(beta, smoothing),
-            Self::Ipo { tau, .. } => ipo::push_at_start(tau),
-        }
+        self.method().largest_push()
     }
 
     pub fn margin(&self) -> Margin {
-        match *self {
-            Self::Mpo { margin, .. } | Self::Dpo { margin, .. } | Self::Ipo { margin, .. } => margin,
-        }
+        self.method().margin()
     }
 
     /// β of h = β·m and of the reported rewards.
     pub fn beta(&self) -> f64 {
-        match *self {
-            Self::Mpo { beta, .. } | Self::Dpo { beta, .. } | Self::Ipo { beta, .. } => beta,
-        }
+        self.method().beta()
     }
 
-    /// Where IPO pulls the margin to; the others have no target.
+    /// Where the margin is pulled to, for a method that has a target.
     pub fn target_margin(&self) -> Option<f64> {
-        match *self {
-            Self::Ipo { tau, .. } => Some(ipo::target(tau)),
-            Self::Mpo { .. } | Self::Dpo { .. } => None,
-        }
+        self.method().target_margin()
+    }
+
+    /// The constant that scales its push: its letter, its key in `run.toml`, and its value.
+    pub fn constant(&self) -> (&'static str, &'static str, f64) {
+        self.method().constant()
     }
 
     /// The loss that every unweighted pair must have at step 0, whatever its certainty. `None` for a
@@ -101,49 +88,17 @@ impl Objective {
         if !(beta.is_finite() && beta > 0.0) {
             return Err(format!("beta must be a number above 0, found {beta}: it scales the margin (0.1 is usual)."));
         }
-        match *self {
-            Self::Mpo { .. } => Ok(()),
-            Self::Dpo { margin, smoothing, .. } => {
-                anchored("DPO", margin)?;
-                match smoothing {
-                    Smoothing::None => Ok(()),
-                    Smoothing::Conservative(e) | Smoothing::Robust(e) => {
-                        if (0.0..0.5).contains(&e) {
-                            Ok(())
-                        } else {
-                            Err(format!(
-                                "label_smoothing must be at least 0 and below 0.5, found {e}: it is the probability that a label is flipped."
-                            ))
-                        }
-                    }
-                }
-            }
-            Self::Ipo { tau, margin, .. } => {
-                anchored("IPO", margin)?;
-                if tau.is_finite() && tau > 0.0 {
-                    Ok(())
-                } else {
-                    Err(format!("tau must be a number above 0, found {tau}: the target margin is 1/(2·tau)."))
-                }
-            }
-        }
+        self.method().validate()
     }
 
     /// ∂ℓ/∂m.
     fn slope_at(&self, margin: f64) -> f64 {
-        match *self {
-            Self::Mpo { beta, .. } => mpo::slope(beta, margin),
-            Self::Dpo { beta, smoothing, .. } => dpo::slope(beta, smoothing, margin),
-            Self::Ipo { tau, .. } => ipo::slope(tau, margin),
-        }
+        self.method().slope_at(margin)
     }
 
     /// r/μ, for the method that has importance weights.
     fn weight(&self, pair: &PairLogProbs) -> f64 {
-        match self {
-            Self::Mpo { .. } => pair.reward / pair.behaviour,
-            Self::Dpo { .. } | Self::Ipo { .. } => 1.0,
-        }
+        self.method().weight(pair.reward, pair.behaviour)
     }
 
     fn term(&self, pair: &PairLogProbs, margin: f64, loss: f64, slope: f64) -> PairTerm {
@@ -167,17 +122,6 @@ impl Objective {
             against: Against::one(beta * (pair.policy_rejected - pair.reference_rejected)),
             weighed: None,
         }
-    }
-}
-
-fn anchored(method: &str, margin: Margin) -> Result<(), String> {
-    if margin.is_anchored() {
-        Ok(())
-    } else {
-        Err(format!(
-            "{method} is defined against a reference, so its margin is anchored-sum or anchored-mean, found {}. MPO can do without.",
-            margin.name()
-        ))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::f64::consts::LN_2;
 
-use super::{super::Term, *};
+use super::{
+    super::{Dpo, Ipo, Mpo, Smoothing, Term},
+    *,
+};
 
 pub fn assert_close(got: f64, want: f64, tolerance: f64) {
     assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "got {got}, want {want}");
@@ -27,12 +30,12 @@ pub fn pair() -> PairLogProbs {
 pub fn every_objective() -> Vec<Objective> {
     let mut all = Vec::new();
     for margin in Margin::ALL {
-        all.push(Objective::Mpo { beta: 0.3, margin });
+        all.push(Objective::Mpo(Mpo { beta: 0.3, margin }));
         if margin.is_anchored() {
             for smoothing in [Smoothing::None, Smoothing::Conservative(0.1), Smoothing::Robust(0.1)] {
-                all.push(Objective::Dpo { beta: 0.3, margin, smoothing });
+                all.push(Objective::Dpo(Dpo { beta: 0.3, margin, smoothing }));
             }
-            all.push(Objective::Ipo { tau: 0.2, margin, beta: 0.3 });
+            all.push(Objective::Ipo(Ipo { tau: 0.2, margin, beta: 0.3 }));
         }
     }
     all
@@ -101,7 +104,7 @@ fn gradients_are_the_slopes_of_the_loss() {
 #[test]
 fn both_forms_of_mpo_have_one_gradient() {
     for margin in Margin::ALL {
-        let objective = Objective::Mpo { beta: 0.3, margin };
+        let objective = Objective::Mpo(Mpo { beta: 0.3, margin });
         for pair in grid() {
             let (value, policy_gradient) = (objective.evaluate(&pair), objective.policy_gradient_form(&pair));
             // Rounding, on the scale of one action's push: a tie's two actions cancel.
@@ -118,7 +121,7 @@ fn both_forms_of_mpo_have_one_gradient() {
 
 #[test]
 fn the_push_of_mpo_is_the_papers() {
-    let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+    let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
     // m = 2, h = 1, σ(1) = 0.731058578630005
     let moved = PairLogProbs { policy_chosen: -18.0, certainty: 0.9, ..pair() };
     let sigma = 0.731_058_578_630_004_9;
@@ -138,8 +141,8 @@ fn the_push_of_mpo_is_the_papers() {
 #[test]
 fn mpo_lets_go_at_both_ends_and_dpo_only_at_one() {
     let margin = Margin::AnchoredSum;
-    let mpo = Objective::Mpo { beta: 1.0, margin };
-    let dpo = Objective::Dpo { beta: 1.0, margin, smoothing: Smoothing::None };
+    let mpo = Objective::Mpo(Mpo { beta: 1.0, margin });
+    let dpo = Objective::Dpo(Dpo { beta: 1.0, margin, smoothing: Smoothing::None });
     assert!(mpo.push_at(50.0) > 0.0 && mpo.push_at(50.0) < 1e-20);
     assert!(mpo.push_at(-50.0) > 0.0 && mpo.push_at(-50.0) < 1e-20);
     assert!(dpo.push_at(50.0) > 0.0 && dpo.push_at(50.0) < 1e-20);
@@ -153,16 +156,16 @@ fn mpo_lets_go_at_both_ends_and_dpo_only_at_one() {
 fn asleep_is_five_percent_of_the_largest_push() {
     let margin = Margin::AnchoredSum;
     let beta = 0.1;
-    let mpo = Objective::Mpo { beta, margin };
+    let mpo = Objective::Mpo(Mpo { beta, margin });
     // 4·σ(h)·σ(−h) = 0.05 at h = ±4.3567088266895917
     for sign in [-1.0, 1.0] {
         assert!(!mpo.asleep_at(sign * 43.56));
         assert!(mpo.asleep_at(sign * 43.58));
     }
-    let dpo = Objective::Dpo { beta, margin, smoothing: Smoothing::None };
+    let dpo = Objective::Dpo(Dpo { beta, margin, smoothing: Smoothing::None });
     // σ(−h) = 0.05 at h = ln 19 = 2.94443897916644
     assert!(!dpo.asleep_at(29.44) && dpo.asleep_at(29.45) && !dpo.asleep_at(-1000.0));
-    let ipo = Objective::Ipo { tau: 0.1, margin, beta };
+    let ipo = Objective::Ipo(Ipo { tau: 0.1, margin, beta });
     assert!(!ipo.asleep_at(4.74) && ipo.asleep_at(4.76) && ipo.asleep_at(5.24));
     assert!(!ipo.asleep_at(5.26));
 }
@@ -174,10 +177,10 @@ fn golden_values_at_step_zero() {
         let golden = objective.golden();
         let expected = match objective {
             _ if !objective.margin().is_anchored() => None,
-            Objective::Mpo { .. } => Some(-0.5),
+            Objective::Mpo(_) => Some(-0.5),
             // Both smoothings keep ln 2: (1−ε) ± ε, over (1−2ε) for the robust form.
-            Objective::Dpo { .. } => Some(LN_2),
-            Objective::Ipo { tau, .. } => Some(1.0 / (4.0 * tau * tau)),
+            Objective::Dpo(_) => Some(LN_2),
+            Objective::Ipo(Ipo { tau, .. }) => Some(1.0 / (4.0 * tau * tau)),
         };
         match (golden, expected) {
             (Some(golden), Some(expected)) => {
@@ -193,7 +196,7 @@ fn golden_values_at_step_zero() {
 
 #[test]
 fn coefficients_of_micro_batches_add_up_to_the_steps_mean() {
-    let objective = Objective::Mpo { beta: 0.3, margin: Margin::Mean };
+    let objective = Objective::Mpo(Mpo { beta: 0.3, margin: Margin::Mean });
     let term = objective.evaluate(&pair());
     let whole = Term { pair: term, slopes: vec![term.grad_chosen, term.grad_rejected] };
     for (coefficient, slope) in whole.coefficients(16).zip(&whole.slopes) {
@@ -220,20 +223,20 @@ fn constants_without_meaning_are_refused_in_words() {
     };
     let margin = Margin::AnchoredSum;
     for beta in [0.0, -0.1, f64::NAN, f64::INFINITY] {
-        refused(Objective::Mpo { beta, margin }, "beta");
-        refused(Objective::Ipo { tau: 0.1, margin, beta }, "beta");
+        refused(Objective::Mpo(Mpo { beta, margin }), "beta");
+        refused(Objective::Ipo(Ipo { tau: 0.1, margin, beta }), "beta");
     }
     for tau in [0.0, -1.0, f64::NAN] {
-        refused(Objective::Ipo { tau, margin, beta: 0.1 }, "tau");
+        refused(Objective::Ipo(Ipo { tau, margin, beta: 0.1 }), "tau");
     }
     for e in [-0.1, 0.5, 0.9, f64::NAN] {
         for smoothing in [Smoothing::Conservative(e), Smoothing::Robust(e)] {
-            refused(Objective::Dpo { beta: 0.1, margin, smoothing }, "label_smoothing");
+            refused(Objective::Dpo(Dpo { beta: 0.1, margin, smoothing }), "label_smoothing");
         }
     }
     for margin in [Margin::Sum, Margin::Mean] {
-        refused(Objective::Dpo { beta: 0.1, margin, smoothing: Smoothing::None }, "DPO");
-        refused(Objective::Ipo { tau: 0.1, margin, beta: 0.1 }, "IPO");
+        refused(Objective::Dpo(Dpo { beta: 0.1, margin, smoothing: Smoothing::None }), "DPO");
+        refused(Objective::Ipo(Ipo { tau: 0.1, margin, beta: 0.1 }), "IPO");
     }
     for objective in every_objective() {
         objective.validate().unwrap();
@@ -305,15 +308,15 @@ fn objective_of(spec: &serde_json::Value) -> (Objective, bool) {
     let beta = number("beta").unwrap_or(1.0);
     let against_reference = if mean { Margin::AnchoredMean } else { Margin::AnchoredSum };
     let objective = match spec["kind"].as_str().unwrap() {
-        "mpo" => Objective::Mpo {
+        "mpo" => Objective::Mpo(Mpo {
             beta,
             margin: match (anchored, mean) {
                 (false, false) => Margin::Sum,
                 (false, true) => Margin::Mean,
                 (true, _) => against_reference,
             },
-        },
-        "dpo" => Objective::Dpo {
+        }),
+        "dpo" => Objective::Dpo(Dpo {
             beta,
             margin: against_reference,
             smoothing: match (number("smoothing"), spec["robust"] == true) {
@@ -321,8 +324,8 @@ fn objective_of(spec: &serde_json::Value) -> (Objective, bool) {
                 (Some(e), false) => Smoothing::Conservative(e),
                 (Some(e), true) => Smoothing::Robust(e),
             },
-        },
-        "ipo" => Objective::Ipo { tau: number("tau").unwrap(), margin: against_reference, beta },
+        }),
+        "ipo" => Objective::Ipo(Ipo { tau: number("tau").unwrap(), margin: against_reference, beta }),
         other => panic!("unknown objective {other}"),
     };
     (objective, mean)

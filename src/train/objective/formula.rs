@@ -1,8 +1,6 @@
-//! The objectives in symbols, as the launch sheet shows them.
+//! The objectives in symbols and in words, as the launch sheet shows them.
 
-use data::config::Margin;
-
-use super::{Objective, Smoothing};
+use super::Objective;
 
 impl Objective {
     /// The loss of one pair in symbols, then its margin, e.g. "L = −σ(β·m),  m = s(w) − s(l)".
@@ -12,56 +10,27 @@ impl Objective {
 
     /// The loss of one certain, unweighted pair in symbols.
     pub fn loss_formula(&self) -> &'static str {
-        match self {
-            Self::Mpo { .. } => "L = −σ(β·m)",
-            Self::Dpo { smoothing, .. } => match smoothing {
-                Smoothing::None => "L = −log σ(β·m)",
-                Smoothing::Conservative(_) => "L = −(1−ε)·log σ(β·m) − ε·log σ(−β·m)",
-                Smoothing::Robust(_) => "L = [−(1−ε)·log σ(β·m) + ε·log σ(−β·m)] / (1−2ε)",
-            },
-            Self::Ipo { .. } => "L = (m − 1/(2τ))²",
-        }
+        self.method().loss_formula()
     }
 
     /// The same against several rejected answers, mᵢ being the margin to each.
     pub fn several_formula(&self) -> &'static str {
-        match self {
-            Self::Mpo { .. } => "L = −1/(1 + Σᵢ exp(−β·mᵢ))",
-            Self::Dpo { smoothing: Smoothing::None, .. } => "L = log(1 + Σᵢ exp(−β·mᵢ))",
-            Self::Dpo { .. } => "L = log(1 + Σᵢ exp(−β·mᵢ)), smoothed",
-            Self::Ipo { .. } => self.loss_formula(),
-        }
+        self.method().several_formula()
     }
 
     /// What a pair pulls with, |∂L/∂m|, in symbols.
     pub fn push_formula(&self) -> &'static str {
-        match self {
-            Self::Mpo { .. } => "push = β·σ(β·m)·σ(−β·m)",
-            Self::Dpo { smoothing, .. } => match smoothing {
-                Smoothing::None => "push = β·σ(−β·m)",
-                Smoothing::Conservative(_) => "push = β·|σ(−β·m) − ε|",
-                Smoothing::Robust(_) => "push = β·[(1−ε)·σ(−β·m) + ε·σ(β·m)] / (1−2ε)",
-            },
-            Self::Ipo { .. } => "push = 2·|m − 1/(2τ)|",
-        }
+        self.method().push_formula()
     }
 
     /// The method's name with its variant, never ambiguous: "MPO anchored-sum", "DPO anchored-mean (robust)", "IPO sum (paper)".
     pub fn name(&self) -> String {
-        let margin = self.margin();
-        match self {
-            Self::Mpo { .. } => format!("MPO {}", margin.name()),
-            Self::Dpo { smoothing, .. } => match smoothing {
-                Smoothing::None => format!("DPO {}", margin.name()),
-                Smoothing::Conservative(_) => format!("DPO {} (conservative)", margin.name()),
-                Smoothing::Robust(_) => format!("DPO {} (robust)", margin.name()),
-            },
-            Self::Ipo { .. } => match margin {
-                Margin::AnchoredSum => "IPO sum (paper)".to_owned(),
-                Margin::AnchoredMean => "IPO mean (per token)".to_owned(),
-                Margin::Sum | Margin::Mean => format!("IPO {}", margin.name()),
-            },
-        }
+        self.method().name()
+    }
+
+    /// One plain sentence: what the method does with a pair.
+    pub fn in_words(&self) -> &'static str {
+        self.method().in_words()
     }
 }
 
@@ -75,9 +44,9 @@ mod tests {
         for objective in &all {
             let formula = objective.formula();
             match objective {
-                Objective::Mpo { .. } => assert!(formula.contains("−σ(β·m)")),
-                Objective::Dpo { .. } => assert!(formula.contains("log σ(β·m)")),
-                Objective::Ipo { .. } => assert!(formula.contains('τ')),
+                Objective::Mpo(_) => assert!(formula.contains("−σ(β·m)")),
+                Objective::Dpo(_) => assert!(formula.contains("log σ(β·m)")),
+                Objective::Ipo(_) => assert!(formula.contains('τ')),
             }
             assert_eq!(formula.contains("step 0"), objective.margin().is_anchored(), "{formula}");
             assert_eq!(formula.contains("|w|"), objective.margin().is_mean());

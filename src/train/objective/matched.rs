@@ -25,16 +25,12 @@ impl Objective {
     }
 }
 
-/// The settings with the β or τ of their own method under which a pair is first pushed as much as this. IPO keeps its β, which only
-/// scales the rewards that it shows.
+/// The settings with the constant of their own method under which a pair is first pushed as much as this.
 fn with_first_push(config: &ObjectiveConfig, push: f64) -> Option<ObjectiveConfig> {
     let objective = Objective::of(config);
     let now = objective.first_push()?;
     let mut matched = config.clone();
-    match objective {
-        Objective::Mpo { .. } | Objective::Dpo { .. } => matched.beta *= push / now,
-        Objective::Ipo { .. } => matched.tau *= now / push,
-    }
+    objective.method().rescale(&mut matched, now, push);
     Some(matched)
 }
 
@@ -74,12 +70,12 @@ pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
             ));
         } else if let Some(matched) = with_first_push(&config.objective, push) {
             config.objective = matched;
-            let constant = match Objective::of(&config.objective) {
-                Objective::Mpo { beta, .. } | Objective::Dpo { beta, .. } => format!("β {}", short(beta)),
-                Objective::Ipo { tau, .. } => format!("τ {}", short(tau)),
-            };
-            let method = Objective::of(&config.objective).name();
-            said.push(format!("{method} takes {constant}: its first gradient is as long as that of {name}"));
+            let objective = Objective::of(&config.objective);
+            let ((letter, _, value), method) = (objective.constant(), objective.name());
+            said.push(format!(
+                "{method} takes {letter} {}: its first gradient is as long as that of {name}",
+                short(value)
+            ));
         }
     }
     said

@@ -15,8 +15,8 @@
 //!
 //! # Files
 //!
-//! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
-//! `formula`: the same in symbols. `term`: what a pair contributes to a step. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
+//! `pair_loss`: what a method is. `mpo`, `dpo`, `ipo`: all there is to each. `margin`: m_θ of a pair. `of_config`: all that `run.toml` asks for, told.
+//! `evaluate`: a pair through the objective. `term`: what a pair contributes to a step. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
 //! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
 //! `weighed`: the margin where some tokens count more than others. `triplet`: a term beside it.
 
@@ -30,6 +30,7 @@ mod margin;
 mod matched;
 mod mpo;
 mod of_config;
+mod pair_loss;
 mod several;
 mod standing;
 mod term;
@@ -37,11 +38,16 @@ mod tokens;
 mod triplet;
 mod weighed;
 
-use data::config::Margin;
+use data::config::{Method, ObjectiveConfig};
 use serde::{Deserialize, Serialize};
 
+use pair_loss::PairLoss;
+
 pub use diagnostics::{Diagnostics, accuracy, summarize};
+pub use dpo::{Dpo, Smoothing};
+pub use ipo::Ipo;
 pub use matched::match_first_gradient;
+pub use mpo::Mpo;
 pub use of_config::{formula, name, preference_formula};
 pub use several::{Answer, Label, Term};
 pub use standing::{Number, Range, Standing};
@@ -50,32 +56,38 @@ pub use tokens::{TokenMean, kl_forward, kl_k3};
 pub use triplet::Triplet;
 pub use weighed::WeighedAnswer;
 
-/// The preference objective, with its own constants. Exhaustive on purpose: no default arm anywhere.
+/// The preference objective, with its own constants.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Objective {
-    /// −(c·σ(h) + (1−c)·σ(−h))·r/μ, h = β·m.
-    Mpo { beta: f64, margin: Margin },
-    /// −log σ(h); `margin` is one of the anchored kinds.
-    Dpo { beta: f64, margin: Margin, smoothing: Smoothing },
-    /// (m − 1/(2τ))²; `AnchoredSum` is the paper's, `AnchoredMean` the per-token form.
-    Ipo {
-        tau: f64,
-        margin: Margin,
-        /// Scale of the reported rewards only; the loss has no β.
-        beta: f64,
-    },
+    Mpo(Mpo),
+    Dpo(Dpo),
+    Ipo(Ipo),
 }
 
-/// Label smoothing of DPO with flip probability ε in [0, 0.5).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "form", content = "epsilon", rename_all = "lowercase")]
-pub enum Smoothing {
-    None,
-    /// cDPO: (1−ε)·(−log σ(h)) + ε·(−log σ(−h)).
-    Conservative(f64),
-    /// Robust DPO: ((1−ε)·(−log σ(h)) − ε·(−log σ(−h))) / (1−2ε).
-    Robust(f64),
+impl Objective {
+    /// What it is.
+    fn method(&self) -> &dyn PairLoss {
+        match self {
+            Self::Mpo(mpo) => mpo,
+            Self::Dpo(dpo) => dpo,
+            Self::Ipo(ipo) => ipo,
+        }
+    }
+
+    /// The one that this section asks for, with the method's defaults filled in.
+    pub fn of(config: &ObjectiveConfig) -> Self {
+        let (beta, margin) = (config.beta, config.margin());
+        match config.kind {
+            Method::Mpo => Self::Mpo(Mpo { beta, margin }),
+            Method::Dpo => Self::Dpo(Dpo { beta, margin, smoothing: Smoothing::of(config) }),
+            Method::Ipo => Self::Ipo(Ipo { tau: config.tau, margin, beta }),
+            // What held-out pairs are measured by: the reward that a policy implies, as DPO has it.
+            Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => {
+                Self::Dpo(Dpo { beta, margin, smoothing: Smoothing::None })
+            }
+        }
+    }
 }
 
 /// What the objective needs to know about one pair.

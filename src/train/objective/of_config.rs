@@ -1,34 +1,18 @@
-//! The objective that a config asks for, with the method's defaults filled in.
+//! All that a config asks for, in symbols and by its name.
 
 use data::config::{Method, Negatives, ObjectiveConfig, TokenWeights};
 
-use super::{Objective, Smoothing};
-
-impl Objective {
-    /// The preference objective this section asks for, with the method's defaults filled in.
-    pub fn of(config: &ObjectiveConfig) -> Self {
-        let margin = config.margin();
-        match config.kind {
-            Method::Mpo => Self::Mpo { beta: config.beta, margin },
-            Method::Dpo => Self::Dpo { beta: config.beta, margin, smoothing: smoothing(config) },
-            // What held-out pairs are measured by: the reward that a policy implies, as DPO has it.
-            Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => {
-                Self::Dpo { beta: config.beta, margin, smoothing: Smoothing::None }
-            }
-            Method::Ipo => Self::Ipo { tau: config.tau, margin, beta: config.beta },
-        }
-    }
-}
+use super::Objective;
 
 /// The whole loss with the terms that are switched on, then the margin, e.g. "L = −σ(β·m) + 0.3·L_ref,  m = …".
 pub fn formula(config: &ObjectiveConfig) -> String {
     let objective = Objective::of(config);
     let own = match config.kind {
-        Method::Mpo | Method::Dpo | Method::Ipo => preference_formula(config),
         Method::Reward => return format!("{REWARD},  r = w·n(last token)"),
         Method::Ppo => PPO,
         Method::Rloo => RLOO,
         Method::Grpo => GRPO,
+        _ => preference_formula(config),
     };
     let terms = [(config.reference_weight(), "L_ref"), (config.retention_weight(), "L_pre")];
     let loss = terms
@@ -56,43 +40,29 @@ pub fn preference_formula(config: &ObjectiveConfig) -> &'static str {
 /// What the run is called where nobody names it: the method with its variant.
 pub fn name(config: &ObjectiveConfig) -> String {
     match config.kind {
-        Method::Mpo | Method::Dpo | Method::Ipo => {
-            let by = match config.token_weights {
-                TokenWeights::None => "",
-                TokenWeights::Tis => "TIS-",
-                TokenWeights::Ti => "TI-",
-            };
-            format!("{by}{}", Objective::of(config).name())
-        }
         Method::Reward => "Reward model".to_owned(),
         Method::Ppo => "PPO".to_owned(),
         Method::Rloo => "RLOO".to_owned(),
         Method::Grpo => "GRPO".to_owned(),
+        _ => {
+            let by = match config.token_weights {
+                TokenWeights::None => String::new(),
+                weights => format!("{}-", weights.name().to_uppercase()),
+            };
+            format!("{by}{}", Objective::of(config).name())
+        }
     }
 }
 
 /// What s is where tokens have weights of their own.
 fn weighed(config: &ObjectiveConfig) -> &'static str {
-    match config.token_weights {
-        TokenWeights::None => "",
-        TokenWeights::Tis | TokenWeights::Ti => ",  s = Σ ω·log π",
-    }
+    if config.token_weights == TokenWeights::None { "" } else { ",  s = Σ ω·log π" }
 }
 
 const REWARD: &str = "L = −log σ(r(w) − r(l)) + κ·(r(w) + r(l))²";
 const PPO: &str = "L = −min(ρ·A, clip(ρ, 1 ± ε)·A) a token + c·½(V − R)²";
 const RLOO: &str = "L = −min(ρ·A, clip(ρ, 1 ± ε)·A) an answer";
 const GRPO: &str = "L = −min(ρ·A, clip(ρ, 1 ± ε)·A) a token + β·k3";
-
-fn smoothing(config: &ObjectiveConfig) -> Smoothing {
-    if config.label_smoothing == 0.0 {
-        Smoothing::None
-    } else if config.robust {
-        Smoothing::Robust(config.label_smoothing)
-    } else {
-        Smoothing::Conservative(config.label_smoothing)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -110,13 +80,5 @@ mod tests {
         config.token_weights = TokenWeights::Tis;
         assert!(formula(&config).ends_with(",  s = Σ ω·log π"));
         assert_eq!(name(&config), "TIS-MPO anchored-sum");
-    }
-
-    #[test]
-    fn smoothing_is_cdpo_unless_robust_is_asked_for() {
-        let mut config = ObjectiveConfig { kind: Method::Dpo, label_smoothing: 0.1, ..ObjectiveConfig::default() };
-        assert_eq!(smoothing(&config), Smoothing::Conservative(0.1));
-        config.robust = true;
-        assert_eq!(smoothing(&config), Smoothing::Robust(0.1));
     }
 }

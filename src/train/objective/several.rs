@@ -10,7 +10,7 @@
 //! A label of certainty c knows that one of the others is best with 1 − c, all of them alike: the loss is
 //! `c·f(p_w) + (1−c)·mean f(p_i)`, f the method's −p or −log p; smoothing likewise.
 
-use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, Smoothing};
+use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, pair_loss::Softmax};
 
 /// One answer as its margin needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,11 +52,12 @@ impl Term {
 }
 
 impl Objective {
-    /// Loss, gradient and measurements of a chosen answer against one or more. IPO knows one: the first.
+    /// Loss, gradient and measurements of a chosen answer against one or more. A method without a form for several knows one:
+    /// the first.
     pub fn evaluate_against(&self, label: Label, chosen: Answer, rejected: &[Answer]) -> Term {
-        let is_pair = matches!(self, Self::Ipo { .. }) || matches!(rejected, [] | [Answer { stands_for: 1.0, .. }]);
-        if !is_pair {
-            return self.softmax(label, chosen, rejected);
+        let is_pair = matches!(rejected, [] | [Answer { stands_for: 1.0, .. }]);
+        if let Some(form) = self.method().several().filter(|_| !is_pair) {
+            return self.softmax(form, label, chosen, rejected);
         }
         let first = rejected.first().copied().unwrap_or(chosen);
         let pair = self.evaluate(&pair_of(label, chosen, first));
@@ -68,15 +69,15 @@ impl Objective {
     /// The loss that a certain, unweighted pair with `rejected` answers in its pool has at step 0; absent for a
     /// reference-free margin.
     pub fn golden_against(&self, rejected: usize) -> Option<f64> {
-        let several = rejected > 1;
-        self.golden().map(|one| match self {
-            Self::Mpo { .. } if several => -1.0 / (1.0 + rejected as f64),
-            Self::Dpo { .. } if several => (rejected as f64).ln_1p(),
-            Self::Mpo { .. } | Self::Dpo { .. } | Self::Ipo { .. } => one,
+        let form = self.method().several().filter(|_| rejected > 1);
+        self.golden().map(|one| match form {
+            Some(Softmax::Probability) => -1.0 / (1.0 + rejected as f64),
+            Some(Softmax::LogProbability) => (rejected as f64).ln_1p(),
+            None => one,
         })
     }
 
-    fn softmax(&self, label: Label, chosen: Answer, rejected: &[Answer]) -> Term {
+    fn softmax(&self, form: Softmax, label: Label, chosen: Answer, rejected: &[Answer]) -> Term {
         let (kind, beta) = (self.margin(), self.beta());
         let pairs: Vec<PairLogProbs> = rejected.iter().map(|one| pair_of(label, chosen, *one)).collect();
         let margins: Vec<f64> = pairs.iter().map(|pair| pair.margin(kind)).collect();
@@ -90,22 +91,19 @@ impl Objective {
 
         let pool: f64 = rejected.iter().map(|one| one.stands_for).sum();
         let share = |one: &Answer| one.stands_for / pool;
-        let (agree, differ) = self.odds();
+        let (agree, differ) = self.method().odds();
         let c = label.certainty;
         let (agrees, differs) = (c * agree + (1.0 - c) * differ, c * differ + (1.0 - c) * agree);
-        let weight = match self {
-            Self::Mpo { .. } => label.reward / label.behaviour,
-            Self::Dpo { .. } | Self::Ipo { .. } => 1.0,
-        };
+        let weight = self.method().weight(label.reward, label.behaviour);
         // By ∂/∂a_i, for the weights of "the chosen one is best" and "one of the others is".
-        let slope_of = |at: usize, agrees: f64, differs: f64| match self {
-            Self::Mpo { .. } => p_chosen * p[at] * (agrees - differs / pool),
-            Self::Dpo { .. } | Self::Ipo { .. } => agrees * p[at] + differs * (p[at] - share(&rejected[at])),
+        let slope_of = |at: usize, agrees: f64, differs: f64| match form {
+            Softmax::Probability => p_chosen * p[at] * (agrees - differs / pool),
+            Softmax::LogProbability => agrees * p[at] + differs * (p[at] - share(&rejected[at])),
         };
         let loss = weight
-            * match self {
-                Self::Mpo { .. } => -agrees * p_chosen - differs * all / pool,
-                Self::Dpo { .. } | Self::Ipo { .. } => {
+            * match form {
+                Softmax::Probability => -agrees * p_chosen - differs * all / pool,
+                Softmax::LogProbability => {
                     let others =
                         margins.iter().zip(rejected).map(|(margin, one)| share(one) * (log_sum + beta * margin));
                     agrees * log_sum + differs * others.sum::<f64>()
@@ -146,15 +144,6 @@ impl Objective {
             weighed: None,
         };
         Term { pair, slopes }
-    }
-
-    /// What the loss of a certain label weighs "the chosen one is best" and "another is" with: label smoothing.
-    fn odds(&self) -> (f64, f64) {
-        match *self {
-            Self::Dpo { smoothing: Smoothing::Conservative(e), .. } => (1.0 - e, e),
-            Self::Dpo { smoothing: Smoothing::Robust(e), .. } => ((1.0 - e) / (1.0 - 2.0 * e), -e / (1.0 - 2.0 * e)),
-            Self::Dpo { smoothing: Smoothing::None, .. } | Self::Mpo { .. } | Self::Ipo { .. } => (1.0, 0.0),
-        }
     }
 }
 

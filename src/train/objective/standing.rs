@@ -110,6 +110,7 @@ impl PairLogProbs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objective::Mpo;
     use data::{PairId, config::Margin};
     use store::{Score, VerdictState};
 
@@ -126,7 +127,7 @@ mod tests {
             rejected: score(-12.0),
             start: Some([-11.0, -11.0]),
         };
-        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+        let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
         let standing = Standing::of(&objective, &scores).unwrap();
         assert_eq!((standing.margin, standing.chosen_reward, standing.rejected_reward), (2.0, 0.5, -0.5));
         assert!(standing.push > 0.09 && !standing.asleep);

@@ -6,7 +6,8 @@ use super::{
     super::evaluate::tests::{assert_close, every_objective},
     *,
 };
-use crate::objective::{Margin, Smoothing};
+use crate::objective::{Dpo, Mpo, Smoothing};
+use data::config::Margin;
 
 const CERTAIN: Label = Label { certainty: 1.0, reward: 1.0, behaviour: 1.0 };
 const REFERENCE: [&[f32]; 2] = [&[-1.0, -2.0, -3.0], &[-1.5, -0.5]];
@@ -32,7 +33,7 @@ fn moved() -> Vec<Vec<f32>> {
 }
 
 fn dpo() -> Objective {
-    Objective::Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None }
+    Objective::Dpo(Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None })
 }
 
 /// Weights of both answers, margin, loss, and the slope of each token.
@@ -68,7 +69,7 @@ fn golden_numbers_of_dpo_and_mpo() {
         assert_close(got.pair.rejected_reward, -0.02, 1e-7);
         assert_close(got.pair.weighed.unwrap().reward_margin, 0.1 * margin, 1e-6);
     }
-    let mpo = Objective::Mpo { beta: 0.1, margin: Margin::AnchoredSum };
+    let mpo = Objective::Mpo(Mpo { beta: 0.1, margin: Margin::AnchoredSum });
     let got = term(&mpo, CERTAIN, &moved(), &exp);
     assert_close(got.pair.loss, -0.533_531, 1e-6);
     assert_close(got.pair.push, 0.024_888, 1e-6);
@@ -107,7 +108,7 @@ fn weights_of_one_are_no_weights() {
                 let tokens = ones.iter().flatten().count() as f64;
                 Some((tokens, tokens))
             });
-            if matches!(objective, Objective::Ipo { .. }) {
+            if matches!(objective, Objective::Ipo(_)) {
                 // It tells of the one rejected answer that it knows.
                 got.pair.against = want.pair.against;
                 (got.pair.rejected_reward, got.pair.policy_rejected) =
@@ -125,7 +126,7 @@ fn slopes_times_weights_are_the_slopes_of_the_loss() {
     let policy: Vec<Vec<f32>> = moved().into_iter().chain([vec![-1.25, -0.75]]).collect();
     for objective in every_objective() {
         for (certainty, answers) in [(1.0, 2), (0.75, 2), (1.0, 3), (0.8, 3)] {
-            if answers == 3 && matches!(objective, Objective::Ipo { .. }) {
+            if answers == 3 && matches!(objective, Objective::Ipo(_)) {
                 continue;
             }
             let label = Label { certainty, reward: 0.5, behaviour: 0.8 };
@@ -151,7 +152,7 @@ fn slopes_times_weights_are_the_slopes_of_the_loss() {
 
 #[test]
 fn mean_margins_divide_by_the_sum_of_weights() {
-    let mean = Objective::Dpo { beta: 0.1, margin: Margin::AnchoredMean, smoothing: Smoothing::None };
+    let mean = Objective::Dpo(Dpo { beta: 0.1, margin: Margin::AnchoredMean, smoothing: Smoothing::None });
     let weights = [vec![2.0, 1.0, 1.0], vec![0.25, 0.75]];
     let got = term(&mean, CERTAIN, &moved(), &weights);
     assert_close(got.pair.margin, (2.0 * 0.2 - 0.1 + 0.4) / 4.0 - (0.25 * -0.3 + 0.75 * 0.1) / 1.0, 1e-6);

@@ -30,7 +30,6 @@ use crate::{
     dataset::sampler::Sampler,
     error::{Result, TrainError},
     hash::hash,
-    importance::Contrasted,
     measure::reference::Reference,
     reward::Scale,
     run::rotation,
@@ -141,6 +140,16 @@ pub struct Teacher {
     pub step: u64,
     /// blake3 of what it trained.
     pub trained: String,
+}
+
+/// Which contrast pair a run's weights come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contrasted {
+    /// Of everything that the two depend on.
+    pub name: String,
+    /// blake3 of what each has learnt.
+    pub positive: String,
+    pub negative: String,
 }
 
 /// The evaluation that was the best so far.

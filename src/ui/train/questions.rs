@@ -118,7 +118,7 @@ fn contenders(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         parts::caption(ui, "Compared are");
-        for contender in Contender::ALL {
+        for contender in Contender::all() {
             let chosen = view.contenders().contains(&contender);
             let button = egui::Button::selectable(chosen, contender.label()).frame_when_inactive(true);
             let response = ui.add(button).on_hover_text(contender.about());

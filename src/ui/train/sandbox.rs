@@ -8,7 +8,7 @@ use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Points, Spa
 use state::{
     Command, Commands, Workspace, metric,
     pairs::PairsCommand,
-    sandbox::{self, ByScores, Curves, Dots},
+    sandbox::{ByScores, Curves, Dots},
     scores::{ScoresCommand, Whose},
     series::Series,
 };
@@ -25,7 +25,7 @@ use crate::{
 /// there would mislead.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Option<&str>, commands: &Commands) {
     parts::heading(ui, "What a pair feels");
-    ui.label(sandbox::in_words(objective));
+    ui.label(objective.in_words());
     let curves = if faulty.is_none() { remembered(ui, objective) } else { None };
     let Some(curves) = curves else {
         let what = faulty.unwrap_or("the settings of the method");
