@@ -186,3 +186,36 @@ fn what_each_shader_takes_is_told_beside_the_parts_of_a_step() {
     let without = measured(NUMBER + 1);
     assert!(without.kernels.is_empty() && without.no_kernels.unwrap().contains("no clock"));
 }
+
+/// The program itself, from the first look at the cards on.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_card_that_did_not_finish_is_refused_until_the_drivers_are_others() {
+    if fixture::card().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let nudge = |args: &[&str]| {
+        let mut nudge = std::process::Command::new(env!("CARGO_BIN_EXE_nudge"));
+        nudge.args(args).env("XDG_CACHE_HOME", dir.path()).env("NUDGE_GPU", "software");
+        let output = nudge.output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (done, told) = nudge(&["probe-gpu"]);
+    assert!(done, "{told}");
+    let file = dir.path().join("nudge/cards.json");
+    let rewrite = |pointer: &str, value: serde_json::Value| {
+        let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        *kept.pointer_mut(pointer).unwrap() = value;
+        std::fs::write(&file, kept.to_string()).unwrap();
+    };
+    let model = model();
+    let answer =
+        ["generate", "--model", model.to_str().unwrap(), "--device", "gpu:0", "--prompt-ids", "5,6", "--max-new", "1"];
+    rewrite("/trials/cards/0/rates", serde_json::json!({"Err": "it did not finish within 60 seconds"}));
+    let (done, told) = nudge(&answer);
+    assert!(!done && told.contains("did not finish") && told.contains("`nudge probe-gpu` tries it again"), "{told}");
+    rewrite("/drivers", serde_json::json!(["another"]));
+    let (done, told) = nudge(&answer);
+    assert!(done, "{told}");
+}
