@@ -2,13 +2,8 @@
 
 use std::{
     cell::Cell,
-    io::{self, BufRead as _, BufReader, Read},
+    io::{self, Read},
     rc::Rc,
-};
-
-use ruzstd::decoding::{
-    BlockDecodingStrategy, FrameDecoder,
-    errors::{FrameDecoderError, FrameHeaderError, ReadFrameHeaderError},
 };
 
 use super::container::{Counted, Kind, Open, unfit};
@@ -22,64 +17,36 @@ pub const GZIP: Kind = Kind {
 pub const ZSTD: Kind = Kind {
     title: "packed with zstd",
     is: |start| start.starts_with(b"\x28\xB5\x2F\xFD"),
-    open: Open::Unpack(|packed| guarded(packed, |packed| Ok(Box::new(Frames::new(packed))))),
+    open: Open::Unpack(|packed| guarded(packed, |packed| Ok(Box::new(unzstd(packed)?)))),
 };
 
-/// Frames of zstd, one after another.
-pub struct Frames<R> {
-    packed: BufReader<R>,
-    /// It holds no more of a frame than a hundred megabytes.
-    decoder: FrameDecoder,
-    is_open: bool,
+/// What of a frame is held at most: 2 to this power, what zstd itself asks for where nobody says otherwise.
+const WINDOW_LOG: u32 = 27;
+
+/// Unpacks frames of zstd, one after another.
+pub fn unzstd(packed: impl Read) -> io::Result<impl Read> {
+    let mut decoder = zstd::stream::read::Decoder::new(packed)?;
+    decoder.window_log_max(WINDOW_LOG)?;
+    Ok(TellsWindow(decoder))
 }
 
-impl<R: Read> Frames<R> {
-    pub fn new(packed: R) -> Self {
-        Self { packed: BufReader::new(packed), decoder: FrameDecoder::new(), is_open: false }
-    }
-}
+/// Says what to do about a frame that is whole, but takes more memory to unpack than a file of texts has reason to.
+struct TellsWindow<R>(R);
 
-impl<R: Read> Read for Frames<R> {
+impl<R: Read> Read for TellsWindow<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if self.is_open {
-                let count = self.decoder.read(buffer)?;
-                if count > 0 || buffer.is_empty() {
-                    return Ok(count);
-                }
-                if !self.decoder.is_finished() {
-                    let blocks = self.decoder.decode_blocks(&mut self.packed, BlockDecodingStrategy::UptoBlocks(1));
-                    blocks.map_err(io::Error::other)?;
-                    continue;
-                }
+        self.0.read(buffer).map_err(|error| {
+            if !error.to_string().contains("too much memory") {
+                return error;
             }
-            if self.packed.fill_buf()?.is_empty() {
-                return Ok(0);
-            }
-            match self.decoder.reset(&mut self.packed) {
-                Ok(()) => self.is_open = true,
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
-                    self.is_open = false;
-                    io::copy(&mut self.packed.by_ref().take(length.into()), &mut io::sink())?;
-                }
-                Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => return Err(too_wide(requested)),
-                Err(FrameDecoderError::FrameHeaderError(FrameHeaderError::WindowTooBig { got })) => {
-                    return Err(too_wide(got));
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
+            let reason = format!(
+                "it was packed with a window of more than {} MiB (zstd --long or --ultra), which is not held in memory here; \
+                 unpack it first with zstd -d --long=31, or pack it again without",
+                (1u64 << WINDOW_LOG) >> 20
+            );
+            io::Error::new(io::ErrorKind::OutOfMemory, reason)
+        })
     }
-}
-
-/// What is whole, but was packed so that unpacking it takes more memory than a file of texts has reason to.
-fn too_wide(window: u64) -> io::Error {
-    let asked = window.div_ceil(1 << 20);
-    let reason = format!(
-        "it was packed with a window of {asked} MiB (zstd --long or --ultra), more than is held in memory here; unpack it first \
-         with zstd -d --long=31, or pack it again without"
-    );
-    io::Error::new(io::ErrorKind::OutOfMemory, reason)
 }
 
 /// Texts shrink to a tenth; what unpacks to this many times its size, and is long, holds nothing to learn from.

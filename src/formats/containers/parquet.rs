@@ -38,7 +38,7 @@ fn open(input: Input) -> io::Result<Box<dyn Container>> {
 fn check(file: &File, length: u64, about: &ParquetMetaData) -> io::Result<()> {
     for (at, group) in about.row_groups().iter().enumerate() {
         for column in group.columns() {
-            if let packing @ (Compression::ZSTD(_) | Compression::BROTLI(_) | Compression::LZO) = column.compression() {
+            if let packing @ (Compression::BROTLI(_) | Compression::LZO) = column.compression() {
                 return Err(unfit(format!(
                     "its columns are packed with {packing}; write it with snappy, e.g. with pandas: \
                      df.to_parquet(\"pairs.parquet\", compression=\"snappy\")"

@@ -94,7 +94,7 @@ impl Body<'_> {
         let mut buffer = Vec::new();
         let read = caught(|| match packing {
             Packing::Lz4 => FrameDecoder::new(&mut source).take(size + 1).read_to_end(&mut buffer),
-            Packing::Zstd => packed::Frames::new(&mut source).take(size + 1).read_to_end(&mut buffer),
+            Packing::Zstd => packed::unzstd(&mut source)?.take(size + 1).read_to_end(&mut buffer),
         });
         let count = read.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof if source.limit() > 0 => error,
