@@ -108,9 +108,16 @@ fn what_a_file_is_is_told() {
 #[test]
 fn a_table_of_another_packing_is_told() {
     let read =
-        formats::read(&folder().join("pyarrow_brotli.parquet"), &Options::default(), &mut |_| ControlFlow::Continue(()));
+        formats::read(
+            &folder().join("pyarrow_brotli.parquet"),
+            &Options::default(),
+            &mut |_| ControlFlow::Continue(()),
+        );
     let error = read.unwrap_err().to_string();
-    assert!(error.contains("its columns are packed with BROTLI") && error.contains("compression=\"snappy\""), "{error}");
+    assert!(
+        error.contains("its columns are packed with BROTLI") && error.contains("compression=\"snappy\""),
+        "{error}"
+    );
 }
 
 #[test]
