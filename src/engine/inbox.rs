@@ -61,7 +61,7 @@ impl Current<'_> {
     fn is_asked(&self, source: &Weights) -> bool {
         match source {
             Weights::Run { project, run, step: None } => *run == self.job.task.run && *project == self.job.task.project,
-            Weights::Run { .. } | Weights::Model { .. } | Weights::Start { .. } => false,
+            Weights::Run { .. } | Weights::Scaled { .. } | Weights::Model { .. } | Weights::Start { .. } => false,
         }
     }
 

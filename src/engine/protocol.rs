@@ -80,6 +80,9 @@ pub enum Weights {
     Model { folder: PathBuf, adapter: Option<PathBuf> },
     /// A run's checkpoint; `step` absent = the newest, or the weights in memory if the run is going.
     Run { project: PathBuf, run: RunId, step: Option<u64> },
+    /// A run's saved checkpoint, the newest where `step` is absent, with so much of what was trained. Its weights in memory
+    /// are trained on and cannot be scaled.
+    Scaled { project: PathBuf, run: RunId, step: Option<u64>, strength: Strength },
     /// What the project's runs start from, by its settings as they are now.
     Start { project: PathBuf },
 }

@@ -59,7 +59,7 @@ impl Strength {
     }
 
     /// 1 for 100 percent.
-    pub(super) fn factor(self) -> f32 {
+    pub fn factor(self) -> f32 {
         f32::from(self.0) / 100.0
     }
 }

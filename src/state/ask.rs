@@ -63,10 +63,15 @@ pub enum Status {
     Failed(String),
 }
 
+/// As it was trained, in percent.
+pub const ALL_OF_IT: u16 = 100;
+
 /// One answer being written.
 #[derive(Debug, Clone)]
 pub struct Column {
     pub source: Source,
+    /// How much of what a run was taught is added to what it started from, in percent; more than all is further the same way.
+    pub strength: u16,
     /// What was said on this side before that, its own answers included.
     said: Vec<Turn>,
     /// What `text` answers, which may no longer be what the box says.
@@ -81,9 +86,10 @@ pub struct Column {
 }
 
 impl Column {
-    fn new(source: Source) -> Self {
+    fn new(source: Source, strength: u16) -> Self {
         Self {
             source,
+            strength,
             said: Vec::new(),
             asked: None,
             request: None,
@@ -93,6 +99,11 @@ impl Column {
             first_ms: None,
             status: Status::Empty,
         }
+    }
+
+    /// Where it is another than all of it.
+    pub fn scaled(&self) -> Option<u16> {
+        (matches!(self.source, Source::Run { .. }) && self.strength != ALL_OF_IT).then_some(self.strength)
     }
 
     /// The turns that the answer goes on from, the question among them.
@@ -173,6 +184,8 @@ impl Column {
 pub struct Question {
     pub request: RequestId,
     pub source: Source,
+    /// Strength in percent, where it is not all of what was trained.
+    pub scaled: Option<u16>,
     pub prompt: Prompt,
     pub sampling: Sampling,
     pub control: Arc<RunControl>,
@@ -200,7 +213,7 @@ impl Default for Ask {
             two: true,
             talk: false,
             guest: None,
-            columns: [Column::new(Source::Base), Column::new(Source::Base)],
+            columns: [Column::new(Source::Base, ALL_OF_IT), Column::new(Source::Base, ALL_OF_IT)],
         }
     }
 }
@@ -246,7 +259,8 @@ impl Ask {
             }
             Source::Base | Source::Guest => source,
         };
-        self.two && plain(self.columns[0].source) == plain(self.columns[1].source)
+        let [left, right] = &self.columns;
+        self.two && plain(left.source) == plain(right.source) && left.scaled() == right.scaled()
     }
 
     /// Starts one question a column, all with the same prompt and settings, and with the same seed where the weights differ:
@@ -267,7 +281,7 @@ impl Ask {
         let (two, talk, guest) = (self.two, self.talk, self.guest.as_ref());
         for column in &mut self.columns {
             let said = if talk { column.talk() } else { Vec::new() };
-            *column = Column { said, ..Column::new(column.source) };
+            *column = Column { said, ..Column::new(column.source, column.strength) };
         }
         if talk {
             // Room for what is said next.
@@ -281,12 +295,14 @@ impl Ask {
                 let request = next_id();
                 column.request = Some(request);
                 let prompt = column.question(&prompt);
-                column.asked =
-                    Some((prompt.clone(), column.source, column.source.describe(guest, &run_name, &run_step)));
+                let name = column.source.describe(guest, &run_name, &run_step);
+                let name = column.scaled().map_or(name.clone(), |percent| format!("{name}, strength {percent} %"));
+                column.asked = Some((prompt.clone(), column.source, name));
                 column.status = Status::Waiting;
                 Question {
                     request,
                     source: column.source,
+                    scaled: column.scaled(),
                     prompt,
                     sampling: Sampling { seed: sampling.seed.wrapping_add(later), ..sampling.clone() },
                     control: Arc::clone(&column.control),
@@ -311,7 +327,7 @@ impl Ask {
     pub fn begin_anew(&mut self) {
         self.stop();
         for column in &mut self.columns {
-            *column = Column::new(column.source);
+            *column = Column::new(column.source, column.strength);
         }
     }
 

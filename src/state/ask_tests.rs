@@ -184,3 +184,30 @@ fn a_failure_is_shown_where_it_happened() {
     ask.refuse(RequestId(12), "the engine is busy");
     assert!(!ask.busy());
 }
+
+#[test]
+fn a_side_may_have_less_or_more_of_what_was_trained() {
+    let mut ask = Ask { prompt: Prompt::chat(vec![Turn::new(Role::User, "when?")]), ..Ask::default() };
+    for column in &mut ask.columns {
+        column.source = Source::Run { run: RunId(3), step: Some(40) };
+    }
+    assert!(ask.same_weights(Path::new("base"), |_| None));
+    ask.columns[1].strength = 150;
+    assert!(!ask.same_weights(Path::new("base"), |_| None), "other weights, one seed");
+    let mut next = 0;
+    let questions = ask.start(
+        Path::new("base"),
+        || {
+            next += 1;
+            RequestId(next)
+        },
+        |_| "MPO".to_owned(),
+        |_| None,
+    );
+    assert_eq!(questions.iter().map(|question| question.scaled).collect::<Vec<_>>(), [None, Some(150)]);
+    assert_eq!(questions[0].sampling.seed, questions[1].sampling.seed);
+    let name = |side: usize| ask.columns[side].asked.as_ref().map(|(.., name)| name.clone()).unwrap();
+    assert_eq!((name(0).as_str(), name(1).as_str()), ("MPO at step 40", "MPO at step 40, strength 150 %"));
+    ask.columns[1].source = Source::Base;
+    assert_eq!(ask.columns[1].scaled(), None, "a model as it is has no strength");
+}

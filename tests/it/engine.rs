@@ -6,7 +6,7 @@ use nudge::{
     data::config::{DriftAction, Knob},
     engine::{
         Engine, checkpoint_steps,
-        protocol::{Basis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
+        protocol::{Basis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Strength, Weights},
         score::{IdPair, score_ids},
     },
     model::{Doc, LoadOptions, Policy, Row},
@@ -175,6 +175,42 @@ fn a_paused_run_answers_with_its_present_weights() {
     engine.shut_down();
     let again = events.try_iter().any(|event| matches!(event, Event::Finished { .. }));
     assert!(!again, "asked for twice, run once");
+}
+
+#[test]
+fn a_run_answers_at_any_strength_between_its_start_and_beyond_its_end() {
+    let toy = Toy::new();
+    let run = toy.record(&toy::config());
+    let engine = start();
+    toy.queue(&engine, run);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    let mut asked = 0;
+    let mut answer = |source| {
+        asked += 1;
+        let request = RequestId(asked);
+        let sampling = Sampling { max_new_tokens: 12, ignore_eos: true, temperature: 1.0, ..Sampling::default() };
+        let prompt = ask("Is 3 even?");
+        let control = RunControl::default().into();
+        engine.requests.send(Request::Generate { request, source, prompt, sampling, control }).unwrap();
+        wait_for(&engine, |event| match event {
+            Event::Generated { request: of, answer } if *of == request => Some(answer.ids.clone()),
+            Event::Failed { error, .. } => panic!("{error}"),
+            _ => None,
+        })
+    };
+    let whole = |step| Weights::Run { project: toy.project.clone(), run, step };
+    let part = |percent| {
+        let strength = Strength::percent(percent).unwrap();
+        Weights::Scaled { project: toy.project.clone(), run, step: None, strength }
+    };
+    let (start, end) = (answer(whole(Some(0))), answer(whole(None)));
+    assert_ne!(start, end, "it has learnt something");
+    assert_eq!(answer(part(0)), start);
+    assert_eq!(answer(part(100)), end);
+    assert_eq!(answer(part(0)), start, "the one is not scaled by the other");
+    assert_eq!(answer(part(150)).len(), 12);
+    assert_eq!(Strength::percent(151), None);
+    engine.shut_down();
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod formats;
 mod formats_hostile;
 mod formats_in;
 mod formats_out;
+mod frames;
 mod gguf;
 mod gguf_out;
 mod hostile;

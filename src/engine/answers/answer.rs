@@ -317,6 +317,8 @@ impl Sampling {
 enum Voice {
     Model(PathBuf, Option<PathBuf>),
     Run(PathBuf, RunId, u64),
+    /// In percent of what was trained.
+    Scaled(PathBuf, RunId, u64, u16),
     /// With what its settings name, which may be another model by the next question.
     Start(PathBuf, String),
 }
@@ -345,6 +347,10 @@ impl Speakers {
 
     /// The same, to take gradients with.
     pub fn get_mut(&mut self, weights: &Weights) -> Result<&mut Speaker> {
+        let at = |project: &Path, run: RunId, step: Option<u64>| {
+            let newest = || rotation::newest_step(&Project::open(project)?.run(run)?.checkpoints);
+            step.map_or_else(newest, Ok)
+        };
         let voice = match weights {
             Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
             Weights::Start { project } => {
@@ -352,14 +358,14 @@ impl Speakers {
                 let config = RunConfig::from_toml(&opened.settings()?.run_toml)?;
                 Voice::Start(project.clone(), start_name(&opened, &config)?)
             }
-            Weights::Run { project, run, step } => {
-                let newest = || rotation::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
-                Voice::Run(project.clone(), *run, step.map_or_else(newest, Ok)?)
+            Weights::Run { project, run, step } => Voice::Run(project.clone(), *run, at(project, *run, *step)?),
+            Weights::Scaled { project, run, step, strength } => {
+                Voice::Scaled(project.clone(), *run, at(project, *run, *step)?, strength.as_percent())
             }
         };
         // Where no step was asked for, a newest one that is damaged is passed over; who asks for it by name gets no other.
         let asked = match weights {
-            Weights::Run { step, .. } => *step,
+            Weights::Run { step, .. } | Weights::Scaled { step, .. } => *step,
             Weights::Model { .. } | Weights::Start { .. } => None,
         };
         let fits = |speaker: &Speaker| asked.is_none() || speaker.passed_over.is_empty();
@@ -377,6 +383,14 @@ impl Speakers {
                 (Voice::Run(project, run, _), None) => Speaker::of_run(project, *run, asked)?,
                 (Voice::Model(folder, adapter), _) => {
                     Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
+                }
+                (Voice::Scaled(project, run, ..), _) => {
+                    let mut speaker = Speaker::of_run(project, *run, asked)?;
+                    if let Weights::Scaled { strength, .. } = weights {
+                        speaker.policy.set_strength(strength.factor())?;
+                        speaker.weights = format!("{} at {} %", speaker.weights, strength.as_percent());
+                    }
+                    speaker
                 }
                 (Voice::Start(project, _), _) => Speaker::of_start(&Project::open(project)?)?,
             };

@@ -1,11 +1,12 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
 use data::{Role, Turn};
-use egui::{Align, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Ui};
+use egui::{Align, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, Ui};
+use engine::protocol::Strength;
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
-    ask::Status,
+    ask::{ALL_OF_IT, Source, Status},
     difference::Difference,
     labelling::Side,
     tokens::{Spot, Subject},
@@ -172,17 +173,42 @@ fn footer_row(ui: &mut Ui, side: Side, now_ms: i64, view: &AnswersView, commands
     });
 }
 
+/// How much of what was trained answers.
+fn strength(ui: &mut Ui, side: Side, percent: &mut u16) {
+    ui.horizontal(|ui| {
+        parts::caption(ui, "Strength");
+        ui.spacing_mut().slider_width = 120.0;
+        ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
+        let slider = Slider::new(percent, 0..=Strength::MOST).suffix(" %");
+        let name = if side == Side::Left { "Strength, left" } else { "Strength, right" };
+        ui.add(slider).accessible_name(name).on_hover_text(
+            "100 % is what was trained, 0 % what it started from, above 100 % further the same way; an export at this strength is in Models. Another one than 100 % answers from the saved checkpoint",
+        );
+        if *percent != ALL_OF_IT && parts::quiet(ui, true, "100 %").clicked() {
+            *percent = ALL_OF_IT;
+        }
+    });
+}
+
 /// Which weights this side asks.
 fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView) {
     let busy = view.ask.busy();
     let guest = view.ask.guest.clone();
-    let source = &mut view.ask.column_mut(side).source;
+    let is_run = |side: &Side| matches!(view.ask.column(*side).source, Source::Run { .. });
+    let beside_a_run = view.ask.sides().iter().any(is_run);
+    let column = view.ask.column_mut(side);
     let name = match side {
         Side::Left => "Left source",
         Side::Right => "Right source",
     };
     ui.add_enabled_ui(!busy, |ui| {
         let width = (ui.available_width() - space::M).min(280.0);
-        source::choose(ui, name, source, guest.as_ref(), workspace, width);
+        source::choose(ui, name, &mut column.source, guest.as_ref(), workspace, width);
+        if matches!(column.source, Source::Run { .. }) {
+            strength(ui, side, &mut column.strength);
+        } else if beside_a_run {
+            // Both answers begin at one height.
+            ui.horizontal(|ui| ui.label(""));
+        }
     });
 }
