@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pair, Prompt, Role, Split};
+use super::{Pair, Prompt, Role, Split, mix};
 
 /// Which prompts are held out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -166,14 +166,6 @@ fn spoken(prompt: &Prompt) -> Vec<&str> {
                 .collect()
         }
     }
-}
-
-/// The finaliser of SplitMix64: every input bit reaches every output bit.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

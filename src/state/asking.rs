@@ -1,9 +1,7 @@
 //! Which pair a labelling session asks about first.
 
-use data::PairId;
+use data::{PairId, mix};
 use serde::{Deserialize, Serialize};
-
-use super::labelling::mix;
 
 /// What decides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

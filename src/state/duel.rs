@@ -6,14 +6,14 @@ mod start;
 
 use std::sync::Arc;
 
-use data::{Answer, Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, counted};
+use data::{Answer, Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, counted, mix};
 use engine::protocol::{Drawn, Event, RequestId, RunControl};
 use judge::{Finding, Tally};
 
 pub use form::{DuelForm, DuelPrompts, MOST_PROMPTS};
 
 use super::{
-    labelling::{LOCAL, Side, mix},
+    labelling::{LOCAL, Side},
     metric,
 };
 

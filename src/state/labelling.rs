@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-use data::{Choice, Pair, PairId, Strength, Verdict, counted};
+use data::{Choice, Pair, PairId, Strength, Verdict, counted, mix};
 
 use super::drafts;
 
@@ -465,14 +465,6 @@ fn says_the_same(before: Choice, now: Choice) -> bool {
         }
         (before, now) => before == now,
     }
-}
-
-/// SplitMix64's finaliser: spreads neighbouring numbers over all bits.
-pub(super) fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!
 //! [`Policy::embeddings`]: model::Policy::embeddings
 
+use data::mix;
 use rayon::prelude::*;
 
 /// Numbers that are kept of an embedding, at most.
@@ -49,14 +50,6 @@ fn narrowed(wide: Vec<f32>) -> Vec<f32> {
         }
     }
     kept
-}
-
-/// The finaliser of SplitMix64. What is kept in projects depends on it: it stays as it is.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 /// Places of `asked`, those first that are the furthest from all of `known` and, among the first, from each other. Without any
