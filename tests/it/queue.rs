@@ -48,6 +48,15 @@ fn three(stage: &mut Stage) -> Vec<RunId> {
     runs
 }
 
+/// Waits for what another process does.
+fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_mins(2), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn the_queue_is_put_in_order_by_buttons_keys_and_dragging_and_the_project_keeps_it() {
     let mut stage = Stage::new();
@@ -165,20 +174,13 @@ fn a_run_in_another_process_is_stopped_with_a_checkpoint_and_goes_on_from_it() {
         run
     });
     let record = |run| Project::open(dir.as_ref()).unwrap().run(run).unwrap();
-    let until = |what: &str, done: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        while !done() {
-            assert!(begun.elapsed() < Duration::from_mins(2), "{what}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    };
     let mut child = nudge(home, &["queue", &dir, "--go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    until("the first does not begin", &|| record(long).step >= 3);
+    until("the first does not begin", || record(long).step >= 3);
     // One that waits is asked before its turn.
     assert!(out(home, &["stop", &dir, "Behind"]).contains("before its first step"));
     let said = out(home, &["stop", &dir]);
     assert!(said.contains("Long (run 2)") && said.contains("Behind it 2 of the queue"), "{said}");
-    until("the last does not begin", &|| record(last).step >= 3);
+    until("the last does not begin", || record(last).step >= 3);
     out(home, &["stop", &dir, "Last"]);
     assert!(child.wait().unwrap().success());
 
@@ -216,22 +218,15 @@ fn a_run_in_another_process_rests_and_goes_on_and_one_command_ends_the_whole_que
         run
     });
     let record = |run| Project::open(dir.as_ref()).unwrap().run(run).unwrap();
-    let until = |what: &str, done: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        while !done() {
-            assert!(begun.elapsed() < Duration::from_mins(2), "{what}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    };
     let mut child = nudge(home, &["queue", &dir, "--go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    until("it does not begin", &|| record(long).step >= 3);
+    until("it does not begin", || record(long).step >= 3);
     assert!(out(home, &["pause", &dir]).contains("Long (run 2) rests"));
-    until("it does not rest", &|| record(long).status == RunStatus::Paused);
+    until("it does not rest", || record(long).status == RunStatus::Paused);
     let at = record(long).step;
     std::thread::sleep(Duration::from_millis(600));
     assert_eq!(record(long).step, at, "it rests");
     assert!(out(home, &["pause", &dir, "--off"]).contains("goes on"));
-    until("it does not go on", &|| record(long).step > at);
+    until("it does not go on", || record(long).step > at);
     assert_eq!(record(long).status, RunStatus::Running);
 
     let refused = sentence(home, &["stop", &dir, "Long", "--queue"], 2);
