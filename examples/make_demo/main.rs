@@ -96,7 +96,7 @@ enum Command {
 struct Runs {
     #[arg(long, default_value_t = 3)]
     seeds: u64,
-    /// Only the method of this name.
+    /// Only methods whose name begins so.
     #[arg(long, default_value = "")]
     only: String,
     /// A setting of all runs, as `nudge train --set`.
