@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -180,32 +180,50 @@ fn dated_prompts_stay_those_of_the_day_a_killed_run_began() {
 
     let every = ["--set", "train.checkpoint_every=3", "--set", "train.keep=100"];
     let args = [&["train", &project, "--steps", "100000", "--json"], &SMALL[..], &every].concat();
-    let mut child = nudge(home, &args).env("TZ", "UTC").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut losses: Vec<(u64, f64)> = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if let (Some(step), Some(loss)) = (line["step"].as_u64(), line["metrics"]["loss"].as_f64()) {
-            losses.push((step, loss));
-        }
-        if losses.len() == 5 {
-            break;
-        }
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-
+    let before = until_killed(nudge(home, &args).env("TZ", "UTC"), "loss", 5);
     let resume = ["resume", &project, "1", "--step", "3", "--steps", "8", "--json"];
     let output = nudge(home, &resume).env("TZ", "XXX-9").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let again = json_lines(&String::from_utf8(output.stdout).unwrap());
+    let again = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(same_again(&before, &again, "loss"), 2, "steps 4 and 5 are done twice");
+}
+
+/// What is sampled, the critic and the policy go on as they would have.
+#[test]
+fn a_killed_ppo_samples_and_scores_again_what_it_did() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    out(home, &[&["train", &project, "--steps", "4", "--set", "objective.kind=reward"], &SMALL[..]].concat());
+    let ppo = ["--set", "objective.kind=ppo", "--set", "rlhf.max_tokens=6", "--set", "ppo.critic_warmup=1"];
+    let every = ["--set", "train.checkpoint_every=2", "--set", "train.keep=100"];
+    let args = [&["train", &project, "--steps", "100000", "--json"], &SMALL[..], &ppo, &every].concat();
+    let before = until_killed(&mut nudge(home, &args), "objective/scores", 5);
+    let again = out(home, &["resume", &project, "2", "--step", "2", "--steps", "6", "--json"]);
+    assert_eq!(same_again(&before, &again, "objective/scores"), 3, "steps 3 to 5 are done twice");
+}
+
+/// What a run tells of a metric, step by step, until it is killed when it has told it `times` times.
+fn until_killed(command: &mut Command, metric: &str, times: usize) -> Vec<(u64, f64)> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told = lines.filter_map(|line| told(&serde_json::from_str(&line.unwrap()).unwrap(), metric));
+    let told = told.take(times).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    told
+}
+
+/// Step and value, where this line of `--json` is of a step and has that metric.
+fn told(line: &Value, metric: &str) -> Option<(u64, f64)> {
+    line["step"].as_u64().zip(line["metrics"][metric].as_f64())
+}
+
+/// How many steps were done twice; each came to the same to the bit, and the second run came to its end.
+fn same_again(before: &[(u64, f64)], again: &str, metric: &str) -> usize {
+    let again = json_lines(again);
     assert_eq!(again.last().unwrap()["status"], "completed");
-    let mut met = 0;
-    for line in &again {
-        let Some(loss) = line["metrics"]["loss"].as_f64() else { continue };
-        if let Some((_, before)) = losses.iter().find(|(step, _)| line["step"] == *step) {
-            assert_eq!(loss.to_bits(), before.to_bits(), "step {}", line["step"]);
-            met += 1;
-        }
-    }
-    assert_eq!(met, 2, "steps 4 and 5 are done twice");
+    let again: Vec<(u64, f64)> = again.iter().filter_map(|line| told(line, metric)).collect();
+    let twice = before.iter().filter_map(|old| again.iter().find(|new| new.0 == old.0).map(|new| (old, new)));
+    twice.inspect(|(old, new)| assert_eq!(old.1.to_bits(), new.1.to_bits(), "step {}", old.0)).count()
 }

@@ -140,7 +140,6 @@ fn reward_model(
     if !config.objective.kind.samples() {
         return Ok((None, Vec::new()));
     }
-    prompts::refuse_full_prompts(dataset, policy.spec().max_positions)?;
     let mut warnings: Vec<String> = prompts::remarks(config, dataset, policy.spec().max_positions);
     if teacher::find(project, config, false).is_err() {
         let record = teacher::find(project, config, true)?;

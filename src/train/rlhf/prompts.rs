@@ -7,34 +7,17 @@ use data::{
 
 use crate::{
     dataset::{
-        documents::{Dataset, PairDoc, TextDoc},
+        documents::{Dataset, TextDoc},
         sampler::Sampler,
     },
-    error::{Result, TrainError},
     loss::Part,
     run::{checkpoint::State, training::Training},
 };
 
-/// Whether the model can be asked this pair's prompt: it leaves room for an answer.
-pub fn is_askable(pair: &PairDoc, context: usize) -> bool {
-    pair.doc.prefix.len() < context
-}
-
-/// Prompts that fill the context leave no room for an answer to learn from.
-pub fn refuse_full_prompts(dataset: &Dataset, context: usize) -> Result<()> {
-    if dataset.pairs.train.iter().any(|pair| is_askable(pair, context)) {
-        return Ok(());
-    }
-    Err(TrainError::NoPairs(format!(
-        "every prompt fills the model's context of {context} tokens, so no answer can be sampled; shorten the prompts"
-    )))
-}
-
 /// What a person should know about the prompts before the first step.
 pub fn remarks(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<String> {
     let most = config.rlhf.max_tokens;
-    let prompts = dataset.pairs.train.iter().filter(|pair| is_askable(pair, context));
-    let tight = prompts.filter(|pair| pair.doc.prefix.len() + most > context).count();
+    let tight = dataset.pairs.train.iter().filter(|pair| pair.doc.prefix.len() + most > context).count();
     let of_context = (tight > 0 && config.objective.kind.samples()).then(|| {
         format!(
             "{} of {} leave less room in the model's context of {context} tokens than the {most} of rlhf.max_tokens: answers to them are cut where it ends",
@@ -67,25 +50,22 @@ pub struct Asked {
 }
 
 impl Training {
-    /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. One that
-    /// leaves no room for an answer is passed over.
+    /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. Each leaves
+    /// room for an answer: it was kept with one that fits.
     pub(super) fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<Asked> {
         let references = of_references(&self.config, &self.dataset);
-        let (seed, context) = (self.config.train.shuffle_seed, self.trainer.policy.spec().max_positions);
-        let may_be_asked = |reference: &usize| {
-            !self.state.aside.references.contains(reference) && references[*reference].doc.prefix.len() < context
-        };
-        let asked = drawn.iter().filter_map(|&pair| {
+        let seed = self.config.train.shuffle_seed;
+        let may_be_asked = |reference: &usize| !self.state.aside.references.contains(reference);
+        let asked = drawn.iter().map(|&pair| {
             next.prompts += 1;
             if !references.is_empty() && next.prompts.is_multiple_of(2) {
                 let order = next.reference_prompts.get_or_insert_with(|| Sampler::new(references.len(), seed, 3));
                 if let Some(reference) = order.take(1).into_iter().find(may_be_asked) {
                     let prompt = references[reference].doc.prefix.clone();
-                    return Some(Asked { of: Part::Reference(reference), prompt });
+                    return Asked { of: Part::Reference(reference), prompt };
                 }
             }
-            let doc = &self.dataset.pairs.train[pair];
-            is_askable(doc, context).then(|| Asked { of: Part::Pair(pair), prompt: doc.doc.prefix.clone() })
+            Asked { of: Part::Pair(pair), prompt: self.dataset.pairs.train[pair].doc.prefix.clone() }
         });
         asked.collect()
     }

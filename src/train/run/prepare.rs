@@ -118,7 +118,6 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     if config.objective.kind.samples() {
         context.phase("Loading the reward model", None);
         let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
-        prompts::refuse_full_prompts(&dataset, policy.spec().max_positions)?;
         rlhf = Some(learn_from(context, record.id, &mut config, (&policy, &reference), before)?);
         for text in prompts::remarks(&config, &dataset, bounds.context).into_iter().filter(|_| saved.is_none()) {
             context.log(LogLevel::Warning, text)?;
