@@ -3,7 +3,7 @@
 use anyhow::Result;
 use data::config::{Method, RunConfig};
 use serde_json::json;
-use store::{Project, RunId, SampleRecord, SampledAnswer};
+use store::{Drawn, Project, RunId, SampleRecord, SampledAnswer};
 
 use super::{
     args::Answers,
@@ -32,6 +32,7 @@ pub fn run(args: &Answers) -> Result<Ending> {
             continue;
         }
         let SampleRecord { step, probe, sample } = record;
+        let drawn = if args.greedy { &[] } else { &sample.drawn[..] };
         if args.json {
             output::json(&json!({
                 "probe": probe,
@@ -40,6 +41,7 @@ pub fn run(args: &Answers) -> Result<Ending> {
                 "answer": sample.answer,
                 "tokens": sample.tokens,
                 "ended": sample.ended,
+                "drawn": drawn,
             }))?;
             continue;
         }
@@ -50,14 +52,21 @@ pub fn run(args: &Answers) -> Result<Ending> {
             output::line(format!("{gap}{}{note}", sample.prompt.last_text().trim()))?;
             printed = Some(*probe);
         }
-        let cut = if sample.ended { "" } else { " […]" };
-        let answer = sample.answer.trim().replace('\n', "\n             ");
-        output::line(format!("  step {step:>5}  {answer}{cut}"))?;
+        output::line(format!("  step {step:>5}  {}", said(&sample.answer, sample.ended)))?;
+        for (seed, Drawn { answer, ended }) in drawn.iter().enumerate() {
+            output::line(format!("  seed {:>5}  {}", seed + 1, said(answer, *ended)))?;
+        }
     }
     if samples.is_empty() && !args.json {
         output::line(format!("Run {} has not answered any probe.", record.id.0))?;
     }
     Ok(Ending::Done)
+}
+
+/// An answer under its first line.
+fn said(answer: &str, ended: bool) -> String {
+    let cut = if ended { "" } else { " […]" };
+    format!("{}{cut}", answer.trim().replace('\n', "\n             "))
 }
 
 /// What the rules judged, as they saw it.

@@ -238,11 +238,14 @@ pub struct Answers {
     /// Only the first and the last answer to each.
     #[arg(long)]
     pub ends: bool,
+    /// Only the likeliest answers, without those that seeds have drawn.
+    #[arg(long)]
+    pub greedy: bool,
     /// The answers that the project's rules judged, at the run's last evaluation or at --step.
-    #[arg(long, conflicts_with = "ends")]
+    #[arg(long, conflicts_with_all = ["ends", "greedy"])]
     pub judged: bool,
     /// The answers that the run sampled to learn from (PPO, RLOO, GRPO), at its newest step or at --step.
-    #[arg(long, conflicts_with_all = ["ends", "judged"])]
+    #[arg(long, conflicts_with_all = ["ends", "greedy", "judged"])]
     pub sampled: bool,
     /// The evaluation, or the sampling, of this step.
     #[arg(long, value_name = "STEP")]

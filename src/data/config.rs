@@ -71,7 +71,7 @@ pub use self::{
     setting::{AtFork, Group, Kind, Live, Range, Setting, When},
     suggest::{Basis, FOLLOWING, Suggestion},
     targets::Targets,
-    text::ConfigError,
+    text::{ConfigError, plain_number},
     tokens::{TiConfig, TisConfig},
     validate::validate,
     words::{
@@ -151,7 +151,7 @@ section! { DataConfig = "data";
 
     /// Share of prompts kept for measuring, decided by the prompt
     eval_fraction: f64 = 0.1,
-        EVAL_FRACTION = Setting::number("Held-out share", Range::Below(1.0)).at(Group::Measuring, 5)
+        EVAL_FRACTION = Setting::number("Held-out share", Range::Below(1.0)).at(Group::Measuring, 6)
             .stays("it decides which pairs are held out, and some of those were trained on");
 
     /// Which prompts are held out: another number, another choice
@@ -351,11 +351,11 @@ section! { TrainConfig = "train";
 
     /// Steps between checkpoints; 0 = only at the end
     checkpoint_every: u64 = 50,
-        CHECKPOINT_EVERY = Setting::count("Checkpoint every", Range::ZeroOrMore).at(Group::Measuring, 3).changes(NEXT);
+        CHECKPOINT_EVERY = Setting::count("Checkpoint every", Range::ZeroOrMore).at(Group::Measuring, 4).changes(NEXT);
 
     /// Checkpoints kept besides the newest, the best on held-out pairs and those you ask for; older ones make room
     keep: usize = 2,
-        KEEP = Setting::count("Earlier ones kept", Range::ZeroOrMore).at(Group::Measuring, 4)
+        KEEP = Setting::count("Earlier ones kept", Range::ZeroOrMore).at(Group::Measuring, 5)
             .changes("of the fork's own checkpoints");
 
     /// Steps between measurements on held-out pairs; 0 = only at the start and the end
@@ -366,15 +366,20 @@ section! { TrainConfig = "train";
     sample_every: u64 = 20,
         SAMPLE_EVERY = Setting::count("Sample every", Range::ZeroOrMore).at(Group::Measuring, 2).changes(NEXT);
 
+    /// Answers drawn to each probe prompt beside the likeliest one, each by a seed that is the same at every step; 0 = none
+    sample_seeds: usize = 2,
+        SAMPLE_SEEDS = Setting::count("Drawn by seeds", Range::Between(0, 16)).at(Group::Measuring, 3)
+            .changes("from the next sample on");
+
     /// The KL drift (the larger of kl/ref and kl/policy_k3, nats per token) that an evaluation may find; empty = any
     #[serde(skip_serializing_if = "Option::is_none")]
     kl_limit: Option<f64> = None,
-        KL_LIMIT = Setting::number("Drift limit", Range::AboveZero).at(Group::Measuring, 6).unset(|_| "none".to_owned())
+        KL_LIMIT = Setting::number("Drift limit", Range::AboveZero).at(Group::Measuring, 7).unset(|_| "none".to_owned())
             .changes("from the next evaluation on");
 
     /// What an evaluation above the drift limit does: stop ends the run with a checkpoint, warn marks the charts, steer raises λ ref until the drift is below it
     kl_action: DriftAction = DriftAction::Stop,
-        KL_ACTION = Setting::choice("Above the limit", words::DRIFT_ACTIONS).at(Group::Measuring, 7).only(When::Limited)
+        KL_ACTION = Setting::choice("Above the limit", words::DRIFT_ACTIONS).at(Group::Measuring, 8).only(When::Limited)
             .changes("from the next evaluation on; λ ref stays where it was steered to");
 
     /// Longest answer sampled to a probe prompt or at an evaluation, tokens

@@ -25,7 +25,7 @@ pub use export::{
     CurveFile, CurveOrder, ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Proof, Stored,
     Strength, What, Which,
 };
-pub use store::{Arithmetic, LogLevel};
+pub use store::{Arithmetic, LogLevel, Sample};
 
 /// Names one question to the engine, so that a late answer can be told from a current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,7 +242,7 @@ pub enum Event {
         run: RunId,
         step: u64,
         probe: usize,
-        answer: String,
+        sample: Sample,
     },
     Saved {
         run: RunId,
@@ -339,7 +339,7 @@ impl Event {
                 Self::Step { run, step, total_steps, metrics, eta_secs }
             }
             RunEvent::Evaluated { step, metrics } => Self::Evaluated { run, step, metrics },
-            RunEvent::Sampled { step, probe, answer } => Self::Sampled { run, step, probe, answer },
+            RunEvent::Sampled { step, probe, sample } => Self::Sampled { run, step, probe, sample },
             RunEvent::Saved { step } => Self::Saved { run, step },
             RunEvent::Logged { step, level, text, mark } => Self::Logged { run, step, level, text, mark },
             RunEvent::Paused { step } => Self::Paused { run, step },

@@ -120,6 +120,8 @@ pub enum Action {
     BeginAnew,
     /// The answers of the runs that Compare shows, beside each other.
     ProbesBeside,
+    /// Without the answers that seeds have drawn.
+    GreedyAlone,
     StopAnswers,
     Prefer(Side),
     Duel,

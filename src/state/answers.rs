@@ -8,7 +8,7 @@ use std::{
 use data::Prompt;
 use engine::protocol::Event;
 use serde::{Deserialize, Serialize};
-use store::{Probe, RunId, SampleRecord};
+use store::{Probe, RunId, Sample, SampleRecord};
 
 use super::{
     ask::Ask,
@@ -64,9 +64,7 @@ impl AnswersData {
         let grid = self.grids.entry(run).or_default();
         grid.loaded = Loaded::Ready;
         for record in samples {
-            let cell = Cell { text: record.sample.answer.into(), cut: !record.sample.ended };
-            grid.prompts.insert(record.probe, record.sample.prompt);
-            grid.cells.insert((record.step, record.probe), cell);
+            grid.take(record.step, record.probe, record.sample);
         }
     }
 
@@ -74,10 +72,8 @@ impl AnswersData {
     /// its own any more.
     pub fn take(&mut self, event: &Event) {
         match event {
-            Event::Sampled { run, step, probe, answer } => {
-                let grid = self.grids.entry(*run).or_default();
-                let cell = Cell { text: answer.as_str().into(), cut: false };
-                grid.cells.insert((*step, *probe), cell);
+            Event::Sampled { run, step, probe, sample } => {
+                self.grids.entry(*run).or_default().take(*step, *probe, sample.clone());
             }
             Event::Started { run, first_step, .. } => {
                 if let Some(grid) = self.grids.get_mut(run) {
@@ -98,15 +94,36 @@ pub struct Grid {
     prompts: BTreeMap<usize, Prompt>,
 }
 
-/// One answer.
+/// What was answered to a prompt at a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
+    /// The likeliest answer.
+    pub greedy: Said,
+    /// Those that seeds have drawn, in the seeds' order.
+    pub drawn: Vec<Said>,
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
     pub text: Arc<str>,
     /// The model did not end it by itself.
     pub cut: bool,
 }
 
 impl Grid {
+    fn take(&mut self, step: u64, probe: usize, sample: Sample) {
+        let said = |text: String, ended: bool| Said { text: text.into(), cut: !ended };
+        let drawn = sample.drawn.into_iter().map(|drawn| said(drawn.answer, drawn.ended)).collect();
+        self.prompts.insert(probe, sample.prompt);
+        self.cells.insert((step, probe), Cell { greedy: said(sample.answer, sample.ended), drawn });
+    }
+
+    /// Whether seeds have drawn any of its answers.
+    pub fn has_drawn(&self) -> bool {
+        self.cells.values().any(|cell| !cell.drawn.is_empty())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
@@ -137,12 +154,12 @@ impl Grid {
         self.cell(step, probe)
     }
 
-    /// On how many of the probes the answer at `step` is another than at first: (changed, answered).
+    /// On how many of the probes the likeliest answer at `step` is another than at first: (changed, answered).
     pub fn changed(&self, step: u64) -> (usize, usize) {
         let mut counted = (0, 0);
         for probe in self.probes() {
             if let (Some(first), Some(now)) = (self.first(probe), self.cell(step, probe)) {
-                counted.0 += usize::from(first.text != now.text);
+                counted.0 += usize::from(first.greedy.text != now.greedy.text);
                 counted.1 += 1;
             }
         }
@@ -191,6 +208,8 @@ pub struct AnswersView {
     /// Absent: the newest.
     #[serde(skip)]
     pub step: Option<u64>,
+    /// The likeliest answers alone, without those that seeds have drawn.
+    pub greedy_alone: bool,
     #[serde(skip)]
     pub ask: Ask,
     #[serde(skip)]
@@ -237,7 +256,7 @@ pub enum AnswersCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::Sample;
+    use store::Drawn;
 
     fn record(step: u64, probe: usize, answer: &str) -> SampleRecord {
         SampleRecord {
@@ -248,6 +267,7 @@ mod tests {
                 answer: answer.to_owned(),
                 tokens: 2,
                 ended: true,
+                drawn: vec![Drawn { answer: "by chance".to_owned(), ended: false }],
             },
         }
     }
@@ -294,8 +314,10 @@ mod tests {
     #[test]
     fn live_answers_join_what_was_read() {
         let mut data = data();
-        data.take(&Event::Sampled { run: RUN, step: 40, probe: 1, answer: "elsewhere".to_owned() });
+        data.take(&Event::Sampled { run: RUN, step: 40, probe: 1, sample: record(40, 1, "elsewhere").sample });
         let grid = data.grid(RUN).unwrap();
+        let drawn = &grid.cell(40, 1).unwrap().drawn;
+        assert!(grid.has_drawn() && drawn.len() == 1 && drawn[0].cut);
         assert_eq!(grid.steps(), [0, 20, 40]);
         assert_eq!(grid.changed(40), (1, 1));
     }

@@ -66,7 +66,7 @@ pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToSc
 pub use series::{PairInSteps, PairVisit};
 pub use take_in::{LabelChanges, RunLabels, TakeIn};
 pub use texts::Probe;
-pub use trace::{LogLevel, LogLine, Sample, SampleRecord};
+pub use trace::{Drawn, LogLevel, LogLine, Sample, SampleRecord};
 
 /// Names a run inside one project; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,13 +9,23 @@ use super::{
 };
 use ::data::Prompt;
 
-/// A probe answered by a run.
+/// A probe answered by a run: the likeliest answer, so that only the weights change it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub prompt: Prompt,
     pub answer: String,
     pub tokens: usize,
     /// Whether the model ended the answer by itself.
+    pub ended: bool,
+    /// Others, drawn by seeds instead of the likeliest: one a seed, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<Drawn>,
+}
+
+/// An answer that a seed has drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drawn {
+    pub answer: String,
     pub ended: bool,
 }
 

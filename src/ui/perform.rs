@@ -190,6 +190,10 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             let ticked = views.compare.shown(&workspace.runs).into_iter().map(|record| record.id);
             views.answers.beside = if views.answers.beside.is_empty() { ticked.collect() } else { BTreeSet::new() };
         }
+        Action::GreedyAlone => {
+            views.answers.tab = Tab::Probes;
+            views.answers.greedy_alone = !views.answers.greedy_alone;
+        }
         Action::StopAnswers => commands.push(Command::Answers(AnswersCommand::Stop)),
         Action::Prefer(side) => commands.push(Command::Answers(AnswersCommand::Prefer(side))),
 

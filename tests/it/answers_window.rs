@@ -8,10 +8,16 @@ use nudge::{
     data::{Change, Choice, Edit, Origin, Pair, PairId, Prompt},
     engine::protocol::{Event, Generated, Request, StoppedBy, Weights},
     state::{Screen, answers::Tab},
-    store::{NewRun, Probe, Project, ProjectSettings, Revision, RunId, RunStatus, Sample},
+    store::{Drawn, NewRun, Probe, Project, ProjectSettings, Revision, RunId, RunStatus, Sample},
 };
 
 use crate::window::Window;
+
+/// An answer to a probe, and those that seeds have drawn.
+fn said(prompt: &Prompt, answer: &str, drawn: &[&str]) -> Sample {
+    let drawn = drawn.iter().map(|answer| Drawn { answer: (*answer).to_owned(), ended: true });
+    Sample { prompt: prompt.clone(), answer: answer.to_owned(), tokens: 3, ended: true, drawn: drawn.collect() }
+}
 
 /// A project with one finished run that answered two probes at steps 0 and 20.
 fn project(dir: &Path) -> RunId {
@@ -37,8 +43,8 @@ fn project(dir: &Path) -> RunId {
         .unwrap();
     for (step, answers) in [(0, ["At nine.", "By the pump."]), (20, ["Gladly, at nine.", "By the pump."])] {
         for (probe, answer) in answers.iter().enumerate() {
-            let sample =
-                Sample { prompt: probes[probe].prompt.clone(), answer: (*answer).to_owned(), tokens: 3, ended: true };
+            let drawn = ["Nine, I think.", if step == 0 { "At ten." } else { "Gladly, at ten." }];
+            let sample = said(&probes[probe].prompt, answer, if probe == 0 { &drawn } else { &[] });
             project.append_sample(run, step, probe, &sample).unwrap();
         }
     }
@@ -58,13 +64,19 @@ fn answers_are_compared_with_those_before_training_and_follow_the_run() {
     window.assert_shows("When does the ferry leave?");
     window.assert_shows("Gladly, at nine.");
     window.assert_shows("1 of 2 answers differs from step 0");
-    window.events.send(Event::Sampled { run, step: 40, probe: 1, answer: "Over the hill.".to_owned() }).unwrap();
+    let sample = said(&Prompt::Text("Where is the inn?".to_owned()), "Over the hill.", &[]);
+    window.events.send(Event::Sampled { run, step: 40, probe: 1, sample }).unwrap();
     window.until("the new answer is there", |app| app.workspace().answers.grid(run).unwrap().steps() == [0, 20, 40]);
     window.harness.step();
     window.assert_shows("Step 40");
     window.assert_shows("Over the hill.");
     let mut results = SnapshotResults::new();
     window.picture("answers_probes", &mut results);
+    // Without those that seeds have drawn, by a key.
+    window.assert_shows("Nine, I think.");
+    window.keys(Modifiers::NONE, Key::G);
+    window.harness.step();
+    assert!(!window.shows("Nine, I think.") && window.shows("Gladly, at nine."));
 }
 
 #[test]
@@ -84,8 +96,7 @@ fn the_answers_of_two_runs_stand_beside_each_other() {
         let prompts: Vec<Prompt> = project.probes().unwrap().into_iter().map(|probe| probe.prompt).collect();
         for (step, answers) in [(0, ["At nine.", "By the pump."]), (20, ["At nine.", "Kindly look by the pump."])] {
             for (probe, answer) in answers.iter().enumerate() {
-                let sample =
-                    Sample { prompt: prompts[probe].clone(), answer: (*answer).to_owned(), tokens: 3, ended: true };
+                let sample = said(&prompts[probe], answer, &[]);
                 project.append_sample(run, step, probe, &sample).unwrap();
             }
         }

@@ -131,7 +131,7 @@ fn methods_are_compared_over_seeds_from_the_same_first_gradient() {
     let output = terminal::run(home, &args);
     let (shown, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
-    assert!(shown.contains("MPO, 2 seeds") && shown.contains("DPO, 2 seeds") && shown.contains(" to "), "{shown}");
+    assert!(shown.contains("MPO, mean of 2 seeds") && shown.contains("DPO, mean of 2 seeds") && shown.contains(" to "), "{shown}");
     assert!(said.contains("its first gradient is as long as that of MPO"), "{said}");
     let first = |run: &str| {
         let lines = json_lines(&out(home, &["metrics", &project, run, "--json"]));
@@ -367,6 +367,9 @@ fn without_a_display_the_demo_is_trained_in_the_terminal() {
     let answers = json_lines(&demo(&["answers", "--demo", "last", "--json"]));
     assert_eq!(answers[0]["step"], 0);
     assert_eq!(answers.last().unwrap()["step"], 2);
+    assert_eq!(answers[0]["drawn"].as_array().unwrap().len(), 2);
+    assert!(demo(&["answers", "--demo", "last"]).contains("  seed     2  "));
+    assert!(!demo(&["answers", "--demo", "last", "--greedy"]).contains("seed"));
 
     // A project that was named is not exchanged for the demo.
     let dir = path(&home.join("data/nudge/demo"));

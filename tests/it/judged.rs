@@ -81,6 +81,17 @@ fn every_evaluation_judges_and_the_answers_can_be_read() {
     }
     let draws: Vec<String> = project.judged(run, 0).unwrap().into_iter().take(3).map(|answer| answer.answer).collect();
     assert!(draws[0] != draws[1] || draws[1] != draws[2], "samples of one prompt are drawn apart: {draws:?}");
+    // A probe that the rules judge is answered once, by the same seeds, in the grid of probes too.
+    for sample in project.samples(run).unwrap() {
+        let drawn: Vec<&str> = sample.sample.drawn.iter().map(|drawn| drawn.answer.as_str()).collect();
+        assert_eq!(drawn.len(), toy::config().train.sample_seeds);
+        if sample.sample.prompt == ask("Name stone 2") {
+            let judged = project.judged(run, sample.step).unwrap();
+            let judged: Vec<&str> =
+                judged.iter().filter(|it| it.prompt == sample.sample.prompt).map(|it| it.answer.as_str()).collect();
+            assert_eq!(drawn, judged[..drawn.len()], "step {}", sample.step);
+        }
+    }
 }
 
 #[test]

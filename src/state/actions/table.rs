@@ -234,6 +234,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Talk, "Talk in turns, or ask once", &[], ANSWERS, project, "Each side goes on with what was said on it"),
     line(Action::BeginAnew, "Begin a new talk", &[], ANSWERS, talking, "Forgets what was said"),
     line(Action::ProbesBeside, "Answers of the compared runs side by side, or of one", &["B"], ANSWERS, runs_ticked, "To the probe prompts, under one beginning; those that are ticked in Compare"),
+    line(Action::GreedyAlone, "Answers drawn by seeds too, or the likeliest alone", &["G"], ANSWERS, project, "To the probe prompts; the setting is “Drawn by seeds”"),
     line(Action::StopAnswers, "Stop answering", &["Escape"], ANSWERS, answering, "What was written stays"),
     line(Action::Prefer(Side::Left), "Prefer the left answer", &["Alt+1"], ANSWERS, can_prefer, "Makes a pair of the two"),
     line(Action::Prefer(Side::Right), "Prefer the right answer", &["Alt+2"], ANSWERS, can_prefer, "Makes a pair of the two"),

@@ -11,6 +11,7 @@ use text::Codec;
 
 use crate::{
     error::{Result, TrainError},
+    measure::probes::Draw,
     run::{context::Context, host::Metrics, training::Training},
 };
 
@@ -47,6 +48,11 @@ fn read(path: &Path, probes: &[Probe]) -> Result<Option<(String, RuleSet)>> {
 }
 
 impl Judging {
+    /// Answers to the probe prompts are drawn likewise, so that those that are judged too are the same.
+    pub fn draw(&self) -> Draw {
+        Draw { temperature: self.rules.temperature, seed: self.rules.seed }
+    }
+
     /// The rules that a run began with, or those that it begins with now: it keeps a copy. Absent where there are none.
     pub fn of(
         context: &mut Context<'_>,

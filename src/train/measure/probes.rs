@@ -1,20 +1,37 @@
-//! The probe prompts: fixed, greedy, so that only the weights change the answers.
+//! The probe prompts: fixed, greedy or by seeds that stay the same, so that only the weights change the answers.
 
 use std::ops::ControlFlow;
 
-use model::GenerateOptions;
-use store::{LogLevel, Probe, Sample};
+use model::{GenerateOptions, Generation};
+use store::{Drawn, LogLevel, Probe, Sample};
 
 use crate::{
     error::Result,
     run::{context::Context, host::RunEvent, training::Training},
 };
 
+/// How answers are drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Draw {
+    pub temperature: f64,
+    pub seed: u64,
+}
+
+impl Default for Draw {
+    fn default() -> Self {
+        Self { temperature: 1.0, seed: 0 }
+    }
+}
+
+/// Text, tokens, and whether it ended by itself.
+type Said = (String, usize, bool);
+
 impl Training {
-    /// Answers every probe with the present weights; each answer is in the project before it is told.
+    /// Answers every probe with the present weights, by the likeliest tokens and as `draw` has it; the answers to one are in the
+    /// project before they are told.
     ///
     /// A probe that this model cannot be asked (its template refuses the turns) is left out with a warning at step 0.
-    pub fn answer_probes(&self, probes: &[Probe], context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+    pub fn answer_probes(&self, probes: &[Probe], draw: Draw, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let mut asked = Vec::new();
         let mut prompts = Vec::new();
         for (number, probe) in probes.iter().enumerate() {
@@ -30,25 +47,40 @@ impl Training {
                 Ok(_) | Err(_) => {}
             }
         }
+        let Some(likeliest) = self.say(&prompts, Draw { temperature: 0.0, seed: 0 }, context)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        // Each prompt as often as there are seeds: its equals are told apart by their place.
+        let seeds = self.config.train.sample_seeds;
+        let often: Vec<Vec<u32>> = prompts.iter().flat_map(|ids| vec![ids.clone(); seeds]).collect();
+        let Some(drawn) = self.say(&often, draw, context)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        let mut drawn = drawn.into_iter();
+        for ((probe, asked), (answer, tokens, ended)) in asked.into_iter().zip(likeliest) {
+            let drawn = drawn.by_ref().take(seeds).map(|(answer, _, ended)| Drawn { answer, ended }).collect();
+            let sample = Sample { prompt: asked.prompt.clone(), answer, tokens, ended, drawn };
+            let (run, step) = (context.run, self.state.step);
+            context.write(None, &mut |project| project.append_sample(run, step, probe, &sample))?;
+            context.tell(RunEvent::Sampled { step, probe, sample });
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// What the present weights say to prompts: text, tokens, and whether it ended by itself. `None` = stopped meanwhile.
+    fn say(&self, prompts: &[Vec<u32>], draw: Draw, context: &mut Context<'_>) -> Result<Option<Vec<Said>>> {
+        if prompts.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
         let options = GenerateOptions {
+            temperature: draw.temperature,
+            seed: draw.seed,
             max_new: self.config.train.sample_tokens,
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let Some(generations) = context.generate(self.weights(), &prompts, &options)? else {
-            return Ok(ControlFlow::Break(()));
-        };
-        for ((probe, asked), generation) in asked.into_iter().zip(generations) {
-            let sample = Sample {
-                prompt: asked.prompt.clone(),
-                answer: self.codec.decode(&generation.ids),
-                tokens: generation.ids.len(),
-                ended: generation.stopped_by_eos,
-            };
-            let (run, step) = (context.run, self.state.step);
-            context.write(None, &mut |project| project.append_sample(run, step, probe, &sample))?;
-            context.tell(RunEvent::Sampled { step, probe, answer: sample.answer });
-        }
-        Ok(ControlFlow::Continue(()))
+        let generations = context.generate(self.weights(), prompts, &options)?;
+        let said = |it: Generation| (self.codec.decode(&it.ids), it.ids.len(), it.stopped_by_eos);
+        Ok(generations.map(|all| all.into_iter().map(said).collect()))
     }
 }

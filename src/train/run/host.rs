@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use data::config::Knob;
 use model::Policy;
-use store::{Arithmetic, LogLevel};
+use store::{Arithmetic, LogLevel, Sample};
 use text::Codec;
 
 use crate::error::Result;
@@ -116,7 +116,7 @@ pub enum RunEvent {
     Sampled {
         step: u64,
         probe: usize,
-        answer: String,
+        sample: Sample,
     },
     Saved {
         step: u64,

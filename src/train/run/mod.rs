@@ -356,7 +356,7 @@ fn at_border(
         }
     }
     if sample_due && training.speaks() && border.sampled != Some(step) {
-        if training.answer_probes(&asked.probes, context)?.is_break() {
+        if training.answer_probes(&asked.probes, asked.draw(), context)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         border.sampled = Some(step);

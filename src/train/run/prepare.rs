@@ -25,6 +25,7 @@ use crate::{
     measure::{
         anchors::Anchors,
         judging::Judging,
+        probes::Draw,
         reference::{Origin, Reference},
     },
     memory::{budget, largest_row},
@@ -54,6 +55,13 @@ const PLAIN: &str = "The model has no chat template: turns are written in plain 
 pub struct Asked {
     pub probes: Vec<Probe>,
     pub judging: Option<Judging>,
+}
+
+impl Asked {
+    /// How the probes' answers are drawn that are not the likeliest.
+    pub fn draw(&self) -> Draw {
+        self.judging.as_ref().map(Judging::draw).unwrap_or_default()
+    }
 }
 
 /// Everything before the first step. `None` = stopped meanwhile.

@@ -11,7 +11,7 @@ use egui::{
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
-    answers::{AnswersCommand, AnswersView, Cell, Grid},
+    answers::{AnswersCommand, AnswersView, Grid, Said},
     difference::{Differences, Span},
     drafts::{self, LONGEST_EDITABLE},
     runs::Loaded,
@@ -27,6 +27,9 @@ use crate::{
 /// Width of the prompts, and the least width of an answer.
 const PROMPT: f32 = 180.0;
 const ANSWER: f32 = 230.0;
+/// Room for the number of a seed.
+const SEED: f32 = 14.0;
+const DRAWN: &str = "Drawn by a seed that is the same at every step: where it changes, the weights have";
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     if view.editing.is_some() {
@@ -148,6 +151,13 @@ fn steps(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
     } else {
         ui.label(format!("Step {newest}"));
     }
+    if runs.iter().any(|run| workspace.answers.grid(*run).is_some_and(Grid::has_drawn)) {
+        let mut drawn = !view.greedy_alone;
+        let about = format!("Under the likeliest answer, by their number. {DRAWN} ({})", key_of(Action::GreedyAlone));
+        if ui.checkbox(&mut drawn, "Drawn by seeds too").on_hover_text(about).changed() {
+            view.greedy_alone = !drawn;
+        }
+    }
     let [run] = runs else { return };
     let (changed, answered) = workspace.answers.grid(*run).map_or((0, 0), |grid| grid.changed(steps[at]));
     if steps[at] != steps[0] {
@@ -222,7 +232,7 @@ fn table(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
 
 /// A prompt and what was answered to it.
 fn row(ui: &mut Ui, workspace: &Workspace, columns: &[Column<'_>], probe: usize, width: f32, view: &mut AnswersView) {
-    let color = parts::palette(ui).text;
+    let greedy_alone = view.greedy_alone;
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
         let asker = columns.iter().find(|column| column.grid.prompt(probe).is_some()).or(columns.first());
@@ -231,10 +241,24 @@ fn row(ui: &mut Ui, workspace: &Workspace, columns: &[Column<'_>], probe: usize,
         }
         for column in columns {
             let differences = &mut view.differences;
-            cell(ui, width, |ui| match (column.grid.cell(column.step, probe), column.grid.first(probe)) {
-                (Some(now), Some(first)) if !column.is_beginning() => compared(ui, now, first, differences, width),
-                (Some(now), _) => answer(ui, now, color, width),
-                (None, _) => {
+            let first = column.grid.first(probe).filter(|_| !column.is_beginning());
+            cell(ui, width, |ui| match column.grid.cell(column.step, probe) {
+                Some(now) => {
+                    said(ui, &now.greedy, first.map(|first| &first.greedy), differences, width);
+                    let drawn = if greedy_alone { &[] } else { &now.drawn[..] };
+                    for (seed, one) in drawn.iter().enumerate() {
+                        let first = first.and_then(|first| first.drawn.get(seed));
+                        ui.horizontal_top(|ui| {
+                            ui.spacing_mut().item_spacing.x = 0.0;
+                            ui.allocate_ui(egui::vec2(SEED, 0.0), |ui| {
+                                ui.set_min_width(SEED);
+                                parts::caption(ui, (seed + 1).to_string()).on_hover_text(DRAWN);
+                            });
+                            ui.vertical(|ui| said(ui, one, first, differences, width - SEED));
+                        });
+                    }
+                }
+                None => {
                     parts::caption(ui, "…");
                 }
             });
@@ -264,33 +288,33 @@ fn asked(ui: &mut Ui, workspace: &Workspace, grid: &Grid, probe: usize) {
     }
 }
 
-fn answer(ui: &mut Ui, cell: &Cell, color: egui::Color32, width: f32) {
-    written(ui, cell, &[], color, width);
-}
-
-/// An answer beside the first one: its new words marked, or faded as a whole when there are none.
-fn compared(ui: &mut Ui, now: &Cell, first: &Cell, differences: &mut Differences, width: f32) {
+/// An answer; beside a first one its new words are marked, or it is faded as a whole where there are none.
+fn said(ui: &mut Ui, now: &Said, first: Option<&Said>, differences: &mut Differences, width: f32) {
     let palette = parts::palette(ui);
-    if now.text == first.text {
-        let response = ui.scope(|ui| answer(ui, now, palette.weak, width)).response;
-        response.on_hover_text("Unchanged");
-        return;
+    match first {
+        None => written(ui, now, &[], palette.text, width),
+        Some(first) if now.text == first.text => {
+            let response = ui.scope(|ui| written(ui, now, &[], palette.weak, width)).response;
+            response.on_hover_text("Unchanged");
+        }
+        Some(first) => {
+            let difference = differences.between(&first.text, &now.text);
+            written(ui, now, &difference.right, palette.text, width);
+        }
     }
-    let difference = differences.between(&first.text, &now.text);
-    written(ui, now, &difference.right, palette.text, width);
 }
 
-fn written(ui: &mut Ui, cell: &Cell, spans: &[Span], color: egui::Color32, width: f32) {
+fn written(ui: &mut Ui, said: &Said, spans: &[Span], color: egui::Color32, width: f32) {
     let palette = parts::palette(ui);
     let font = FontId::proportional(size::BODY);
     let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
-    if cell.text.len() > LONGEST_EDITABLE {
-        marked::long_text(ui, "long", &cell.text, 260.0);
+    if said.text.len() > LONGEST_EDITABLE {
+        marked::long_text(ui, "long", &said.text, 260.0);
     } else {
-        let job = marked::job(&cell.text, spans, &font, color, mark, width);
+        let job = marked::job(&said.text, spans, &font, color, mark, width);
         marked::label(ui, job);
     }
-    if cell.cut {
+    if said.cut {
         parts::caption(ui, "cut at the limit");
     }
 }
