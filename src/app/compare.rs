@@ -5,11 +5,8 @@ use std::path::PathBuf;
 use data::counted;
 use engine::protocol::{CurveFile, CurveOrder};
 use export::Curves;
-use state::{
-    Notice,
-    compare::{edits::RunAbout, metrics_present},
-};
-use store::{Project, RunColumn, RunId};
+use state::{Notice, compare::metrics_present};
+use store::{Project, RunAbout, RunColumn, RunId};
 
 use super::{
     App,
@@ -20,33 +17,17 @@ use super::{
 impl App {
     /// Name and marks of a run from now on; what they were can be brought back.
     pub(super) fn set_about(&mut self, run: RunId, about: RunAbout) {
-        let Some(record) = self.workspace.runs.record(run) else { return };
-        let before = RunAbout::of(record);
-        if before != about {
-            self.views.compare.edits.note(run, before, about.clone());
-            self.write_about(run, about);
-        }
-    }
-
-    pub(super) fn turn_about(&mut self, back: bool) {
-        let runs = &self.workspace.runs;
-        let turned = self.views.compare.edits.turn(back, |run| runs.record(run).is_some());
-        if let Some((run, about)) = turned {
-            self.write_about(run, about);
-        }
-    }
-
-    fn write_about(&mut self, run: RunId, about: RunAbout) {
         // Shown at once; the project's own word follows.
         self.workspace.runs.set_about(run, &about);
         self.jobs.document.write("Could not keep what was said about the run", move |project| {
-            let known = project.run(run)?;
-            if known.name != about.name {
-                project.rename_run(run, &about.name)?;
-            }
-            if known.marks != about.marks {
-                project.mark_run(run, &about.marks)?;
-            }
+            project.set_about(run, &about)?;
+            reread_runs(project)
+        });
+    }
+
+    pub(super) fn turn_about(&mut self, back: bool) {
+        self.jobs.document.write("Could not turn back what was said about the run", move |project| {
+            project.turn_about(back)?;
             reread_runs(project)
         });
     }

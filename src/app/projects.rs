@@ -155,6 +155,7 @@ fn read_opened(project: &Project) -> anyhow::Result<Opened> {
         },
         saved: super::runs::saved(&runs),
         order: project.queue_order()?,
+        can_turn_about: project.can_turn_about()?,
         board: project.setting(board::KEY)?.map(|text| Board::from_text(&text)).unwrap_or_default(),
         runs,
     })

@@ -351,7 +351,9 @@ fn asked(project: &Project, start: ForkStart) -> anyhow::Result<fork::Fork> {
 pub(super) fn reread_runs(project: &Project) -> anyhow::Result<Update> {
     let records = project.runs()?;
     let saved = saved(&records);
+    let can_turn_about = project.can_turn_about()?;
     Ok(update(move |workspace, _| {
+        workspace.runs.can_turn_about = can_turn_about;
         workspace.runs.set_records(records);
         workspace.runs.saved = saved;
     }))

@@ -1,6 +1,6 @@
 //! `nudge compare`: one run of each method, and what they reached side by side.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use ::train::{
     objective::{Objective, match_first_gradient},
@@ -9,13 +9,12 @@ use ::train::{
 use anyhow::Result;
 use data::{
     config::{Contender, Method, ObjectiveConfig, RunConfig},
-    fixed,
     frontier::{self, Reached},
-    metrics::{HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
+    metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
 };
 use export::{Comparison, CurveFile, CurveOrder, Curves, ExportError};
 use serde_json::{Map, Value as Json, json};
-use store::{Project, RunId, RunRecord};
+use store::{Project, RunId, RunRecord, Seeded, by_seeds, name_of};
 
 use super::{
     args::{Compare, Settings},
@@ -215,58 +214,36 @@ fn path(project: &Project, run: RunId, at: u64) -> Result<Vec<Reached>> {
 /// Runs that differ in their seed only, as one column.
 struct Group<'c> {
     name: String,
-    seeds: Vec<u64>,
     columns: Vec<&'c Column>,
 }
 
 impl Group<'_> {
-    /// Of several: "0.770 (0.751 to 0.790)", their mean and how far apart they are.
+    /// Of several their mean and how far they are apart.
     fn cell(&self, metric: &str) -> String {
-        if let [only] = self.columns[..] {
-            return only.cell(&only.after, metric);
-        }
-        let values: Vec<f64> = self.columns.iter().filter_map(|column| column.after(metric)).collect();
-        if values.is_empty() {
-            return "–".to_owned();
-        }
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        format!("{} ({} to {})", fixed(mean, 3), fixed(low, 3), fixed(high, 3))
+        let told = if let [only] = self.columns[..] {
+            metrics::told(metric, |name| only.after(name))
+        } else {
+            let values: Vec<f64> = self.columns.iter().filter_map(|column| column.after(metric)).collect();
+            metrics::told_together(metric, &values)
+        };
+        told.unwrap_or_else(|| "–".to_owned())
     }
 }
 
-/// Groups in the order of their first runs: the same settings but for the seed.
+/// Groups in the order of their first runs.
 fn grouped(columns: &[Column]) -> Result<Vec<Group<'_>>> {
-    let mut groups: Vec<(RunConfig, Group<'_>)> = Vec::new();
-    let data = |record: &RunRecord| (record.revision, record.parent, record.parent_step, record.left_out.clone());
-    for column in columns {
+    let seeded = columns.iter().map(|column| {
         let config = RunConfig::from_toml(&column.record.config_toml)?;
-        let seed = config.train.shuffle_seed;
-        // Another seed on the same data: twins of one seed say nothing about noise.
-        let is_one_more = |(first, group): &&mut (RunConfig, Group<'_>)| {
-            let mut alike = first.clone();
-            alike.train.shuffle_seed = seed;
-            alike == config && data(&group.columns[0].record) == data(&column.record) && !group.seeds.contains(&seed)
-        };
-        match groups.iter_mut().find(is_one_more) {
-            Some((_, group)) => {
-                group.columns.push(column);
-                group.seeds.push(seed);
-            }
-            None => groups
-                .push((config, Group { seeds: vec![seed], name: column.record.name.clone(), columns: vec![column] })),
-        }
-    }
-    let mut named = Vec::with_capacity(groups.len());
-    for (_, mut group) in groups {
-        if group.columns.len() > 1 {
-            let name = group.name.rsplit_once(" seed ").map_or(group.name.as_str(), |(name, _)| name);
-            group.name = format!("{name}, {} seeds", group.columns.len());
-        }
-        named.push(group);
-    }
-    Ok(named)
+        Ok((column.record.id, (column, Seeded::of(&config)?)))
+    });
+    let seeded = seeded.collect::<Result<BTreeMap<RunId, (&Column, Seeded)>>>()?;
+    let records: Vec<&RunRecord> = columns.iter().map(|column| &column.record).collect();
+    let groups = by_seeds(&records, |record| seeded.get(&record.id).map(|(_, seeded)| seeded));
+    let named = groups.into_iter().map(|group| Group {
+        name: name_of(&group),
+        columns: group.iter().filter_map(|record| seeded.get(&record.id).map(|(column, _)| *column)).collect(),
+    });
+    Ok(named.collect())
 }
 
 impl Column {
@@ -294,15 +271,8 @@ impl Column {
         self.find(&self.after, metric)
     }
 
-    /// "0.94 (0.88 to 0.97)" where there is an interval.
-    fn cell(&self, values: &[Option<f64>], metric: &str) -> String {
-        let value = |metric: &str| self.find(values, metric);
-        let [low, high] = judged::interval(metric);
-        match (value(metric), value(&low), value(&high)) {
-            (Some(share), Some(low), Some(high)) => format!("{share:.2} ({low:.2} to {high:.2})"),
-            (Some(value), ..) => fixed(value, 3),
-            (None, ..) => "–".to_owned(),
-        }
+    fn before(&self, metric: &str) -> Option<f64> {
+        self.find(&self.before, metric)
     }
 }
 
@@ -334,7 +304,8 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
         rows.push(row);
     }
     for metric in &judged {
-        let mut row = vec![metric.clone(), first.cell(&first.before, metric)];
+        let mut row =
+            vec![metric.clone(), metrics::told(metric, |name| first.before(name)).unwrap_or_else(|| "–".to_owned())];
         row.extend(groups.iter().map(|group| group.cell(metric)));
         rows.push(row);
     }

@@ -1,7 +1,7 @@
 //! `nudge mark`: what people say about a run.
 
 use anyhow::Result;
-use store::RunMarks;
+use store::{RunAbout, RunMarks};
 
 use super::{
     args::Mark,
@@ -27,13 +27,9 @@ pub fn run(args: &Mark) -> Result<Ending> {
     }
     marks.pinned = (marks.pinned || args.pin) && !args.unpin;
     marks.archived = (marks.archived || args.archive) && !args.unarchive;
-    if let Some(name) = name.filter(|name| *name != record.name) {
-        project.rename_run(record.id, name)?;
-    }
-    if marks != record.marks {
-        project.mark_run(record.id, &marks)?;
-    }
-    output::line(format!("{} (run {}): {}", name.unwrap_or(&record.name), record.id.0, said(&marks)))?;
+    let about = RunAbout { name: name.unwrap_or(&record.name).to_owned(), marks };
+    project.set_about(record.id, &about)?;
+    output::line(format!("{} (run {}): {}", about.name, record.id.0, said(&about.marks)))?;
     Ok(Ending::Done)
 }
 

@@ -170,6 +170,50 @@ pub fn smoothed(points: &[Point], weight: f64) -> Vec<Point> {
     averages.collect()
 }
 
+/// Between two curves that were measured together: step, lowest and highest value of each of at most so many buckets. Steps
+/// where one of them is not finite are left out.
+pub fn band(low: &[Point], high: &[Point], buckets: usize) -> Vec<[f64; 3]> {
+    let width = low.len().div_ceil(buckets.max(1)).max(1);
+    let edges = low.chunks(width).zip(high.chunks(width)).filter_map(|(low, high)| {
+        let both = low.iter().zip(high).map(|(low, high)| (low[0] == high[0], [low[0], low[1], high[1]]));
+        let whole = both.filter(|(together, [_, low, high])| *together && low.is_finite() && high.is_finite());
+        whole.map(|(_, edge)| edge).reduce(|[step, a, b], [_, low, high]| [step, a.min(low), b.max(high)])
+    });
+    edges.collect()
+}
+
+/// What curves that were measured together come to, at every step that all of them have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Spread {
+    pub mean: Vec<Point>,
+    /// The lowest and the highest of them.
+    pub low: Vec<Point>,
+    pub high: Vec<Point>,
+}
+
+impl Spread {
+    pub fn of(curves: &[&[Point]]) -> Self {
+        let mut spread = Self::default();
+        let Some((first, others)) = curves.split_first() else {
+            return spread;
+        };
+        let at = |points: &[Point], step: f64| {
+            let place = points.partition_point(|point| point[0] < step);
+            points.get(place).filter(|point| point[0] == step).map(|point| point[1])
+        };
+        for &[step, value] in *first {
+            let Some(values) = others.iter().map(|points| at(points, step)).collect::<Option<Vec<f64>>>() else {
+                continue;
+            };
+            // One that is no number takes the mean with it, and leaves the band to the others.
+            spread.mean.push([step, (value + values.iter().sum::<f64>()) / curves.len() as f64]);
+            spread.low.push([step, values.iter().copied().fold(value, f64::min)]);
+            spread.high.push([step, values.iter().copied().fold(value, f64::max)]);
+        }
+        spread
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +262,22 @@ mod tests {
             at = at.next();
         }
         assert_eq!(at, Across::default());
+    }
+
+    #[test]
+    fn a_spread_is_of_the_steps_that_all_have_and_one_without_a_number_leaves_the_band_to_the_others() {
+        let one = [[0.0, 1.0], [10.0, 2.0], [20.0, 7.0], [30.0, f64::NAN]];
+        let other = [[0.0, 3.0], [20.0, 5.0], [30.0, 4.0]];
+        let Spread { mean, low, high } = Spread::of(&[&one, &other]);
+        assert_eq!(
+            (&mean[..2], low, high),
+            (
+                &[[0.0, 2.0], [20.0, 6.0]][..],
+                vec![[0.0, 1.0], [20.0, 5.0], [30.0, 4.0]],
+                vec![[0.0, 3.0], [20.0, 7.0], [30.0, 4.0]],
+            )
+        );
+        assert!(mean[2][1].is_nan() && Spread::of(&[]).mean.is_empty());
     }
 
     #[test]

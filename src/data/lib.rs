@@ -25,7 +25,7 @@ pub mod suspects;
 mod topics;
 
 pub use across::Across;
-pub use amounts::{MEGABYTE, counted, digits, duration, fixed, grouped, megabytes, size};
+pub use amounts::{MEGABYTE, counted, digits, duration, fixed, grouped, megabytes, number, ordinal, percent, size};
 pub use change::{Change, Edit};
 pub use cycles::{Cycle, cycles};
 pub use expand::expand;

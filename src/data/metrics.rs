@@ -14,6 +14,7 @@ pub use self::{
     metric::{Better, ChartId, Line, Look, Measured, Metric, Told, Unit},
     table::METRICS,
 };
+use super::amounts::{MEGABYTE, number, percent, size};
 
 pub const LOSS: &str = "loss";
 pub const HELD_OUT_LOSS: &str = "eval_loss";
@@ -143,6 +144,46 @@ pub fn unit(name: &str) -> Unit {
     Stored::of(name).map_or(Unit::Plain, |stored| stored.metric.unit)
 }
 
+/// A number the way its metric is read: shares in percent, memory in MB or GB, the rest as it is.
+pub fn value(name: &str, value: f64) -> String {
+    match unit(name) {
+        Unit::Share => percent(value),
+        Unit::Megabytes => size((value * MEGABYTE as f64) as u64),
+        Unit::Nats
+        | Unit::NatsPerToken
+        | Unit::Tokens
+        | Unit::TokensPerSecond
+        | Unit::Pairs
+        | Unit::Epochs
+        | Unit::Plain => number(value),
+    }
+}
+
+/// What was measured of a metric for a reader, with the ends of its 95 % interval where it has one: "87.5 % (83 to 91 %)".
+pub fn told(name: &str, measured: impl Fn(&str) -> Option<f64>) -> Option<String> {
+    let number = value(name, measured(name)?);
+    Some(match interval(name).map(|end| measured(&end)) {
+        [Some(low), Some(high)] => format!("{number} ({:.0} to {:.0} %)", low * 100.0, high * 100.0),
+        _ => number,
+    })
+}
+
+/// What several runs measured of a metric: "77 % (75.1 % to 79 %)", their mean and how far they lie apart. A single one alone.
+pub fn told_together(name: &str, values: &[f64]) -> Option<String> {
+    let mean = value(name, values.iter().sum::<f64>() / values.len() as f64);
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    Some(if values.len() < 2 { mean } else { format!("{mean} ({} to {})", value(name, low), value(name, high)) })
+}
+
+/// The names of the ends of a share's 95 % interval, where it has one.
+pub fn interval(name: &str) -> [String; 2] {
+    match name {
+        HELD_OUT_ACCURACY => [HELD_OUT_ACCURACY_LOW, HELD_OUT_ACCURACY_HIGH].map(str::to_owned),
+        _ => judged::interval(name),
+    }
+}
+
 /// Whether `name` says nothing beside these numbers of the same step. Before the first update every reward is 0 but for
 /// rounding: no pair is right or wrong yet, and a strict count of noise is no accuracy.
 pub fn says_nothing(name: &str, of_the_step: &[(String, f64)]) -> bool {
@@ -228,6 +269,24 @@ mod tests {
         assert_eq!(accuracy.in_words(), "held-out preference accuracy");
         assert_eq!(accuracy.column(), "Held-out accuracy");
         assert!(Stored::of(KL_REF).unwrap().in_words().starts_with("KL(ref"));
+    }
+
+    #[test]
+    fn shares_are_percent_memory_has_a_unit_and_an_interval_is_told_with_its_share() {
+        assert_eq!(value("memory_mb", 3210.0), "3.21 GB");
+        let measured = |name: &str| match name {
+            HELD_OUT_ACCURACY => Some(0.875),
+            HELD_OUT_ACCURACY_LOW => Some(0.826),
+            HELD_OUT_ACCURACY_HIGH => Some(0.911),
+            LOSS => Some(0.6917),
+            _ => None,
+        };
+        assert_eq!(told(HELD_OUT_ACCURACY, measured).as_deref(), Some("87.5 % (83 to 91 %)"));
+        assert_eq!(told(LOSS, measured).as_deref(), Some("0.692"));
+        assert_eq!(told(KL_REF, measured), None);
+        assert_eq!(told_together(HELD_OUT_ACCURACY, &[0.75, 0.79]).as_deref(), Some("77 % (75 % to 79 %)"));
+        assert_eq!(told_together(LOSS, &[0.5]).as_deref(), Some("0.5"));
+        assert_eq!(told_together(LOSS, &[]), None);
     }
 
     #[test]

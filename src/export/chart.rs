@@ -2,18 +2,27 @@
 //!
 //! Colours are those of the window, and every line also has its own pattern.
 
-use data::{Across, Extent, Scale};
+use data::{Across, Extent, Scale, across, metrics};
 
 use super::drawing::{Anchor, Drawing, Ink, LETTERS, STYLES, Shape};
 
 /// x is the step, y the value. A y that is not finite breaks the line.
-pub type Point = [f64; 2];
+pub use data::across::Point;
 
 /// One line of a chart.
 #[derive(Debug, Clone)]
 pub struct Line {
     pub name: String,
     pub points: Vec<Point>,
+    /// The lowest and the highest of the runs whose mean it is.
+    pub band: Option<[Vec<Point>; 2]>,
+}
+
+impl Line {
+    /// Of one run.
+    pub fn new(name: impl Into<String>, points: Vec<Point>) -> Self {
+        Self { name: name.into(), points, band: None }
+    }
 }
 
 /// Whole, with its legend.
@@ -34,6 +43,8 @@ const BUCKETS: usize = 600;
 pub struct Curve<'a> {
     pub name: &'a str,
     pub points: &'a [Point],
+    /// What lies between them is shaded.
+    pub band: Option<[&'a [Point]; 2]>,
     /// Place in [`STYLES`].
     pub style: usize,
     /// Behind the others, and not in the legend.
@@ -42,33 +53,39 @@ pub struct Curve<'a> {
 
 /// How the axes are laid.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Axes {
+pub struct Axes<'a> {
     pub across: Across,
     pub up: Scale,
+    /// How values are written: as this metric's are.
+    pub metric: &'a str,
 }
 
-/// Draws `lines` over the steps; `marks` are steps at which something was changed by hand. `title` is what a screen reader
-/// says. Nothing when no line has a finite point.
-pub fn svg(title: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
+/// Draws `lines` of a metric over the steps; `marks` are steps at which something was changed by hand. `title` is what a
+/// screen reader says. Nothing when no line has a finite point.
+pub fn svg(title: &str, metric: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
     let curves: Vec<Curve<'_>> = lines
         .iter()
         .enumerate()
-        .map(|(style, line)| Curve { name: &line.name, points: &line.points, style, faint: false })
+        .map(|(style, line)| {
+            let band = line.band.as_ref().map(|edges| edges.each_ref().map(Vec::as_slice));
+            Curve { name: &line.name, points: &line.points, band, style, faint: false }
+        })
         .collect();
-    Some(draw(title, &curves, marks, Axes::default())?.svg())
+    Some(draw(title, &curves, marks, Axes { metric, ..Axes::default() })?.svg())
 }
 
 /// The same as shapes, on any axes.
-pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes) -> Option<Drawing> {
+pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes<'_>) -> Option<Drawing> {
     let up = axes.up;
     let finite = || {
-        let points = curves.iter().flat_map(|curve| curve.points);
+        let points =
+            curves.iter().flat_map(|curve| curve.points.iter().chain(curve.band.into_iter().flatten().flatten()));
         points.filter(|point| point[0].is_finite() && !up.place(point[1]).is_nan())
     };
     let whole = matches!(axes.across, Across::Steps | Across::Pairs | Across::Tokens);
     let least = if whole { 1.0 } else { 0.0 };
     let x = Axis::tight(finite().map(|point| point[0]), [LEFT, WIDTH - RIGHT], least, |at| axes.across.tick(at))?;
-    let y = Axis::round(finite().map(|point| point[1]), [HEIGHT - BOTTOM, TOP], up)?;
+    let y = Axis::round(finite().map(|point| point[1]), [HEIGHT - BOTTOM, TOP], axes)?;
     let legend = legend(curves);
     let rows = legend.iter().map(|entry| entry.row + 1).max().unwrap_or(0);
     let mut shapes = Vec::new();
@@ -87,6 +104,9 @@ pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes) -> Opt
         if (LEFT..=WIDTH - RIGHT).contains(&at) {
             shapes.push(Shape::line([at, TOP], [at, HEIGHT - BOTTOM], Ink::TEXT.faint(0.5), 1.0, "1 4"));
         }
+    }
+    for curve in curves {
+        shapes.extend(areas(curve, &x, &y));
     }
     for curve in curves {
         add_curve(&mut shapes, curve, &x, &y);
@@ -119,6 +139,23 @@ fn add_curve(shapes: &mut Vec<Shape>, curve: &Curve<'_>, x: &Axis, y: &Axis) {
     if !points.is_empty() {
         shapes.push(Shape::Path { points, ink, width: 1.4, dashes: "", title: "Not a number" });
     }
+}
+
+/// The band around a curve, in as many pieces as it has.
+fn areas(curve: &Curve<'_>, x: &Axis, y: &Axis) -> Vec<Shape> {
+    let Some([low, high]) = curve.band else {
+        return Vec::new();
+    };
+    let ink = Ink::of(STYLES[curve.style % STYLES.len()].0).faint(0.16);
+    let places = across::band(low, high, BUCKETS).into_iter().map(|[at, low, high]| [x.at(at), y.of(low), y.of(high)]);
+    let places: Vec<[f64; 3]> = places.collect();
+    let pieces = places.split(|[_, low, high]| low.is_nan() || high.is_nan()).filter(|piece| piece.len() > 1);
+    let around = |piece: &[[f64; 3]]| {
+        let there = piece.iter().map(|[at, _, high]| [*at, *high]);
+        let back = piece.iter().rev().map(|[at, low, _]| [*at, *low]);
+        Shape::Area { points: there.chain(back).collect(), ink }
+    };
+    pieces.map(around).collect()
 }
 
 struct Entry<'a> {
@@ -168,15 +205,12 @@ impl Axis {
     }
 
     /// It ends at round numbers.
-    fn round(values: impl Iterator<Item = f64>, [from, to]: [f64; 2], scale: Scale) -> Option<Self> {
+    fn round(values: impl Iterator<Item = f64>, [from, to]: [f64; 2], axes: Axes<'_>) -> Option<Self> {
+        let scale = axes.up;
         let Extent { low, high } = Extent::around(values, scale)?;
         let step = round_step((high - low) / 4.0);
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
-        let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-        let words = |place: f64| match scale {
-            Scale::Linear => tick(place, step, decimals),
-            Scale::Log | Scale::SymLog => data::digits(scale.value(place)).replace('-', "−").replace("e−", "e-"),
-        };
+        let words = |place: f64| metrics::value(axes.metric, scale.value(place));
         let ticks = round_places(low, high, step).map(|place| (place, words(place))).collect();
         Some(Self { low, high, from, to, scale, ticks })
     }
@@ -203,11 +237,6 @@ fn round_step(least: f64) -> f64 {
     let steps = [1.0, 2.0, 5.0, 10.0];
     let fitting = steps.into_iter().find(|step| step * power >= least * 0.999);
     fitting.unwrap_or(10.0) * power
-}
-
-fn tick(value: f64, step: f64, decimals: usize) -> String {
-    let text = if step < 1e-4 || value.abs() >= 1e6 { format!("{value:.1e}") } else { format!("{value:.decimals$}") };
-    text.replace('-', "−")
 }
 
 /// The pieces of a line between the values that have no place.
@@ -272,18 +301,18 @@ mod tests {
     use super::*;
 
     fn line(points: &[Point]) -> Line {
-        Line { name: "a < b".to_owned(), points: points.to_vec() }
+        Line::new("a < b", points.to_vec())
     }
 
     #[test]
     fn a_chart_without_a_number_is_none() {
-        assert_eq!(svg("t", &[], &[]), None);
-        assert_eq!(svg("t", &[line(&[[0.0, f64::NAN]])], &[]), None);
+        assert_eq!(svg("t", "loss", &[], &[]), None);
+        assert_eq!(svg("t", "loss", &[line(&[[0.0, f64::NAN]])], &[]), None);
     }
 
     #[test]
     fn the_ends_of_the_values_stand_at_round_numbers() {
-        let chart = svg("t & u", &[line(&[[0.0, 0.31], [40.0, 0.69]])], &[10]).unwrap();
+        let chart = svg("t & u", "loss", &[line(&[[0.0, 0.31], [40.0, 0.69]])], &[10]).unwrap();
         for words in [">0.3<", ">0.7<", ">0<", ">40<", "t &amp; u", "a &lt; b"] {
             assert!(chart.contains(words), "{words} in {chart}");
         }
@@ -294,32 +323,41 @@ mod tests {
     fn a_gap_breaks_the_line_and_a_point_alone_is_seen() {
         let points = [[0.0, 1.0], [1.0, 2.0], [2.0, f64::NAN], [3.0, 1.5]];
         let x = Axis::tight([0.0, 3.0].into_iter(), [0.0, 3.0], 1.0, |_| String::new()).unwrap();
-        let y = Axis::round([1.0, 2.0].into_iter(), [0.0, 1.0], Scale::Linear).unwrap();
+        let y = Axis::round([1.0, 2.0].into_iter(), [0.0, 1.0], Axes::default()).unwrap();
         let path = path(&points, &x, &y);
         assert_eq!(path.iter().filter(|(begins, _)| *begins).count(), 2, "{path:?}");
         assert_eq!(alone(&points, &y), [[3.0, 1.5]]);
-        let one = svg("t", &[line(&[[5.0, 0.6]])], &[]).unwrap();
+        let one = svg("t", "loss", &[line(&[[5.0, 0.6]])], &[]).unwrap();
         assert_eq!(one.matches("<circle").count(), 1, "{one}");
     }
 
     #[test]
     fn a_step_that_is_not_a_number_has_a_cross() {
-        let chart = svg("t", &[line(&[[0.0, 1.0], [5.0, f64::NAN], [10.0, 2.0]])], &[]).unwrap();
+        let chart = svg("t", "loss", &[line(&[[0.0, 1.0], [5.0, f64::NAN], [10.0, 2.0]])], &[]).unwrap();
         assert!(chart.contains("<title>Not a number</title>"), "{chart}");
-        let whole = svg("t", &[line(&[[0.0, 1.0], [10.0, 2.0]])], &[]).unwrap();
+        let whole = svg("t", "loss", &[line(&[[0.0, 1.0], [10.0, 2.0]])], &[]).unwrap();
         assert!(!whole.contains("Not a number"));
     }
 
     #[test]
     fn on_a_log_scale_what_has_no_place_breaks_the_line_and_ticks_are_values() {
         let points = [[0.0, 0.01], [1.0, 0.0], [2.0, 1.0], [3.0, 100.0]];
-        let curves = [Curve { name: "a", points: &points, style: 1, faint: false }];
-        let axes = Axes { across: Across::Seconds, up: Scale::Log };
+        let curves = [Curve { name: "a", points: &points, band: None, style: 1, faint: false }];
+        let axes = Axes { across: Across::Seconds, up: Scale::Log, ..Axes::default() };
         let svg = draw("t", &curves, &[], axes).unwrap().svg();
         for words in [">0.01<", ">1<", ">100<", ">1 s<", "#d55e00"] {
             assert!(svg.contains(words), "{words} in {svg}");
         }
         assert_eq!(svg.matches("<circle").count(), 1, "the first point stands alone: {svg}");
+    }
+
+    #[test]
+    fn a_mean_lies_in_its_band_and_shares_are_percent() {
+        let edges = |by: f64| vec![[0.0, 0.5 + by], [1.0, f64::NAN], [2.0, 0.6 + by], [3.0, 0.7 + by]];
+        let mean = Line { band: Some([edges(-0.1), edges(0.1)]), ..line(&[[0.0, 0.5], [2.0, 0.6], [3.0, 0.7]]) };
+        let chart = svg("t", metrics::HELD_OUT_ACCURACY, &[mean], &[]).unwrap();
+        assert_eq!(chart.matches("fill-opacity=\"0.16\"").count(), 1, "{chart}");
+        assert!(chart.contains(">40 %<") && chart.contains(">80 %<"), "the axis holds the band: {chart}");
     }
 
     #[test]
@@ -334,7 +372,7 @@ mod tests {
     #[test]
     fn a_flat_line_and_extremes_have_axes() {
         for value in [0.0, -5.0, 1e-9, 1e9, f64::MIN_POSITIVE] {
-            let chart = svg("t", &[line(&[[0.0, value], [1.0, value]])], &[]).unwrap();
+            let chart = svg("t", "loss", &[line(&[[0.0, value], [1.0, value]])], &[]).unwrap();
             assert!(!chart.contains("NaN") && !chart.contains("inf"), "{chart}");
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use data::{
-    config::RunConfig,
+    config::{RunConfig, Setting},
     metrics::{self, Metric, Told, judged},
 };
 use minijinja::{Value, context};
@@ -14,9 +14,10 @@ use store::{Project, RunRecord};
 use train::{Result, objective};
 
 use crate::{
-    Chart, ExportError, Line, Point,
-    history::{again, settings, spoken, state},
-    report::{chart_values, number, write},
+    Chart, ExportError, Point,
+    history::{again, spoken, state},
+    report::{chart_values, write},
+    together::{Together, together},
 };
 
 /// Everything that the report of a comparison tells; lists of cells have one a run, in the order of the runs.
@@ -24,8 +25,10 @@ use crate::{
 pub struct Comparison {
     pub project: String,
     pub runs: Vec<Compared>,
-    /// Settings whose value is not the same in all runs.
-    pub differences: Vec<(String, Vec<String>)>,
+    /// Settings whose value is not the same in all runs: key, words, values.
+    pub differences: Vec<(&'static Setting, Vec<String>)>,
+    /// What the runs are called where those that differ in their seed only are told as one.
+    pub together: Vec<String>,
     pub measured: Vec<Reached>,
     pub charts: Vec<Chart>,
     pub answers: Vec<Answered>,
@@ -45,7 +48,7 @@ pub struct Compared {
     pub revision: u64,
 }
 
-/// What the runs reached of one metric.
+/// What the runs reached of one metric, those of several seeds together.
 #[derive(Debug, Clone)]
 pub struct Reached {
     pub name: String,
@@ -82,6 +85,8 @@ impl Comparison {
                 revision: project.newest_revision_of(record.id)?.0,
             })
         });
+        let shown: Vec<&RunRecord> = records.iter().collect();
+        let together = together(&shown);
         let mut lines = Vec::new();
         for record in records {
             lines.extend(again(project, record)?);
@@ -90,9 +95,10 @@ impl Comparison {
         Ok(Self {
             project: project.settings()?.name,
             runs: runs.collect::<Result<_>>()?,
-            differences: differences(&configs)?,
-            measured: measured(&all),
-            charts: charts(records, &all),
+            differences: differences(&configs),
+            together: together.iter().map(|group| group.name.clone()).collect(),
+            measured: measured(&together, &all),
+            charts: charts(&shown, &together, &all),
             answers: answers(project, records)?,
             again: lines,
         })
@@ -104,10 +110,14 @@ impl Comparison {
     }
 
     fn values(&self) -> Value {
-        let Self { project, runs, differences, measured, charts, answers, again } = self;
+        let Self { project, runs, differences, together, measured, charts, answers, again } = self;
         let runs = runs.iter().map(|run| {
             let Compared { name, state, method, formula, revision } = run;
             context! { name, state, method, formula, revision }
+        });
+        let differences = differences.iter().map(|(setting, values)| {
+            let values: Vec<String> = values.iter().map(|value| setting.shown(value).to_owned()).collect();
+            context! { key => setting.key, label => setting.label, values }
         });
         let rows = measured.iter().map(|Reached { name, words, cells }| context! { name, words, cells });
         let answers = answers.iter().map(|Answered { prompt, note, before, after }| {
@@ -121,7 +131,9 @@ impl Comparison {
             project,
             runs => runs.collect::<Vec<_>>(),
             same_data => self.runs.windows(2).all(|two| two[0].revision == two[1].revision),
-            differences => differences.iter().map(|(key, values)| context! { key, values }).collect::<Vec<_>>(),
+            differences => differences.collect::<Vec<_>>(),
+            together,
+            seeds => together.len() < self.runs.len(),
             measured => rows.collect::<Vec<_>>(),
             charts => charts.iter().filter_map(|chart| chart_values(chart, &[])).collect::<Vec<_>>(),
             answers => answers.collect::<Vec<_>>(),
@@ -141,19 +153,14 @@ fn series(project: &Project, record: &RunRecord) -> Result<Series> {
     Ok(series)
 }
 
-fn differences(configs: &[RunConfig]) -> Result<Vec<(String, Vec<String>)>> {
-    let tables = configs.iter().map(settings).collect::<Result<Vec<_>>>()?;
-    let keys: BTreeSet<&String> = tables.iter().flatten().map(|setting| &setting.key).collect();
-    let rows = keys.into_iter().map(|key| {
-        let value = |table: &Vec<crate::Setting>| {
-            table
-                .iter()
-                .find(|setting| setting.key == *key)
-                .map_or_else(|| "not set".to_owned(), |one| one.value.clone())
-        };
-        (key.clone(), tables.iter().map(value).collect::<Vec<_>>())
+fn differences(configs: &[RunConfig]) -> Vec<(&'static Setting, Vec<String>)> {
+    let tables: Vec<_> = configs.iter().map(RunConfig::texts_in_full).collect();
+    let rows = RunConfig::settings().map(|setting| {
+        let value =
+            |table: &BTreeMap<String, String>| table.get(setting.key).cloned().unwrap_or_else(|| "not set".to_owned());
+        (setting, tables.iter().map(value).collect::<Vec<_>>())
     });
-    Ok(rows.filter(|(_, values)| values.windows(2).any(|two| two[0] != two[1])).collect())
+    rows.filter(|(_, values)| values.windows(2).any(|two| two[0] != two[1])).collect()
 }
 
 /// The names of what is told across runs, and of what rules counted.
@@ -165,35 +172,43 @@ fn told(all: &[Series]) -> Vec<(String, String)> {
     headlines.chain(judged.into_iter().map(|name| (name.clone(), metrics::caption(name)))).collect()
 }
 
-fn measured(all: &[Series]) -> Vec<Reached> {
+fn measured(together: &[Together], all: &[Series]) -> Vec<Reached> {
     let rows = told(all).into_iter().map(|(name, words)| {
-        let cells = all.iter().map(|series| cell(series, &name)).collect();
-        Reached { name, words, cells }
+        let cells = together.iter().map(|group| {
+            let members: Vec<&Series> = group.members.iter().map(|member| &all[*member]).collect();
+            cell(&members, &name).unwrap_or_default()
+        });
+        Reached { cells: cells.collect(), name, words }
     });
     rows.collect()
 }
 
-/// "0.94 (0.88 to 0.97) at step 40".
-fn cell(series: &Series, name: &str) -> String {
-    let last = |name: &str| series.get(name).and_then(|points| points.last());
-    let [low, high] = judged::interval(name);
-    match (last(name), last(&low), last(&high)) {
-        (Some([step, value]), Some([_, low]), Some([_, high])) => {
-            format!("{} ({} to {}) at step {step}", number(*value), number(*low), number(*high))
+/// Of a run "94 % (88 to 97 %) at step 40", of several their mean and how far they lie apart.
+fn cell(members: &[&Series], name: &str) -> Option<String> {
+    let last = |series: &Series, name: &str| series.get(name)?.last().copied();
+    let text = match members {
+        [alone] => metrics::told(name, |name| Some(last(alone, name)?[1]))?,
+        several => {
+            let values: Vec<f64> = several.iter().filter_map(|series| Some(last(series, name)?[1])).collect();
+            metrics::told_together(name, &values)?
         }
-        (Some([step, value]), ..) => format!("{} at step {step}", number(*value)),
-        (None, ..) => String::new(),
-    }
+    };
+    let mut steps: Vec<u64> = members.iter().filter_map(|series| Some(last(series, name)?[0] as u64)).collect();
+    steps.sort_unstable();
+    let (first, newest) = (steps.first()?, steps.last()?);
+    Some(if first == newest {
+        format!("{text} at step {first}")
+    } else {
+        format!("{text} at steps {first} to {newest}")
+    })
 }
 
-/// One chart a metric, one line a run.
-fn charts(records: &[RunRecord], all: &[Series]) -> Vec<Chart> {
+/// One chart a metric, one line a run, or one for several seeds.
+fn charts(records: &[&RunRecord], together: &[Together], all: &[Series]) -> Vec<Chart> {
     let charts = told(all).into_iter().map(|(name, words)| {
-        let runs = records.iter().zip(all);
-        let lines = runs.filter_map(|(record, series)| {
-            Some(Line { name: record.name.clone(), points: series.get(&name)?.clone() })
-        });
-        Chart { title: words, caption: name.clone(), lines: lines.collect() }
+        let measured = |run: usize| all[run].get(&name).cloned();
+        let lines = together.iter().flat_map(|group| group.lines(records, measured)).map(|(_, line)| line).collect();
+        Chart { title: words, caption: name.clone(), metric: name, lines }
     });
     charts.collect()
 }

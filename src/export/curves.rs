@@ -18,10 +18,11 @@ use serde_json::{Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
 use crate::{
-    ExportError, Point,
+    ExportError, Line, Point,
     chart::{self, Axes, Curve},
     drawing::{Anchor, Drawing, Ink, LETTERS, Shape},
     tensorboard,
+    together::{Together, together},
 };
 
 /// What curves can leave as.
@@ -75,6 +76,8 @@ pub struct CurveOrder {
 pub struct Curves {
     order: CurveOrder,
     runs: Vec<CurvesOfRun>,
+    /// As they are drawn, by their places among the runs.
+    together: Vec<Together>,
 }
 
 struct CurvesOfRun {
@@ -86,6 +89,23 @@ struct CurvesOfRun {
     series: BTreeMap<String, Vec<Point>>,
     /// Where it stood across, by step.
     places: Vec<Point>,
+}
+
+/// A curve as it is drawn, placed on what is across.
+struct Drawn {
+    name: String,
+    style: usize,
+    points: Vec<Point>,
+    /// What was measured, where the points are its average.
+    raw: Option<Vec<Point>>,
+    band: Option<[Vec<Point>; 2]>,
+}
+
+impl Drawn {
+    fn curve<'a>(&'a self, points: &'a [Point], faint: bool) -> Curve<'a> {
+        let band = self.band.as_ref().map(|edges| edges.each_ref().map(Vec::as_slice));
+        Curve { name: &self.name, points, band, style: self.style, faint }
+    }
 }
 
 type Result<T> = std::result::Result<T, ExportError>;
@@ -120,8 +140,16 @@ impl Curves {
             };
             Ok(CurvesOfRun { record, style, from, series, places })
         });
-        let runs = runs.collect::<Result<_>>()?;
-        Ok(Self { order, runs })
+        let runs: Vec<CurvesOfRun> = runs.collect::<Result<_>>()?;
+        let records: Vec<&RunRecord> = runs.iter().map(|run| &run.record).collect();
+        let together = match order.across {
+            Across::Steps | Across::Pairs | Across::Tokens => together(&records),
+            // Seeds take unlike long, and drift unlike far.
+            Across::Seconds | Across::Drift => {
+                records.iter().enumerate().map(|(run, record)| Together::alone(run, record)).collect()
+            }
+        };
+        Ok(Self { order, runs, together })
     }
 
     /// Writes them where they are whole or not there. `replace`: a file that is there.
@@ -158,16 +186,29 @@ impl Curves {
         }
     }
 
-    /// A run's curve of a metric, from where it is its own; the smoothed one first, where it is smoothed.
-    fn drawn(&self, run: &CurvesOfRun, metric: &str) -> Vec<Vec<Point>> {
-        let Some(raw) = run.series.get(metric).filter(|points| !points.is_empty()) else {
-            return Vec::new();
-        };
+    /// The curves of a metric, each from where it is its own.
+    fn drawn(&self, metric: &str) -> Vec<Drawn> {
+        let records: Vec<&RunRecord> = self.runs.iter().map(|run| &run.record).collect();
+        let measured = |run: usize| self.runs[run].series.get(metric).cloned();
         // On an axis that goes back and forth only what was measured there is drawn.
-        let smooth = (self.order.smoothing > 0.0).then(|| smoothed(raw, self.order.smoothing));
-        let first = run.from.map_or(0, |from| raw.partition_point(|point| point[0] <= from).saturating_sub(1));
-        let all = smooth.into_iter().chain([raw.clone()]);
-        all.map(|points| self.placed(run, &points[first..])).filter(|points| !points.is_empty()).collect()
+        let weight = if self.order.across.grows() { self.order.smoothing } else { 0.0 };
+        let lines = self.together.iter().flat_map(|together| together.lines(&records, measured));
+        let drawn = lines.map(|(run, Line { name, points, band })| {
+            let run = &self.runs[run];
+            let own = |points: &[Point]| {
+                let first =
+                    run.from.map_or(0, |from| points.partition_point(|point| point[0] <= from).saturating_sub(1));
+                self.placed(run, &points[first..])
+            };
+            let smooth = (weight > 0.0).then(|| own(&smoothed(&points, weight)));
+            let raw = own(&points);
+            let (points, raw) = match smooth {
+                Some(smooth) => (smooth, Some(raw).filter(|_| band.is_none())),
+                None => (raw, None),
+            };
+            Drawn { name, style: run.style, points, raw, band: band.map(|edges| edges.map(|edge| own(&edge))) }
+        });
+        drawn.filter(|drawn| !drawn.points.is_empty()).collect()
     }
 
     /// All charts on one sheet.
@@ -179,23 +220,12 @@ impl Curves {
             .metrics
             .iter()
             .filter_map(|metric| {
-                let drawn: Vec<(&CurvesOfRun, Vec<Vec<Point>>)> =
-                    self.runs.iter().map(|run| (run, self.drawn(run, metric))).collect();
-                let curve = |run: &'_ CurvesOfRun, points, faint| (run.record.name.clone(), points, run.style, faint);
-                let mut curves = Vec::new();
+                let drawn = self.drawn(metric);
                 // The raw traces lie behind all smoothed ones.
-                for (run, lines) in &drawn {
-                    curves.extend(lines.iter().skip(1).map(|points| curve(run, points.as_slice(), true)));
-                }
-                for (run, lines) in &drawn {
-                    curves.extend(lines.first().map(|points| curve(run, points.as_slice(), false)));
-                }
-                let curves: Vec<Curve<'_>> = curves
-                    .iter()
-                    .map(|(name, points, style, faint)| Curve { name, points, style: *style, faint: *faint })
-                    .collect();
+                let raw = drawn.iter().filter_map(|drawn| Some(drawn.curve(drawn.raw.as_ref()?, true)));
+                let curves: Vec<Curve<'_>> = raw.chain(drawn.iter().map(|it| it.curve(&it.points, false))).collect();
                 let title = metrics::caption(metric);
-                let axes = Axes { across: self.order.across, up: self.order.scale };
+                let axes = Axes { across: self.order.across, up: self.order.scale, metric };
                 Some((title.clone(), chart::draw(&title, &curves, &[], axes)?))
             })
             .collect();

@@ -58,6 +58,11 @@ pub enum Shape {
         /// What it is, for a reader who points at it.
         title: &'static str,
     },
+    /// Filled, without an edge.
+    Area {
+        points: Vec<[f64; 2]>,
+        ink: Ink,
+    },
     Dot {
         at: [f64; 2],
         radius: f64,
@@ -83,6 +88,7 @@ impl Shape {
         let shift = |at: &mut [f64; 2]| *at = [at[0] + by[0], at[1] + by[1]];
         match self {
             Self::Path { points, .. } => points.iter_mut().for_each(|(_, at)| shift(at)),
+            Self::Area { points, .. } => points.iter_mut().for_each(shift),
             Self::Dot { at, .. } | Self::Text { at, .. } => shift(at),
         }
     }
@@ -156,6 +162,13 @@ fn write_shape(out: &mut String, shape: &Shape) -> std::fmt::Result {
                 write!(out, " stroke-dasharray=\"{dashes}\"")?;
             }
             if title.is_empty() { write!(out, "/>") } else { write!(out, "><title>{title}</title></path>") }
+        }
+        Shape::Area { points, ink } => {
+            write!(out, "<path d=\"")?;
+            for (index, [x, y]) in points.iter().enumerate() {
+                write!(out, "{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' })?;
+            }
+            write!(out, "Z\" fill=\"{}\" fill-opacity=\"{}\"/>", ink.word(), ink.opacity)
         }
         Shape::Dot { at: [x, y], radius, ink } => {
             write!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{}\"/>", ink.word())

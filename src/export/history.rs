@@ -154,7 +154,7 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     Ok((facts, aside))
 }
 
-pub(super) fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
+fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
     let (own, default) = (config.every_value()?, RunConfig::default().every_value()?);
     let keys: std::collections::BTreeSet<&String> = own.keys().chain(default.keys()).collect();
     let unset = || "not set".to_owned();
@@ -167,10 +167,9 @@ pub(super) fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
 }
 
 fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
-    let line = |(name, _, line): (String, _, metrics::Line)| {
-        Some(Line { name: line.name.to_owned(), points: series.get(&name)?.clone() })
-    };
+    let line = |(name, _, line): (String, _, metrics::Line)| Some(Line::new(line.name, series.get(&name)?.clone()));
     Chart {
+        metric: chart.metric.to_owned(),
         title: chart.title.to_owned(),
         caption: chart.caption(),
         lines: chart.lines().into_iter().filter_map(line).collect(),
@@ -179,11 +178,11 @@ fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Ch
 
 /// The shares that the run's rules counted.
 fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Option<Chart> {
-    let lines: Vec<Line> = series
-        .iter()
-        .filter_map(|(name, points)| Some(Line { name: judged::rule(name)?.to_owned(), points: points.clone() }))
-        .collect();
-    (!lines.is_empty()).then(|| Chart {
+    let lines: Vec<Line> =
+        series.iter().filter_map(|(name, points)| Some(Line::new(judged::rule(name)?, points.clone()))).collect();
+    let metric = judged::share(&lines.first()?.name);
+    Some(Chart {
+        metric,
         title: "Judged answers".to_owned(),
         caption: "Share of the answers to the rule set's prompts that each rule counts.".to_owned(),
         lines,

@@ -28,6 +28,7 @@ mod proof;
 mod raster;
 mod report;
 mod tensorboard;
+mod together;
 mod trained;
 mod weights;
 

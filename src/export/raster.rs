@@ -85,6 +85,15 @@ fn draw(context: &mut RenderContext, shape: &Shape) {
             context.set_paint(paint(*ink));
             context.stroke_path(&path);
         }
+        Shape::Area { points, ink } => {
+            let mut path = BezPath::new();
+            for (index, [x, y]) in points.iter().enumerate() {
+                if index == 0 { path.move_to((*x, *y)) } else { path.line_to((*x, *y)) }
+            }
+            path.close_path();
+            context.set_paint(paint(*ink));
+            context.fill_path(&path);
+        }
         Shape::Dot { at, radius, ink } => {
             context.set_paint(paint(*ink));
             context.fill_path(&Circle::new((at[0], at[1]), *radius).to_path(TOLERANCE));

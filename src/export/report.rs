@@ -5,6 +5,7 @@
 
 use std::{fs, io::Write as _, path::Path};
 
+use data::metrics;
 use files::{Output, WriteError};
 use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
 
@@ -55,6 +56,8 @@ pub struct Chart {
     pub title: String,
     /// What is drawn, and how it was estimated.
     pub caption: String,
+    /// How its values are written: as those of this metric.
+    pub metric: String,
     pub lines: Vec<Line>,
 }
 
@@ -162,7 +165,7 @@ fn values(story: &RunHistory) -> Value {
         .map(|row| {
             context! {
                 name => row.name.as_str(), words => row.words.as_str(),
-                first => number(row.first[1]), last => number(row.last[1]),
+                first => metrics::value(&row.name, row.first[1]), last => metrics::value(&row.name, row.last[1]),
                 first_step => row.first[0] as u64, last_step => row.last[0] as u64,
             }
         })
@@ -197,19 +200,19 @@ fn values(story: &RunHistory) -> Value {
 }
 
 pub(super) fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
-    let svg = chart::svg(&chart.title, &chart.lines, marks)?;
+    let svg = chart::svg(&chart.title, &chart.metric, &chart.lines, marks)?;
     let names: Vec<String> = chart.lines.iter().map(|line| line.name.clone()).collect();
     Some(context! {
         title => chart.title.as_str(),
         caption => chart.caption.as_str(),
         svg => svg,
         names => names,
-        rows => table(&chart.lines),
+        rows => table(&chart.metric, &chart.lines),
     })
 }
 
 /// The lines' values at some of their steps, the first and the last among them.
-fn table(lines: &[Line]) -> Vec<Value> {
+fn table(metric: &str, lines: &[Line]) -> Vec<Value> {
     let mut steps: Vec<f64> = lines.iter().flat_map(|line| line.points.iter().map(|point| point[0])).collect();
     steps.sort_by(f64::total_cmp);
     steps.dedup();
@@ -218,7 +221,7 @@ fn table(lines: &[Line]) -> Vec<Value> {
     chosen.dedup();
     let cell = |line: &Line, step: f64| {
         let found = line.points.iter().find(|point| point[0] == step);
-        found.map_or(String::new(), |point| number(point[1]))
+        found.map_or(String::new(), |point| metrics::value(metric, point[1]))
     };
     chosen
         .into_iter()
@@ -228,20 +231,4 @@ fn table(lines: &[Line]) -> Vec<Value> {
             context! { step => step as u64, cells => cells }
         })
         .collect()
-}
-
-/// Four significant digits.
-pub(super) fn number(value: f64) -> String {
-    let size = value.abs();
-    let text = if !value.is_finite() {
-        return "not a number".to_owned();
-    } else if value == 0.0 {
-        "0".to_owned()
-    } else if !(1e-3..1e5).contains(&size) {
-        format!("{value:.3e}")
-    } else {
-        let decimals = (3.0 - size.log10().floor()).clamp(0.0, 6.0) as usize;
-        format!("{value:.decimals$}")
-    };
-    text.replace('-', "−").replace("e−", "e-")
 }

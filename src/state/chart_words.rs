@@ -8,14 +8,10 @@ use data::{
         MARGIN_LOW, MARGIN_MIDDLE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_SCORE, SCORE_ACCURACY, SCORE_LENGTH, SLEEPING,
         TOKENS_PER_SEC, judged,
     },
+    number, percent,
 };
 
-use super::{
-    metric::{number, percent},
-    moved,
-    runs::History,
-    series::Series,
-};
+use super::{moved, runs::History, series::Series};
 
 /// A step has few pairs: what holds of the last ones together is said of them.
 const RECENT: usize = 10;

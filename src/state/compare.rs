@@ -12,12 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use data::metrics::judged;
 use store::{RunFilter, RunId, RunRecord};
 
-use self::{
-    along::Along,
-    board::Board,
-    edits::{RunDraft, RunEdits},
-    parallel::Marked,
-};
+use self::{along::Along, board::Board, edits::RunDraft, parallel::Marked};
 use super::{runs::Runs, seeds::Means, series::Series};
 
 /// So many of the newest runs are laid over each other until some are picked.
@@ -65,8 +60,6 @@ pub struct CompareView {
     pub filter: String,
     /// What is being typed about a run.
     pub draft: Option<RunDraft>,
-    /// The way back from what was.
-    pub edits: RunEdits,
     /// Stretches of parallel coordinates.
     pub marked: Marked,
     /// A deletion being asked about.
@@ -153,7 +146,7 @@ pub struct Difference {
     pub values: Vec<String>,
 }
 
-/// Only what differs between the settings of some runs, a table each ([`super::launch::settings_in_full`]).
+/// Only what differs between the settings of some runs, a table each ([`data::config::RunConfig::texts_in_full`]).
 pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<Difference> {
     let keys: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
     keys.into_iter()
@@ -169,11 +162,10 @@ pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::settings_in_full;
     use data::config::{Method, RunConfig};
 
     fn differences(configs: &[RunConfig; 2]) -> Vec<Difference> {
-        let tables = configs.each_ref().map(settings_in_full);
+        let tables = configs.each_ref().map(RunConfig::texts_in_full);
         super::differences(&tables.each_ref())
     }
 

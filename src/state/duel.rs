@@ -12,10 +12,7 @@ use judge::{Finding, Tally};
 
 pub use form::{DuelForm, DuelPrompts, MOST_PROMPTS};
 
-use super::{
-    labelling::{LOCAL, Side},
-    metric,
-};
+use super::labelling::{LOCAL, Side};
 
 /// What a person says to two answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +243,7 @@ impl Duel {
         let mut sentences = Vec::new();
         match tally.second_won() {
             Some((share, low, high)) => {
-                let percent = metric::percent;
+                let percent = data::percent;
                 sentences.push(format!(
                     "{second} won {} of {} against {first}: {} (95 % interval {} to {})",
                     tally.second,

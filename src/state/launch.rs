@@ -112,7 +112,7 @@ type Sheet = (BTreeMap<String, String>, Basis);
 impl Launch {
     /// The sheet that shows `config`.
     pub fn from_config(config: &RunConfig) -> Self {
-        Self { texts: settings(config), ..Self::default() }
+        Self { texts: config.texts(), ..Self::default() }
     }
 
     /// The same, except that what follows the data and the model and is not `chosen` stays empty.
@@ -278,7 +278,7 @@ fn check(texts: &BTreeMap<String, String>, basis: &Basis) -> Checked {
 }
 
 /// What the sheet calls a setting.
-fn label_of(key: &str) -> &str {
+pub(crate) fn label_of(key: &str) -> &str {
     Setting::of(key).map_or(key, |setting| setting.label)
 }
 
@@ -317,48 +317,6 @@ fn layer_list(typed: &str) -> String {
         .map(|name| format!("{name:?}"))
         .collect();
     format!("[{}]", names.join(", "))
-}
-
-/// Every setting of a config as text by key: what the sheet edits, what Compare lists.
-pub fn settings(config: &RunConfig) -> BTreeMap<String, String> {
-    let mut texts = BTreeMap::new();
-    let Ok(tree) = toml::Table::try_from(config) else {
-        return texts;
-    };
-    for (section, keys) in &tree {
-        for (key, value) in keys.as_table().into_iter().flatten() {
-            texts.insert(format!("{section}.{key}"), plain(value));
-        }
-    }
-    texts
-}
-
-/// The same with what the method implies written out, so that an absent key and its default are the same.
-pub fn settings_in_full(config: &RunConfig) -> BTreeMap<String, String> {
-    let mut config = config.clone();
-    let objective = &mut config.objective;
-    objective.margin = Some(objective.margin());
-    objective.reference_weight = Some(objective.reference_weight());
-    objective.retention_weight = Some(objective.retention_weight());
-    settings(&config)
-}
-
-/// A number of the sheet as people write it.
-pub fn plain_number(number: f64) -> String {
-    let size = number.abs();
-    if size != 0.0 && size < 1e-3 { format!("{number:e}") } else { format!("{number}") }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Float(number) => plain_number(*number),
-        // Names as people write them; numbers stay in brackets, which is how they are read back.
-        Value::Array(items) if items.iter().all(Value::is_str) => {
-            items.iter().map(plain).collect::<Vec<String>>().join(", ")
-        }
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

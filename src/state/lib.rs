@@ -32,7 +32,6 @@ mod label_view;
 pub mod labelling;
 pub mod launch;
 pub mod lens;
-pub mod metric;
 pub mod models;
 mod moved;
 pub mod not_trained;

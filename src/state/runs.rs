@@ -7,15 +7,10 @@ use std::{
 
 use data::config::{Method, RunConfig};
 use engine::protocol::{Event, Outcome, RunControl};
-use store::{self, RunId, RunRecord, RunStatus};
+use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
-use super::{
-    compare::{edits::RunAbout, table::RunCells},
-    joining::Joining,
-    launch::settings_in_full,
-    on_disk::Saved,
-};
+use super::{compare::table::RunCells, joining::Joining, on_disk::Saved};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -74,8 +69,8 @@ pub struct RunSettings {
     /// The text they were read from.
     toml: String,
     pub config: RunConfig,
-    /// All of them but the seed, as text: equal in runs that differ in nothing else.
-    pub but_seed: String,
+    /// What tells runs apart that differ in their seed only.
+    pub seeded: Seeded,
     /// Key and value of every setting, the method's own defaults written out.
     pub table: BTreeMap<String, String>,
 }
@@ -84,10 +79,8 @@ impl RunSettings {
     /// The defaults where the text cannot be read: only to be shown.
     fn read(toml: &str) -> Self {
         let config = RunConfig::from_toml(toml).unwrap_or_default();
-        let mut but_seed = config.clone();
-        but_seed.train.shuffle_seed = 0;
-        let but_seed = but_seed.to_toml().unwrap_or_default();
-        Self { toml: toml.to_owned(), table: settings_in_full(&config), config, but_seed }
+        let seeded = Seeded::of(&config).unwrap_or_default();
+        Self { toml: toml.to_owned(), table: config.texts_in_full(), config, seeded }
     }
 }
 
@@ -108,6 +101,8 @@ pub struct Runs {
     pub joining: Joining,
     /// What the table of runs shows of those whose curves are not here.
     pub cells: RunCells,
+    /// Whether something that was said about a run can be taken back, and said again.
+    pub can_turn_about: [bool; 2],
     /// Runs in other hands that were asked to stop, until they have.
     pub asked_to_stop: BTreeSet<RunId>,
 }
@@ -142,8 +137,9 @@ impl Runs {
 
     /// What somebody just said about a run, until the project tells.
     pub fn set_about(&mut self, run: RunId, about: &RunAbout) {
-        if let Some(record) = self.record_mut(run) {
+        if let Some(record) = self.record_mut(run).filter(|record| RunAbout::of(record) != *about) {
             (record.name, record.marks) = (about.name.clone(), about.marks.clone());
+            self.can_turn_about = [true, false];
         }
     }
 

@@ -227,22 +227,8 @@ pub fn band(lower: &Series, upper: &Series, range: &RangeInclusive<f64>, buckets
     let start = lower.points.partition_point(|p| p[0] < *range.start());
     let end = lower.points.partition_point(|p| p[0] <= *range.end());
     let (start, end) = (start.saturating_sub(1), (end + 1).min(lower.points.len()));
-    let width = end.saturating_sub(start).div_ceil(buckets.max(1)).max(1);
-    let mut out = Vec::new();
-    for bucket in (start..end).step_by(width) {
-        let bucket = bucket..(bucket + width).min(end);
-        let mut edge: Option<[f64; 3]> = None;
-        for (low, high) in lower.points[bucket.clone()]
-            .iter()
-            .zip(upper.points.get(bucket).unwrap_or_default())
-            .filter(|(low, high)| low[0] == high[0] && low[1].is_finite() && high[1].is_finite())
-        {
-            let [step, a, b] = edge.unwrap_or([low[0], low[1], high[1]]);
-            edge = Some([step, a.min(low[1]), b.max(high[1])]);
-        }
-        out.extend(edge);
-    }
-    out
+    let upper = upper.points.get(start..end).unwrap_or_default();
+    data::across::band(&lower.points[start..end], upper, buckets)
 }
 
 fn bins(points: &[Point], width: usize) -> Vec<Bin> {

@@ -5,7 +5,7 @@ use store::RunId;
 
 use super::{
     fork::{ForkForm, Without},
-    launch::{self, Launch},
+    launch::Launch,
     runs::Runs,
     train::{Sheet, TrainView},
 };
@@ -38,7 +38,7 @@ impl TrainView {
         let Some(form) = &self.fork else {
             return;
         };
-        let texts = launch::settings(&form.config);
+        let texts = form.config.texts();
         for setting in RunConfig::settings().filter(|setting| matches!(setting.at_fork, AtFork::Stays(_))) {
             let text = texts.get(setting.key).map_or("", String::as_str);
             if self.launch.text(setting.key) != text {

@@ -10,10 +10,9 @@ use data::{
 };
 use engine::protocol::{CurveFile, Event, PreflightReport, RequestId, SaveAnswer};
 use serde::{Deserialize, Serialize};
-use store::{RunColumn, RunId, RunRecord};
+use store::{RunAbout, RunColumn, RunId, RunRecord};
 
 use super::{
-    compare::edits::RunAbout,
     fork::{ForkForm, ForkStart},
     joining,
     launch::Launch,

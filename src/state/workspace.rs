@@ -91,6 +91,8 @@ pub struct Opened {
     pub board: Board,
     /// The order of the runs that wait.
     pub order: Vec<RunId>,
+    /// Whether something that was said about a run can be taken back, and said again.
+    pub can_turn_about: [bool; 2],
 }
 
 /// Read by the screens, written only by `app`.
@@ -146,6 +148,7 @@ impl Workspace {
         self.runs = Runs::default();
         self.runs.saved = opened.saved;
         self.runs.order = opened.order;
+        self.runs.can_turn_about = opened.can_turn_about;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;
         self.pace.forget_what_was_asked();

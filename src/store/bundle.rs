@@ -31,6 +31,7 @@ const PRUNE: &str = "
     DELETE FROM incoming;
     DELETE FROM imports;
     DELETE FROM reference_log_probs;
+    DELETE FROM run_edits;
     DELETE FROM runs WHERE id <> (SELECT run FROM kept);
     DELETE FROM versions WHERE NOT EXISTS (
         SELECT 1 FROM seen WHERE revision >= revision_from AND (revision_to IS NULL OR revision < revision_to));
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(opened.pairs_at(runs[0].revision).unwrap().len(), 1);
         let weights = runs[0].checkpoints[0].join("step-000002/adapter.safetensors");
         assert_eq!(fs::read(weights).unwrap(), vec![7; PIECE + 3]);
-        assert!(matches!(opened.rename_run(run, "Mine"), Err(StoreError::ReadOnly(_))));
+        assert!(matches!(opened.keep_checkpoints_in(run, &out), Err(StoreError::ReadOnly(_))));
         // Once more is the same again.
         Project::unbundle(&file, &out).unwrap();
     }

@@ -216,7 +216,7 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, RunMarks};
+    use crate::{NewRun, ProjectSettings, RunAbout, RunMarks};
 
     fn project() -> (tempfile::TempDir, Project, RunId) {
         let dir = tempfile::tempdir().unwrap();
@@ -259,7 +259,7 @@ mod tests {
         let (_dir, project, run) = project();
         let mut marks = RunMarks::default();
         marks.set_tags("keep");
-        project.mark_run(run, &marks).unwrap();
+        project.set_about(run, &RunAbout { name: "Short answers".to_owned(), marks }).unwrap();
         let record = project.run(run).unwrap();
         let value = |name: &str| match name {
             "kl/ref" => Some(RunValue::Number(0.7)),

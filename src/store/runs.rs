@@ -262,10 +262,6 @@ impl Project {
         self.write_config(run, config_toml)
     }
 
-    pub fn rename_run(&self, run: RunId, name: &str) -> Result<()> {
-        self.update_run(run, "name", name)
-    }
-
     /// With everything it measured and its folder. A run in the hands of a living process is refused.
     pub fn delete_run(&mut self, run: RunId) -> Result<()> {
         self.mark_interrupted()?;

@@ -4,10 +4,10 @@
 mod brush;
 mod draw;
 
-use data::{Across, Scale};
+use data::{Across, Scale, metrics};
 use egui::{CursorIcon, Id, Label, Response, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_plot::LineStyle;
-use state::{compare::Zoom, metric, runs::Mark, series::Series};
+use state::{compare::Zoom, runs::Mark, series::Series};
 
 use super::{
     legend, parts,
@@ -234,11 +234,9 @@ impl Chart<'_> {
                 });
             }
         });
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
-            ui.spacing_mut().interact_size.y = size::SMALL;
+        parts::small_row(ui, |ui| {
             for (line, value) in self.in_legend(at) {
-                let value = value.map_or_else(|| "–".to_owned(), |value| metric::value(self.metric, value));
+                let value = value.map_or_else(|| "–".to_owned(), |value| metrics::value(self.metric, value));
                 let look = (line.drawn_color(palette), line.pattern());
                 legend::entry(ui, Some(look), &line.name, &value);
                 let small =
@@ -294,7 +292,7 @@ impl Chart<'_> {
         let mut values = self.values(at);
         sort_by_value(&mut values);
         for (line, value) in values.iter().take(MOST_LISTED) {
-            let value = value.map_or_else(|| "–".to_owned(), |value| metric::value(self.metric, value));
+            let value = value.map_or_else(|| "–".to_owned(), |value| metrics::value(self.metric, value));
             legend::entry(ui, Some((line.drawn_color(palette), line.pattern())), &line.name, &value);
         }
         if values.len() > MOST_LISTED {
@@ -381,11 +379,11 @@ impl Chart<'_> {
         let mut text = format!(
             "{} chart, latest {} at {}",
             self.title,
-            metric::value(self.metric, value),
+            metrics::value(self.metric, value),
             self.across.place(step)
         );
         for (line, [_, value]) in lines {
-            let value = metric::value(self.metric, value);
+            let value = metrics::value(self.metric, value);
             text = format!("{text}; {} {value}", line.name);
         }
         for more in self.levels.iter().map(|level| &level.name).chain(&faulty) {

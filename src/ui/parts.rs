@@ -30,6 +30,16 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).size(size::SMALL).color(color))
 }
 
+/// Small things one after another, in as many rows as they need; a row is as high as small letters, not as a button.
+pub fn small_row<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let row = |ui: &mut Ui| {
+        ui.spacing_mut().interact_size.y = size::SMALL;
+        ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
+        ui.horizontal_wrapped(add).inner
+    };
+    ui.scope(row).inner
+}
+
 /// The end of a path, after dots where the whole does not fit `width`: what tells paths apart stands at their ends.
 pub fn tail(ui: &Ui, path: &str, font: &egui::FontId, width: f32) -> String {
     let fits = |text: String| {

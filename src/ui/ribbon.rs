@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Color32, ComboBox, Painter, Rect, RichText, Role, Sense, Stroke, Ui, vec2};
 use engine::protocol::TokenLogProbs;
 use state::{
-    Command, Commands, Workspace, metric,
+    Command, Commands, Workspace,
     ribbon::{Read, RibbonView, Tint},
     tokens::Subject,
 };
@@ -67,7 +67,7 @@ impl<'a> Tinted<'a> {
     pub fn sums(&self, name: &str) -> String {
         let (now, start) = (sum(self.now), sum(self.start));
         let tokens = data::counted(self.now.len(), "token", "tokens");
-        let (number, changed) = (metric::number, metric::number(now - start));
+        let (number, changed) = (data::number, data::number(now - start));
         let sums =
             format!("Σ log-prob {} over {tokens}, {} at the start: changed by {changed}", number(now), number(start));
         let Some(weights) = self.weights.filter(|_| self.tint == Tint::Weight) else { return sums };
@@ -107,8 +107,8 @@ impl TokenRead {
     }
 
     pub fn words(self) -> String {
-        let percent = |log_prob: f32| metric::number(f64::from(log_prob.exp()) * 100.0);
-        let number = |value: f32| metric::number(f64::from(value));
+        let percent = |log_prob: f32| data::number(f64::from(log_prob.exp()) * 100.0);
+        let number = |value: f32| data::number(f64::from(value));
         let weight = self.weight.map_or_else(String::new, |weight| format!("weight {}, ", number(weight)));
         format!(
             "{weight}log-prob {} ({} %), at the start {} ({} %): changed by {}",
@@ -212,7 +212,7 @@ pub fn controls(
         Some(Read::Ready(log_probs)) => {
             if let ([chosen, rejected], [chosen_before, rejected_before]) = (&log_probs.now[..], &log_probs.start[..]) {
                 let (now, before) = (sum(chosen) - sum(rejected), sum(chosen_before) - sum(rejected_before));
-                let words = format!("Margin {}, {} at the start", metric::number(now), metric::number(before));
+                let words = format!("Margin {}, {} at the start", data::number(now), data::number(before));
                 parts::caption(ui, words);
             }
             if let (Tint::Weight, Err(why)) = (view.tint, &log_probs.weights) {

@@ -9,7 +9,6 @@ use engine::protocol::SaveAnswer;
 use state::{
     Closing, Command, Commands, Screen, Views, Workspace,
     command::CloseAnswer,
-    metric,
     runs::Live,
     series::{self, Series},
     train::{RunCommand, Sheet},
@@ -127,7 +126,7 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
         }
     }
     if let Some(memory) = history.and_then(|history| history.latest(MEMORY_MB)) {
-        ui.label(small(metric::value(MEMORY_MB, memory)));
+        ui.label(small(data::metrics::value(MEMORY_MB, memory)));
     }
 }
 
@@ -164,7 +163,7 @@ fn sparkline(ui: &mut Ui, series: &Series) {
         ui.painter().line(piece.iter().map(place).collect(), Stroke::new(1.4, color));
     }
     if let Some([step, value]) = series.latest() {
-        let name = format!("Loss {} at step {step:.0}", metric::number(value));
+        let name = format!("Loss {} at step {step:.0}", data::number(value));
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
         response.on_hover_text(name);
     }

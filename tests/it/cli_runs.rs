@@ -131,7 +131,10 @@ fn methods_are_compared_over_seeds_from_the_same_first_gradient() {
     let output = terminal::run(home, &args);
     let (shown, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
-    assert!(shown.contains("MPO, mean of 2 seeds") && shown.contains("DPO, mean of 2 seeds") && shown.contains(" to "), "{shown}");
+    assert!(
+        shown.contains("MPO, mean of 2 seeds") && shown.contains("DPO, mean of 2 seeds") && shown.contains(" to "),
+        "{shown}"
+    );
     assert!(said.contains("its first gradient is as long as that of MPO"), "{said}");
     let first = |run: &str| {
         let lines = json_lines(&out(home, &["metrics", &project, run, "--json"]));

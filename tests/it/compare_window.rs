@@ -279,7 +279,7 @@ fn five_runs_have_parallel_coordinates() {
     stage.until("all histories are here", |app| {
         app.workspace().runs.history.values().filter(|history| !history.series.is_empty()).count() == 6
     });
-    assert!(stage.says("Parallel coordinates chart of 6 runs") && stage.says("objective.beta 0.05"));
+    assert!(stage.says("Parallel coordinates chart of 6 runs") && stage.says("β 0.05"));
     stage.assert_no_id_clash();
 }
 
@@ -294,7 +294,7 @@ fn every_chart_is_named_with_its_newest_value() {
     for name in charts {
         let newest = runs.history(shown[0].id).unwrap().latest(&name).unwrap();
         let caption = metrics::caption(&name);
-        let value = nudge::state::metric::value(&name, newest);
+        let value = metrics::value(&name, newest);
         assert!(stage.says(&format!("{caption} chart, latest {value} at step 120")), "{caption}, {value}");
     }
     assert!(stage.says("Frontier chart; "));

@@ -8,7 +8,7 @@ use nudge::{
         config::{DriftAction, Method, RunConfig},
     },
     engine::{fork, protocol::Outcome},
-    store::{LeftOut, RunId, StoreError, family},
+    store::{LeftOut, RunAbout, RunId, RunMarks, StoreError, family},
 };
 
 use crate::{
@@ -93,10 +93,11 @@ fn what_a_fork_changes_counts_from_there_on() {
     other.objective.kind = Method::Dpo;
     other.objective.beta = 1.5;
     other.objective.reference_weight = Some(0.1);
-    toy.open().rename_run(whole, &format!("{} 2", toy.open().run(whole).unwrap().method)).unwrap();
+    let rename = |name: String| toy.open().set_about(whole, &RunAbout { name, marks: RunMarks::default() }).unwrap();
+    rename(format!("{} 2", toy.open().run(whole).unwrap().method));
     let named = forked(&toy, &of(whole, 10, other.clone()));
     assert_eq!(toy.open().run(named).unwrap().name, format!("{} 2 from 10", toy.open().run(named).unwrap().method));
-    toy.open().rename_run(whole, "toy run").unwrap();
+    rename("toy run".to_owned());
     let run = forked(&toy, &of(whole, 10, other));
     let project = toy.open();
     assert_eq!(project.run(run).unwrap().name, "toy run from 10");

@@ -1,4 +1,4 @@
-//! What a frame of Compare costs with more runs and steps than anybody has: drawn from made-up state, without a card.
+//! What a frame costs with more runs and steps than anybody has, and a key in a long text: drawn from made-up state, without a card.
 //!
 //! `cargo test --release -p nudge --test it -- --ignored --nocapture frames::` measures.
 
@@ -8,10 +8,11 @@ use std::{
 };
 
 use nudge::{
-    data::{Across, config::RunConfig, metrics::METRICS},
+    data::{Across, Pair, PairId, Prompt, config::RunConfig, metrics::METRICS},
     state::{
         Commands, ProjectSummary, Screen, Views, Workspace,
         compare::metrics_present,
+        drafts::Draft,
         guide::{About, Guide},
         runs::{History, Loaded},
         series::Series,
@@ -106,11 +107,15 @@ impl Frames {
 
     /// Draws one, up to the triangles; gives what that took and how many corners they have.
     fn draw(&mut self, pointer: [f32; 2]) -> (Duration, usize) {
+        self.draw_with(vec![egui::Event::PointerMoved(pointer.into())])
+    }
+
+    fn draw_with(&mut self, events: Vec<egui::Event>) -> (Duration, usize) {
         self.now += 1.0 / 60.0;
         let input = egui::RawInput {
             screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, SIZE.into())),
             time: Some(self.now),
-            events: vec![egui::Event::PointerMoved(pointer.into())],
+            events,
             ..egui::RawInput::default()
         };
         let started = Instant::now();
@@ -167,5 +172,57 @@ fn frames_with_twenty_runs_of_a_hundred_thousand_steps() {
             first.as_secs_f64() * 1e3,
             took[30].1,
         );
+    }
+}
+
+/// A pair whose first answer has so many characters, open in the editor.
+fn long_text(characters: usize, newlines: bool) -> (Workspace, Views) {
+    let (workspace, mut views) = scene(0, 0);
+    let words = ["the", "ferry", "leaves", "at", "nine", "and", "comes", "back", "before", "dark"];
+    let mut text = String::new();
+    for place in 0.. {
+        if text.len() >= characters {
+            break;
+        }
+        text.push_str(words[place * 7 % 10]);
+        text.push(if newlines && place % 60 == 59 { '\n' } else { ' ' });
+    }
+    let pair = Pair::new(PairId(1), Prompt::Text("When?".to_owned()), &[&text, "At nine."]);
+    views.screen = Screen::Pairs;
+    views.pairs.difference = true;
+    views.pairs.selected = Some(pair.id);
+    views.pairs.draft = Some(Draft::open(pair));
+    (workspace, views)
+}
+
+#[test]
+#[ignore = "a measurement, not a check"]
+fn a_key_in_a_text_of_twenty_thousand_characters() {
+    for newlines in [false, true] {
+        let mut frames = Frames::new(long_text(20_000, newlines));
+        for _ in 0..4 {
+            frames.draw([10.0, 10.0]);
+        }
+        // Into the answer, wherever it stands.
+        let click = |at: [f32; 2]| {
+            let button = |pressed| egui::Event::PointerButton {
+                pos: at.into(),
+                button: egui::PointerButton::Primary,
+                pressed,
+                modifiers: egui::Modifiers::NONE,
+            };
+            vec![egui::Event::PointerMoved(at.into()), button(true), button(false)]
+        };
+        frames.draw_with(click([1100.0, 600.0]));
+        frames.draw([1100.0, 600.0]);
+        let length = |frames: &Frames| frames.views.pairs.draft.as_ref().unwrap().pair.answers[0].text.len();
+        let before = length(&frames);
+        let mut took: Vec<Duration> = (0..60)
+            .map(|place| frames.draw_with(vec![egui::Event::Text(["e", " ", "n"][place % 3].to_owned())]).0)
+            .collect();
+        assert_eq!(length(&frames), before + 60, "the caret is in the answer");
+        took.sort();
+        let ms = |took: Duration| took.as_secs_f64() * 1e3;
+        println!("20 000 characters, newlines {newlines}: {:.1} ms a key, slowest {:.1}", ms(took[30]), ms(took[59]));
     }
 }

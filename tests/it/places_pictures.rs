@@ -147,6 +147,7 @@ impl Scene {
                 saved: [1, 2].map(|id| (RunId(id), Checkpoints { steps: vec![60, 120], asked_for: vec![60] })).into(),
                 board: Board::default(),
                 order: Vec::new(),
+                can_turn_about: [false; 2],
             };
             workspace.open(opened, &mut views);
         }

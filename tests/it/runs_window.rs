@@ -316,8 +316,8 @@ fn compare_lays_past_runs_over_each_other_and_lists_only_what_differs() {
         app.workspace().runs.history.values().filter(|h| !h.series.is_empty()).count() == 2
     });
     assert!(stage.says("Preference accuracy, held out chart, latest"));
-    assert!(stage.says("objective.beta"));
-    assert!(!stage.says("optimizer.learning_rate"));
+    assert!(stage.harness.query_by_label("β").is_some(), "as the sheet calls it");
+    assert!(!stage.says("Learning rate"));
     assert!(stage.says("Frontier chart; MPO anchored-sum β 0.1: accuracy 96.1 %"));
 
     let tick = stage.harness.get_by_role_and_label(Role::CheckBox, "MPO anchored-sum β 0.1");

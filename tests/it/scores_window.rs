@@ -280,7 +280,7 @@ fn tokens_are_coloured_by_what_a_model_makes_of_them() {
         let sum = |of: &[Vec<f32>]| of.iter().map(|values| values.iter().sum::<f32>()).collect::<Vec<_>>();
         let margin = sum(&log_probs.now);
         stage.say([Event::TokensRead { request, log_probs: Arc::new(log_probs) }]);
-        let margin = nudge::state::metric::number(f64::from(margin[0] - margin[1]));
+        let margin = nudge::data::number(f64::from(margin[0] - margin[1]));
         assert!(stage.says(&format!("Margin {margin}, ")), "the sum is the margin: {margin}");
         stage.assert_no_id_clash();
         stage.picture(name, &mut results);

@@ -70,6 +70,27 @@ impl RunConfig {
             .collect())
     }
 
+    /// Every setting that has a value, by key, as people write it: what the sheet edits.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let tree = Table::try_from(self).unwrap_or_default();
+        let sections = tree.iter().filter_map(|(section, keys)| Some((section, keys.as_table()?)));
+        let texts = sections.flat_map(|(section, keys)| {
+            keys.iter().map(move |(key, value)| (format!("{section}.{key}"), plain(value)))
+        });
+        texts.collect()
+    }
+
+    /// The same with what the method implies written out, so that an absent key and its default are the same: what runs are
+    /// compared by.
+    pub fn texts_in_full(&self) -> BTreeMap<String, String> {
+        let mut config = self.clone();
+        let objective = &mut config.objective;
+        objective.margin = Some(objective.margin());
+        objective.reference_weight = Some(objective.reference_weight());
+        objective.retention_weight = Some(objective.retention_weight());
+        config.texts()
+    }
+
     /// This config with `section.key` set to `value` for each override, in order. An empty value takes the key away,
     /// so that its default counts again.
     pub fn with_overrides(&self, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
@@ -122,6 +143,24 @@ fn nearest(key: &str, known: &[&str]) -> Vec<String> {
     }
     found.truncate(3);
     found
+}
+
+/// A number of the sheet as people write it.
+pub fn plain_number(number: f64) -> String {
+    let size = number.abs();
+    if size != 0.0 && size < 1e-3 { format!("{number:e}") } else { format!("{number}") }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Float(number) => plain_number(*number),
+        // Names as people write them; numbers stay in brackets, which is how they are read back.
+        Value::Array(items) if items.iter().all(Value::is_str) => {
+            items.iter().map(plain).collect::<Vec<String>>().join(", ")
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Kind, Setting};
+
 /// A word of `run.toml` that a setting may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
@@ -10,6 +12,17 @@ pub struct Word {
     pub shown: &'static str,
     /// One sentence, where its name does not say all.
     pub about: &'static str,
+}
+
+impl Setting {
+    /// A value of it as the screen says it.
+    pub fn shown<'v>(&self, value: &'v str) -> &'v str {
+        match (self.kind, value) {
+            (Kind::Switch, "true") => "yes",
+            (Kind::Switch, "false") => "no",
+            _ => self.words().iter().find(|word| word.word == value).map_or(value, |word| word.shown),
+        }
+    }
 }
 
 /// Whose prompts are answered between updates.

@@ -218,7 +218,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Zoom(Zoom::Earlier), "Move the charts", &["Left"], COMPARE, charts_shown, "Where a part of the run is shown"),
     line(Action::Zoom(Zoom::Later), "Move the charts", &["Right"], COMPARE, charts_shown, "Where a part of the run is shown"),
     line(Action::Zoom(Zoom::All), "Show all of the run", &["0"], COMPARE, charts_shown, "Back from a part of it"),
-    line(Action::AboutUndo, "Undo a change of a run's name or marks", &["Ctrl+Z"], COMPARE, about_undo, "Names, colours, tags, notes, pins, and what was put away, since the window opened"),
+    line(Action::AboutUndo, "Undo a change of a run's name or marks", &["Ctrl+Z"], COMPARE, about_undo, "Names, colours, tags, notes, pins, and what was put away; unlimited, also after a restart"),
     line(Action::AboutRedo, "Redo it", &["Ctrl+Shift+Z", "Ctrl+Y"], COMPARE, about_redo, "What was undone last"),
     line(Action::ExportCurves(CurveFile::Png), "Charts as PNG", &[], COMPARE, runs_ticked, "A picture of the charts that are shown"),
     line(Action::ExportCurves(CurveFile::Svg), "Charts as SVG", &[], COMPARE, runs_ticked, "A drawing of the charts that are shown"),
@@ -457,12 +457,12 @@ fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
 
 fn about_undo(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
-    unless(!views.compare.edits.can(true), "No name or mark was changed since the window opened")
+    unless(!workspace.runs.can_turn_about[0], "No name or mark of a run was changed")
 }
 
 fn about_redo(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
-    unless(!views.compare.edits.can(false), "Nothing was undone")
+    unless(!workspace.runs.can_turn_about[1], "Nothing was undone")
 }
 
 fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {

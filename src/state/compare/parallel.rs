@@ -114,7 +114,7 @@ impl Marked {
     }
 }
 
-/// "Parallel coordinates of 6 runs; MPO: objective.beta 0.1, Held-out accuracy 77 %; ..".
+/// "Parallel coordinates of 6 runs; MPO: β 0.1, Held-out accuracy 77 %; ..".
 pub fn spoken(axes: &[Axis], shown: &[&RunRecord]) -> String {
     let of = |(run, record): (usize, &&RunRecord)| {
         let places = axes.iter().map(|axis| format!("{} {}", axis.title, axis.words[run]));
@@ -169,16 +169,16 @@ mod tests {
         let axes = axes(&runs, &shown, &[RunColumn::Metric(Pick::Last, "loss".to_owned())]);
         let axis = |title: &str| axes.iter().find(|axis| axis.title == title).unwrap();
         // Two powers of ten: laid by them.
-        assert_eq!(axis("objective.beta").places, [Some(0.0), Some(0.5), Some(1.0)]);
-        assert_eq!(axis("objective.kind").places, [Some(1.0), Some(0.0), Some(0.0)]);
-        assert_eq!(axis("objective.kind").ticks[0].1, "dpo");
+        assert_eq!(axis("β").places, [Some(0.0), Some(0.5), Some(1.0)]);
+        assert_eq!(axis("Method").places, [Some(1.0), Some(0.0), Some(0.0)]);
+        assert_eq!(axis("Method").ticks[0].1, "DPO");
         assert_eq!(axis("Loss").places, [Some(0.0), Some(1.0), None]);
-        assert!(axes.iter().all(|axis| axis.title != "train.shuffle_seed"));
+        assert!(axes.iter().all(|axis| axis.title != "Shuffle seed"));
 
         let mut marked = Marked::default();
-        marked.mark(&axis("objective.beta").column, 0.9, 0.2);
+        marked.mark(&axis("β").column, 0.9, 0.2);
         assert_eq!([0, 1, 2].map(|run| marked.holds(&axes, run)), [false, true, false]);
-        let beta = axes.iter().position(|axis| axis.title == "objective.beta").unwrap();
+        let beta = axes.iter().position(|axis| axis.title == "β").unwrap();
         assert_eq!(nearest(&axes, &shown, (beta, 0.0, 0.45), 0.1), Some(RunId(2)));
         assert_eq!(nearest(&axes, &shown, (beta, 0.0, 0.3), 0.1), None);
         assert!(spoken(&axes, &shown).contains("3 runs"));

@@ -5,12 +5,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use data::metrics::{self, Better, Stored};
+use data::{
+    config::{Setting, plain_number},
+    metrics::{self, Better, Stored},
+};
 use store::{Pick, RunColumn, RunFilter, RunId, RunRecord, RunValue};
 
 use super::board::{Board, SortBy};
 use crate::{
-    launch, metric,
+    launch,
     runs::{Loaded, Runs},
     series::Series,
 };
@@ -102,7 +105,7 @@ pub fn columns_needed(board: &Board, filter: &RunFilter) -> Vec<RunColumn> {
 }
 
 fn is_setting(name: &str) -> bool {
-    data::config::Setting::of(name).is_some()
+    Setting::of(name).is_some()
 }
 
 /// Whether a run is listed.
@@ -193,7 +196,7 @@ pub fn better(column: &RunColumn) -> Better {
 pub fn title(column: &RunColumn) -> String {
     let short = |name: &str| Stored::of(name).map_or_else(|| metrics::caption(name), Stored::column);
     match column {
-        RunColumn::Setting(key) => key.clone(),
+        RunColumn::Setting(key) => launch::label_of(key).to_owned(),
         RunColumn::Metric(Pick::Last, name) => short(name),
         RunColumn::Metric(Pick::Highest, name) => format!("{}, highest", short(name)),
         RunColumn::Metric(Pick::Lowest, name) => format!("{}, lowest", short(name)),
@@ -206,8 +209,11 @@ pub fn words(column: &RunColumn, cell: &Cell) -> String {
     match (column, cell) {
         (_, Cell::Unread) => "…".to_owned(),
         (_, Cell::Nothing) => "–".to_owned(),
-        (RunColumn::Metric(_, name), Cell::Value(RunValue::Number(value))) => metric::value(name, *value),
-        (RunColumn::Setting(_), Cell::Value(RunValue::Number(value))) => launch::plain_number(*value),
+        (RunColumn::Metric(_, name), Cell::Value(RunValue::Number(value))) => metrics::value(name, *value),
+        (RunColumn::Setting(_), Cell::Value(RunValue::Number(value))) => plain_number(*value),
+        (RunColumn::Setting(key), Cell::Value(RunValue::Text(text))) => {
+            Setting::of(key).map_or(text.as_str(), |setting| setting.shown(text)).to_owned()
+        }
         (_, Cell::Value(RunValue::Text(text))) => text.clone(),
     }
 }

@@ -7,7 +7,6 @@ use state::{
     answers::{AnswersCommand, AnswersView},
     drafts,
     judged::{JudgedView, Listed, OfRun},
-    metric,
     runs::Loaded,
 };
 use store::{JudgedAnswer, RunId};
@@ -148,9 +147,9 @@ fn shares(ui: &mut Ui, of_run: &OfRun) {
         for (name, share) in of_run.shares() {
             let text = format!(
                 "{name} {} ({} to {})",
-                metric::percent(share.share()),
-                metric::percent(share.low),
-                metric::percent(share.high)
+                data::percent(share.share()),
+                data::percent(share.low),
+                data::percent(share.high)
             );
             let about = format!("{} of {} answers; 95 % interval", share.counted, share.of);
             ui.label(RichText::new(text).color(parts::palette(ui).strong)).on_hover_text(about);

@@ -10,7 +10,6 @@ use egui_plot::{
 };
 use state::{
     compare::Zoom,
-    metric,
     series::{self, Point},
 };
 
@@ -82,7 +81,7 @@ impl Chart<'_> {
             .min_thickness(34.0)
             .formatter(
                 move |mark, _| {
-                    if nothing { String::new() } else { metric::value(name, scale.value(mark.value)) }
+                    if nothing { String::new() } else { metrics::value(name, scale.value(mark.value)) }
                 },
             );
         let brushed = brush::shown(ui, self.group);

@@ -40,7 +40,7 @@ fn groups<'r>(runs: &Runs, shown: &[&'r RunRecord], across: Across) -> Vec<Group
         return Vec::new();
     }
     let groups = seeds::groups(runs, shown).into_iter().map(|members| Group {
-        name: seeds::name(&members),
+        name: store::name_of(&members),
         ids: members.iter().map(|record| record.id).collect(),
         members,
     });

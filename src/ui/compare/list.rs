@@ -25,6 +25,8 @@ use crate::{
 /// Above so many runs there is a field to filter them by.
 const FEW: usize = 6;
 const FILTER: &str = "filter of runs";
+/// Height of the row of what can be done with a run.
+const LOW: f32 = 20.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
     let runs = &workspace.runs;
@@ -99,7 +101,7 @@ fn row(
                 });
             });
         });
-        ui.horizontal_wrapped(|ui| {
+        parts::small_row(ui, |ui| {
             let (word, color) = train::status_word(record.status, palette);
             ui.label(RichText::new(word).size(size::SMALL).color(color));
             parts::caption(ui, counted(record.step as usize, "step", "steps"));
@@ -216,6 +218,7 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &
     let runs = &workspace.runs;
     let waits = runs.place(record.id).is_some();
     let busy = waits || runs.is_going(record.id);
+    ui.spacing_mut().interact_size.y = LOW;
     ui.horizontal_wrapped(|ui| {
         ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         // All four stand in one row.

@@ -1,6 +1,12 @@
 //! Parallel coordinates: an axis a setting that differs and a column of the table, a line a run.
 
-use egui::{Align2, CursorIcon, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use std::sync::Arc;
+
+use data::counted;
+use egui::{
+    Align, Color32, CursorIcon, FontId, Galley, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, text::LayoutJob,
+    vec2,
+};
 use state::{
     compare::parallel::{Axis, Marked, axes, nearest, spoken},
     runs::Runs,
@@ -12,9 +18,14 @@ use crate::{
     theme::{self, Palette, size, space},
 };
 
-const HEIGHT: f32 = 190.0;
+const HEIGHT: f32 = 226.0;
 /// An axis needs so much for its title.
 const NARROWEST: f32 = 120.0;
+/// Over the axes: two rows of a title. And over and under them: what stands at their ends.
+const TITLE: f32 = 32.0;
+const END: f32 = 18.0;
+/// Words along an axis are at least so far apart.
+const APART: f32 = 14.0;
 /// How near the pointer has to be to a line, as a share of the height.
 const REACH: f64 = 0.06;
 /// Half the width of the grip of an axis.
@@ -39,7 +50,10 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn],
             parts::caption(ui, "Too little differs between these runs");
             return;
         }
-        let more = if left_out == 0 { String::new() } else { format!(" · {left_out} more axes need a wider window") };
+        let more = match left_out {
+            0 => String::new(),
+            more => format!(" · {} a wider window", counted(more, "more axis needs", "more axes need")),
+        };
         parts::caption(
             ui,
             format!(
@@ -54,7 +68,8 @@ fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunReco
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
     let name = spoken(axes, shown);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-    let inner = Rect::from_min_max(rect.min + vec2(NARROWEST / 2.0, 22.0), rect.max - vec2(NARROWEST / 2.0, 8.0));
+    let side = NARROWEST / 2.0;
+    let inner = Rect::from_min_max(rect.min + vec2(side, TITLE + END), rect.max - vec2(side, END));
     let gap = inner.width() / (axes.len() - 1) as f32;
     let x = |axis: usize| inner.left() + gap * axis as f32;
     let y = |place: f64| inner.bottom() - inner.height() * place as f32;
@@ -86,6 +101,9 @@ fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunReco
             }
         }
     }
+    for (index, axis) in axes.iter().enumerate() {
+        between(ui, palette, (x(index), inner), axis);
+    }
     if let Some((run, record)) = shown.iter().enumerate().find(|(_, record)| Some(record.id) == pointed) {
         let lines = axes.iter().map(|axis| format!("{}: {}", axis.title, axis.words[run]));
         let text = std::iter::once(record.name.clone()).chain(lines).collect::<Vec<_>>().join("\n");
@@ -95,17 +113,15 @@ fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunReco
 
 /// An axis with its title and its ends; dragging along it marks a stretch.
 fn grip(ui: &mut Ui, palette: &Palette, (x, inner): (f32, Rect), axis: &Axis, marked: &mut Marked) {
-    let font = FontId::proportional(size::SMALL - 1.0);
     let painter = ui.painter();
-    let title = painter.layout(axis.title.clone(), font.clone(), palette.strong, f32::INFINITY);
-    let fits = title.size().x <= NARROWEST - space::S;
-    let text = if fits { axis.title.clone() } else { parts::tail(ui, &axis.title, &font, NARROWEST - space::S) };
-    painter.text(pos2(x, inner.top() - 8.0), Align2::CENTER_BOTTOM, text, font.clone(), palette.strong);
+    let title = fitted(ui, &axis.title, palette.strong, 2);
+    painter.galley(pos2(x, inner.top() - END - title.size().y), title, palette.strong);
     painter.line_segment([pos2(x, inner.top()), pos2(x, inner.bottom())], Stroke::new(1.0, palette.weak));
     let y = |place: f64| inner.bottom() - inner.height() * place as f32;
-    for (place, word) in &axis.ticks {
-        let short: String = word.chars().take(14).collect();
-        painter.text(pos2(x + 6.0, y(*place)), Align2::LEFT_CENTER, short, font.clone(), palette.weak);
+    for (place, word) in axis.ticks.iter().filter(|(place, _)| is_end(*place)) {
+        let word = fitted(ui, word, palette.weak, 1);
+        let top = if *place == 0.0 { inner.bottom() + 3.0 } else { inner.top() - 4.0 - word.size().y };
+        painter.galley(pos2(x, top), word, palette.weak);
     }
     let grip = Rect::from_min_max(pos2(x - GRIP, inner.top()), pos2(x + GRIP, inner.bottom()));
     let id = ui.scope_id().with(("axis", &axis.column.to_string()));
@@ -126,5 +142,37 @@ fn grip(ui: &mut Ui, palette: &Palette, (x, inner): (f32, Rect), axis: &Axis, ma
     }
     let name = format!("Axis {}", axis.title);
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
-    response.on_hover_cursor(CursorIcon::ResizeVertical).on_hover_text(&axis.title);
+    let about = format!("{}\n{}", axis.title, axis.column);
+    response.on_hover_cursor(CursorIcon::ResizeVertical).on_hover_text(about);
+}
+
+/// The words between the ends of an axis, on a ground that keeps the lines off them.
+fn between(ui: &Ui, palette: &Palette, (x, inner): (f32, Rect), axis: &Axis) {
+    let mut free_below = inner.bottom() - APART;
+    for (place, word) in axis.ticks.iter().filter(|(place, _)| !is_end(*place)) {
+        let middle = inner.bottom() - inner.height() * *place as f32;
+        if middle > free_below || middle < inner.top() + APART {
+            continue;
+        }
+        free_below = middle - APART;
+        let word = fitted(ui, word, palette.weak, 1);
+        let at = pos2(x + 6.0 + word.size().x / 2.0, middle - word.size().y / 2.0);
+        let ground = word.rect.translate(at.to_vec2()).expand2(vec2(2.0, 0.0));
+        ui.painter().rect_filled(ground, 2.0, palette.surface.gamma_multiply(0.85));
+        ui.painter().galley(at, word, palette.weak);
+    }
+}
+
+fn is_end(place: f64) -> bool {
+    place == 0.0 || place == 1.0
+}
+
+/// Small letters around their middle, in so many rows of an axis.
+fn fitted(ui: &Ui, text: &str, color: Color32, rows: usize) -> Arc<Galley> {
+    let mut job =
+        LayoutJob::simple(text.to_owned(), FontId::proportional(size::SMALL - 1.0), color, NARROWEST - space::S);
+    job.wrap.max_rows = rows;
+    job.wrap.break_anywhere = rows == 1;
+    job.halign = Align::Center;
+    ui.painter().layout_job(job)
 }

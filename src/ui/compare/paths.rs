@@ -11,7 +11,6 @@ use state::{
         board::Board,
         frontier::{ACCURACY, DRIFT, frontier, hangs_from},
     },
-    metric,
     runs::Runs,
     series::Point,
 };
@@ -53,7 +52,7 @@ pub fn plot(ui: &mut Ui, paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) {
     };
     let x_axis = axis(AxisHints::new_x()).formatter(move |mark, _| across.tick(mark.value));
     let name = learned.to_owned();
-    let y_axis = axis(AxisHints::new_y()).formatter(move |mark, _| metric::value(&name, scale.value(mark.value)));
+    let y_axis = axis(AxisHints::new_y()).formatter(move |mark, _| metrics::value(&name, scale.value(mark.value)));
     let points = || paths.iter().flat_map(|(_, path)| path);
     let read_as = if across == Across::Drift { DRIFT } else { "" };
     let extent = chart::axis_of(points().map(|point| point[0]), read_as, Scale::Linear).padded(MARGIN);
@@ -128,7 +127,7 @@ fn spoken(paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) -> String {
         .iter()
         .filter_map(|(record, path)| {
             let [place, value] = path.last()?;
-            let (value, place) = (metric::value(learned, *value), across.tick(*place));
+            let (value, place) = (metrics::value(learned, *value), across.tick(*place));
             Some(format!("{}: {what} {value}, {took} {place}", record.name))
         })
         .collect();
@@ -161,13 +160,11 @@ pub fn chart(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], metric: &str, board
         ui.spacing_mut().item_spacing.y = space::XS;
         let top = ui.cursor().top();
         chart::movable_title(ui, &metrics::caption(metric), metric);
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
-            ui.spacing_mut().interact_size.y = size::SMALL;
+        parts::small_row(ui, |ui| {
             // Many runs are told apart by the list beside the charts.
             for (record, path) in paths.iter().filter(|_| paths.len() <= FEW) {
                 let look = (theme::series_color(palette, record.look()), theme::series_pattern(record.look()));
-                let value = path.last().map_or_else(String::new, |[_, value]| metric::value(metric, *value));
+                let value = path.last().map_or_else(String::new, |[_, value]| metrics::value(metric, *value));
                 legend::entry(ui, Some(look), &record.name, &value);
             }
         });

@@ -228,7 +228,10 @@ fn choose(ui: &mut Ui, runs: &Runs, board: &mut Board) {
         board.table.extend(added.map(|name| RunColumn::Metric(Pick::Last, name)));
         let tables: Vec<_> = records.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
         // Those that differ are what one looks for.
-        let set = differences(&tables).into_iter().map(|difference| (difference.key.clone(), difference.key));
+        let set = differences(&tables).into_iter().map(|difference| {
+            let label = table::title(&RunColumn::Setting(difference.key.clone()));
+            (label, difference.key)
+        });
         let added = more(ui, "Add a setting", set);
         board.table.extend(added.map(RunColumn::Setting));
     });

@@ -7,7 +7,6 @@ use data::{
 use egui::{Grid, RichText, ScrollArea, Ui};
 use state::{
     compare::{differences, metrics_present},
-    metric,
     runs::{History, Runs},
 };
 use store::RunRecord;
@@ -28,6 +27,7 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "Where they stand");
+        parts::caption(ui, "The newest values, with 95 % intervals in brackets; green is the best");
         table(ui, "summary", |ui| {
             for caption in ["Run", "Method", "Steps"] {
                 parts::caption(ui, caption);
@@ -37,8 +37,7 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                 parts::caption(ui, stored.column()).on_hover_text(about);
             }
             for share in &rules {
-                parts::caption(ui, metrics::caption(share))
-                    .on_hover_text(format!("95 % interval in brackets\n{share}"));
+                parts::caption(ui, metrics::caption(share)).on_hover_text(share);
             }
             ui.end_row();
             for record in shown {
@@ -50,7 +49,8 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                         ui.label(RichText::new("–").color(palette.weak));
                         continue;
                     };
-                    let text = RichText::new(metric::value(name, number));
+                    let told = metrics::told(name, |name| value(record, name));
+                    let text = RichText::new(told.unwrap_or_default());
                     let others = shown.iter().filter_map(|other| value(other, name));
                     let beats = |other: f64| match stored.metric.better {
                         Better::More => number >= other,
@@ -65,24 +65,13 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                     }
                 }
                 for share in &rules {
-                    ui.label(judged_cell(runs.history(record.id).unwrap_or(&nothing), share));
+                    let told = metrics::told(share, |name| value(record, name));
+                    ui.label(told.unwrap_or_else(|| "–".to_owned()));
                 }
                 ui.end_row();
             }
         });
     });
-}
-
-/// "94 % (88 % to 97 %)".
-fn judged_cell(history: &History, share: &str) -> String {
-    let [low, high] = judged::interval(share).map(|end| history.latest(&end));
-    match (history.latest(share), low, high) {
-        (Some(share), Some(low), Some(high)) => {
-            let [share, low, high] = [share, low, high].map(|share| format!("{:.0} %", share * 100.0));
-            format!("{share} ({low} to {high})")
-        }
-        (share, ..) => share.map_or_else(|| "–".to_owned(), metric::percent),
-    }
 }
 
 /// Only the settings that are not the same in all runs.
@@ -109,10 +98,11 @@ pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             }
             ui.end_row();
             for difference in &changed {
-                let about = Setting::of(&difference.key).map_or("", |setting| setting.about);
-                ui.label(RichText::new(&difference.key).monospace()).on_hover_text(about);
+                let setting = Setting::of(&difference.key);
+                let (label, about) = setting.map_or((&difference.key[..], ""), |it| (it.label, it.about));
+                ui.label(label).on_hover_text(format!("{about}\n{}", difference.key));
                 for value in &difference.values {
-                    ui.label(value);
+                    ui.label(setting.map_or(&value[..], |setting| setting.shown(value)));
                 }
                 ui.end_row();
             }

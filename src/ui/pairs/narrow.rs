@@ -7,7 +7,6 @@ use state::{
     asking::AskFirst,
     filter::Filter,
     hits::{around, hits},
-    metric,
     pairs::{PairsCommand, PairsData, PairsView},
     table::TableCommand,
 };
@@ -162,7 +161,7 @@ fn range(ui: &mut Ui, view: &mut PairsView) {
             bound.unwrap_or(0.0)
         });
         let shown = move |value: f64, _: std::ops::RangeInclusive<usize>| {
-            if is_any { "any".to_owned() } else { metric::number(value) }
+            if is_any { "any".to_owned() } else { data::number(value) }
         };
         let value = ui.add(value.speed(0.05).prefix(prefix).custom_formatter(shown));
         prompt::name(&value, WidgetRole::SpinButton, &format!("{name} {title}"));

@@ -6,7 +6,6 @@ use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
     difference::Difference,
-    metric,
     pairs::{PairsCommand, PairsView},
     review::{Decision, Review, ReviewAct},
 };
@@ -138,7 +137,7 @@ fn question(
             answer(ui, (name, place), text, compared.as_deref(), (height, white_space));
         });
         let MarginScore { margin, middle, visits, .. } = standing;
-        let [margin, middle] = [margin, middle].map(|value| metric::number(f64::from(value)));
+        let [margin, middle] = [margin, middle].map(|value| data::number(f64::from(value)));
         parts::caption(
             ui,
             format!(

@@ -3,7 +3,7 @@
 use data::{PairId, counted};
 use egui::{Align, Button, ComboBox, Layout, RichText, Role, Ui};
 use state::{
-    Command, Commands, Workspace, metric,
+    Command, Commands, Workspace,
     pairs::{PairsCommand, PairsView},
     scores::{Fate, ScoresCommand, ShownScores, Whose},
 };
@@ -124,7 +124,7 @@ pub fn strip(ui: &mut Ui, workspace: &Workspace, view: &PairsView, commands: &Co
 
 /// A score as a cell of the table.
 pub fn cell(ui: &mut Ui, standing: Option<f64>) {
-    let text = standing.map_or_else(|| "–".to_owned(), metric::number);
+    let text = standing.map_or_else(|| "–".to_owned(), data::number);
     let color = if standing.is_some() { parts::palette(ui).text } else { parts::palette(ui).weak };
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         ui.add_space(space::XS);
@@ -164,7 +164,7 @@ pub fn detail(
         parts::caption(ui, format!("{name}: not scored yet"));
         return;
     };
-    let number = metric::number;
+    let number = data::number;
     let side =
         |log_prob: f64, tokens: usize| format!("{} over {}", number(log_prob), counted(tokens, "token", "tokens"));
     let (first, second) = if scores.certainty.is_some_and(|certainty| certainty > 0.5) {

@@ -6,7 +6,7 @@ use data::{
     metrics::{self, CHARTS, ChartId, Look, judged},
 };
 use egui::Ui;
-use state::{chart_words, metric, runs::History, series::Series};
+use state::{chart_words, runs::History, series::Series};
 use train::objective::Objective;
 
 use crate::{
@@ -133,7 +133,7 @@ fn drawn<'a>(
 /// IPO pulls margins to a target; the drift may have a limit.
 fn levels(chart: ChartId, config: &RunConfig) -> Vec<ChartLevel> {
     let level = |value: Option<f64>, what: &str| {
-        value.map(|value| ChartLevel { value, name: format!("{what} {}", metric::number(value)) })
+        value.map(|value| ChartLevel { value, name: format!("{what} {}", data::number(value)) })
     };
     let level = match chart {
         ChartId::Margin => level(Objective::of(&config.objective).target_margin(), "target"),

@@ -3,7 +3,6 @@
 use egui::{Button, RichText, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
-    metric::ordinal,
     models::ModelsCommand,
     runs::{Live, Runs, can_continue},
     train::{RunCommand, Sheet, TrainView, how_far},
@@ -233,7 +232,7 @@ pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
         [only] => only.clone(),
         [some @ .., last] => format!("{} and {last}", some.join(", ")),
     };
-    format!("Queued, {}, {}; waits for {names}", ordinal(ahead.len() + 1), how_far(runs, record))
+    format!("Queued, {}, {}; waits for {names}", data::ordinal(ahead.len() + 1), how_far(runs, record))
 }
 
 #[cfg(test)]

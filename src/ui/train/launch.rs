@@ -10,10 +10,10 @@ use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     launch::Checked,
-    metric,
     sandbox::ByScores,
     train::{LaunchButton, Preflight, RunCommand, TrainView},
 };
+use store::Counts;
 use train::{
     importance::told,
     objective::{Objective, formula, name, preference_formula},
@@ -27,7 +27,11 @@ use crate::{
 
 /// Below this the sandbox moves under the settings.
 const TWO_COLUMNS: f32 = 780.0;
-const SIDE: f32 = 330.0;
+/// Width of the sandbox: its share of a wide window.
+const SIDE: std::ops::RangeInclusive<f32> = 330.0..=620.0;
+const SIDE_SHARE: f32 = 0.28;
+/// A name or a path that is longer can be scrolled.
+const WIDEST_FIELD: f32 = 560.0;
 
 /// What stands behind "All settings".
 const FOLDED: [Group; 8] = [
@@ -50,7 +54,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     let wide = ui.available_width() >= TWO_COLUMNS;
     if wide {
         Panel::right("launch side")
-            .exact_size(SIDE)
+            .exact_size((ui.available_width() * SIDE_SHARE).clamp(*SIDE.start(), *SIDE.end()))
             .resizable(false)
             .show_separator_line(false)
             .frame(Frame::NONE.inner_margin(egui::Margin { left: space::L as i8, ..egui::Margin::ZERO }))
@@ -207,20 +211,11 @@ fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
 
 fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     if let Some(project) = &workspace.project {
-        let counts = project.counts;
-        let line = format!(
-            "{} of {} {} a preference; {} tied, {} set aside by their label",
-            counts.better,
-            counted(counts.total(), "pair", "pairs"),
-            if counts.better == 1 { "has" } else { "have" },
-            counts.tie,
-            counts.both_bad + counts.skip
-        );
-        ui.label(line);
+        ui.label(to_train_on(&project.counts));
     }
     ui.horizontal_top(|ui| {
         let gap = space::L;
-        let width = (ui.available_width() - gap) / 2.0;
+        let width = ((ui.available_width() - gap) / 2.0).min(WIDEST_FIELD);
         ui.spacing_mut().item_spacing.x = gap;
         ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
             ui.spacing_mut().item_spacing.y = space::XS;
@@ -241,6 +236,18 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
             field::folder(ui, &mut view.launch, ModelConfig::PATH, commands);
         });
     });
+}
+
+/// "10 of 12 pairs have a preference; 1 tied, 1 set aside by its label".
+fn to_train_on(counts: &Counts) -> String {
+    let all = counted(counts.total(), "pair", "pairs");
+    let verb = if counts.better == 1 { "has" } else { "have" };
+    let aside = counts.both_bad + counts.skip;
+    let tied = (counts.tie > 0).then(|| format!("{} tied", counts.tie));
+    let aside = (aside > 0).then(|| counted(aside, "set aside by its label", "set aside by their labels"));
+    let rest: Vec<String> = tied.into_iter().chain(aside).collect();
+    let rest = if rest.is_empty() { String::new() } else { format!("; {}", rest.join(", ")) };
+    format!("{} of {all} {verb} a preference{rest}", counts.better)
 }
 
 /// "MPO anchored-sum 3": the method and a running number.
@@ -281,7 +288,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         (weights.retention_weight(), "loss on retention text"),
     ] {
         if weight != 0.0 {
-            total = format!("{total} + {} × {term}", metric::number(weight));
+            total = format!("{total} + {} × {term}", data::number(weight));
         }
     }
     parts::caption(ui, total);

@@ -6,7 +6,6 @@ use egui_extras::{Column, TableBuilder};
 use state::{
     Command, Commands, Workspace,
     lens::{Effect, LensMove, LensView, Listed, Stretch},
-    metric,
     pairs::PairsCommand,
     train::RunCommand,
 };
@@ -177,11 +176,11 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, met: &PairInSteps, text: &str,
     });
     for effect in Effect::ALL {
         row.col(|ui| {
-            let value = effect.of(met, objective).map_or_else(|| "–".to_owned(), metric::number);
+            let value = effect.of(met, objective).map_or_else(|| "–".to_owned(), data::number);
             ui.add(Label::new(RichText::new(value).small().monospace()).selectable(false));
         });
     }
     let times = counted(met.visits, "visit", "visits");
-    let name = format!("Pair {}, {times}, margin {}: {text}", met.pair.0, metric::number(f64::from(met.margin)));
+    let name = format!("Pair {}, {times}, margin {}: {text}", met.pair.0, data::number(f64::from(met.margin)));
     row.response().widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
 }

@@ -9,7 +9,7 @@ use data::{
 };
 use egui::{RichText, Ui};
 use engine::protocol::{Basis, Lengths, PairFinding, PreflightReport};
-use state::{Command, Commands, launch::Launch, metric, train::Preflight};
+use state::{Command, Commands, launch::Launch, train::Preflight};
 
 use crate::{
     parts, prompt,
@@ -148,7 +148,7 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         let (name, measured, expected) = golden;
         let (word, color) = if agrees(golden) { ("agrees", palette.good) } else { ("differs", palette.error) };
         let text =
-            format!("{name} at step 0: {} measured, {} expected", metric::number(*measured), metric::number(*expected));
+            format!("{name} at step 0: {} measured, {} expected", data::number(*measured), data::number(*expected));
         ui.horizontal_wrapped(|ui| {
             ui.label(text);
             ui.label(RichText::new(word).color(color));
@@ -286,7 +286,7 @@ fn set_aside(ui: &mut Ui, report: &PreflightReport, commands: &Commands) {
 
 fn asleep(ui: &mut Ui, share: f64) {
     let palette = parts::palette(ui);
-    let text = format!("{} % asleep at the start", metric::number(share * 100.0));
+    let text = format!("{} % asleep at the start", data::number(share * 100.0));
     if share > SLEEPY {
         parts::strip(ui, palette.warning_soft, |ui| {
             ui.label(RichText::new(text).color(palette.warning));

@@ -4,7 +4,6 @@ use egui::{Align, Button, CursorIcon, Label, Layout, RichText, Role, Sense, Stro
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
-    metric::ordinal,
     train::{RunCommand, TrainView, how_far},
 };
 use store::{RunId, RunRecord};
@@ -76,7 +75,7 @@ fn row(
         };
         act(ui, place > 0, "↑", "Sooner", RunCommand::Move(record.id, place.saturating_sub(1)));
         act(ui, place + 1 < count, "↓", "Later", RunCommand::Move(record.id, place + 1));
-        parts::caption(ui, if place == 0 { "next".to_owned() } else { ordinal(place + 1) });
+        parts::caption(ui, if place == 0 { "next".to_owned() } else { data::ordinal(place + 1) });
         let shown = view.shown == Some(record.id);
         let color = if shown { palette.accent } else { palette.strong };
         let name =

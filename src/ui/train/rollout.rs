@@ -3,7 +3,7 @@
 use data::counted;
 use egui::{Label, RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
-    Command, Commands, Workspace, metric,
+    Command, Commands, Workspace,
     rollouts::{RolloutMove, RolloutView, Sampled, Wanted},
     train::RunCommand,
 };
@@ -99,9 +99,9 @@ fn summary(groups: &[SampledGroup]) -> String {
         "{}, {} · mean score {} ({} to {}) · {cut}",
         counted(groups.len(), "prompt", "prompts"),
         counted(count, "answer", "answers"),
-        metric::number(mean),
-        metric::number(least),
-        metric::number(most)
+        data::number(mean),
+        data::number(least),
+        data::number(most)
     )
 }
 
@@ -120,7 +120,7 @@ fn group(ui: &mut Ui, group: &SampledGroup, commands: &Commands) {
     for answer in &group.answers {
         ui.horizontal_top(|ui| {
             let color = if is_mixed && answer.score == best { palette.good } else { palette.weak };
-            let score = RichText::new(metric::number(answer.score)).monospace().color(color);
+            let score = RichText::new(data::number(answer.score)).monospace().color(color);
             ui.allocate_ui(egui::vec2(SCORE, size::BODY), |ui| {
                 ui.set_min_width(SCORE);
                 ui.label(score).on_hover_text(about(answer));
@@ -141,8 +141,8 @@ fn group(ui: &mut Ui, group: &SampledGroup, commands: &Commands) {
 fn about(answer: &SampledAnswer) -> String {
     format!(
         "Score {}, in standard deviations of the reward model; {}, {} nats likelier than under the start model",
-        metric::number(answer.score),
+        data::number(answer.score),
         counted(answer.tokens, "token", "tokens"),
-        metric::number(answer.kl)
+        data::number(answer.kl)
     )
 }

@@ -7,7 +7,6 @@ use state::{
     actions::{Action, key_of},
     join_offer::JoinOffer,
     joining::Key,
-    metric,
     runs::{History, Live, Loaded},
     train::{RunCommand, TrainView, how_far},
 };
@@ -208,7 +207,7 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
     }
     let speed = workspace.runs.history(live.run).and_then(|history| history.latest(TOKENS_PER_SEC));
     if let Some(speed) = speed {
-        text = format!("{text} · {} tokens/s", metric::number(speed));
+        text = format!("{text} · {} tokens/s", data::number(speed));
     }
     (live.fraction(), text)
 }

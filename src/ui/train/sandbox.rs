@@ -6,7 +6,7 @@ use data::Scale;
 use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
 use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Points, Span, VLine};
 use state::{
-    Command, Commands, Workspace, metric,
+    Command, Commands, Workspace,
     pairs::PairsCommand,
     sandbox::{ByScores, Curves, Dots},
     scores::{ScoresCommand, Whose},
@@ -53,11 +53,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Opt
         },
     );
     let sentence = match (curves.awake, curves.target) {
-        (_, Some(target)) => format!("Target margin 1/(2τ) = {}", metric::number(target)),
+        (_, Some(target)) => format!("Target margin 1/(2τ) = {}", data::number(target)),
         (Some((low, high)), None) => format!(
             "Pairs with a margin between {} and {} are awake; outside they get almost no push",
-            metric::number(low),
-            metric::number(high)
+            data::number(low),
+            data::number(high)
         ),
         (None, None) => String::new(),
     };
@@ -99,7 +99,7 @@ fn curve(ui: &mut Ui, title: &str, (series, dots): (&Series, &[[f64; 2]]), curve
         axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
             .tick_label_color(palette.weak)
             .label_spacing(Rangef::new(8.0, 12.0))
-            .formatter(|mark, _| metric::number(mark.value))
+            .formatter(|mark, _| data::number(mark.value))
     };
     let points: Vec<[f64; 2]> = series.points().to_vec();
     let values = points.iter().map(|point| point[1]).chain([0.0]);
@@ -155,6 +155,6 @@ fn curve(ui: &mut Ui, title: &str, (series, dots): (&Series, &[[f64; 2]]), curve
             }
         });
     let at_zero = series.nearest(0.0).map_or(0.0, |point| point[1]);
-    let name = format!("{title}, {} at margin 0", metric::number(at_zero));
+    let name = format!("{title}, {} at margin 0", data::number(at_zero));
     response.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
 }

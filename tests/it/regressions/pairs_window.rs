@@ -442,6 +442,7 @@ fn g21_notices_end_with_their_project() {
             saved: std::collections::BTreeMap::default(),
             board: Board::default(),
             order: Vec::new(),
+            can_turn_about: [false; 2],
         },
         &mut Views::default(),
     );

@@ -8,7 +8,7 @@ use nudge::{
     data::{Prompt, config::Method},
     engine::protocol::{Event, Generated, LogLevel, Request, RequestId, StoppedBy},
     state::{Screen, projects::Making, train::Sheet},
-    store::{Project, ProjectSettings},
+    store::{Project, ProjectSettings, RunAbout, RunMarks},
 };
 
 use super::{
@@ -182,7 +182,8 @@ fn g19_everything_of_a_place_is_inside_the_smallest_window() {
         pretend_checkpoint(project, run, 100);
         let long = past_run(project, Method::Dpo, 0.1, 30.0);
         let name = "A run whose name is as long as somebody who describes everything in it would make it";
-        project.rename_run(long, name).unwrap();
+        let about = RunAbout { name: name.to_owned(), marks: RunMarks::default() };
+        project.set_about(long, &about).unwrap();
     });
     let inside = |stage: &Stage, place: &str| {
         for node in stage.harness.root().children_recursive() {
