@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Write as _,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -37,10 +38,19 @@ impl App {
             return;
         };
         let dir = project.dir.clone();
-        self.workspace.pairs.examining = true;
+        let data = &mut self.workspace.pairs;
+        data.examining = true;
+        let (examined, ctx) = (Arc::clone(&data.examined), self.ctx.clone());
+        examined.tell(0.0);
         self.jobs.aside(Lane::Transfer, "Could not examine the pairs", move || {
-            let examine =
-                || -> anyhow::Result<(Revision, Health)> { Ok(Project::open(&dir)?.examine(judge::language_of)?) };
+            let mut watch = |done| {
+                examined.tell(done);
+                ctx.request_repaint_after(Duration::from_millis(100));
+                ControlFlow::Continue(())
+            };
+            let mut examine = || -> anyhow::Result<(Revision, Health)> {
+                Ok(Project::open(&dir)?.examine(judge::language_of, &mut watch)?)
+            };
             let found = examine();
             Ok(about(dir, move |workspace, _| {
                 workspace.pairs.examining = false;

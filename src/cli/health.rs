@@ -1,10 +1,13 @@
 //! `nudge health`: what is suspicious about the pairs, and mending a kind of it at once.
 
+use std::ops::ControlFlow;
+
 use anyhow::Result;
 use data::{
     PairId, counted,
     health::{Finding, Health, Kind, LengthBias, Remedy},
 };
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use store::Project;
 
@@ -20,7 +23,14 @@ const LISTED: usize = 10;
 pub fn run(args: &args::Health) -> Result<Ending> {
     let asked = args.mend.as_deref().map(|kind| asked(kind, args.by.as_deref())).transpose()?;
     let mut project = args.place.open()?;
-    let (revision, health) = project.examine(judge::language_of)?;
+    let bar = ProgressBar::new(100).with_style(
+        ProgressStyle::with_template("{bar:24} {percent} % looked at").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let (revision, health) = project.examine(judge::language_of, &mut |done| {
+        bar.set_position((100.0 * done) as u64);
+        ControlFlow::Continue(())
+    })?;
+    bar.finish_and_clear();
     if let Some((kind, remedy)) = asked {
         return mend(&mut project, &health, kind, remedy, args.json);
     }

@@ -3,8 +3,10 @@
 use std::{
     cell::RefCell,
     io::{self, Write},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     rc::Rc,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::Result;
@@ -17,7 +19,7 @@ use store::{self, Added, Duplicates, Project};
 
 use super::{
     args::Import,
-    ending::{Ending, usage},
+    ending::{Ending, on_interrupt, usage},
     output,
 };
 
@@ -53,11 +55,18 @@ pub fn run(args: &Import) -> Result<Ending> {
             reader.reject_to(rejected.clone());
         }
     }
+    // What an import that was killed has left makes room for this one.
+    while project.settle()? {}
     let mut import = project.begin_import(duplicates)?;
+    let interrupted = on_interrupt("Stopping: the project stays as it was.", || {})?;
     let mut account = Account::default();
     let mut reports = Vec::new();
     for (file, mut reader) in files.iter().zip(readers) {
-        take_in(&mut reader, &mut import, &mut account)?;
+        if take_in(&mut reader, &mut import, &mut account, &interrupted)?.is_break() {
+            drop(import);
+            while project.settle()? {}
+            return Ok(Ending::Interrupted);
+        }
         reports.push((file.as_path(), reader.into_report()));
     }
     let label = if account.came_in == 0 {
@@ -83,10 +92,6 @@ pub fn run(args: &Import) -> Result<Ending> {
         }
     }
     anyhow::ensure!(came_in + known > 0, "{}", nothing(&reports));
-    if let Err(error) = settle(&mut project) {
-        // The pairs are in; the window or the next import does the rest.
-        output::note(format!("The search index of the project could not be brought up to date now: {error}"));
-    }
     Ok(Ending::Done)
 }
 
@@ -168,21 +173,13 @@ impl Write for Rejected {
     }
 }
 
-/// What an import leaves for later, so that it holds nobody up: the search index. Ctrl-C loses nothing of it.
-fn settle(project: &mut Project) -> Result<()> {
-    let bar = ProgressBar::new(project.unindexed()?).with_style(
-        ProgressStyle::with_template("{bar:24} indexing for the search")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    while project.settle()? {
-        bar.set_position(bar.length().unwrap_or(0).saturating_sub(project.unindexed()?));
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-/// All pairs of a file.
-fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, account: &mut Account) -> Result<()> {
+/// All pairs of a file. `Break`: somebody wants no more of them.
+fn take_in(
+    reader: &mut Reader,
+    import: &mut store::Import<'_>,
+    account: &mut Account,
+    interrupted: &AtomicBool,
+) -> Result<ControlFlow<()>> {
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -198,13 +195,16 @@ fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, account: &mut Ac
         }
         let at = reader.progress();
         if at.pairs.is_multiple_of(256) {
+            if interrupted.load(Ordering::Acquire) {
+                return Ok(ControlFlow::Break(()));
+            }
             bar.set_length(at.total_bytes);
             bar.set_position(at.bytes);
             bar.set_message(pairs(at.pairs));
         }
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {

@@ -119,7 +119,7 @@ mod tests {
             ("", "holds no prompts"),
             ("\n{\"x\": 1}", "line 2"),
             (r#"{"prompt_ids": [1]}"#, "give the text"),
-            (r#"{"prompt": 1}"#, "a prompt is a text, or a list of turns"),
+            (r#"{"prompt": 1}"#, "a prompt, which is a text, or a list of turns"),
         ] {
             std::fs::write(&file, wrong).unwrap();
             let error = format!("{:#}", for_project(&file, true).unwrap_err());

@@ -1,6 +1,14 @@
 //! The pair: a prompt, two or more answers, and what a person thinks of them.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 
 use super::{Chat, Extras, Role, Turn};
 
@@ -15,8 +23,8 @@ impl PairId {
 }
 
 /// What comes before the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a prompt is a text, or a list of turns with a role and a content each")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Prompt {
     /// Plain completion: the answer is appended to this text as it is (TRL's "standard" format).
     Text(String),
@@ -45,6 +53,39 @@ impl Prompt {
             Self::Text(text) => text.len(),
             Self::Chat(chat) => chat.iter().map(Turn::len_bytes).sum(),
         }
+    }
+}
+
+/// By what it begins with: trying one after the other would copy every text once more.
+impl<'de> Deserialize<'de> for Prompt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Prompt;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a prompt, which is a text, or a list of turns with a role and a content each")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Prompt, E> {
+                Ok(Prompt::Text(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Prompt, E> {
+                Ok(Prompt::Text(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, turns: A) -> Result<Prompt, A::Error> {
+                Chat::deserialize(SeqAccessDeserializer::new(turns)).map(Prompt::Chat)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, whole: A) -> Result<Prompt, A::Error> {
+                Chat::deserialize(MapAccessDeserializer::new(whole)).map(Prompt::Chat)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
     }
 }
 

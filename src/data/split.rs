@@ -38,25 +38,25 @@ pub struct PromptKey(pub u64);
 
 impl PromptKey {
     pub fn of(prompt: &Prompt) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        let mut words = 0;
+        let mut words = String::new();
         for text in spoken(prompt) {
-            for word in text.split(|c: char| !c.is_alphanumeric()) {
-                if !word.is_empty() {
-                    words += 1;
-                    hasher.update(word.to_lowercase().as_bytes());
-                    hasher.update(b" ");
+            for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+                if word.is_ascii() {
+                    words.extend(word.chars().map(|letter| letter.to_ascii_lowercase()));
+                } else {
+                    words.push_str(&word.to_lowercase());
                 }
+                words.push(' ');
             }
         }
-        if words == 0 {
+        if words.is_empty() {
             // Nothing but signs: they are all there is to tell such prompts apart.
             for text in spoken(prompt) {
-                hasher.update(text.trim().as_bytes());
-                hasher.update(b"\n");
+                words.push_str(text.trim());
+                words.push('\n');
             }
         }
-        let bytes = *hasher.finalize().as_bytes();
+        let bytes = *blake3::hash(words.as_bytes()).as_bytes();
         Self(u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]))
     }
 }

@@ -113,7 +113,7 @@ mod tests {
         for (wrong, line, part) in [
             ("\n{\"x\": 1}", 2, "needs one of"),
             (r#"{"prompt_ids": [1]}"#, 1, "give the text"),
-            (r#"{"prompt": 1}"#, 1, "a prompt is a text, or a list of turns"),
+            (r#"{"prompt": 1}"#, 1, "a prompt, which is a text, or a list of turns"),
             ("{\"prompt\": ", 1, "no JSON"),
         ] {
             let (at, reason) = prompts_of(wrong, true).unwrap_err();

@@ -32,6 +32,7 @@ mod label_view;
 pub mod labelling;
 pub mod launch;
 pub mod lens;
+pub mod lists;
 pub mod models;
 mod moved;
 pub mod not_trained;

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::{
     filter::Filter,
     intake::{Intake, Look},
     lens::PairHistory,
+    lists::{Lists, Share},
     order::Amendment,
     references::{ReferencesCommand, ReferencesData, ReferencesView},
     remembered::Remembered,
@@ -41,8 +42,7 @@ pub struct PairsData {
     pub asked: Option<Listing>,
     /// The answer to `asked` is on its way.
     pub listing: bool,
-    /// Counts the lists asked for: one that is no longer the newest need not be made.
-    pub lists: Arc<AtomicU64>,
+    pub lists: Arc<Lists>,
     /// In the order of the table.
     pub ids: Arc<Vec<PairId>>,
     pub counts: Counts,
@@ -55,6 +55,8 @@ pub struct PairsData {
     pub redo: Option<String>,
     pub health: Option<(Revision, Arc<Health>)>,
     pub examining: bool,
+    /// How far that is.
+    pub examined: Arc<Share>,
     /// An undo that changes so many pairs that it is asked about first.
     pub undo_asks: Option<UndoQuestion>,
     pub transfer: Option<Transfer>,

@@ -7,6 +7,7 @@
 mod unpack;
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
@@ -14,7 +15,7 @@ use std::{
 
 use rusqlite::{Connection, params};
 
-use super::{Project, RunId, StoreError, demo, project::Result, take_in::TakeIn};
+use super::{Project, RunId, StoreError, contents, demo, project::Result, take_in::TakeIn};
 
 /// How a bundle's name ends.
 pub const EXTENSION: &str = "nudge";
@@ -28,7 +29,7 @@ pub(super) const LOOK_ONLY: &str = "look_only";
 
 /// What a run does not need, in the order in which nothing refers to what is deleted.
 const PRUNE: &str = "
-    DELETE FROM incoming;
+    DELETE FROM brought;
     DELETE FROM imports;
     DELETE FROM reference_log_probs;
     DELETE FROM run_edits;
@@ -36,17 +37,15 @@ const PRUNE: &str = "
     DELETE FROM versions WHERE NOT EXISTS (
         SELECT 1 FROM seen WHERE revision >= revision_from AND (revision_to IS NULL OR revision < revision_to));
     UPDATE versions SET revision_to = NULL WHERE revision_to > (SELECT max(revision) FROM seen);
-    DELETE FROM contents WHERE id NOT IN (SELECT content FROM versions);
-    DELETE FROM scores WHERE content NOT IN (SELECT id FROM contents);
+    DELETE FROM files WHERE id NOT IN (SELECT source FROM versions);
+    DELETE FROM scores WHERE content NOT IN (SELECT content FROM versions);
+    DELETE FROM embeddings WHERE content NOT IN (SELECT content FROM versions);
     DELETE FROM changes WHERE revision > (SELECT max(revision) FROM seen);
     DELETE FROM text_sets WHERE id NOT IN (
         SELECT reference_set FROM runs WHERE reference_set IS NOT NULL
         UNION SELECT retention_set FROM runs WHERE retention_set IS NOT NULL
         UNION SELECT max(id) FROM text_sets WHERE kind = 'probes');
     DELETE FROM metric_names WHERE id NOT IN (SELECT metric FROM metrics);
-    INSERT INTO content_search (content_search) VALUES ('delete-all');
-    DELETE FROM unindexed;
-    INSERT INTO unindexed SELECT min(id), max(id) FROM contents HAVING count(*) > 0;
 ";
 
 impl Project {
@@ -102,15 +101,21 @@ impl Project {
 }
 
 fn prune(connection: &Connection, run: RunId, revision: u64, take_ins: &[TakeIn]) -> Result<()> {
-    connection
-        .execute_batch("BEGIN; CREATE TEMP TABLE kept (run INTEGER); CREATE TEMP TABLE seen (revision INTEGER)")?;
-    connection.execute("INSERT INTO kept VALUES (?1)", [run.0])?;
+    connection.execute_batch("CREATE TEMP TABLE kept (run INTEGER); CREATE TEMP TABLE seen (revision INTEGER)")?;
+    let tx = connection.unchecked_transaction()?;
+    tx.execute("INSERT INTO kept VALUES (?1)", [run.0])?;
     let taken = take_ins.iter().map(|taken| taken.revision.0);
     for revision in taken.chain([revision]) {
-        connection.execute("INSERT INTO seen VALUES (?1)", [revision as i64])?;
+        tx.execute("INSERT INTO seen VALUES (?1)", [revision as i64])?;
     }
-    connection.execute_batch(PRUNE)?;
-    connection.execute_batch("COMMIT; DROP TABLE kept; DROP TABLE seen")?;
+    tx.execute_batch(PRUNE)?;
+    let left: HashSet<i64> = tx
+        .prepare("SELECT content FROM versions")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    contents::retain(&tx, &|content| left.contains(&content))?;
+    tx.commit()?;
+    connection.execute_batch("DROP TABLE kept; DROP TABLE seen")?;
     Ok(())
 }
 
@@ -176,12 +181,18 @@ mod tests {
         Edit::add(Pair::new(PairId::NEW, Prompt::Text(text.to_owned()), &["yes", "no"]))
     }
 
-    /// A project with two runs, of which the first has seen one of three pairs.
+    /// A project with two runs, of which the first has seen one of four pairs; one of the others lies beside it in a block.
     fn project(dir: &Path) -> (Project, RunId) {
         let settings =
             ProjectSettings { name: "Tides".to_owned(), model: dir.join("model"), ..ProjectSettings::default() };
         let mut project = Project::create(&dir.join("tides"), &settings).unwrap();
-        project.apply(&Change::new("Add", vec![pair("seen by the run")])).unwrap();
+        let mut import = project.begin_import(crate::Duplicates::Keep).unwrap();
+        for text in ["deleted before the run", "seen by the run"] {
+            import.add(Pair::new(PairId::NEW, Prompt::Text(text.to_owned()), &["yes", "no"])).unwrap();
+        }
+        let deleted = import.finish("Import").unwrap().pairs[0];
+        let deleted = project.pair(deleted).unwrap().unwrap();
+        project.apply(&Change::new("Delete", vec![Edit::delete(deleted)])).unwrap();
         let new = |project: &Project, name: &str| NewRun {
             name: name.to_owned(),
             config_toml: "[train]\nsteps = 2\n".to_owned(),
@@ -211,9 +222,17 @@ mod tests {
         let file = dir.path().join("first.nudge");
         project.bundle(run, &weights(dir.path()), &file, false).unwrap();
         assert!(matches!(project.bundle(run, &[], &file, false), Err(StoreError::Exists(_))));
-        let raw = fs::read(&file).unwrap();
-        let holds = |text: &str| raw.windows(text.len()).any(|window| window == text.as_bytes());
-        assert!(holds("seen by the run") && !holds("a secret of later"), "only what the run saw leaves the house");
+        let bundled = Connection::open(&file).unwrap();
+        let read = |first| {
+            let stored = contents::Stored::at(&bundled, first).unwrap().unwrap();
+            stored.unpack(&mut zstd::bulk::Decompressor::default()).unwrap().bodies().to_owned()
+        };
+        let blocks = contents::blocks(&bundled).unwrap();
+        let texts: Vec<String> = blocks.into_iter().map(|(first, _)| read(first)).collect();
+        assert!(matches!(&texts[..], [text] if text.contains("seen by the run")), "{texts:?}");
+        for other in ["a secret of later", "deleted before the run"] {
+            assert!(!texts[0].contains(other), "only what the run saw leaves the house");
+        }
 
         let out = dir.path().join("out");
         Project::unbundle(&file, &out).unwrap();

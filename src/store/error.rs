@@ -45,6 +45,8 @@ pub enum StoreError {
     Locked(PathBuf),
     #[error("Pair {} was changed elsewhere in the meantime. Look at it again; your edit was not applied.", .0.0)]
     Stale(PairId),
+    #[error("It was not wanted any more and was cut short.")]
+    CutShort,
     #[error("There is no run {} in this project.", .0.0)]
     NoSuchRun(RunId),
     #[error("Run {} is in the hands of a running process. Stop it first.", .0.0)]

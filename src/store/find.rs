@@ -1,20 +1,29 @@
 //! The pairs that a query finds: ids first, the rows that are on the screen later.
 
+use std::{collections::BTreeMap, ops::ControlFlow};
+
 use rusqlite::Connection;
 
 use super::{
-    Counts, PairQuery, Project, Sort, SortKey, VerdictFilter,
+    Counts, PairQuery, Project, SortKey, VerdictFilter,
     narrow::{narrowed, pins},
+    pairs::unreadable,
     project::Result,
-    query::{split_number, state_number},
-    search,
+    query::{split_number, state_number, strength_number},
+    search::{self, Watch},
+    sources::number_of,
 };
 use ::data::{PairId, PromptKey, Split};
 
 impl Project {
     /// Ids only: a million of them take a fraction of a second, the rows on the screen come from [`Self::rows`].
     pub fn query(&self, query: &PairQuery) -> Result<Vec<PairId>> {
-        self.snapshot(|connection| find(connection, query, &|_| Some(None)))
+        self.query_watched(query, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The same where a search may take seconds: `watch` hears how much was looked at.
+    pub fn query_watched(&self, query: &PairQuery, watch: Watch<'_>) -> Result<Vec<PairId>> {
+        self.snapshot(|connection| find(connection, query, &|_| Some(None), watch))
     }
 
     pub fn counts(&self) -> Result<Counts> {
@@ -50,13 +59,19 @@ impl Project {
     pub fn tags(&self) -> Result<Vec<(String, usize)>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT json_each.value, count(*) FROM versions, json_each(versions.tags)
-                 WHERE revision_to IS NULL AND tags <> '[]' GROUP BY json_each.value ORDER BY json_each.value",
+                "SELECT tags, count(*) FROM versions INDEXED BY versions_tagged
+                 WHERE revision_to IS NULL AND tags <> '[]' GROUP BY tags",
             )?;
-            let tags = statement
-                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as usize)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(tags)
+            let mut tags: BTreeMap<String, usize> = BTreeMap::new();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let count = row.get::<_, i64>(1)? as usize;
+                let together: Vec<String> = serde_json::from_str(row.get_ref(0)?.as_str().map_err(unreadable)?)?;
+                for tag in together {
+                    *tags.entry(tag).or_default() += count;
+                }
+            }
+            Ok(tags.into_iter().collect())
         })
     }
 }
@@ -66,12 +81,13 @@ pub(super) fn find(
     connection: &Connection,
     query: &PairQuery,
     place: &dyn Fn(i64) -> Option<Option<f64>>,
+    watch: Watch<'_>,
 ) -> Result<Vec<PairId>> {
-    let contents = search::matching(connection, &query.search)?;
+    let contents = search::matching(connection, &query.search, watch)?;
     let narrowed = narrowed(connection, query)?;
     let pins = query.held_out.map(|_| pins(connection)).transpose()?.unwrap_or_default();
     let keep = |listed: &Listed| {
-        contents.as_ref().is_none_or(|contents| contents.contains(&listed.content))
+        contents.as_ref().is_none_or(|contents| contents.binary_search(&listed.content).is_ok())
             && narrowed.as_ref().is_none_or(|narrowed| narrowed.binary_search(&listed.pair).is_ok())
             && query.held_out.is_none_or(|(rule, held_out)| {
                 let pin = pins.get(&listed.prompt).copied();
@@ -95,16 +111,15 @@ pub(super) fn find(
         }
     })?;
     let descending = query.sort.descending;
-    if query.sort != Sort::default() {
-        found.sort_unstable_by(|(a, pair_a), (b, pair_b)| {
-            let order = match (a, b) {
-                (Some(a), Some(b)) if descending => b.total_cmp(a),
-                (Some(a), Some(b)) => a.total_cmp(b),
-                (a, b) => b.is_some().cmp(&a.is_some()),
-            };
-            order.then(pair_a.cmp(pair_b))
-        });
-    }
+    // What comes out of the index is in order already, stretch by stretch: next to nothing is left to do for the usual one.
+    found.sort_by(|(a, pair_a), (b, pair_b)| {
+        let order = match (a, b) {
+            (Some(a), Some(b)) if descending => b.total_cmp(a),
+            (Some(a), Some(b)) => a.total_cmp(b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        };
+        order.then(pair_a.cmp(pair_b))
+    });
     Ok(found.into_iter().map(|(_, pair)| PairId(pair)).collect())
 }
 
@@ -117,7 +132,7 @@ struct Listed {
     content: i64,
 }
 
-/// Walks all newest pairs that fit the plain filters, by id.
+/// Walks all newest pairs that fit the plain filters.
 fn list(connection: &Connection, query: &PairQuery, mut each: impl FnMut(&Listed)) -> Result<()> {
     let state = match query.verdict {
         None => -1,
@@ -125,12 +140,20 @@ fn list(connection: &Connection, query: &PairQuery, mut each: impl FnMut(&Listed
         Some(VerdictFilter::Is(state)) => state_number(state),
     };
     let split = query.pinned.map_or(-1, split_number);
+    let strength = query.strength.map_or(-1, strength_number);
+    let source = match &query.source {
+        None => -1,
+        Some(source) => match number_of(connection, source)? {
+            Some(number) => number,
+            None => return Ok(()),
+        },
+    };
     let mut statement = connection.prepare_cached(
         "SELECT pair, len_bytes, verdict_at, prompt_key, content FROM versions INDEXED BY versions_listed
          WHERE revision_to IS NULL AND (?1 = -1 OR state = ?1 OR (?1 = -2 AND state > 0)) AND (?2 = -1 OR split = ?2)
-         ORDER BY pair",
+             AND (?3 = -1 OR strength = ?3) AND (?4 = -1 OR source = ?4)",
     )?;
-    let mut rows = statement.query([state, split])?;
+    let mut rows = statement.query([state, split, strength, source])?;
     while let Some(row) = rows.next()? {
         each(&Listed {
             pair: row.get(0)?,

@@ -1,7 +1,7 @@
 //! What a table may ask for, on five pairs.
 
 use super::*;
-use crate::{PairSource, ProjectSettings, VerdictState};
+use crate::{PairSource, ProjectSettings, Sort, VerdictState};
 use ::data::{Change, Choice, Edit, Pair, Prompt, Role, SplitRule, Strength, Turn, Verdict};
 
 /// Five pairs, ids 1 to 5, no two alike.
@@ -202,14 +202,16 @@ fn a_pin_holds_out_all_pairs_of_its_prompt() {
     assert!(rows[0].is_held_out(SplitRule { eval_fraction: 1.0, seed: 0 }));
 }
 
-/// What an import brings is indexed in blocks; what stands before, between and behind them one by one.
+/// What an import brings lies in blocks; what stands before, between and behind them in blocks of its own.
 #[test]
 fn a_search_finds_every_pair_of_an_import_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-    let pair = |number: usize| Pair::new(PairId::NEW, Prompt::Text(format!("number{number}end")), &["a", "b"]);
+    let pair = |number: usize| {
+        Pair::new(PairId::NEW, Prompt::Text(format!("number{number}end")), &["a", &"some words ".repeat(90)])
+    };
     let mut ids = Vec::new();
-    for (numbers, by_hand) in [(0..3, true), (3..40, false), (40..41, true), (41..70, false)] {
+    for (numbers, by_hand) in [(0..3, true), (3..90, false), (90..91, true), (91..120, false)] {
         if by_hand {
             let edits = numbers.map(|number| Edit::add(pair(number))).collect();
             ids.extend(project.apply(&Change::new("Add", edits)).unwrap().pairs);
@@ -221,24 +223,24 @@ fn a_search_finds_every_pair_of_an_import_and_no_other() {
             ids.extend(import.finish("Import").unwrap().pairs);
         }
     }
-    let found = |project: &Project, number: usize| {
+    for (number, id) in ids.iter().enumerate() {
         let query = PairQuery { search: format!("NUMBER{number}end"), ..PairQuery::default() };
-        project.query(&query).unwrap()
-    };
-    for settled in [false, true] {
-        while settled && project.settle().unwrap() {}
-        for (number, id) in ids.iter().enumerate() {
-            assert_eq!(found(&project, number), [*id], "{number}, settled: {settled}");
-        }
+        assert_eq!(project.query(&query).unwrap(), [*id], "{number}");
     }
-    assert_eq!(project.unindexed().unwrap(), 0);
-    let rows: i64 = project
-        .connection
-        .query_row(
-            "SELECT count(*) FROM content_search WHERE content_search MATCH '\"num\"' AND rowid >= 1 << 48",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert!(rows > 1, "{rows} blocks");
+    let blocks: i64 = project.connection.query_row("SELECT count(*) FROM packed", [], |row| row.get(0)).unwrap();
+    assert!((8..20).contains(&blocks), "{blocks} blocks");
+}
+
+#[test]
+fn a_long_search_tells_how_far_it_is_and_can_be_cut_short() {
+    let (_dir, project) = project();
+    let query = PairQuery { search: "a".to_owned(), ..PairQuery::default() };
+    let mut told = Vec::new();
+    let found = project.query_watched(&query, &mut |done| {
+        told.push(done);
+        ControlFlow::Continue(())
+    });
+    assert_eq!((found.unwrap().len(), &told[..]), (3, &[0.0][..]));
+    let cut = project.query_watched(&query, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(cut, Err(crate::StoreError::CutShort)));
 }

@@ -2,22 +2,34 @@
 
 use std::ops::ControlFlow;
 
-use super::{Applied, Project, Revision, project::Result};
+use super::{Applied, Project, Revision, StoreError, Watch, project::Result};
 use ::data::{
-    Change, Edit, Pair,
+    Change, Edit, Pair, PairId,
     health::{Examination, Finding, Health, Remedy},
 };
 
+/// Pairs that are looked at between two words about it.
+const TOLD_EVERY: usize = 4096;
+
 impl Project {
     /// Looks over all pairs as they are now; their texts are held one at a time. `language`: the language of a text, where it is
-    /// beyond doubt.
-    pub fn examine(&self, language: fn(&str) -> Option<&'static str>) -> Result<(Revision, Health)> {
-        let revision = self.revision()?;
-        let mut examination = Examination::new(self.counts()?.total(), language);
+    /// beyond doubt. `watch` hears how many of them were looked at.
+    pub fn examine(&self, language: fn(&str) -> Option<&'static str>, watch: Watch<'_>) -> Result<(Revision, Health)> {
+        let (revision, total) = (self.revision()?, self.counts()?.total());
+        let mut examination = Examination::new(total, language);
+        let mut looked_at = 0;
+        let mut flow = ControlFlow::Continue(());
         self.each_pair_at(revision, &mut |pair: Pair| {
             examination.add(&pair);
-            ControlFlow::Continue(())
+            looked_at += 1;
+            if looked_at % TOLD_EVERY == 0 {
+                flow = watch(looked_at as f32 / total as f32);
+            }
+            flow
         })?;
+        if flow.is_break() {
+            return Err(StoreError::CutShort);
+        }
         Ok((revision, examination.finish()))
     }
 
@@ -27,11 +39,8 @@ impl Project {
         let mut edits: Vec<Edit> = Vec::new();
         let mut known = std::collections::HashSet::new();
         for group in &finding.groups {
-            let mut pairs = Vec::with_capacity(group.len());
-            for &id in group.iter().filter(|id| known.insert(**id)) {
-                pairs.extend(self.pair(id)?);
-            }
-            edits.extend(remedy.edits(finding.kind, pairs));
+            let new: Vec<PairId> = group.iter().copied().filter(|id| known.insert(*id)).collect();
+            edits.extend(remedy.edits(finding.kind, self.pairs(&new)?));
         }
         self.apply(&Change::new(format!("{}: {}", remedy.title(), finding.kind.word()), edits))
     }
@@ -41,7 +50,7 @@ impl Project {
 mod tests {
     use super::*;
     use crate::ProjectSettings;
-    use ::data::{PairId, Prompt, health::Kind};
+    use ::data::{Prompt, health::Kind};
 
     #[test]
     fn a_finding_is_mended_in_one_step_that_can_be_undone() {
@@ -50,13 +59,13 @@ mod tests {
         let pair = |answers: [&str; 2]| Edit::add(Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &answers));
         let pairs = vec![pair(["a", " "]), pair(["a", "b"]), pair(["", "c"])];
         project.apply(&Change::new("Add", pairs)).unwrap();
-        let (_, health) = project.examine(|_| None).unwrap();
+        let (_, health) = project.examine(|_| None, &mut |_| ControlFlow::Continue(())).unwrap();
         let finding = health.finding(Kind::EmptyAnswers).unwrap();
         assert_eq!(finding.pairs(), [PairId(1), PairId(3)]);
         let applied = project.remedy(finding, Remedy::Delete).unwrap();
         assert_eq!(applied.pairs.len(), 2);
-        assert!(project.examine(|_| None).unwrap().1.is_clean());
+        assert!(project.examine(|_| None, &mut |_| ControlFlow::Continue(())).unwrap().1.is_clean());
         project.undo().unwrap();
-        assert_eq!(project.examine(|_| None).unwrap().1.findings, health.findings);
+        assert_eq!(project.examine(|_| None, &mut |_| ControlFlow::Continue(())).unwrap().1.findings, health.findings);
     }
 }

@@ -1,29 +1,31 @@
-//! Many pairs as one change: they come in by short transactions, so that nobody else waits, and count all at once.
+//! Many pairs as one change: their texts come in by short transactions, so that nobody else waits, and all count at once.
 //!
-//! Until [`Import::finish`] they stand aside; a killed or abandoned import leaves none of its pairs behind. What can be done
-//! later is done later, piece by piece, by [`Project::settle`]: the texts' search index, and clearing away what an import
-//! that ended has left.
+//! Until [`Import::finish`] nothing of them is seen; a killed or abandoned import leaves none of its pairs behind. The texts
+//! that it has left are cleared away later, piece by piece, by [`Project::settle`].
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, sync_channel},
+};
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{
-    Applied, Project, Revision,
+    Applied, Project, StoreError,
+    contents::{self, Contents, Packed, Packer},
     duplicates::{self, Added, Duplicates, Known},
-    journal::{apply_edit, next_pair_id, record_edit},
+    journal::{apply_edit, newest_revision, next_pair_id, record_edit},
     owner::Owner,
-    pairs::{STATE, insert_content, insert_state, newest_pair, texts_of, unreadable},
+    pairs::{VersionRow, newest_pair},
     project::{Keep, Result},
-    search,
+    sources::note_source,
+    spill::Spill,
 };
 use ::data::{Edit, Pair, PairId};
 
 /// Pairs, or bytes of their texts, of one transaction: some milliseconds.
 const PAIRS: usize = 1000;
 const BYTES: usize = 4 << 20;
-/// Texts indexed, or rows cleared away, in one transaction: some tenths of a second. Larger pieces make a better index.
-const SETTLED: i64 = 1000;
 /// Pages that an import may add before they are moved into the document.
 const WAL_PAGES: i64 = 16_384;
 
@@ -33,12 +35,14 @@ pub struct Import<'p> {
     /// Keeps the import this process's own as long as it lasts.
     _owner: Arc<Owner>,
     id: i64,
-    /// Pairs written so far.
-    written: i64,
     waiting: Vec<Pair>,
     waiting_bytes: usize,
-    /// Ids of the texts written, from one to another.
-    contents: Vec<(i64, i64)>,
+    /// Pairs that are packed by another thread, while others are read and written by this one.
+    packing: Option<Receiver<Result<Batch>>>,
+    packer: Option<Packer>,
+    /// Everything else of the pairs whose texts are written, each with its content.
+    states: Spill,
+    written: usize,
     duplicates: Duplicates,
     known: Option<Known>,
     /// What those that are there already take of pairs that were added.
@@ -57,79 +61,60 @@ impl Project {
         })?;
         self.set_wal_pages(WAL_PAGES)?;
         Ok(Import {
-            project: self,
             _owner: owner,
             id,
-            written: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
-            contents: Vec::new(),
+            packing: None,
+            packer: Some(Packer::new()?),
+            states: Spill::new(&self.dir)?,
+            written: 0,
             duplicates,
             known,
             merges: Vec::new(),
             is_finished: false,
+            project: self,
         })
     }
 
-    /// Does a short piece of what imports left for later; false when there was nothing.
+    /// Clears away some of what imports have left that came to nothing; false when there was nothing.
     pub fn settle(&mut self) -> Result<bool> {
-        if let Some(import) = self.ended_import()? {
-            self.clear_away(&import)?;
-            return Ok(true);
-        }
-        if self.unindexed()? == 0 {
+        let Some(import) = self.ended_import()? else {
             return Ok(false);
-        }
-        self.write(Keep::Kill, index_some)?;
+        };
+        self.write(Keep::Kill, |tx| {
+            let texts = tx
+                .query_row("SELECT first, last FROM brought WHERE import = ?1 LIMIT 1", [import], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            match texts {
+                Some((first, last)) => {
+                    contents::drop_between(tx, first, last)?;
+                    tx.execute("DELETE FROM brought WHERE import = ?1 AND first = ?2", [import, first])?;
+                }
+                None => {
+                    tx.execute("DELETE FROM imports WHERE id = ?1", [import])?;
+                }
+            }
+            Ok(())
+        })?;
         Ok(true)
     }
 
-    /// Texts that are not in the search index yet; a search finds them all the same, by reading them.
-    pub fn unindexed(&self) -> Result<u64> {
-        self.read(|connection| {
-            let texts: i64 = connection
-                .prepare_cached("SELECT coalesce(sum(last - first + 1), 0) FROM unindexed")?
-                .query_row([], |row| row.get(0))?;
-            Ok(texts as u64)
-        })
-    }
-
-    fn ended_import(&self) -> Result<Option<Ended>> {
+    /// An import that nobody is at any more.
+    fn ended_import(&self) -> Result<Option<i64>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT id, owner, state FROM imports")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let (owner, state): (String, String) = (row.get(1)?, row.get(2)?);
                 if state != "coming" || !Owner::is_alive(&self.dir, &owner) {
-                    return Ok(Some(Ended { id: row.get(0)?, counts: state == "done" }));
+                    return Ok(Some(row.get(0)?));
                 }
             }
             Ok(None)
         })
-    }
-
-    /// Removes some rows of an import that has ended, and their texts if its pairs do not count.
-    fn clear_away(&self, import: &Ended) -> Result<()> {
-        // Which texts nobody refers to is known here; SQLite would look through all versions for each.
-        let foreign_keys = |on: bool| self.read(|connection| Ok(connection.pragma_update(None, "foreign_keys", on)?));
-        foreign_keys(false)?;
-        let cleared = self.write(Keep::Kill, |tx| {
-            let first: Option<i64> =
-                tx.query_row("SELECT min(position) FROM incoming WHERE import = ?1", [import.id], |row| row.get(0))?;
-            let Some(first) = first else {
-                tx.execute("DELETE FROM imports WHERE id = ?1", [import.id])?;
-                return Ok(());
-            };
-            let rows = "incoming WHERE import = ?1 AND position < ?2";
-            let until = params![import.id, first + SETTLED];
-            if !import.counts {
-                tx.execute(&format!("DELETE FROM contents WHERE id IN (SELECT content FROM {rows})"), until)?;
-            }
-            tx.execute(&format!("DELETE FROM {rows}"), until)?;
-            Ok(())
-        });
-        foreign_keys(true)?;
-        cleared
     }
 
     /// How long the write-ahead log may grow before its pages are moved into the document.
@@ -139,13 +124,6 @@ impl Project {
             Ok(())
         })
     }
-}
-
-/// An import that nobody is at any more.
-struct Ended {
-    id: i64,
-    /// Its pairs are in the project.
-    counts: bool,
 }
 
 impl Import<'_> {
@@ -173,48 +151,88 @@ impl Import<'_> {
     /// Makes all pairs count, as one change that can be undone; without any there is no change. On the disk when this returns.
     pub fn finish(mut self, label: &str) -> Result<Applied> {
         self.flush()?;
-        let (id, pairs, contents, merges) = (self.id, self.written, &self.contents, &self.merges);
+        if let Some(batch) = self.packed()? {
+            self.write(batch)?;
+        }
+        let (import, written, merges) = (self.id, self.written, std::mem::take(&mut self.merges));
+        let states = std::mem::replace(&mut self.states, Spill::new(&self.project.dir)?);
         let applied = self.project.write(Keep::PowerLoss, |tx| {
-            let mut applied =
-                Applied { label: label.to_owned(), pairs: Vec::new(), revision: super::journal::newest_revision(tx)? };
-            if pairs > 0 || !merges.is_empty() {
+            let mut applied = Applied { label: label.to_owned(), pairs: Vec::new(), revision: newest_revision(tx)? };
+            if written > 0 || !merges.is_empty() {
                 applied.revision = record_edit(tx, label)?;
-                applied.pairs = count_in(tx, id, applied.revision, pairs)?;
-                merge(tx, merges, &mut applied)?;
-                let mut later = tx.prepare("INSERT INTO unindexed (first, last) VALUES (?1, ?2)")?;
-                for (first, last) in contents {
-                    later.execute([first, last])?;
-                }
+                count_in(tx, states, &mut applied)?;
+                merge(tx, &merges, &mut applied)?;
             }
-            tx.execute("UPDATE imports SET state = 'done' WHERE id = ?1", [id])?;
+            tx.execute("DELETE FROM brought WHERE import = ?1", [import])?;
+            tx.execute("DELETE FROM imports WHERE id = ?1", [import])?;
             Ok(applied)
         })?;
         self.is_finished = true;
         Ok(applied)
     }
 
+    /// Has what waits packed, and writes meanwhile what was packed before it.
     fn flush(&mut self) -> Result<()> {
-        let waiting = std::mem::take(&mut self.waiting);
+        let before = self.packed()?;
+        let packer = self.packer.take().map_or_else(Packer::new, Ok)?;
+        let (done, packing) = sync_channel(1);
+        let pairs = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        let (id, start) = (self.id, self.written);
-        let ids = self.project.write(Keep::Kill, |tx| {
-            let mut ids = None;
-            for (position, pair) in (start..).zip(&waiting) {
-                let content = insert_content(tx, pair)?;
-                insert_state(tx, "incoming (import, position", [id, position], content, pair)?;
-                ids = Some((ids.map_or(content, |(first, _)| first), content));
+        rayon::spawn(move || {
+            // The import may have been given up meanwhile.
+            done.send(Batch::of(pairs, packer)).ok();
+        });
+        self.packing = Some(packing);
+        before.map_or(Ok(()), |batch| self.write(batch))
+    }
+
+    /// What was given to the other thread, when it is ready.
+    fn packed(&mut self) -> Result<Option<Batch>> {
+        let Some(packing) = self.packing.take() else {
+            return Ok(None);
+        };
+        packing.recv().map_err(|_| StoreError::CutShort)?.map(Some)
+    }
+
+    fn write(&mut self, batch: Batch) -> Result<()> {
+        let Batch { pairs, states, blocks, packer } = batch;
+        self.packer = Some(packer);
+        let (import, spill) = (self.id, &mut self.states);
+        self.project.write(Keep::Kill, |tx| {
+            let mut brought = None;
+            let mut rest = pairs.iter().zip(states);
+            for block in &blocks {
+                let first = block.insert(tx)?;
+                for (content, (pair, mut state)) in (first..first + block.count()).zip(&mut rest) {
+                    state.source = note_source(tx, pair)?;
+                    spill.push(&(content, state))?;
+                }
+                brought.get_or_insert([first; 2])[1] = first;
             }
-            Ok(ids)
+            if let Some([first, last]) = brought {
+                tx.prepare_cached("INSERT INTO brought (import, first, last) VALUES (?1, ?2, ?3)")?
+                    .execute([import, first, last])?;
+            }
+            Ok(())
         })?;
-        self.written += waiting.len() as i64;
-        if let Some((first, last)) = ids {
-            match self.contents.last_mut() {
-                // Nobody else wrote a text meanwhile.
-                Some((_, end)) if *end + 1 == first => *end = last,
-                _ => self.contents.push((first, last)),
-            }
-        }
+        self.written += pairs.len();
         Ok(())
+    }
+}
+
+/// Pairs that are ready to be written.
+struct Batch {
+    pairs: Vec<Pair>,
+    states: Vec<VersionRow>,
+    blocks: Vec<Packed>,
+    packer: Packer,
+}
+
+impl Batch {
+    fn of(pairs: Vec<Pair>, mut packer: Packer) -> Result<Self> {
+        let states = pairs.iter().map(VersionRow::of).collect::<Result<_>>()?;
+        let blocks = contents::in_blocks(&pairs).map(|block| packer.pack(block)).collect::<Result<_>>()?;
+        Ok(Self { pairs, states, blocks, packer })
     }
 }
 
@@ -234,77 +252,30 @@ impl Drop for Import<'_> {
     }
 }
 
+/// Gives the pairs of an import their ids and the revision from which on they count.
+fn count_in(tx: &Transaction<'_>, states: Spill, applied: &mut Applied) -> Result<()> {
+    let mut next = next_pair_id(tx)?;
+    let mut insert = VersionRow::insertion(tx)?;
+    states.each(|(content, state): (i64, VersionRow)| {
+        state.insert(&mut insert, next, applied.revision, content)?;
+        applied.pairs.push(PairId(next));
+        next += 1;
+        Ok(())
+    })
+}
+
 /// What is there already takes what was added to it. A pair that was deleted meanwhile takes nothing.
 fn merge(tx: &Transaction<'_>, merges: &[(PairId, Pair)], applied: &mut Applied) -> Result<()> {
     let mut next_id = next_pair_id(tx)?;
+    let mut contents = Contents::of(tx);
     for (id, other) in merges {
-        let Some(before) = newest_pair(tx, *id)? else {
+        let Some(before) = newest_pair(&mut contents, *id)? else {
             continue;
         };
         if let Some(after) = duplicates::merged(&before, other) {
-            apply_edit(tx, &Edit::replace(before, after), applied.revision, &mut next_id)?;
+            apply_edit(tx, &mut contents, &Edit::replace(before, after), applied.revision, &mut next_id)?;
             applied.pairs.push(*id);
         }
-    }
-    Ok(())
-}
-
-/// Gives the pairs of an import their ids and the revision from which on they count.
-fn count_in(tx: &Transaction<'_>, import: i64, revision: Revision, pairs: i64) -> Result<Vec<PairId>> {
-    let first = next_pair_id(tx)?;
-    tx.execute(
-        &format!(
-            "INSERT INTO versions (pair, revision_from, {STATE})
-             SELECT ?1 + position, ?2, {STATE} FROM incoming WHERE import = ?3 ORDER BY position"
-        ),
-        params![first, revision.0 as i64, import],
-    )?;
-    Ok((first..first + pairs).map(PairId).collect())
-}
-
-/// Indexes the next texts that wait for it.
-fn index_some(tx: &Transaction<'_>) -> Result<()> {
-    let waiting: Option<(i64, i64)> = tx
-        .query_row("SELECT first, last FROM unindexed ORDER BY first LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((first, last)) = waiting else {
-        return Ok(());
-    };
-    // Up to the end of a block, so that none is torn.
-    let until = last.min((first + SETTLED) / search::BLOCK * search::BLOCK - 1);
-    index_between(tx, first, until)?;
-    if until == last {
-        tx.execute("DELETE FROM unindexed WHERE first = ?1", [first])?;
-    } else {
-        tx.execute("UPDATE unindexed SET first = ?2 WHERE first = ?1", [first, until + 1])?;
-    }
-    Ok(())
-}
-
-/// Whole blocks as such, what is left at either end content by content.
-fn index_between(connection: &Connection, first: i64, last: i64) -> Result<()> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, body FROM contents WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
-    let mut rows = statement.query([first, last])?;
-    // The words of the block that is being read, and the block's first content.
-    let mut block: Option<(i64, search::Words)> = None;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let (prompt, answers) = texts_of(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
-        let start = id - id.rem_euclid(search::BLOCK);
-        if start < first || start + search::BLOCK - 1 > last {
-            search::index(connection, id, &prompt, &answers)?;
-            continue;
-        }
-        if block.as_ref().is_some_and(|(of, _)| *of != start)
-            && let Some((of, words)) = block.take()
-        {
-            words.insert_block(connection, of)?;
-        }
-        block.get_or_insert_with(|| (start, search::Words::default())).1.add(&prompt, &answers);
-    }
-    if let Some((of, words)) = block {
-        words.insert_block(connection, of)?;
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{
     Project, Revision, StoreError,
-    pairs::{insert_version, newest_pair, newest_version},
+    contents::Contents,
+    pairs::{STATE, insert_version, newest_pair, newest_version},
     project::{Keep, Result, now_ms},
 };
 use ::data::{Change, Edit, Pair, PairId};
@@ -51,8 +52,9 @@ impl Project {
             if newest != Some(of.0 as i64) || next_step(tx, Direction::Redo)?.is_some() {
                 return apply_all(tx, change);
             }
+            let mut contents = Contents::of(tx);
             for before in change.edits.iter().filter_map(|edit| edit.before.as_ref()) {
-                if newest_pair(tx, before.id)?.as_ref() != Some(before) {
+                if newest_pair(&mut contents, before.id)?.as_ref() != Some(before) {
                     return Err(StoreError::Stale(before.id));
                 }
             }
@@ -61,7 +63,8 @@ impl Project {
             };
             let mut whole = Change::new(change.label.clone(), Vec::with_capacity(change.edits.len()));
             for edit in &change.edits {
-                let before = edit.before.as_ref().map(|pair| newest_pair(tx, pair.id)).transpose()?.flatten();
+                let before = edit.before.as_ref();
+                let before = before.map(|pair| newest_pair(&mut contents, pair.id)).transpose()?.flatten();
                 whole.edits.push(Edit { before, after: edit.after.clone() });
             }
             let applied = apply_all(tx, &whole)?;
@@ -129,8 +132,9 @@ fn apply_all(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
     }
     applied.revision = record_edit(tx, &change.label)?;
     let mut next_id = next_pair_id(tx)?;
+    let mut contents = Contents::of(tx);
     for edit in edits {
-        let id = apply_edit(tx, edit, applied.revision, &mut next_id)?;
+        let id = apply_edit(tx, &mut contents, edit, applied.revision, &mut next_id)?;
         applied.pairs.push(id);
     }
     Ok(applied)
@@ -164,11 +168,8 @@ fn step(tx: &Transaction<'_>, direction: Direction) -> Result<Option<Applied>> {
         close.execute(params![revision.0 as i64, pair])?;
     }
     tx.prepare_cached(&format!(
-        "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note,
-             reward, behaviour, len_bytes, prompt_key)
-         SELECT pair, ?1, content, state, verdict, verdict_at, split, tags, note,
-             reward, behaviour, len_bytes, prompt_key
-         FROM versions WHERE {restored} = ?2"
+        "INSERT INTO versions (pair, revision_from, {STATE})
+         SELECT pair, ?1, {STATE} FROM versions WHERE {restored} = ?2"
     ))?
     .execute(params![revision.0 as i64, edit])?;
     Ok(Some(Applied { label, pairs: pairs.into_iter().map(PairId).collect(), revision }))
@@ -206,7 +207,13 @@ pub(super) fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
     Ok(newest.unwrap_or(0) + 1)
 }
 
-pub(super) fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, next_id: &mut i64) -> Result<PairId> {
+pub(super) fn apply_edit(
+    tx: &Transaction<'_>,
+    contents: &mut Contents<'_>,
+    edit: &Edit,
+    revision: Revision,
+    next_id: &mut i64,
+) -> Result<PairId> {
     // A deleted pair may come back under its own id; any other new pair gets one nobody had.
     let known = match (&edit.before, &edit.after) {
         (Some(pair), _) => Some(pair.id),
@@ -214,7 +221,7 @@ pub(super) fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, 
         (None, _) => None,
     };
     let id = match known {
-        Some(id) if newest_pair(tx, id)? != edit.before => return Err(StoreError::Stale(id)),
+        Some(id) if newest_pair(contents, id)? != edit.before => return Err(StoreError::Stale(id)),
         Some(id) => id,
         None => {
             *next_id += 1;
@@ -232,7 +239,7 @@ pub(super) fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, 
     }
     if let Some(after) = &edit.after {
         let pair = Pair { id, ..after.clone() };
-        insert_version(tx, &pair, revision)?;
+        insert_version(tx, contents, &pair, revision)?;
     }
     Ok(id)
 }
@@ -278,7 +285,7 @@ mod tests {
         while project.undo().unwrap().is_some() {}
         while project.redo().unwrap().is_some() {}
         assert_eq!(project.pair(id).unwrap().unwrap().note, "three");
-        assert_eq!(count(&project, "contents"), 1);
+        assert_eq!(count(&project, "packed"), 1);
         assert_eq!(count(&project, "versions"), 4 + 3 + 4);
         assert_eq!(project.revision().unwrap(), Revision(4 + 4 + 4));
     }
@@ -328,7 +335,7 @@ mod tests {
         assert_ne!(first, second);
         project.apply(&delete.inverse()).unwrap();
         assert_eq!(project.pair(first).unwrap(), Some(pair));
-        assert_eq!(count(&project, "contents"), 2);
+        assert_eq!(count(&project, "packed"), 2);
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //!
 //! # How pairs are kept
 //!
-//! Nothing a person made is ever overwritten. A pair's texts are written once (`contents`), and each state it was in is a
+//! Nothing a person made is ever overwritten. A pair's texts are written once ([`contents`]), and each state it was in is a
 //! row of `versions` that is valid from one revision until another. The newest state is the row without an end, the state
 //! at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The table
 //! `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
 
 pub mod bundle;
+mod contents;
 pub mod demo;
 mod duplicates;
 mod error;
@@ -39,6 +40,9 @@ mod scores;
 mod search;
 mod seeds;
 mod series;
+mod signature;
+mod sources;
+mod spill;
 mod stop;
 mod suspects;
 mod take_in;
@@ -64,6 +68,7 @@ pub use rollouts::{SampledAnswer, SampledGroup};
 pub use run_table::{Pick, RunColumn, RunFilter, RunValue};
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToScore};
+pub use search::Watch;
 pub use seeds::{Seeded, by_seeds, name_of};
 pub use series::{PairInSteps, PairVisit};
 pub use take_in::{LabelChanges, RunLabels, TakeIn};

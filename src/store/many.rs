@@ -5,6 +5,7 @@ use rusqlite::{Transaction, params, types::Value};
 use super::{
     Applied, Project,
     journal::{newest_revision, record_edit},
+    pairs::STATE,
     project::{Keep, Result, now_ms},
 };
 use ::data::{PairId, Split, counted};
@@ -95,10 +96,9 @@ impl Project {
             )?;
             if let Some([verdict, at, split, tags]) = bulk.after() {
                 let sql = format!(
-                    "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note,
-                         reward, behaviour, len_bytes, prompt_key)
-                     SELECT pair, ?2, content, state, {verdict}, {at}, {split}, {tags}, note, reward, behaviour,
-                         len_bytes, prompt_key
+                    "INSERT INTO versions (pair, revision_from, {STATE})
+                     SELECT pair, ?2, content, state, strength, {verdict}, {at}, {split}, source, {tags}, note, reward,
+                         behaviour, len_bytes, prompt_key
                      FROM versions WHERE revision_to = ?2 AND ?1 IS NOT NULL"
                 );
                 tx.execute(&sql, params![bulk.value(), revision.0 as i64])?;

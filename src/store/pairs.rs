@@ -2,44 +2,95 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
     PairRow, Project, Revision, StoreError,
+    contents::{Content, Contents, Packer, body_of},
     narrow::pin,
     project::Result,
-    query::{split_number, state_number, state_of, strength_of},
-    search,
+    query::{split_number, state_number, state_of, strength_number, strength_of},
+    sources::note_source,
 };
-use ::data::{Answer, Pair, PairId, Prompt, PromptKey, Source, Split, Verdict};
+use ::data::{Answer, Pair, PairId, Prompt, PromptKey, Split, Verdict};
 
 /// Previews in tables are cut to this many characters before anything lays them out.
 const PREVIEW_CHARS: usize = 200;
 
 /// The columns [`pair_of`] reads.
-const PAIR: &str = "versions.pair, contents.body, versions.verdict, versions.split, versions.tags, versions.note, \
-    versions.reward, versions.behaviour";
+const PAIR: &str = "pair, content, verdict, split, tags, note, reward, behaviour";
 
-/// The columns [`insert_state`] writes.
-pub(super) const STATE: &str = "content, state, verdict, verdict_at, split, tags, note, reward, behaviour, len_bytes, \
-    prompt_key";
+/// The columns of [`VersionRow`], the content before them.
+pub(super) const STATE: &str = "content, state, strength, verdict, verdict_at, split, source, tags, note, reward, \
+    behaviour, len_bytes, prompt_key";
 
-/// The texts of a pair: what is written once.
-#[derive(Serialize)]
-struct ContentRef<'a> {
-    prompt: &'a Prompt,
-    answers: &'a [Answer],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: &'a Option<Source>,
+/// Everything of a pair but its texts, as a row of `versions` has it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct VersionRow {
+    state: i64,
+    strength: Option<i64>,
+    verdict: Option<String>,
+    verdict_at: Option<i64>,
+    split: i64,
+    /// As [`super::sources`] numbers them.
+    pub source: i64,
+    tags: String,
+    note: String,
+    reward: f32,
+    behaviour: f32,
+    len_bytes: i64,
+    prompt_key: i64,
 }
 
-#[derive(Deserialize)]
-struct Content {
-    prompt: Prompt,
-    answers: Vec<Answer>,
-    #[serde(default)]
-    source: Option<Source>,
+impl VersionRow {
+    /// Without its source, whose number only the document knows.
+    pub fn of(pair: &Pair) -> Result<Self> {
+        Ok(Self {
+            state: state_number(state_of(pair)),
+            strength: strength_of(pair).map(strength_number),
+            verdict: pair.verdict.as_ref().map(serde_json::to_string).transpose()?,
+            verdict_at: pair.verdict.as_ref().map(|verdict| verdict.at_ms),
+            split: split_number(pair.split),
+            source: 0,
+            tags: serde_json::to_string(&pair.tags)?,
+            note: pair.note.clone(),
+            reward: pair.reward,
+            behaviour: pair.behaviour,
+            len_bytes: pair.len_bytes() as i64,
+            prompt_key: PromptKey::of(&pair.prompt).0 as i64,
+        })
+    }
+
+    /// What [`Self::insert`] is written by.
+    pub fn insertion<'c>(tx: &'c Transaction<'_>) -> Result<CachedStatement<'c>> {
+        Ok(tx.prepare_cached(&format!(
+            "INSERT INTO versions (pair, revision_from, {STATE})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        ))?)
+    }
+
+    /// Writes it as the state of a pair from `revision` on.
+    pub fn insert(&self, by: &mut CachedStatement<'_>, pair: i64, revision: Revision, content: i64) -> Result<()> {
+        by.execute(params![
+            pair,
+            revision.0 as i64,
+            content,
+            self.state,
+            self.strength,
+            self.verdict,
+            self.verdict_at,
+            self.split,
+            self.source,
+            self.tags,
+            self.note,
+            f64::from(self.reward),
+            f64::from(self.behaviour),
+            self.len_bytes,
+            self.prompt_key,
+        ])?;
+        Ok(())
+    }
 }
 
 /// A row of `versions` without an end.
@@ -50,15 +101,16 @@ pub(super) struct Newest {
 
 impl Project {
     pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
-        self.read(|connection| newest_pair(connection, id))
+        self.read(|connection| newest_pair(&mut Contents::of(connection), id))
     }
 
     /// In the order asked for; ids that do not exist (any more) are left out.
     pub fn pairs(&self, ids: &[PairId]) -> Result<Vec<Pair>> {
         self.snapshot(|connection| {
+            let mut contents = Contents::of(connection);
             let mut pairs = Vec::with_capacity(ids.len());
             for id in ids {
-                pairs.extend(newest_pair(connection, *id)?);
+                pairs.extend(newest_pair(&mut contents, *id)?);
             }
             Ok(pairs)
         })
@@ -77,13 +129,14 @@ impl Project {
     /// The same one by one, however many there are. `Break` ends it.
     pub fn each_pair_at(&self, revision: Revision, each: &mut dyn FnMut(Pair) -> ControlFlow<()>) -> Result<()> {
         self.read(|connection| {
+            let mut contents = Contents::of(connection);
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {PAIR} FROM versions JOIN contents ON contents.id = versions.content
+                "SELECT {PAIR} FROM versions
                  WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1) ORDER BY pair"
             ))?;
             let mut rows = statement.query([revision.0 as i64])?;
             while let Some(row) = rows.next()? {
-                if each(pair_of(row)?).is_break() {
+                if each(pair_of(row, &mut contents)?).is_break() {
                     break;
                 }
             }
@@ -116,7 +169,7 @@ impl Project {
                 )?
                 .query_row([(seed % 65521) as i64], |row| row.get(0))
                 .optional()?;
-            let pair = pair.map(|id| newest_pair(connection, PairId(id))).transpose()?.flatten();
+            let pair = pair.map(|id| newest_pair(&mut Contents::of(connection), PairId(id))).transpose()?.flatten();
             Ok(pair.map(|pair| pair.prompt))
         })
     }
@@ -124,9 +177,10 @@ impl Project {
     /// What a table shows, in the order asked for; ids that do not exist are left out.
     pub fn rows(&self, ids: &[PairId]) -> Result<Vec<PairRow>> {
         self.snapshot(|connection| {
+            let mut contents = Contents::of(connection);
             let mut rows = Vec::with_capacity(ids.len());
             for id in ids {
-                if let Some(pair) = newest_pair(connection, *id)? {
+                if let Some(pair) = newest_pair(&mut contents, *id)? {
                     let key = PromptKey::of(&pair.prompt);
                     rows.push(row_of(&pair, key, pin(connection, key)?));
                 }
@@ -136,13 +190,12 @@ impl Project {
     }
 }
 
-pub(super) fn newest_pair(connection: &Connection, id: PairId) -> Result<Option<Pair>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PAIR} FROM versions JOIN contents ON contents.id = versions.content
-         WHERE pair = ?1 AND revision_to IS NULL"
-    ))?;
+pub(super) fn newest_pair(contents: &mut Contents<'_>, id: PairId) -> Result<Option<Pair>> {
+    let mut statement = contents
+        .connection()
+        .prepare_cached(&format!("SELECT {PAIR} FROM versions WHERE pair = ?1 AND revision_to IS NULL"))?;
     let mut rows = statement.query([id.0])?;
-    rows.next()?.map(pair_of).transpose()
+    rows.next()?.map(|row| pair_of(row, contents)).transpose()
 }
 
 pub(super) fn newest_version(connection: &Connection, id: PairId) -> Result<Option<Newest>> {
@@ -153,63 +206,30 @@ pub(super) fn newest_version(connection: &Connection, id: PairId) -> Result<Opti
 }
 
 /// Writes the state of a pair from `revision` on. Its texts are written only if no earlier state of it has the same.
-pub(super) fn insert_version(tx: &Transaction<'_>, pair: &Pair, revision: Revision) -> Result<()> {
-    let known: Option<i64> = tx
-        .prepare_cached(
-            "SELECT contents.id FROM versions JOIN contents ON contents.id = versions.content
-             WHERE pair = ?1 AND body = ?2 LIMIT 1",
-        )?
-        .query_row(params![pair.id.0, body_of(pair)?], |row| row.get(0))
-        .optional()?;
-    let content = if let Some(content) = known {
-        content
-    } else {
-        let content = insert_content(tx, pair)?;
-        search::index(tx, content, &pair.prompt, &pair.answers)?;
-        content
-    };
-    insert_state(tx, "versions (pair, revision_from", [pair.id.0, revision.0 as i64], content, pair)
-}
-
-fn body_of(pair: &Pair) -> Result<String> {
-    let Pair { prompt, answers, source, .. } = pair;
-    Ok(serde_json::to_string(&ContentRef { prompt, answers, source })?)
-}
-
-/// Writes the texts of a pair; they are in no index yet.
-pub(super) fn insert_content(tx: &Transaction<'_>, pair: &Pair) -> Result<i64> {
-    tx.prepare_cached("INSERT INTO contents (body) VALUES (?1)")?.execute([body_of(pair)?])?;
-    Ok(tx.last_insert_rowid())
-}
-
-/// Writes everything of a pair but its texts. `into`: a table and its first two columns, up to which `place` goes.
-pub(super) fn insert_state(
+pub(super) fn insert_version(
     tx: &Transaction<'_>,
-    into: &'static str,
-    place: [i64; 2],
-    content: i64,
+    contents: &mut Contents<'_>,
     pair: &Pair,
+    revision: Revision,
 ) -> Result<()> {
-    let verdict = pair.verdict.as_ref().map(serde_json::to_string).transpose()?;
-    tx.prepare_cached(&format!(
-        "INSERT INTO {into}, {STATE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-    ))?
-    .execute(params![
-        place[0],
-        place[1],
-        content,
-        state_number(state_of(pair)),
-        verdict,
-        pair.verdict.as_ref().map(|verdict| verdict.at_ms),
-        split_number(pair.split),
-        serde_json::to_string(&pair.tags)?,
-        pair.note,
-        f64::from(pair.reward),
-        f64::from(pair.behaviour),
-        pair.len_bytes() as i64,
-        PromptKey::of(&pair.prompt).0 as i64,
-    ])?;
-    Ok(())
+    let body = body_of(pair)?;
+    let mut known = None;
+    let mut statement =
+        tx.prepare_cached("SELECT DISTINCT content FROM versions WHERE pair = ?1 ORDER BY content DESC")?;
+    let mut rows = statement.query([pair.id.0])?;
+    while let Some(row) = rows.next()? {
+        let content = row.get(0)?;
+        if contents.body(content)? == body {
+            known = Some(content);
+            break;
+        }
+    }
+    let content = match known {
+        Some(content) => content,
+        None => Packer::new()?.pack(std::slice::from_ref(pair))?.insert(tx)?,
+    };
+    let state = VersionRow { source: note_source(tx, pair)?, ..VersionRow::of(pair)? };
+    state.insert(&mut VersionRow::insertion(tx)?, pair.id.0, revision, content)
 }
 
 fn split_of(number: i64) -> Split {
@@ -220,14 +240,8 @@ fn split_of(number: i64) -> Split {
     }
 }
 
-/// Prompt and answers of a content's JSON, for the search to look into.
-pub(super) fn texts_of(body: &str) -> Result<(Prompt, Vec<Answer>)> {
-    let Content { prompt, answers, .. } = serde_json::from_str(body)?;
-    Ok((prompt, answers))
-}
-
-fn pair_of(row: &Row<'_>) -> Result<Pair> {
-    let Content { prompt, answers, source } = serde_json::from_str(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
+fn pair_of(row: &Row<'_>, contents: &mut Contents<'_>) -> Result<Pair> {
+    let Content { prompt, answers, source } = contents.read(row.get(1)?)?;
     let verdict: Option<Verdict> = match row.get_ref(2)?.as_str_or_null().map_err(unreadable)? {
         None => None,
         Some(json) => Some(serde_json::from_str(json)?),

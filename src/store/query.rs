@@ -160,12 +160,12 @@ pub(super) fn strength_of(pair: &Pair) -> Option<Strength> {
     }
 }
 
-/// As the document stores it in a verdict.
-pub(super) fn strength_word(strength: Strength) -> &'static str {
+/// As the document stores it.
+pub(super) fn strength_number(strength: Strength) -> i64 {
     match strength {
-        Strength::Slightly => "slightly",
-        Strength::Clearly => "clearly",
-        Strength::Strongly => "strongly",
+        Strength::Slightly => 1,
+        Strength::Clearly => 2,
+        Strength::Strongly => 3,
     }
 }
 

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::{contents, project::Result};
+
 /// `PRAGMA user_version` is the number of steps a document has taken.
 const STEPS: &[&str] = &[
     include_str!("schema/1.sql"),
@@ -16,7 +18,14 @@ const STEPS: &[&str] = &[
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
+    include_str!("schema/11.sql"),
 ];
+
+/// What SQL alone cannot do.
+type Work = fn(&Transaction<'_>) -> Result<()>;
+
+/// It is done right after the step of this number.
+const AFTER: &[(usize, Work)] = &[(11, contents::pack_rows)];
 
 /// "NDGE": tells a project from any other SQLite file.
 pub const APPLICATION_ID: i64 = 0x4e44_4745;
@@ -70,11 +79,11 @@ fn number(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 }
 
 /// Brings the document up to date, in one transaction. `fresh`: the file was just made and is empty.
-pub fn upgrade(connection: &Connection, fresh: bool) -> rusqlite::Result<Version> {
+pub fn upgrade(connection: &Connection, fresh: bool) -> Result<Version> {
     upgrade_by(connection, STEPS, fresh)
 }
 
-fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> rusqlite::Result<Version> {
+fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> Result<Version> {
     let version = version_by(connection, steps, fresh)?;
     if version != Version::Older {
         return Ok(version);
@@ -82,13 +91,22 @@ fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> rusqlite:
     // Another process may be upgrading the same file: look again once nobody else can.
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let found = number(connection, "user_version")?.max(0);
-    for step in steps.iter().skip(found as usize) {
+    for (number, step) in (1..).zip(steps).skip(found as usize) {
         transaction.execute_batch(step)?;
+        for (_, work) in AFTER.iter().filter(|(after, _)| *after == number) {
+            work(&transaction)?;
+        }
     }
     transaction.pragma_update(None, "user_version", steps.len() as i64)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
     Ok(Version::Current)
+}
+
+/// A new document as an older program made it.
+#[cfg(test)]
+pub fn upgrade_to(connection: &Connection, version: usize) -> Result<Version> {
+    upgrade_by(connection, &STEPS[..version], true)
 }
 
 #[cfg(test)]

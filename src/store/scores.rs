@@ -3,19 +3,24 @@
 //! A score belongs to the texts, not to the verdict: turning a verdict round costs nothing, an edited text is scored anew,
 //! and undoing the edit finds what was known before.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::ControlFlow};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Deserialize;
 
 use super::{
-    PairQuery, Project, RunId, VerdictState,
+    PairQuery, Project, RunId, StoreError, VerdictState,
+    contents::Contents,
     find::find,
     pairs::{newest_pair, unreadable},
     project::{Keep, Result},
     query,
+    search::Watch,
 };
 use ::data::{Choice, Pair, PairId};
+
+/// Pairs between two looks at whether their list is still wanted.
+const LOOKED_AT: usize = 4096;
 
 /// Names weights that pairs were scored under, inside one project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -245,9 +250,10 @@ impl Project {
         self.snapshot(|connection| {
             let mut statement =
                 connection.prepare_cached("SELECT content FROM versions WHERE pair = ?1 AND revision_to IS NULL")?;
+            let mut contents = Contents::of(connection);
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                if let Some(pair) = newest_pair(connection, *id)? {
+                if let Some(pair) = newest_pair(&mut contents, *id)? {
                     let content = statement.query_row([id.0], |row| row.get(0))?;
                     let answers = sorted(sides(pair.choice()));
                     found.push(ToScore { pair, content, answers });
@@ -304,7 +310,12 @@ impl Project {
 
     /// The same of all pairs, one by one by id.
     pub fn each_scores(&self, scoring: Scoring, each: &mut dyn FnMut(PairScores)) -> Result<()> {
-        self.read(|connection| each_scores(connection, scoring, each))
+        self.read(|connection| {
+            each_scores(connection, scoring, &mut |scores| {
+                each(scores);
+                Ok(())
+            })
+        })
     }
 
     /// Like [`Self::query`], by what is known under some weights. `place`: by what a pair is sorted where the query sorts by
@@ -317,26 +328,50 @@ impl Project {
         only_scored: bool,
         place: &dyn Fn(&PairScores) -> Option<f64>,
     ) -> Result<Vec<PairId>> {
+        self.query_scored_watched(query, scoring, only_scored, place, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The same, as [`Self::query_watched`].
+    pub fn query_scored_watched(
+        &self,
+        query: &PairQuery,
+        scoring: Scoring,
+        only_scored: bool,
+        place: &dyn Fn(&PairScores) -> Option<f64>,
+        watch: Watch<'_>,
+    ) -> Result<Vec<PairId>> {
         self.snapshot(|connection| {
+            let last: Option<i64> = connection.query_row("SELECT max(pair) FROM versions", [], |row| row.get(0))?;
             let mut places: HashMap<i64, Option<f64>> = HashMap::new();
             each_scores(connection, scoring, &mut |scores| {
+                if places.len().is_multiple_of(LOOKED_AT)
+                    && watch(scores.pair.0 as f32 / last.unwrap_or(1) as f32).is_break()
+                {
+                    return Err(StoreError::CutShort);
+                }
                 places.insert(scores.pair.0, place(&scores));
+                Ok(())
             })?;
-            find(connection, query, &|pair| match places.get(&pair) {
+            let place = |pair: i64| match places.get(&pair) {
                 Some(Some(place)) => Some(Some(*place)),
                 Some(None) => None,
                 None => (!only_scored).then_some(None),
-            })
+            };
+            find(connection, query, &place, watch)
         })
     }
 }
 
-fn each_scores(connection: &Connection, scoring: Scoring, each: &mut dyn FnMut(PairScores)) -> Result<()> {
+fn each_scores(
+    connection: &Connection,
+    scoring: Scoring,
+    each: &mut dyn FnMut(PairScores) -> Result<()>,
+) -> Result<()> {
     let mut statement = connection.prepare_cached(&format!("{SCORED} ORDER BY versions.pair"))?;
     let mut rows = statement.query([scoring.id.0, scoring.start.0])?;
     while let Some(row) = rows.next()? {
         if let Some(scores) = scores_of(row)? {
-            each(scores);
+            each(scores)?;
         }
     }
     Ok(())

@@ -44,11 +44,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         if stale && !data.examining && !data.listing {
             commands.push(Command::Pairs(PairsCommand::Examine));
         }
-        match &data.health {
-            Some((_, health)) => findings(ui, health, view),
-            None => {
-                parts::caption(ui, "Looking…");
-            }
+        if let Some((_, health)) = &data.health {
+            findings(ui, health, view);
+        } else {
+            let far = data.examined.done().map_or_else(String::new, |done| format!(" {:.0} %", 100.0 * done));
+            parts::caption(ui, format!("Looking…{far}"));
         }
     });
     if let Some((_, health)) = data.health.as_ref().filter(|_| view.health_open) {
