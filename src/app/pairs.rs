@@ -1,7 +1,8 @@
 //! Pairs: read, changed, labelled, and what is typed saved in time.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    collections::HashSet,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -32,6 +33,8 @@ use super::{
 
 /// A change of more pairs than this empties the caches instead of refilling them.
 const REFRESHED: usize = 256;
+
+const NO_LIST: &str = "Could not list the pairs";
 
 /// A session of so many pairs asks for some of them twice.
 const ENOUGH_TO_REPEAT: usize = 40;
@@ -82,17 +85,27 @@ impl App {
     }
 
     pub(super) fn list_pairs(&mut self, listing: Box<Listing>) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         let data = &mut self.workspace.pairs;
         data.asked = Some((*listing).clone());
         data.listing = true;
-        let newest = Arc::clone(&data.lists);
-        let mine = newest.fetch_add(1, Ordering::Relaxed) + 1;
-        self.jobs.document.read("Could not list the pairs", move |project| {
+        let (lists, ctx) = (Arc::clone(&data.lists), self.ctx.clone());
+        let mine = lists.ask();
+        // What goes through texts or scores may take seconds, for which no label and no row has to wait.
+        let is_quick = listing.query.search.is_empty() && listing.by.is_none();
+        let list = move |project: &Project| {
+            let mut watch = |done| {
+                ctx.request_repaint_after(Duration::from_millis(100));
+                lists.tell(mine, done)
+            };
             // While somebody types a search, only the last one is worth making.
-            if newest.load(Ordering::Relaxed) != mine {
+            if !lists.is_newest(mine) {
                 return Ok(update(|_, _| ()));
             }
-            let ids = scores::find(project, &listing)?;
+            let ids = match scores::find(project, &listing, &mut watch) {
+                Err(StoreError::CutShort) => return Ok(update(|_, _| ())),
+                found => found?,
+            };
             let (counts, tags) = (project.counts()?, project.tags()?);
             let history = UndoLabels::read(project)?;
             let revision = project.revision()?;
@@ -115,7 +128,12 @@ impl App {
                     data.listing = false;
                 }
             }))
-        });
+        };
+        if is_quick {
+            self.jobs.document.read(NO_LIST, move |project| list(project));
+        } else {
+            self.jobs.list(dir, NO_LIST, list);
+        }
     }
 
     pub(super) fn read_rows(&mut self, ids: Vec<PairId>) {
@@ -325,17 +343,15 @@ impl App {
         // The pair to begin with is one of the list's order.
         let from = from.filter(|_| first == AskFirst::Listed);
         self.jobs.list(dir.clone(), "Could not start labelling", move |project| {
+            if !relabel {
+                query.verdict = Some(unlabelled);
+            }
             let queue = if let Some(ids) = only {
-                project
-                    .rows(&ids)?
-                    .into_iter()
-                    .filter(|row| relabel || row.state == VerdictState::Unlabelled)
-                    .map(|row| row.id)
-                    .collect()
+                let verdict = Some(unlabelled).filter(|_| !relabel);
+                let there = project.query(&PairQuery { verdict, ..PairQuery::default() })?;
+                let there: HashSet<PairId> = there.into_iter().collect();
+                ids.iter().copied().filter(|id| there.contains(id)).collect()
             } else {
-                if !relabel {
-                    query.verdict = Some(unlabelled);
-                }
                 project.query(&query)?
             };
             let (queue, remark) = asking::order(project, queue, first, whose, seed)?;

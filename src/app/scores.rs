@@ -8,7 +8,7 @@ use engine::{
     protocol::{Event, Request, RunControl},
 };
 use state::scores::{DOTS, Heard, Listing, ScoringUnderWay, ShownScores, Whose};
-use store::{PairScores, Project, Scoring, VerdictState};
+use store::{PairScores, Project, Scoring, StoreError, VerdictState, Watch};
 use train::objective::Objective;
 
 use super::{
@@ -86,12 +86,12 @@ impl App {
 }
 
 /// The pairs that a table asks for.
-pub(super) fn find(project: &Project, listing: &Listing) -> anyhow::Result<Vec<PairId>> {
+pub(super) fn find(project: &Project, listing: &Listing, watch: Watch<'_>) -> Result<Vec<PairId>, StoreError> {
     let Listing { query, by } = listing;
-    Ok(match by {
-        None => project.query(query)?,
-        Some(by) => project.query_scored(query, by.scoring, by.narrows(), &|scores| by.place(scores))?,
-    })
+    match by {
+        None => project.query_watched(query, watch),
+        Some(by) => project.query_scored_watched(query, by.scoring, by.narrows(), &|scores| by.place(scores), watch),
+    }
 }
 
 /// What is known under these weights; absent while nothing was scored under them.

@@ -11,7 +11,7 @@ use super::{
 };
 
 impl App {
-    /// Reads all texts: on request only.
+    /// Goes through all pairs: on request only.
     pub(super) fn read_sources(&mut self) {
         let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         let data = &mut self.workspace.pairs;

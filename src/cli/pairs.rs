@@ -1,6 +1,6 @@
 //! `nudge pairs`: the pairs of a project, to files other tools read.
 
-use std::{io, ops::ControlFlow, path::Path};
+use std::{io, ops::ControlFlow, path::Path, sync::atomic::Ordering};
 
 use anyhow::Result;
 use data::{Pair, SplitRule};
@@ -9,14 +9,15 @@ use formats::{
     Format, FormatError,
     write::{self, Plan},
 };
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     args::Pairs,
-    ending::{Ending, usage},
+    ending::{Ending, on_interrupt, usage},
     output,
 };
 
-/// Pairs that are held at a time where not all are written.
+/// Pairs that are held at a time where not all are written, and between two looks at whether to go on.
 const BATCH: usize = 512;
 
 pub fn run(args: &Pairs) -> Result<Ending> {
@@ -28,9 +29,28 @@ pub fn run(args: &Pairs) -> Result<Ending> {
     let project = args.place.open()?;
     let revision = project.revision()?;
     let chosen = args.which.narrows().then(|| args.which.find(&project)).transpose()?;
+    let splits = args.splits.then_some(SplitRule { eval_fraction: args.eval_fraction, seed: args.split_seed });
+    let plan = Plan { path: args.out.clone(), format, replace: args.overwrite, splits };
+    let count = match &chosen {
+        Some(chosen) => chosen.len(),
+        None => project.counts()?.total(),
+    };
+    let bar = ProgressBar::new((count * plan.passes()) as u64).with_style(
+        ProgressStyle::with_template("{bar:24} {percent} %").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let interrupted = on_interrupt("Stopping: no file is left of it.", || {})?;
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<()>| {
+        let mut seen = 0_u64;
+        let mut see = |pair: &Pair| {
+            seen += 1;
+            if seen.is_multiple_of(BATCH as u64) {
+                bar.inc(BATCH as u64);
+                anyhow::ensure!(!interrupted.load(Ordering::Acquire), "interrupted");
+            }
+            see(pair)
+        };
         if let Some(chosen) = &chosen {
-            return chosen.chunks(BATCH).try_for_each(|batch| project.pairs(batch)?.iter().try_for_each(&mut *see));
+            return chosen.chunks(BATCH).try_for_each(|batch| project.pairs(batch)?.iter().try_for_each(&mut see));
         }
         let mut seen = Ok(());
         project.each_pair_at(revision, &mut |pair| {
@@ -39,19 +59,25 @@ pub fn run(args: &Pairs) -> Result<Ending> {
         })?;
         seen
     };
-    let written = if args.out == Path::new("-") {
-        write::to_stream(format, &mut io::BufWriter::new(io::stdout().lock()), &mut each)?
-    } else {
+    let to_stream = args.out == Path::new("-");
+    if !to_stream {
         project.refuse_own(&args.out)?;
-        let splits = args.splits.then_some(SplitRule { eval_fraction: args.eval_fraction, seed: args.split_seed });
-        let plan = Plan { path: args.out.clone(), format, replace: args.overwrite, splits };
-        write::to_path(&plan, &mut each).map_err(|error| match error.downcast_ref() {
-            Some(FormatError::Output(WriteError::Exists { path })) => {
-                anyhow::anyhow!("{} is there already. Name another file, or say --overwrite.", path.display())
-            }
-            _ => error,
-        })?
+    }
+    let written = if to_stream {
+        write::to_stream(format, &mut io::BufWriter::new(io::stdout().lock()), &mut each)
+    } else {
+        write::to_path(&plan, &mut each)
     };
+    bar.finish_and_clear();
+    if written.is_err() && interrupted.load(Ordering::Acquire) {
+        return Ok(Ending::Interrupted);
+    }
+    let written = written.map_err(|error| match error.downcast_ref() {
+        Some(FormatError::Output(WriteError::Exists { path })) => {
+            anyhow::anyhow!("{} is there already. Name another file, or say --overwrite.", path.display())
+        }
+        _ => error,
+    })?;
     anyhow::ensure!(!written.files.is_empty(), "{}.", written.sentence());
     output::note(format!("{}.", written.sentence()));
     Ok(Ending::Done)

@@ -35,9 +35,11 @@ pub fn toggle(ui: &mut Ui, view: &mut PairsView) {
     }
 }
 
-/// How many pairs the filter found.
+/// How many pairs the filter found, or how far it is.
 pub fn found(ui: &mut Ui, data: &PairsData, view: &PairsView) {
-    if view.only.is_none() && view.filter.narrows() && !data.listing {
+    if let Some(done) = data.lists.done().filter(|_| data.listing) {
+        parts::caption(ui, format!("Looking: {:.0} %", 100.0 * done));
+    } else if view.only.is_none() && view.filter.narrows() && !data.listing {
         parts::caption(ui, format!("{} of {}", data.ids.len(), counted(data.counts.total(), "pair", "pairs")));
     }
 }
