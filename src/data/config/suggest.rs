@@ -96,10 +96,13 @@ impl RunConfig {
                 if self.train.steps.is_some() {
                     return None;
                 }
-                let wanted = LEAST_STEPS * self.train.pairs_per_step;
-                let epochs = wanted.div_ceil(to_train_on.max(1)).clamp(1, MOST_EPOCHS);
-                let why = format!("{LEAST_STEPS} steps are the least that moves an adapter, and you have {pairs}");
-                Some((format!("{epochs}.0"), if epochs == 1 { of_pairs } else { why }))
+                let epochs = (LEAST_STEPS * self.train.pairs_per_step).div_ceil(to_train_on.max(1));
+                let because = match epochs {
+                    0..=1 => of_pairs,
+                    2..=MOST_EPOCHS => format!("{LEAST_STEPS} steps are the least that moves an adapter, and {of_pairs}"),
+                    _ => format!("a pair that is met more often is learnt by heart, and {of_pairs}"),
+                };
+                Some((format!("{}.0", epochs.clamp(1, MOST_EPOCHS)), because))
             }
             key if key == OptimizerConfig::LEARNING_RATE.key => {
                 let parameters = basis.parameters?;
@@ -191,6 +194,18 @@ mod tests {
         assert_eq!(config.optimizer.learning_rate, 1e-3);
         assert_eq!(config.data.eval_fraction, 0.2);
         assert!(suggestions.iter().any(|suggestion| suggestion.because.contains("81 pairs")));
+    }
+
+    #[test]
+    fn the_reason_for_so_many_passes_is_the_one_that_decided() {
+        let why = |pairs| {
+            let (config, suggestions) = followed(pairs, 1_000_000);
+            let of_epochs = suggestions.into_iter().find(|one| one.setting.key == TrainConfig::EPOCHS.key).unwrap();
+            (config.train.epochs, of_epochs.because)
+        };
+        assert_eq!(why(10), (20.0, "a pair that is met more often is learnt by heart, and you have 10 pairs".to_owned()));
+        assert_eq!(why(81).1, "60 steps are the least that moves an adapter, and you have 81 pairs");
+        assert_eq!(why(5000), (1.0, "you have 5000 pairs".to_owned()));
     }
 
     #[test]
