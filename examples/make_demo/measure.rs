@@ -131,7 +131,7 @@ pub fn measure(
 
 fn configure(base: &RunConfig, method: &Method, seed: u64) -> Result<RunConfig> {
     let mut changes: Vec<(String, String)> =
-        method.changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        method.changes().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     changes.push(("train.shuffle_seed".to_owned(), seed.to_string()));
     Ok(base.with_overrides(&changes)?)
 }

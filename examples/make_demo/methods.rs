@@ -36,123 +36,118 @@ impl Labels {
     }
 }
 
+/// `section.key` and value.
+type Change = (&'static str, &'static str);
+
 /// A row of a table: its name, and what it changes of the demo's own settings.
 pub struct Method {
     pub name: &'static str,
-    pub changes: &'static [(&'static str, &'static str)],
+    changes: &'static [&'static [Change]],
 }
 
-const fn method(name: &'static str, changes: &'static [(&'static str, &'static str)]) -> Method {
+impl Method {
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().copied().flatten()
+    }
+}
+
+const fn method(name: &'static str, changes: &'static [&'static [Change]]) -> Method {
     Method { name, changes }
 }
 
 const BETA: &str = "objective.beta";
 const TAU: &str = "objective.tau";
 const KIND: &str = "objective.kind";
-const REFERENCE: &str = "objective.reference_weight";
+const RATE: &str = "optimizer.learning_rate";
+const STEPS: &str = "train.steps";
+const PAIRS: &str = "train.pairs_per_step";
+const ANSWERS: &str = "rlhf.answers_per_prompt";
+const LONGEST: &str = "rlhf.max_tokens";
+const KL: &str = "rlhf.kl_coef";
+
+const MPO: &[Change] = &[(KIND, "mpo")];
+const DPO: &[Change] = &[(KIND, "dpo")];
+const IPO: &[Change] = &[(KIND, "ipo")];
+const TIS: &[Change] = &[(KIND, "dpo"), ("objective.token_weights", "tis")];
+const SCORES: &[Change] = &[(KIND, "reward"), (STEPS, "100")];
+// 32 sampled answers a step: 16 prompts with 2 each, or 8 with 4.
+const PPO: &[Change] = &[(KIND, "ppo"), (STEPS, "100"), (PAIRS, "16"), (ANSWERS, "2"), (LONGEST, "48")];
+const RLOO: &[Change] = &[(KIND, "rloo"), (STEPS, "100"), (PAIRS, "8"), (ANSWERS, "4"), (LONGEST, "48")];
+const ALL_REJECTED: &[Change] = &[("objective.negatives", "all")];
+const HELD: &[Change] = &[("objective.reference_weight", "0.3")];
 
 /// The search: one number of each method, three values of it. MPO has its own λ_ref, the others none.
 pub const SEARCHED: &[Method] = &[
-    method("MPO β 0.5", &[(KIND, "mpo"), (BETA, "0.5")]),
-    method("MPO β 1", &[(KIND, "mpo"), (BETA, "1.0")]),
-    method("MPO β 2", &[(KIND, "mpo"), (BETA, "2.0")]),
-    method("DPO β 0.5", &[(KIND, "dpo"), (BETA, "0.5")]),
-    method("DPO β 1", &[(KIND, "dpo"), (BETA, "1.0")]),
-    method("DPO β 2", &[(KIND, "dpo"), (BETA, "2.0")]),
-    method("IPO τ 0.1", &[(KIND, "ipo"), (TAU, "0.1")]),
-    method("IPO τ 0.25", &[(KIND, "ipo"), (TAU, "0.25")]),
-    method("IPO τ 0.5", &[(KIND, "ipo"), (TAU, "0.5")]),
+    method("MPO β 0.5", &[MPO, &[(BETA, "0.5")]]),
+    method("MPO β 1", &[MPO, &[(BETA, "1.0")]]),
+    method("MPO β 2", &[MPO, &[(BETA, "2.0")]]),
+    method("DPO β 0.5", &[DPO, &[(BETA, "0.5")]]),
+    method("DPO β 1", &[DPO, &[(BETA, "1.0")]]),
+    method("DPO β 2", &[DPO, &[(BETA, "2.0")]]),
+    method("IPO τ 0.1", &[IPO, &[(TAU, "0.1")]]),
+    method("IPO τ 0.25", &[IPO, &[(TAU, "0.25")]]),
+    method("IPO τ 0.5", &[IPO, &[(TAU, "0.5")]]),
 ];
 
 /// Each method at what [`SEARCHED`] found: the highest held-out accuracy at the end.
 pub const BEST: &[Method] = &[
-    method("MPO β 0.5", &[(KIND, "mpo"), (BETA, "0.5")]),
-    method("DPO β 0.5", &[(KIND, "dpo"), (BETA, "0.5")]),
-    method("IPO τ 0.5", &[(KIND, "ipo"), (TAU, "0.5")]),
+    method("MPO β 0.5", &[MPO, &[(BETA, "0.5")]]),
+    method("DPO β 0.5", &[DPO, &[(BETA, "0.5")]]),
+    method("IPO τ 0.5", &[IPO, &[(TAU, "0.5")]]),
 ];
 
 /// Each method at the demo's own settings.
-pub const METHODS: &[Method] =
-    &[method("MPO", &[(KIND, "mpo")]), method("DPO", &[(KIND, "dpo")]), method("IPO", &[(KIND, "ipo")])];
+pub const METHODS: &[Method] = &[method("MPO", &[MPO]), method("DPO", &[DPO]), method("IPO", &[IPO])];
 
 /// The term on reference answers taken from one and given to another.
-pub const EXCHANGED: &[Method] = &[
-    method("MPO, λ_ref 0", &[(KIND, "mpo"), (REFERENCE, "0.0")]),
-    method("DPO, λ_ref 0.3", &[(KIND, "dpo"), (REFERENCE, "0.3")]),
-];
-
-const RATE: &str = "optimizer.learning_rate";
-const STEPS: &str = "train.steps";
-const NEGATIVES: &str = "objective.negatives";
-const WEIGHTS: &str = "objective.token_weights";
-const KL: &str = "rlhf.kl_coef";
-const PROMPTS: &str = "rlhf.prompts";
-const PAIRS: &str = "train.pairs_per_step";
-const ANSWERS: &str = "rlhf.answers_per_prompt";
-const LONGEST: &str = "rlhf.max_tokens";
-/// 32 sampled answers a step: PPO 16 prompts with 2 each, RLOO 8 with 4.
-const TWO_EACH: [(&str, &str); 3] = [(PAIRS, "16"), (ANSWERS, "2"), (LONGEST, "48")];
-const FOUR_EACH: [(&str, &str); 3] = [(PAIRS, "8"), (ANSWERS, "4"), (LONGEST, "48")];
-
-/// What PPO and RLOO learn from, in every row below.
-pub const REWARD: Method = method("reward model", &[(KIND, "reward"), (STEPS, "100")]);
+pub const EXCHANGED: &[Method] =
+    &[method("MPO, λ_ref 0", &[MPO, &[("objective.reference_weight", "0.0")]]), method("DPO, λ_ref 0.3", &[DPO, HELD])];
 
 /// Methods beside MPO, DPO and IPO, with as many settings of each as [`SEARCHED`] tries of those.
 pub const OTHERS_SEARCHED: &[Method] = &[
-    method("reward model, rate 3e-4", &[(KIND, "reward"), (STEPS, "100"), (RATE, "3e-4")]),
-    REWARD,
-    method("reward model, rate 2e-3", &[(KIND, "reward"), (STEPS, "100"), (RATE, "2e-3")]),
-    method("PPO, KL 0.05", &[(KIND, "ppo"), (STEPS, "100"), TWO_EACH[0], TWO_EACH[1], TWO_EACH[2], (KL, "0.05")]),
-    method("PPO, KL 0.2", &[(KIND, "ppo"), (STEPS, "100"), TWO_EACH[0], TWO_EACH[1], TWO_EACH[2], (KL, "0.2")]),
-    method("PPO, KL 0.5", &[(KIND, "ppo"), (STEPS, "100"), TWO_EACH[0], TWO_EACH[1], TWO_EACH[2], (KL, "0.5")]),
-    method("RLOO, KL 0.05", &[(KIND, "rloo"), (STEPS, "100"), FOUR_EACH[0], FOUR_EACH[1], FOUR_EACH[2], (KL, "0.05")]),
-    method("RLOO, KL 0.2", &[(KIND, "rloo"), (STEPS, "100"), FOUR_EACH[0], FOUR_EACH[1], FOUR_EACH[2], (KL, "0.2")]),
-    method("RLOO, KL 0.5", &[(KIND, "rloo"), (STEPS, "100"), FOUR_EACH[0], FOUR_EACH[1], FOUR_EACH[2], (KL, "0.5")]),
-    method("TIS-DPO β 0.5", &[(KIND, "dpo"), (WEIGHTS, "tis"), (BETA, "0.5")]),
-    method("TIS-DPO β 1", &[(KIND, "dpo"), (WEIGHTS, "tis"), (BETA, "1.0")]),
-    method("TIS-DPO β 2", &[(KIND, "dpo"), (WEIGHTS, "tis"), (BETA, "2.0")]),
+    method("reward model, rate 3e-4", &[SCORES, &[(RATE, "3e-4")]]),
+    method("reward model", &[SCORES]),
+    method("reward model, rate 2e-3", &[SCORES, &[(RATE, "2e-3")]]),
+    method("PPO, KL 0.05", &[PPO, &[(KL, "0.05")]]),
+    method("PPO, KL 0.2", &[PPO, &[(KL, "0.2")]]),
+    method("PPO, KL 0.5", &[PPO, &[(KL, "0.5")]]),
+    method("RLOO, KL 0.05", &[RLOO, &[(KL, "0.05")]]),
+    method("RLOO, KL 0.2", &[RLOO, &[(KL, "0.2")]]),
+    method("RLOO, KL 0.5", &[RLOO, &[(KL, "0.5")]]),
+    method("TIS-DPO β 0.5", &[TIS, &[(BETA, "0.5")]]),
+    method("TIS-DPO β 1", &[TIS, &[(BETA, "1.0")]]),
+    method("TIS-DPO β 2", &[TIS, &[(BETA, "2.0")]]),
 ];
 
 /// The same of several rejected answers.
 pub const SEVERAL_SEARCHED: &[Method] = &[
-    method("DPO, all rejected, β 0.5", &[(KIND, "dpo"), (NEGATIVES, "all"), (BETA, "0.5")]),
-    method("DPO, all rejected, β 1", &[(KIND, "dpo"), (NEGATIVES, "all"), (BETA, "1.0")]),
-    method("DPO, all rejected, β 2", &[(KIND, "dpo"), (NEGATIVES, "all"), (BETA, "2.0")]),
-    method("MPO, all rejected, β 0.5", &[(KIND, "mpo"), (NEGATIVES, "all"), (BETA, "0.5")]),
-    method("MPO, all rejected, β 1", &[(KIND, "mpo"), (NEGATIVES, "all"), (BETA, "1.0")]),
-    method("MPO, all rejected, β 2", &[(KIND, "mpo"), (NEGATIVES, "all"), (BETA, "2.0")]),
+    method("DPO, all rejected, β 0.5", &[DPO, ALL_REJECTED, &[(BETA, "0.5")]]),
+    method("DPO, all rejected, β 1", &[DPO, ALL_REJECTED, &[(BETA, "1.0")]]),
+    method("DPO, all rejected, β 2", &[DPO, ALL_REJECTED, &[(BETA, "2.0")]]),
+    method("MPO, all rejected, β 0.5", &[MPO, ALL_REJECTED, &[(BETA, "0.5")]]),
+    method("MPO, all rejected, β 1", &[MPO, ALL_REJECTED, &[(BETA, "1.0")]]),
+    method("MPO, all rejected, β 2", &[MPO, ALL_REJECTED, &[(BETA, "2.0")]]),
 ];
 
-/// RLHF and token weights beside the three, at settings of their own and where the reference answers hold them.
+/// What PPO and RLOO learn from.
+pub const REWARD: Method = method("reward model", &[SCORES, &[(RATE, "3e-4")]]);
+
+/// RLHF and token weights beside the three, each at what [`OTHERS_SEARCHED`] found, and PPO where reference answers hold it.
 pub const OTHERS: &[Method] = &[
     REWARD,
-    method("PPO", &[(KIND, "ppo"), (STEPS, "100"), TWO_EACH[0], TWO_EACH[1], TWO_EACH[2], (KL, "0.05")]),
-    method(
-        "PPO, prompts of both",
-        &[
-            (KIND, "ppo"),
-            (STEPS, "100"),
-            TWO_EACH[0],
-            TWO_EACH[1],
-            TWO_EACH[2],
-            (KL, "0.05"),
-            (PROMPTS, "pairs+reference"),
-        ],
-    ),
-    method(
-        "PPO, λ_ref 0.3",
-        &[(KIND, "ppo"), (STEPS, "100"), TWO_EACH[0], TWO_EACH[1], TWO_EACH[2], (KL, "0.05"), (REFERENCE, "0.3")],
-    ),
-    method("RLOO", &[(KIND, "rloo"), (STEPS, "100"), FOUR_EACH[0], FOUR_EACH[1], FOUR_EACH[2], (KL, "0.05")]),
-    method("TIS-DPO", &[(KIND, "dpo"), (WEIGHTS, "tis")]),
+    method("RLOO", &[RLOO, &[(KL, "0.2")]]),
+    method("PPO", &[PPO, &[(KL, "0.5")]]),
+    method("TIS-DPO", &[TIS, &[(BETA, "2.0")]]),
+    method("PPO, λ_ref 0.3", &[PPO, &[(KL, "0.5")], HELD]),
+    method("PPO, prompts of both", &[PPO, &[(KL, "0.5"), ("rlhf.prompts", "pairs+reference")]]),
 ];
 
-/// Several rejected answers in one pair.
+/// Several rejected answers in one pair, each method at what [`SEVERAL_SEARCHED`] found.
 pub const SEVERAL: &[Method] = &[
-    method("MPO, all rejected", &[(KIND, "mpo"), (NEGATIVES, "all")]),
-    method("DPO, all rejected", &[(KIND, "dpo"), (NEGATIVES, "all")]),
+    method("MPO, all rejected", &[MPO, ALL_REJECTED, &[(BETA, "1.0")]]),
+    method("DPO, all rejected", &[DPO, ALL_REJECTED, &[(BETA, "0.5")]]),
 ];
 
-/// The same judgements as pairs.
+/// The same judgements as pairs, at the same settings.
 pub const SPLIT: &[Method] =
-    &[method("MPO, split pairs", &[(KIND, "mpo")]), method("DPO, split pairs", &[(KIND, "dpo")])];
+    &[method("MPO, split pairs", &[MPO, &[(BETA, "1.0")]]), method("DPO, split pairs", &[DPO, &[(BETA, "0.5")]])];

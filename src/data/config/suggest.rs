@@ -99,7 +99,9 @@ impl RunConfig {
                 let epochs = (LEAST_STEPS * self.train.pairs_per_step).div_ceil(to_train_on.max(1));
                 let because = match epochs {
                     0..=1 => of_pairs,
-                    2..=MOST_EPOCHS => format!("{LEAST_STEPS} steps are the least that moves an adapter, and {of_pairs}"),
+                    2..=MOST_EPOCHS => {
+                        format!("{LEAST_STEPS} steps are the least that moves an adapter, and {of_pairs}")
+                    }
                     _ => format!("a pair that is met more often is learnt by heart, and {of_pairs}"),
                 };
                 Some((format!("{}.0", epochs.clamp(1, MOST_EPOCHS)), because))
@@ -203,7 +205,10 @@ mod tests {
             let of_epochs = suggestions.into_iter().find(|one| one.setting.key == TrainConfig::EPOCHS.key).unwrap();
             (config.train.epochs, of_epochs.because)
         };
-        assert_eq!(why(10), (20.0, "a pair that is met more often is learnt by heart, and you have 10 pairs".to_owned()));
+        assert_eq!(
+            why(10),
+            (20.0, "a pair that is met more often is learnt by heart, and you have 10 pairs".to_owned())
+        );
         assert_eq!(why(81).1, "60 steps are the least that moves an adapter, and you have 81 pairs");
         assert_eq!(why(5000), (1.0, "you have 5000 pairs".to_owned()));
     }
