@@ -9,9 +9,9 @@ use engine::{
 };
 use state::{
     Command,
+    checkpoints::{Checkpoints, Saved},
     compare::board,
     fork::{ForkStart, Without},
-    on_disk::{Checkpoints, Saved},
     runs::{Live, Loaded, Stored},
     train::{Preflight, RunCommand, Sheet, Start},
 };

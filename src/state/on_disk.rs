@@ -1,25 +1,8 @@
-//! What of a run is on the disk: its checkpoints, and what going on from them would do.
-
-use std::collections::BTreeMap;
+//! What of a run is on the disk, and what going on from it would do.
 
 use store::{RunId, RunRecord};
 
 use super::runs::Runs;
-
-/// So many of the newest are named.
-const NAMED: usize = 4;
-
-/// The checkpoints of all runs.
-pub type Saved = BTreeMap<RunId, Checkpoints>;
-
-/// Those of one run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Checkpoints {
-    /// Ascending.
-    pub steps: Vec<u64>,
-    /// Those of them that somebody asked for: later ones do not take their place.
-    pub asked_for: Vec<u64>,
-}
 
 impl Runs {
     /// Steps whose weights are on the disk, ascending.
@@ -29,19 +12,7 @@ impl Runs {
 
     /// "checkpoints of steps 320 (kept, as asked), 400 and 500": the newest few.
     pub fn checkpoints_in_words(&self, run: RunId) -> Option<String> {
-        let saved = self.saved.get(&run).filter(|saved| !saved.steps.is_empty())?;
-        let word = |step: &u64| {
-            let asked = saved.asked_for.contains(step);
-            if asked { format!("{step} (kept, as asked)") } else { step.to_string() }
-        };
-        let named: Vec<String> = saved.steps[saved.steps.len().saturating_sub(NAMED)..].iter().map(word).collect();
-        let earlier = saved.steps.len() - named.len();
-        let more = if earlier > 0 { format!(", and {earlier} earlier") } else { String::new() };
-        Some(match &named[..] {
-            [only] => format!("checkpoint of step {only}"),
-            [some @ .., last] => format!("checkpoints of steps {} and {last}{more}", some.join(", ")),
-            [] => return None,
-        })
+        self.saved.get(&run)?.in_words()
     }
 
     /// Why its weights cannot be had, as a sentence.
@@ -49,15 +20,6 @@ impl Runs {
         self.checkpoints(run).is_empty().then_some(
             "It has no checkpoint, so none of its weights are on the disk; one is written when it is due, on Checkpoint, and when the run is stopped",
         )
-    }
-
-    /// Those whose turn had not come when the program ended, in the order in which they stood.
-    pub fn waited(&self) -> Vec<&RunRecord> {
-        let is_mine = |record: &RunRecord| self.is_going(record.id) || self.place(record.id).is_some();
-        let mut waited: Vec<&RunRecord> =
-            self.records.iter().filter(|record| record.waited() && !is_mine(record)).collect();
-        waited.sort_by_key(|record| store::place(&self.order, record.id));
-        waited
     }
 
     /// What Resume would do, as a sentence.
@@ -91,6 +53,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::checkpoints::Checkpoints;
     use store::{Revision, RunMarks, RunStatus};
 
     #[test]
@@ -113,25 +76,6 @@ mod tests {
         record.step = 0;
         assert!(!runs.would_start_again(&record));
         assert_eq!(runs.continuation(&record), "It has not begun; Resume starts it");
-    }
-
-    #[test]
-    fn g4_a_checkpoint_that_was_asked_for_is_shown_as_kept() {
-        let mut runs = Runs::default();
-        let run = RunId(7);
-        let words = |runs: &Runs| runs.checkpoints_in_words(run);
-        assert_eq!(words(&runs), None);
-        for (steps, expected) in [
-            (&[500][..], "checkpoint of step 500"),
-            (&[320], "checkpoint of step 320 (kept, as asked)"),
-            (&[320, 400, 500], "checkpoints of steps 320 (kept, as asked), 400 and 500"),
-            (&[1, 2, 3, 4, 5, 6], "checkpoints of steps 3, 4, 5 and 6, and 2 earlier"),
-        ] {
-            runs.saved.insert(run, Checkpoints { steps: steps.to_vec(), asked_for: vec![320] });
-            assert_eq!(words(&runs).as_deref(), Some(expected));
-        }
-        runs.saved.insert(run, Checkpoints::default());
-        assert_eq!(words(&runs), None);
     }
 
     fn record(id: RunId, step: u64) -> RunRecord {

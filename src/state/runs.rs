@@ -10,7 +10,7 @@ use engine::protocol::{Event, Outcome, RunControl};
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
-use super::{compare::table::RunCells, joining::Joining, on_disk::Saved};
+use super::{checkpoints::Saved, compare::cells::RunCells, joining::Joining};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -216,6 +216,15 @@ impl Runs {
             return theirs;
         }
         self.waiting.iter().filter_map(|waiting| self.record(waiting.run)).collect()
+    }
+
+    /// Those whose turn had not come when the program ended, in the order in which they stood.
+    pub fn waited(&self) -> Vec<&RunRecord> {
+        let is_mine = |record: &RunRecord| self.is_going(record.id) || self.place(record.id).is_some();
+        let mut waited: Vec<&RunRecord> =
+            self.records.iter().filter(|record| record.waited() && !is_mine(record)).collect();
+        waited.sort_by_key(|record| store::place(&self.order, record.id));
+        waited
     }
 
     fn record_mut(&mut self, run: RunId) -> Option<&mut RunRecord> {

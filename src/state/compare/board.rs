@@ -11,8 +11,6 @@ use data::{
 use serde::{Deserialize, Serialize};
 use store::{Pick, RunColumn, RunId};
 
-use super::frontier::ACCURACY;
-
 /// Under this the project has it among its settings.
 pub const KEY: &str = "compare";
 /// More charts side by side would be too narrow to read.
@@ -97,7 +95,7 @@ impl Default for Board {
             reversed: false,
             archived: false,
             across: Across::Drift,
-            up: ACCURACY.to_owned(),
+            up: HELD_OUT_ACCURACY.to_owned(),
         }
     }
 }

@@ -6,7 +6,7 @@ use data::{Extent, Scale};
 use store::{RunColumn, RunId, RunRecord, RunValue};
 
 use super::{
-    differences,
+    settings::differences,
     table::{self, Cell},
 };
 use crate::runs::Runs;

@@ -1,9 +1,6 @@
 //! The table of all runs: which rows, in which order, and what stands in a cell.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::cmp::Ordering;
 
 use data::{
     config::{Setting, plain_number},
@@ -17,25 +14,6 @@ use crate::{
     runs::{Loaded, Runs},
     series::Series,
 };
-
-/// Values of runs whose curves are not here, as the project has them. Written only by `app`.
-#[derive(Debug, Default)]
-pub struct RunCells {
-    /// With the step that the run stood at when they were read.
-    cells: BTreeMap<(RunId, RunColumn), (u64, Option<f64>)>,
-    asked: BTreeSet<(RunId, RunColumn, u64)>,
-}
-
-impl RunCells {
-    pub fn fill(&mut self, run: RunId, column: RunColumn, step: u64, value: Option<f64>) {
-        self.cells.insert((run, column), (step, value));
-    }
-
-    /// Those of these cells that nobody has asked for yet; they count as asked from now on.
-    pub fn ask(&mut self, wanted: Vec<(RunId, RunColumn, u64)>) -> Vec<(RunId, RunColumn, u64)> {
-        wanted.into_iter().filter(|cell| self.asked.insert(cell.clone())).collect()
-    }
-}
 
 /// What stands in a cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +33,7 @@ pub fn cell(runs: &Runs, record: &RunRecord, column: &RunColumn) -> Cell {
         }
         RunColumn::Metric(pick, name) => match runs.history(record.id).filter(|it| it.loaded == Loaded::Ready) {
             Some(history) => history.series(name).and_then(|series| of_series(series, *pick)).map(RunValue::Number),
-            None => match runs.cells.cells.get(&(record.id, column.clone())) {
+            None => match runs.cells.get(record.id, column) {
                 // A run that went on elsewhere has newer ones; until they are read the older ones stand.
                 Some((_, value)) => value.map(RunValue::Number),
                 None => return Cell::Unread,
@@ -85,10 +63,9 @@ pub fn unread(runs: &Runs, columns: &[RunColumn]) -> Vec<(RunId, RunColumn, u64)
         let column = column.clone();
         runs.records.iter().filter_map(move |record| {
             let is_here = runs.history(record.id).is_some_and(|history| history.loaded == Loaded::Ready);
-            let known =
-                runs.cells.cells.get(&(record.id, column.clone())).is_some_and(|(step, _)| *step == record.step);
+            let known = runs.cells.get(record.id, &column).is_some_and(|(step, _)| step == record.step);
             let cell = (record.id, column.clone(), record.step);
-            (!is_here && !known && !runs.cells.asked.contains(&cell)).then_some(cell)
+            (!is_here && !known && !runs.cells.is_asked(&cell)).then_some(cell)
         })
     };
     metrics.flat_map(of).collect()
