@@ -149,14 +149,7 @@ mod tests {
 
     fn pair(id: i64, prompt: &str, chosen: &str, rejected: &str) -> Pair {
         let mut pair = Pair::new(PairId(id), Prompt::Text(prompt.to_owned()), &[rejected, chosen]);
-        pair.verdict = Some(Verdict {
-            choice: Choice::Better { chosen: 1, rejected: 0, strength: Strength::Strongly },
-            who: "local".to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        });
+        pair.verdict = Some(Verdict::local(Choice::Better { chosen: 1, rejected: 0, strength: Strength::Strongly }, 0));
         pair
     }
 

@@ -136,14 +136,7 @@ mod tests {
 
     fn label(n: i64, at_ms: i64, choice: Choice, left: Option<usize>) -> Pair {
         Pair {
-            verdict: Some(Verdict {
-                choice,
-                who: "local".to_owned(),
-                at_ms,
-                took_ms: Some(1000),
-                shown_left: left,
-                order: Vec::new(),
-            }),
+            verdict: Some(Verdict { took_ms: Some(1000), shown_left: left, ..Verdict::local(choice, at_ms) }),
             ..Pair::new(PairId(n), Prompt::Text("p".to_owned()), &["longer answer", "short"])
         }
     }

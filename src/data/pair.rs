@@ -201,7 +201,7 @@ impl Choice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub choice: Choice,
-    /// Who labelled: "local" for the person at this window, "import" for a file.
+    /// Who labelled: a name, [`Verdict::LOCAL`] or [`Verdict::IMPORTED`].
     pub who: String,
     /// Unix time in milliseconds.
     pub at_ms: i64,
@@ -215,6 +215,27 @@ pub struct Verdict {
     /// compared. What is as good as the chosen answer is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<usize>,
+}
+
+impl Verdict {
+    /// Who labels at this window.
+    pub const LOCAL: &str = "local";
+    /// Whoever labelled what a file says nothing more about.
+    pub const IMPORTED: &str = "import";
+
+    /// Of the person at this window.
+    pub fn local(choice: Choice, at_ms: i64) -> Self {
+        Self::of(choice, Self::LOCAL, at_ms)
+    }
+
+    /// Of a file.
+    pub fn imported(choice: Choice, at_ms: i64) -> Self {
+        Self::of(choice, Self::IMPORTED, at_ms)
+    }
+
+    fn of(choice: Choice, who: &str, at_ms: i64) -> Self {
+        Self { choice, who: who.to_owned(), at_ms, took_ms: None, shown_left: None, order: Vec::new() }
+    }
 }
 
 /// Which side of the hold-out a pair is on.
@@ -368,14 +389,7 @@ mod tests {
 
     fn judged(choice: Choice) -> Pair {
         Pair {
-            verdict: Some(Verdict {
-                choice,
-                who: "local".to_owned(),
-                at_ms: 0,
-                took_ms: None,
-                shown_left: None,
-                order: Vec::new(),
-            }),
+            verdict: Some(Verdict::local(choice, 0)),
             ..Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b"])
         }
     }

@@ -86,14 +86,7 @@ mod tests {
         let mut pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &[]);
         pair.answers = answers.map(|(text, origin)| Answer::new(text, origin)).into();
         let choice = chosen.map(|chosen| Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Clearly });
-        pair.verdict = choice.map(|choice| Verdict {
-            choice,
-            who: "local".to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        });
+        pair.verdict = choice.map(|choice| Verdict::local(choice, 0));
         pair
     }
 

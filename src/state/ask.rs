@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use data::{Answer, Chat, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, counted};
+use data::{Answer, Chat, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, Verdict, counted};
 use engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy};
 use store::RunId;
 
-use super::{drafts, labelling::Side, sampling::Drawing};
+use super::{labelling::Side, sampling::Drawing};
 
 /// Whose answer a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -404,7 +404,7 @@ impl Ask {
         let (chosen, rejected) = (side as usize, side.other() as usize);
         Some(Pair {
             answers: vec![answer(&self.columns[0])?, answer(&self.columns[1])?],
-            verdict: Some(drafts::verdict(Choice::Better { chosen, rejected, strength: Strength::Clearly }, now_ms)),
+            verdict: Some(Verdict::local(Choice::Better { chosen, rejected, strength: Strength::Clearly }, now_ms)),
             tags: vec!["from answers".to_owned()],
             ..Pair::new(PairId::NEW, prompt, &[])
         })

@@ -162,7 +162,7 @@ fn a_preference_keeps_what_was_asked_not_what_the_box_says_now() {
     ask.columns[1].source = Source::Base;
     let pair = ask.prefer(Side::Right, 77).unwrap();
     assert_eq!(pair.prompt, Prompt::Text("when?".to_owned()));
-    assert_eq!(drafts::sides(&pair), Some([1, 0]));
+    assert_eq!(crate::drafts::sides(&pair), Some([1, 0]));
     assert_eq!(pair.answers[0].origin, Origin::Model("base model".to_owned()));
     assert_eq!(pair.answers[1].origin, Origin::Model("run 3 at step 40".to_owned()));
     assert_eq!(pair.verdict.unwrap().at_ms, 77);

@@ -348,7 +348,7 @@ pub fn decide(pair: &mut Pair, choice: Option<Choice>, now_ms: i64) {
     };
     let stays = about(choice).is_some() && about(choice) == about(pair.choice());
     let order = pair.verdict.take().map(|verdict| verdict.order).filter(|_| stays).unwrap_or_default();
-    pair.verdict = choice.map(|choice| Verdict { order, ..verdict(choice, now_ms) });
+    pair.verdict = choice.map(|choice| Verdict { order, ..Verdict::local(choice, now_ms) });
 }
 
 /// Says of a third answer that it is worse than the chosen one too, after those of which that was said; or no longer.
@@ -382,18 +382,6 @@ pub fn verdict_word(pair: &Pair) -> &'static str {
         Some(Choice::Tie) => "Tie",
         Some(Choice::BothBad) => "Both bad",
         Some(Choice::Skip) => "Skipped",
-    }
-}
-
-/// A verdict made in the editor, where nothing is blind.
-pub fn verdict(choice: Choice, now_ms: i64) -> Verdict {
-    Verdict {
-        choice,
-        who: super::labelling::LOCAL.to_owned(),
-        at_ms: now_ms,
-        took_ms: None,
-        shown_left: None,
-        order: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ fn stored() -> Pair {
     pair.id = PairId(12);
     pair.answers[0].text = "one".to_owned();
     pair.answers[1].text = "two".to_owned();
-    pair.verdict = Some(verdict(Choice::Better { chosen: 1, rejected: 0, strength: Strength::Strongly }, 5));
+    pair.verdict = Some(Verdict::local(Choice::Better { chosen: 1, rejected: 0, strength: Strength::Strongly }, 5));
     pair
 }
 
@@ -173,7 +173,7 @@ fn labels_name_every_part() {
 fn removing_an_answer_keeps_the_verdict_on_its_answers() {
     let mut pair = Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b", "c"]);
     let better = Choice::Better { chosen: 2, rejected: 0, strength: Strength::Clearly };
-    pair.verdict = Some(verdict(better, 0));
+    pair.verdict = Some(Verdict::local(better, 0));
     remove_answer(&mut pair, 1);
     assert_eq!(pair.chosen().unwrap().text, "c");
     assert_eq!(pair.rejected().unwrap().text, "a");

@@ -12,7 +12,7 @@ use judge::{Finding, Tally};
 
 pub use form::{DuelForm, DuelPrompts, MOST_PROMPTS};
 
-use super::labelling::{LOCAL, Side};
+use super::labelling::Side;
 
 /// What a person says to two answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,12 +311,9 @@ impl Duel {
             Said::Passed => return None,
         };
         let verdict = Verdict {
-            choice,
-            who: LOCAL.to_owned(),
-            at_ms: judged.at_ms,
             took_ms: Some(judged.took_ms),
             shown_left: Some(self.on_left(judged.prompt)),
-            order: Vec::new(),
+            ..Verdict::local(choice, judged.at_ms)
         };
         Some(Pair {
             answers: self.both(judged.prompt)?.map(Answer::clone).into(),

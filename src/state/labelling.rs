@@ -6,9 +6,6 @@ use data::{Choice, Pair, PairId, Strength, Verdict, counted, mix};
 
 use super::drafts;
 
-/// Who labels at this window.
-pub const LOCAL: &str = "local";
-
 /// A longer look than this counts as a break and does not spoil the pace.
 const LONGEST_LOOK_MS: i64 = 60_000;
 
@@ -313,12 +310,9 @@ impl Labelling {
         self.steps.push(Step { pair: pair.id, at: self.at, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let verdict = Verdict {
-            choice,
-            who: LOCAL.to_owned(),
-            at_ms: now_ms,
             took_ms: Some(took_ms.try_into().unwrap_or(u32::MAX)),
             shown_left: Some(shown.left),
-            order: Vec::new(),
+            ..Verdict::local(choice, now_ms)
         };
         Some((verdict, label))
     }
@@ -339,17 +333,7 @@ impl Labelling {
         self.steps.push(Step { pair, at: self.at, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let took_ms = Some(took_ms.try_into().unwrap_or(u32::MAX));
-        (
-            Verdict {
-                choice: Choice::Tie,
-                who: LOCAL.to_owned(),
-                at_ms: now_ms,
-                took_ms,
-                shown_left: None,
-                order: Vec::new(),
-            },
-            label,
-        )
+        (Verdict { took_ms, ..Verdict::local(Choice::Tie, now_ms) }, label)
     }
 
     /// Leaves the pair as it is and goes on to the next.

@@ -34,14 +34,8 @@ fn a_verdict_does_not_show_through_the_sides() {
     for id in 0..50 {
         let mut judged = pair(id);
         let blind = session.shown(&judged);
-        judged.verdict = Some(Verdict {
-            choice: Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly },
-            who: LOCAL.to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        });
+        judged.verdict =
+            Some(Verdict::local(Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly }, 0));
         assert_eq!(session.shown(&judged), blind);
     }
 }
@@ -157,14 +151,7 @@ fn some_labels_are_asked_for_again_with_the_sides_swapped() {
         let shown = session.shown(&asked).unwrap();
         if let Some((left, choice)) = said.get(&id) {
             assert_ne!(*left, shown.left, "the other way round");
-            asked.verdict = Some(Verdict {
-                choice: *choice,
-                who: LOCAL.to_owned(),
-                at_ms: 0,
-                took_ms: None,
-                shown_left: None,
-                order: Vec::new(),
-            });
+            asked.verdict = Some(Verdict::local(*choice, 0));
             again += 1;
         }
         // Always the longer answer, so that every repeat agrees.
@@ -208,7 +195,7 @@ fn the_same_verdict_again_is_agreement_whatever_its_strength() {
     for id in 1..=3 {
         let mut before = pair(id);
         let choice = Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly };
-        before.verdict = Some(drafts::verdict(choice, 0));
+        before.verdict = Some(Verdict::local(choice, 0));
         let side = if session.shown(&before).unwrap().left == 0 { Side::Left } else { Side::Right };
         let side = if id == 2 { side.other() } else { side };
         session.judge(&before, Judgement::Prefer(side, Strength::Slightly), 10);

@@ -55,12 +55,11 @@ pub fn why_not(pair: &Pair, held_out: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drafts::verdict;
-    use data::{Answer, Origin, PairId, Prompt, Strength};
+    use data::{Answer, Origin, PairId, Prompt, Strength, Verdict};
 
     fn pair(answers: &[&str], choice: Option<Choice>) -> Pair {
         let mut pair = Pair::new(PairId(1), Prompt::Text("p".to_owned()), answers);
-        pair.verdict = choice.map(|choice| verdict(choice, 0));
+        pair.verdict = choice.map(|choice| Verdict::local(choice, 0));
         pair
     }
 

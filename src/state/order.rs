@@ -118,7 +118,6 @@ impl Amendment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drafts::verdict;
     use data::Prompt;
 
     fn pair() -> Pair {
@@ -142,7 +141,8 @@ mod tests {
 
     #[test]
     fn the_pair_takes_the_first_verdict_and_the_others_are_pairs_of_their_own() {
-        let order = Amendment::Order { order: vec![2, 0, 1], derived: Derived::All, verdict: verdict(Choice::Tie, 9) };
+        let order =
+            Amendment::Order { order: vec![2, 0, 1], derived: Derived::All, verdict: Verdict::local(Choice::Tie, 9) };
         let edits = order.edits(pair());
         assert_eq!(edits.len(), 3);
         let own = edits[0].after.as_ref().unwrap();
@@ -152,11 +152,13 @@ mod tests {
         let texts: Vec<&str> = last.answers.iter().map(|answer| answer.text.as_str()).collect();
         assert_eq!((last.id, texts, last.choice()), (PairId::NEW, vec!["a", "b"], Some(clearly(0, 1))));
         assert_eq!((last.tags.len(), last.note.as_str(), last.verdict.as_ref().unwrap().at_ms), (1, "", 9));
-        let kept = Amendment::Order { order: vec![2, 0, 1], derived: Derived::Kept, verdict: verdict(Choice::Tie, 9) };
+        let kept =
+            Amendment::Order { order: vec![2, 0, 1], derived: Derived::Kept, verdict: Verdict::local(Choice::Tie, 9) };
         let edits = kept.edits(pair());
         let own = edits[0].after.as_ref().unwrap();
         assert_eq!((edits.len(), own.choice(), own.worse()), (1, Some(clearly(2, 1)), vec![1, 0]));
-        let too_many = Amendment::Order { order: vec![3, 0], derived: Derived::All, verdict: verdict(Choice::Tie, 9) };
+        let too_many =
+            Amendment::Order { order: vec![3, 0], derived: Derived::All, verdict: Verdict::local(Choice::Tie, 9) };
         assert!(too_many.edits(pair()).is_empty(), "an answer was taken out meanwhile");
     }
 

@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 
 use data::{Choice, Pair, PairId, Verdict, suspects::MarginScore};
 
-use super::labelling::LOCAL;
-
 /// What becomes of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -118,14 +116,7 @@ impl Review {
         let label = format!("{} pair {} as suspect", decision.word(), pair.id.0);
         self.steps.push(Step { at: self.at, decision, label: label.clone() });
         self.pass();
-        let verdict = Verdict {
-            choice,
-            who: LOCAL.to_owned(),
-            at_ms: now_ms,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        };
+        let verdict = Verdict::local(choice, now_ms);
         Some((verdict, label))
     }
 
@@ -163,14 +154,7 @@ mod tests {
     fn pair(id: i64) -> Pair {
         let choice = Choice::Better { chosen: 0, rejected: 1, strength: Strength::Slightly };
         Pair {
-            verdict: Some(Verdict {
-                choice,
-                who: "import".to_owned(),
-                at_ms: 0,
-                took_ms: None,
-                shown_left: None,
-                order: Vec::new(),
-            }),
+            verdict: Some(Verdict::imported(choice, 0)),
             ..Pair::new(PairId(id), Prompt::Text("p".to_owned()), &["a", "b"])
         }
     }

@@ -11,14 +11,7 @@ fn project() -> (tempfile::TempDir, Project) {
     let pair = |prompt: &str, answers: [&str; 2], choice: Option<Choice>, at_ms, tags: &[&str]| {
         let mut pair = Pair::new(PairId::NEW, Prompt::Text(prompt.to_owned()), &answers);
         pair.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        pair.verdict = choice.map(|choice| Verdict {
-            choice,
-            who: "local".to_owned(),
-            at_ms,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        });
+        pair.verdict = choice.map(|choice| Verdict::local(choice, at_ms));
         pair
     };
     let better = Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly };

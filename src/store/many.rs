@@ -141,14 +141,7 @@ mod tests {
     fn project() -> (tempfile::TempDir, Project, Vec<PairId>) {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let verdict = |choice| Verdict {
-            choice,
-            who: "import".to_owned(),
-            at_ms: 5,
-            took_ms: Some(9),
-            shown_left: Some(0),
-            order: Vec::new(),
-        };
+        let verdict = |choice| Verdict { took_ms: Some(9), shown_left: Some(0), ..Verdict::imported(choice, 5) };
         let mut pairs = [0, 1, 2].map(|n| Pair::new(PairId::NEW, Prompt::Text(format!("p{n}")), &["x", "y"]));
         pairs[0].verdict = Some(verdict(CLEARLY));
         pairs[0].tags = vec!["a".to_owned(), "b".to_owned()];

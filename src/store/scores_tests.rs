@@ -6,7 +6,7 @@ use ::data::{Answer, Change, Edit, Origin, Prompt, Strength, Verdict};
 
 fn verdict(chosen: usize, rejected: usize) -> Verdict {
     let choice = Choice::Better { chosen, rejected, strength: Strength::Clearly };
-    Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None, order: Vec::new() }
+    Verdict::local(choice, 0)
 }
 
 fn pairs(count: usize) -> (tempfile::TempDir, Project, Vec<PairId>) {

@@ -214,14 +214,7 @@ mod tests {
     use ::data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict};
 
     fn labelled(prompt: &str, choice: impl Into<Option<Choice>>) -> Pair {
-        let verdict = |choice| Verdict {
-            choice,
-            who: "local".to_owned(),
-            at_ms: 1,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        };
+        let verdict = |choice| Verdict::local(choice, 1);
         Pair {
             verdict: choice.into().map(verdict),
             ..Pair::new(PairId::NEW, Prompt::Text(prompt.to_owned()), &["yes", "no"])

@@ -41,14 +41,7 @@ fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
             id: PairId(7),
             prompt,
             answers: [one, other].map(|text| Answer::new(text, Origin::Human)).to_vec(),
-            verdict: choice.map(|choice| Verdict {
-                choice,
-                who: "local".to_owned(),
-                at_ms: 1,
-                took_ms: Some(2),
-                shown_left: None,
-                order: Vec::new(),
-            }),
+            verdict: choice.map(|choice| Verdict { took_ms: Some(2), ..Verdict::local(choice, 1) }),
             tags,
             split,
             note,
@@ -91,14 +84,7 @@ fn as_written(pair: &Pair, columns: bool) -> Pair {
         Choice::Better { chosen: 0, rejected: 1, strength: if columns { strength } else { Strength::Strongly } };
     let bare = Pair {
         answers: vec![plain(chosen), plain(rejected)],
-        verdict: Some(Verdict {
-            choice,
-            who: "import".to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        }),
+        verdict: Some(Verdict::imported(choice, 0)),
         ..Pair::new(PairId::NEW, pair.prompt.clone(), &[])
     };
     if columns { Pair { id: PairId::NEW, answers: bare.answers, verdict: bare.verdict, ..pair.clone() } } else { bare }
@@ -118,14 +104,7 @@ fn timeless(mut pair: Pair) -> Pair {
 fn an_order_goes_out_in_our_own_shape_and_comes_back() {
     let choice = Choice::Better { chosen: 2, rejected: 1, strength: Strength::Clearly };
     let mut pair = Pair::new(PairId(3), Prompt::Text("p".to_owned()), &["a", "b", "c", "d"]);
-    pair.verdict = Some(Verdict {
-        choice,
-        who: "local".to_owned(),
-        at_ms: 5,
-        took_ms: None,
-        shown_left: None,
-        order: vec![2, 0, 3, 1],
-    });
+    pair.verdict = Some(Verdict { order: vec![2, 0, 3, 1], ..Verdict::local(choice, 5) });
     let nudge = write::formats().find(|format| format.name == "nudge").unwrap();
     let (_, back) = there_and_back(std::slice::from_ref(&pair), nudge, "jsonl");
     assert_eq!((&back[0].verdict, back[0].worse()), (&pair.verdict, vec![1, 0, 3]));
@@ -137,14 +116,7 @@ fn a_conversation_goes_out_in_every_shape_and_comes_back() {
     let chat = Prompt::chat(turns.map(|(role, text)| Turn::new(role, text)).to_vec());
     let better = Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly };
     let pair = |prompt: Prompt| Pair {
-        verdict: Some(Verdict {
-            choice: better,
-            who: "local".to_owned(),
-            at_ms: 5,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        }),
+        verdict: Some(Verdict::local(better, 5)),
         tags: vec!["a, b".to_owned()],
         reward: 0.1,
         ..Pair::new(PairId(3), prompt, &["five", "four"])

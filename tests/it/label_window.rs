@@ -156,8 +156,7 @@ fn going_through_again_shows_the_old_verdict_only_when_asked_and_tells_the_agree
     let dir = tempfile::tempdir().unwrap();
     let judged = |question: &str| {
         let choice = Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly };
-        let verdict =
-            Verdict { choice, who: "local".to_owned(), at_ms: 1, took_ms: None, shown_left: None, order: Vec::new() };
+        let verdict = Verdict::local(choice, 1);
         Pair { verdict: Some(verdict), ..pair(question, &["at nine, I think", "at ten"]) }
     };
     let ids = project(dir.path(), [judged("When?"), judged("And back?"), judged("Sundays?")]);

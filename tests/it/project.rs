@@ -32,12 +32,9 @@ fn import(project: &mut Project, count: usize) -> Vec<PairId> {
 
 fn better(at_ms: i64) -> Verdict {
     Verdict {
-        choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },
-        who: "local".to_owned(),
-        at_ms,
         took_ms: Some(1200),
         shown_left: Some(1),
-        order: Vec::new(),
+        ..Verdict::local(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly }, at_ms)
     }
 }
 

@@ -170,14 +170,8 @@ fn pair(n: usize) -> Pair {
         Prompt::Text(format!("When is high water at pier {n}?")),
         &["At six.", "High water is at six in the evening, sailor."],
     );
-    pair.verdict = (n < 10).then(|| Verdict {
-        choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },
-        who: "local".to_owned(),
-        at_ms: 0,
-        took_ms: None,
-        shown_left: None,
-        order: Vec::new(),
-    });
+    pair.verdict =
+        (n < 10).then(|| Verdict::local(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly }, 0));
     pair
 }
 

@@ -32,14 +32,7 @@ fn project(dir: &Path) -> Vec<PairId> {
         let answers = ["At nine, from the old pier.", "I cannot say; ask at the ferry house."];
         let mut pair = Pair::new(PairId::NEW, Prompt::Text((*question).to_owned()), &answers);
         let choice = Choice::Better { chosen: 0, rejected: 1, strength: strengths[n / 2 % 3] };
-        pair.verdict = n.is_multiple_of(2).then(|| Verdict {
-            choice,
-            who: "local".to_owned(),
-            at_ms: n as i64,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        });
+        pair.verdict = n.is_multiple_of(2).then(|| Verdict::local(choice, n as i64));
         pair.tags = if n < 2 { vec!["travel".to_owned()] } else { Vec::new() };
         pair.split = if n == 4 { Split::Eval } else { Split::Auto };
         pair

@@ -26,14 +26,7 @@ fn project(dir: &Path, answers: &[&str]) -> PairId {
     let mut project = Project::create(dir, &settings).unwrap();
     let prompt = Prompt::chat(vec![Turn::new(Role::User, "Où est le café? Is it open?")]);
     let mut pair = Pair::new(PairId::NEW, prompt, answers);
-    pair.verdict = Some(Verdict {
-        choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },
-        who: "local".to_owned(),
-        at_ms: 0,
-        took_ms: None,
-        shown_left: None,
-        order: Vec::new(),
-    });
+    pair.verdict = Some(Verdict::local(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly }, 0));
     let change = Change::new("Import", vec![Edit::add(pair)]);
     project.apply(&change).unwrap().pairs[0]
 }

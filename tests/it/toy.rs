@@ -39,14 +39,7 @@ pub fn ask(question: &str) -> Prompt {
 /// A labelled pair, `chosen` being the first answer.
 pub fn labelled(question: &str, chosen: &str, rejected: &str) -> Pair {
     Pair {
-        verdict: Some(Verdict {
-            choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly },
-            who: "import".to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        }),
+        verdict: Some(Verdict::imported(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly }, 0)),
         ..Pair::new(PairId::NEW, ask(question), &[chosen, rejected])
     }
 }

@@ -5,14 +5,8 @@ use crate::{Choice, Prompt, Role, Strength, Turn, Verdict};
 
 fn pair(id: i64, prompt: &str, answers: [&str; 2], chosen: Option<usize>) -> Pair {
     let mut pair = Pair::new(PairId(id), Prompt::Text(prompt.to_owned()), &answers);
-    pair.verdict = chosen.map(|chosen| Verdict {
-        choice: Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Strongly },
-        who: "local".to_owned(),
-        at_ms: 0,
-        took_ms: None,
-        shown_left: None,
-        order: Vec::new(),
-    });
+    pair.verdict = chosen
+        .map(|chosen| Verdict::local(Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Strongly }, 0));
     pair
 }
 

@@ -226,14 +226,7 @@ mod tests {
     fn of_many_pairs_some_are_looked_at_evenly_spread() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let verdict = Verdict {
-            choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly },
-            who: "import".to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        };
+        let verdict = Verdict::imported(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly }, 0);
         let pair = |n: usize| {
             // Every fourth has no label.
             let verdict = Some(verdict.clone()).filter(|_| !n.is_multiple_of(4));

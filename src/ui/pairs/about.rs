@@ -1,6 +1,6 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
-use data::{Across, Pair, PairId, Scale, Split, counted, metrics};
+use data::{Across, Pair, PairId, Scale, Split, Verdict, counted, metrics};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -83,8 +83,8 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
     }
     if let Some(verdict) = &pair.verdict {
         let who = match verdict.who.as_str() {
-            "local" => "Labelled here".to_owned(),
-            "import" => "Label imported".to_owned(),
+            Verdict::LOCAL => "Labelled here".to_owned(),
+            Verdict::IMPORTED => "Label imported".to_owned(),
             who => format!("Labelled by {who}"),
         };
         let took = verdict.took_ms.map_or_else(String::new, |ms| format!(" in {:.1} s", f64::from(ms) / 1000.0));

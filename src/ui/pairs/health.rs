@@ -231,14 +231,7 @@ mod tests {
                 let chosen = usize::from(n < 20 && n % 2 == 0);
                 let choice = Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Clearly };
                 let took_ms = Some(if n < 20 { 5200 } else { 1400 });
-                let verdict = Verdict {
-                    choice,
-                    who: "local".to_owned(),
-                    at_ms: n * 5000,
-                    took_ms,
-                    shown_left: Some(0),
-                    order: Vec::new(),
-                };
+                let verdict = Verdict { took_ms, shown_left: Some(0), ..Verdict::local(choice, n * 5000) };
                 let pair = Pair::new(PairId(n), Prompt::Text("p".to_owned()), &["short", "longer answer"]);
                 Pair { verdict: Some(verdict), ..pair }
             })

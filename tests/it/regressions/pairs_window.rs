@@ -20,14 +20,8 @@ pub(super) fn project(dir: &Path, answers: &[[&str; 2]], labelled: usize) -> Vec
     let mut project = Project::create(dir, &settings).unwrap();
     let edits = answers.iter().enumerate().map(|(n, answers)| {
         let mut pair = Pair::new(PairId::NEW, Prompt::Text(format!("Question {n}")), answers);
-        pair.verdict = (n < labelled).then(|| Verdict {
-            choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly },
-            who: "import".to_owned(),
-            at_ms: 0,
-            took_ms: None,
-            shown_left: None,
-            order: Vec::new(),
-        });
+        pair.verdict = (n < labelled)
+            .then(|| Verdict::imported(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly }, 0));
         Edit::add(pair)
     });
     // One by one, so that undo has steps to go through.
