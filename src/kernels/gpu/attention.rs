@@ -130,7 +130,7 @@ fn rows_of<'a>(piece: &'a Piece, rows: &Range<usize>, width: usize) -> Span<'a> 
 
 /// What one run may take: `products` multiplications for each pair of rows and component of a head.
 fn room(card: &Card, shape: &AttentionShape, row_width: usize, other_width: usize, products: usize) -> Room {
-    let bytes = (card.binding_limit as usize).saturating_sub(512);
+    let bytes = (card.binding_limit() as usize).saturating_sub(512);
     let per_pair = (shape.heads * shape.head_dim * products) as u64;
     Room { rows: bytes / 4 / row_width, others: bytes / 4 / other_width, pairs: card.pace.budget() / per_pair }
 }
@@ -141,7 +141,7 @@ fn room(card: &Card, shape: &AttentionShape, row_width: usize, other_width: usiz
 /// A sentence, where one is too much.
 fn key_heads_at_once(operation: &'static str, card: &Card, layout: &Layout, shape: &AttentionShape) -> Result<usize> {
     let of_head = 4 * padded(shape).head_dim * shape.group();
-    let room = (card.binding_limit as usize).saturating_sub(512);
+    let room = (card.binding_limit() as usize).saturating_sub(512);
     if layout.tokens() * of_head * shape.kv_heads <= room {
         return Ok(shape.kv_heads);
     }
@@ -152,7 +152,7 @@ fn key_heads_at_once(operation: &'static str, card: &Card, layout: &Layout, shap
             format!(
                 "a document of {reach} tokens is too long for {}, where one operand spans {} MiB: {} tokens fit; leave longer ones out, or choose another device",
                 card.info().name,
-                card.binding_limit >> 20,
+                card.binding_limit() >> 20,
                 room / of_head
             ),
         ),
@@ -396,7 +396,7 @@ impl Operands<'_> {
     /// the bits are the same every time.
     fn head_parts(self, blocks: usize) -> usize {
         let group = self.shape.group();
-        let room = (self.card.binding_limit as usize).saturating_sub(512) / 4;
+        let room = (self.card.binding_limit() as usize).saturating_sub(512) / 4;
         let of_part = self.layout.tokens() * self.shape.key_width();
         let mut most =
             (1..=group).filter(|&parts| group.is_multiple_of(parts) && (parts == 1 || parts * of_part <= room));

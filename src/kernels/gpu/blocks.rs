@@ -9,9 +9,9 @@ use super::{
     Card,
     columns::rows_per_run,
     commands::{Run, groups, number},
-    matvec::{Format, Stored},
     memory::{Piece, Span},
     shader::Shader,
+    stored::{Format, Stored},
 };
 
 static BLOCKS: Shader = Shader::new("blocks", concat!(include_str!("stored.wgsl"), include_str!("blocks.wgsl")), 3);

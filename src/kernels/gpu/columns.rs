@@ -17,7 +17,7 @@ static SCALE_ROWS: Shader = Shader::new("scale_rows", include_str!("scale_rows.w
 
 /// Rows of `width` numbers that one run works on at most.
 pub(super) fn rows_per_run(card: &super::Card, width: usize) -> usize {
-    ((card.binding_limit as usize).saturating_sub(512) / 4 / width.max(1)).max(1)
+    ((card.binding_limit() as usize).saturating_sub(512) / 4 / width.max(1)).max(1)
 }
 
 /// Adds `row[n]` to every row of `y[T,n]`.

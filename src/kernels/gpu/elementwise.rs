@@ -9,8 +9,6 @@ use super::{
 
 static ELEMENTWISE: Shader = Shader::new("elementwise", include_str!("elementwise.wgsl"), 2);
 
-static FILL: Shader = Shader::new("fill", include_str!("fill.wgsl"), 1);
-
 /// What becomes of two lists of as many numbers.
 #[derive(Debug, Clone, Copy)]
 enum Operation {
@@ -26,7 +24,7 @@ enum Operation {
 
 /// Numbers that one run works on at most: operands stay below the card's limit.
 pub(super) fn per_run(piece: &Piece) -> usize {
-    (piece.card().binding_limit / 4 / 64 * 64).saturating_sub(64).max(64) as usize
+    (piece.card().binding_limit() / 4 / 64 * 64).saturating_sub(64).max(64) as usize
 }
 
 fn apply(y: &Piece, x: &Piece, operation: Operation) -> Result<()> {
@@ -71,21 +69,4 @@ pub(super) fn scale_in_place(y: &Piece, factor: f32) -> Result<()> {
 /// `y = cap·tanh(y / cap)`.
 pub(super) fn cap(y: &Piece, cap: f32) -> Result<()> {
     apply(y, y, Operation::Cap(cap))
-}
-
-/// Sets the words of a piece.
-pub(super) fn fill(piece: &Piece, bits: u32) -> Result<()> {
-    let words = piece.bytes().div_ceil(4) as usize;
-    let words = piece.as_words(words);
-    for first in (0..words.len()).step_by(per_run(piece)) {
-        let range = first..words.len().min(first + per_run(piece));
-        piece.card().run(&Run {
-            program: FILL.plain(),
-            operands: &[words.span(range.clone())],
-            parameters: &[range.len() as u32, bits],
-            groups: groups(range.len(), 64),
-            work: range.len() as u64,
-        })?;
-    }
-    Ok(())
 }

@@ -17,7 +17,7 @@ const STRETCH: usize = 4096;
 
 /// Sets every element to zero.
 pub(crate) fn zero(flat: &Tensor) -> Result<()> {
-    flat.gpu("zero", "buffer")?.fill(0)
+    flat.gpu("zero", "buffer")?.clear()
 }
 
 /// Multiplies every element.
@@ -40,7 +40,7 @@ pub(crate) fn is_finite(flat: &Tensor) -> Result<bool> {
 fn sums(flat: &Piece, what: u32) -> Result<Vec<f32>> {
     let card = flat.card();
     let sums = Piece::new(card, &[flat.len().div_ceil(STRETCH)], DType::F32)?;
-    let step = (card.binding_limit as usize / 4 / STRETCH).saturating_sub(1).max(1) * STRETCH;
+    let step = (card.binding_limit() as usize / 4 / STRETCH).saturating_sub(1).max(1) * STRETCH;
     for first in (0..flat.len()).step_by(step) {
         let range = first..flat.len().min(first + step);
         let stretches = range.len().div_ceil(STRETCH);

@@ -143,7 +143,7 @@ impl Product<'_> {
             return access::fault("product on the card", message);
         }
         let card = a.piece.card();
-        let limit = card.binding_limit;
+        let limit = card.binding_limit();
         let mut rows = c.rows_within(limit);
         let (mut columns, mut depth) = (n.max(1), k.max(1));
         let cut = |whole: &mut usize, matrix: &Matrix<'_>| *whole = (*whole).min(matrix.rows_within(limit));

@@ -12,9 +12,9 @@ use super::{
     elementwise, embed,
     gemm::Matrix,
     linear::gradient,
-    matvec::Stored,
     memory::{Piece, Span},
     shader::Shader,
+    stored::Stored,
     weight,
 };
 
@@ -36,7 +36,7 @@ const STATE: usize = 4;
 
 /// Rows and vocabulary entries at once, by what the card takes.
 fn block(card: &Card, width: usize) -> (usize, usize) {
-    let most = (card.binding_limit as usize / 4).saturating_sub(128);
+    let most = (card.binding_limit() as usize / 4).saturating_sub(128);
     let rows = ROWS.min(most / width.max(STATE)).max(1);
     (rows, SLICE.min(most / width.max(1)).min(most / rows).max(1))
 }

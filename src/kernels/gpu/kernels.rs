@@ -22,6 +22,11 @@ pub(crate) struct Gpu {
     pub keeps_bf16: bool,
 }
 
+/// The kernels of a card; `keeps_bf16` has activations wait for the backward in half of their bytes.
+pub(crate) fn kernels(card: &Arc<Card>, keeps_bf16: bool) -> Arc<dyn Kernels> {
+    Arc::new(Gpu { card: Arc::clone(card), keeps_bf16 })
+}
+
 impl Kernels for Gpu {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
         linear::forward(x, linear, Rows::Together)

@@ -6,8 +6,8 @@ use super::{
     super::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, Slot, Tensor, access, linear::lora_rank},
     columns, elementwise,
     gemm::Matrix,
-    matvec::Stored,
     memory::Piece,
+    stored::Stored,
     weight,
 };
 

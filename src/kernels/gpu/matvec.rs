@@ -4,13 +4,12 @@
 #[cfg(test)]
 mod tests;
 
-use candle_core::DType;
-
 use super::{
-    super::{KernelError, Result, Weight, access},
+    super::{KernelError, Result, Weight},
     commands::{Run, groups, number},
     memory::Piece,
     shader::Shader,
+    stored::Stored,
 };
 
 static MATVEC: Shader = Shader::new(
@@ -29,36 +28,6 @@ const OUTPUTS: usize = 2;
 /// A weight's numbers are widened and multiplied with [`ROWS`] rows whether these are there or not.
 const WORK: u64 = 2 * ROWS as u64;
 
-/// What the shader is told about how numbers are stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Format {
-    pub code: u32,
-    /// Numbers and bytes of a block.
-    pub numbers: usize,
-    pub bytes: usize,
-}
-
-impl Format {
-    const F32: Self = Self { code: 32, numbers: 1, bytes: 4 };
-    const BF16: Self = Self { code: 16, numbers: 1, bytes: 2 };
-
-    pub(super) fn constants(self) -> [(&'static str, u32); 3] {
-        [("FORMAT", self.code), ("BLOCK", self.numbers as u32), ("BLOCK_BYTES", self.bytes as u32)]
-    }
-
-    pub(super) fn row_bytes(self, columns: usize) -> usize {
-        columns / self.numbers * self.bytes
-    }
-}
-
-/// A matrix `[rows, columns]` as it is stored.
-pub(super) struct Stored<'a> {
-    pub piece: &'a Piece,
-    pub format: Format,
-    pub rows: usize,
-    pub columns: usize,
-}
-
 impl<'a> Stored<'a> {
     /// A weight of a model.
     pub(super) fn weight(operation: &'static str, weight: &'a Weight) -> Result<Self> {
@@ -69,27 +38,13 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// A matrix of numbers.
-    pub(super) fn dense(operation: &'static str, piece: &'a Piece) -> Result<Self> {
-        let (rows, columns) = access::matrix(operation, "weight", piece.dims())?;
-        let format = match piece.dtype() {
-            DType::F32 => Format::F32,
-            DType::BF16 => Format::BF16,
-            got => {
-                let (operand, expected) = ("weight", "f32 or bf16");
-                return Err(KernelError::ElementType { operation, operand, got, expected });
-            }
-        };
-        Ok(Self { piece, format, rows, columns })
-    }
-
     /// `factor · x Wᵀ` to `y`, or added to it: `x[N,columns]`, `y[N,rows]`.
     pub(super) fn product(&self, x: &Piece, y: &Piece, factor: f32, add: bool) -> Result<()> {
         let Self { piece, format, rows: outputs, columns: width } = *self;
         let card = piece.card();
         let row_bytes = format.row_bytes(width);
         let count = x.len() / width.max(1);
-        let room = (card.binding_limit as usize).saturating_sub(512);
+        let room = (card.binding_limit() as usize).saturating_sub(512);
         let at_once = ROWS.min(room / 4 / width.max(1)).min(room / 4 / outputs.max(1)).max(1);
         let step = (room / row_bytes.max(1)).min(if at_once == 1 { room / 4 } else { outputs }).max(1);
         // By the length of a row alone: how a sum is cut must not depend on how many rows there are.

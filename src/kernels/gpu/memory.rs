@@ -1,14 +1,6 @@
-//! The card's memory: buffers that are used again, and pieces of them.
+//! The card's memory: buffers in use, and pieces of them.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    ops::Range,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use candle_core::DType;
 
@@ -16,77 +8,6 @@ use super::{
     super::{KernelError, Result},
     card::Card,
 };
-
-/// Buffers that nobody uses now, and how much there is.
-#[derive(Debug)]
-pub(super) struct Pool {
-    /// By size, each with the batch in which it was last named.
-    free: Mutex<BTreeMap<u64, Vec<(wgpu::Buffer, u64)>>>,
-    /// The batch that is being recorded.
-    batch: AtomicU64,
-    used: AtomicU64,
-    peak: AtomicU64,
-    idle: AtomicU64,
-    poison: bool,
-}
-
-impl Pool {
-    pub(super) fn new(poison: bool) -> Self {
-        let zero = AtomicU64::default;
-        Self { free: Mutex::default(), batch: zero(), used: zero(), peak: zero(), idle: zero(), poison }
-    }
-
-    /// A batch was handed over.
-    pub(super) fn next_batch(&self) {
-        self.batch.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Batches that were handed over.
-    #[cfg(test)]
-    pub(super) fn batch(&self) -> u64 {
-        self.batch.load(Ordering::Relaxed)
-    }
-
-    /// A buffer of about this size; one that no command names which is not handed over yet, if it is to be written `first`.
-    fn take(&self, size: u64, first: bool) -> Option<wgpu::Buffer> {
-        let mut free = self.free.lock().ok()?;
-        let batch = self.batch.load(Ordering::Relaxed);
-        let (found, buffer) = free.range_mut(size..=size + size / 4).find_map(|(&found, buffers)| {
-            let at = buffers.iter().rposition(|&(_, last)| !first || last < batch)?;
-            Some((found, buffers.swap_remove(at).0))
-        })?;
-        self.idle.fetch_sub(found, Ordering::Relaxed);
-        Some(buffer)
-    }
-
-    fn put(&self, buffer: wgpu::Buffer) {
-        let size = buffer.size();
-        self.used.fetch_sub(size, Ordering::Relaxed);
-        if let Ok(mut free) = self.free.lock() {
-            self.idle.fetch_add(size, Ordering::Relaxed);
-            free.entry(size).or_default().push((buffer, self.batch.load(Ordering::Relaxed)));
-        }
-    }
-
-    fn count(&self, size: u64) {
-        let used = self.used.fetch_add(size, Ordering::Relaxed) + size;
-        self.peak.fetch_max(used, Ordering::Relaxed);
-    }
-
-    /// Gives back to the driver what nobody uses.
-    pub(super) fn trim(&self) {
-        if let Ok(mut free) = self.free.lock() {
-            free.clear();
-            self.idle.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Bytes in use, the most there were, and bytes held for later.
-    pub(super) fn bytes(&self) -> (u64, u64, u64) {
-        let read = |of: &AtomicU64| of.load(Ordering::Relaxed);
-        (read(&self.used), read(&self.peak), read(&self.idle))
-    }
-}
 
 /// A buffer in use; back into the pool with its last piece.
 pub(super) struct Block {
@@ -149,20 +70,19 @@ impl Piece {
     /// [`KernelError::OutOfMemory`].
     pub(crate) fn new(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
         let piece = Self::of_pool(card, dims, dtype, false)?;
-        if card.pool.poison {
-            piece.fill(f32::NAN.to_bits())?;
+        if let Some(poison) = &card.poison {
+            card.recording()?.spread(poison, piece.buffer()?);
         }
         Ok(piece)
     }
 
-    /// The same, `first` to be written by the host: see [`Pool::take`].
+    /// The same, `first` to be written by the host: see [`super::pool::Pool::take`].
     fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType, first: bool) -> Result<Self> {
         let bytes = (dims.iter().product::<usize>() * dtype.size_in_bytes()) as u64;
         let size = rounded(bytes);
         if bytes > card.info().largest_buffer {
-            return Err(KernelError::Gpu(format!(
-                "{}: a tensor {dims:?} of {} MiB is larger than the {} MiB that one buffer can have",
-                card.info().name,
+            return Err(card.driver.fault(format_args!(
+                "a tensor {dims:?} of {} MiB is larger than the {} MiB that one buffer can have",
                 bytes >> 20,
                 card.info().largest_buffer >> 20
             )));
@@ -183,7 +103,7 @@ impl Piece {
     /// Zeros.
     pub(crate) fn zeros(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
         let piece = Self::new(card, dims, dtype)?;
-        piece.fill(0)?;
+        piece.clear()?;
         Ok(piece)
     }
 
@@ -292,15 +212,6 @@ impl Piece {
         (Self { start, ..self.as_words(words) }, (first - start) as u32)
     }
 
-    /// Overwrites its elements with those of another piece of the same card, type and number.
-    pub(crate) fn set(&self, from: &Self) -> Result<()> {
-        if from.len() != self.len() || from.dtype != self.dtype {
-            let (operation, operand, got) = ("copy on the card", "source", from.dims.clone());
-            return Err(KernelError::Shape { operation, operand, got, expected: format!("{:?}", self.dims) });
-        }
-        self.card().copy(from.all(), self.all())
-    }
-
     /// All of it.
     pub(super) fn all(&self) -> Span<'_> {
         Span { piece: self, start: self.start, bytes: self.bytes() }
@@ -316,8 +227,8 @@ impl Piece {
 
 fn create(card: &Card, size: u64) -> Result<wgpu::Buffer> {
     let attempt = || {
-        let scope = card.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffer = card.device.create_buffer(&wgpu::BufferDescriptor {
+        let scope = card.driver.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = card.driver.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size,
             usage: USAGE,

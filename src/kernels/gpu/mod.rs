@@ -17,6 +17,7 @@ mod cached;
 mod card;
 mod columns;
 mod commands;
+mod driver;
 mod dropout;
 mod elementwise;
 mod embed;
@@ -33,11 +34,14 @@ mod matvec;
 mod memory;
 mod norm;
 mod pace;
+mod pool;
 mod profile;
 mod rates;
+mod recording;
 mod rope;
 mod self_test;
 mod shader;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 mod validation;
@@ -46,18 +50,11 @@ mod weight;
 pub use blocks::Blocks;
 #[cfg(test)]
 pub(crate) use bridge::Bridge;
-pub use card::{Card, CardInfo, CardOptions, cards};
+pub use card::Card;
+pub use driver::{CardInfo, CardOptions, cards};
 pub use heaps::CardMemory;
+pub(crate) use kernels::kernels;
 pub use memory::Piece;
 pub use profile::KernelTime;
 pub use rates::{Rates, processor_rates, rates};
 pub use self_test::self_test;
-
-use std::sync::Arc;
-
-use super::Kernels;
-
-/// The kernels of a card; `keeps_bf16` has activations wait for the backward in half of their bytes.
-pub(crate) fn kernels(card: &Arc<Card>, keeps_bf16: bool) -> Arc<dyn Kernels> {
-    Arc::new(kernels::Gpu { card: Arc::clone(card), keeps_bf16 })
-}

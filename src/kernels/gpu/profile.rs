@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::{KernelError, Result},
-    card::Card,
-};
+use super::{super::Result, driver::Driver};
 
 /// Bytes of one reading of the clock.
 const READING: u64 = 8;
@@ -73,15 +70,15 @@ impl Profile {
     }
 
     /// Takes in the batch that was handed over. Waits for it.
-    pub(super) fn take_in(&mut self, card: &Card) -> Result<()> {
+    pub(super) fn take_in(&mut self, driver: &Driver) -> Result<()> {
         if self.runs.is_empty() {
             return Ok(());
         }
         let len = 2 * self.runs.len() as u64 * READING;
-        let tick = f64::from(card.queue.get_timestamp_period()) / 1e9;
+        let tick = f64::from(driver.queue.get_timestamp_period()) / 1e9;
         let runs = std::mem::take(&mut self.runs);
         let sums = &mut self.sums;
-        super::commands::read_mapped(card, &self.mapped, len, |bytes| {
+        driver.read_mapped(&self.mapped, len, |bytes| {
             let readings = bytes.as_chunks::<{ READING as usize }>().0.iter().map(|&bytes| u64::from_le_bytes(bytes));
             let readings: Vec<u64> = readings.collect();
             for (&(name, products), ends) in runs.iter().zip(readings.as_chunks::<2>().0) {
@@ -94,30 +91,9 @@ impl Profile {
     }
 
     /// The sums, the longest first.
-    fn told(self) -> Vec<KernelTime> {
+    pub(super) fn told(self) -> Vec<KernelTime> {
         let mut told: Vec<KernelTime> = self.sums.into_values().collect();
         told.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         told
-    }
-}
-
-impl Card {
-    /// From now on every run of a shader is timed by the card's own clock, and each batch is waited for.
-    ///
-    /// # Errors
-    /// A sentence, where the card has no clock that programs can read.
-    pub fn watch(&self) -> Result<()> {
-        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Err(KernelError::Gpu(format!("{} has no clock that programs can read", self.info().name)));
-        }
-        self.wait()?;
-        self.commands()?.watch(self);
-        Ok(())
-    }
-
-    /// What each shader took since [`Card::watch`], the longest first; nothing is timed any more.
-    pub fn watched(&self) -> Result<Vec<KernelTime>> {
-        self.wait()?;
-        Ok(self.commands()?.watched().map(Profile::told).unwrap_or_default())
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     super::{KernelError, Result},
-    card::Card,
+    driver::Driver,
 };
 
 /// A compute shader in WGSL whose entry is `main`. Binding 0 of group 0 is its parameters, a struct of `u32` and `f32`
@@ -68,25 +68,25 @@ pub(super) struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
 pub(super) const PARAMETERS: u64 = 256;
 
 impl Pipelines {
-    pub(super) fn get(&self, card: &Card, program: Program<'_>) -> Result<Arc<Pipeline>> {
+    pub(super) fn get(&self, driver: &Driver, program: Program<'_>) -> Result<Arc<Pipeline>> {
         let key = (program.shader.name, program.constants.iter().map(|&(_, value)| value).collect());
         let mut known = self.0.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))?;
         if let Some(pipeline) = known.get(&key) {
             return Ok(Arc::clone(pipeline));
         }
-        let pipeline = Arc::new(compile(card, program)?);
+        let pipeline = Arc::new(compile(driver, program)?);
         known.insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
     }
 }
 
-fn compile(card: &Card, program: Program<'_>) -> Result<Pipeline> {
+fn compile(driver: &Driver, program: Program<'_>) -> Result<Pipeline> {
     let Program { shader, constants } = program;
     let constants: Vec<String> =
         constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
     let source = constants.concat() + shader.source;
-    let scope = card.device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let module = card.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+    let scope = driver.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let module = driver.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(shader.name),
         source: wgpu::ShaderSource::Wgsl(source.into()),
     });
@@ -99,15 +99,15 @@ fn compile(card: &Card, program: Program<'_>) -> Result<Pipeline> {
     let storage = wgpu::BufferBindingType::Storage { read_only: false };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
     entries.extend((1..=shader.operands as u32).map(|binding| entry(binding, storage, false)));
-    let operands = card
+    let operands = driver
         .device
         .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.name), entries: &entries });
-    let layout = card.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+    let layout = driver.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: Some(shader.name),
         bind_group_layouts: &[Some(&operands)],
         immediate_size: 0,
     });
-    let pipeline = card.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+    let pipeline = driver.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(shader.name),
         layout: Some(&layout),
         module: &module,

@@ -218,7 +218,7 @@ fn a_card_without_any_extra_computes_rightly() {
     // No half precision, no subgroups, no clock, operands of 128 MiB: what every card has.
     let Some(card) = card(CardOptions { bare: true, ..CardOptions::default() }) else { return };
     super::self_test(&card).unwrap();
-    assert!(card.binding_limit <= 128 << 20);
+    assert!(card.binding_limit() <= 128 << 20);
     let error = card.watch().unwrap_err().to_string();
     assert!(error.contains("no clock"), "{error}");
 }

@@ -44,7 +44,7 @@ pub(super) fn panels<'a>(
     card: &'a Arc<Card>,
 ) -> Result<impl Iterator<Item = Result<Panel>> + 'a> {
     let (rows, columns) = weight.matrix(operation, "weight")?;
-    let most = PANEL.min((card.binding_limit / 4) as usize);
+    let most = PANEL.min((card.binding_limit() / 4) as usize);
     panels_of(operation, weight, card, if is_f32(weight) { rows } else { most / columns.max(1) })
 }
 
@@ -91,7 +91,7 @@ pub(super) fn widen(from: &Piece, to: &Piece) -> Result<()> {
         return Err(KernelError::ElementType { operation, operand, got, expected: "bf16" });
     }
     let card = from.card();
-    let step = (card.binding_limit as usize / 4 - 64).max(64);
+    let step = (card.binding_limit() as usize / 4 - 64).max(64);
     for first in (0..from.len()).step_by(step) {
         let range = first..from.len().min(first + step);
         card.run(&Run {
