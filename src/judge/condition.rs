@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{language::Language, phrases::Words, rules::Answer};
+use super::{language::Language, phrases::Words};
 
 /// All parts that are given must hold.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,14 @@ pub enum Part {
     CountsAs(usize),
     AtLeast(usize, Vec<Condition>),
     Not(Condition),
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    pub text: &'a str,
+    /// The model ended it by itself.
+    pub ended: bool,
 }
 
 /// An answer with what every rule looks at, and what the rules before have said.

@@ -19,10 +19,11 @@ mod rules;
 mod share;
 mod written;
 
+pub use condition::Answer;
 pub use duel::{Finding, Tally};
 pub use language::language_of;
 pub use parse::{EXAMPLE, Fault};
-pub use rules::{Answer, Better, Group, Question, Rule, RuleSet, RuleShare};
+pub use rules::{Better, Group, Question, Rule, RuleSet, RuleShare};
 pub use share::Share;
 
 /// What the file is called in a project's folder.

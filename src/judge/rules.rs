@@ -3,7 +3,7 @@
 use data::Prompt;
 
 use super::{
-    condition::{Condition, Judged},
+    condition::{Answer, Condition, Judged},
     phrases::Words,
     share::Share,
 };
@@ -57,14 +57,6 @@ pub struct Rule {
 pub enum Better {
     More,
     Less,
-}
-
-/// What is judged.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    pub text: &'a str,
-    /// The model ended it by itself.
-    pub ended: bool,
 }
 
 /// What came out for a rule.

@@ -19,7 +19,7 @@ use std::{
 
 use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
-pub use trials::{Trial, Trials, remember, trials};
+pub use trials::{Trial, Trials, counts_software, remember, trials};
 
 pub use super::device_memory::DeviceMemory;
 use super::{
@@ -40,11 +40,6 @@ pub struct Present {
     pub choice: DeviceChoice,
     /// What its maker calls it.
     pub name: String,
-}
-
-/// Whether the processor in disguise counts as a card: `NUDGE_GPU=software`, for tests and the curious.
-pub fn counts_software() -> bool {
-    std::env::var_os("NUDGE_GPU").is_some_and(|value| value == "software")
 }
 
 /// Cards in use, by number. They belong to the process, not to a thread.

@@ -8,48 +8,9 @@ use std::{collections::HashMap, ops::ControlFlow};
 use super::{
     Policy, PolicyError, Result,
     frame::{Frame, PassWeights},
-    mix::Mix,
-    sampler::Sampler,
+    sampler::{GenerateOptions, Sampler},
 };
 use ::kernels::{CachedKeys, DType, Generating, Layout, Segment, Tensor};
-
-/// How answers are drawn.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GenerateOptions {
-    /// 0 = greedy.
-    pub temperature: f64,
-    /// Sample from the smallest set of tokens that holds this much probability; 1 = off.
-    pub top_p: f64,
-    /// Sample from this many likeliest tokens; 0 = off.
-    pub top_k: usize,
-    /// Leave out tokens with less than this share of the likeliest one's probability; 0 = off.
-    pub min_p: f64,
-    /// Above 1 makes tokens of the prompt and of the answer so far less likely; 1 = off. Also where greedy.
-    pub repetition_penalty: f64,
-    /// At most this many tokens an answer, and never beyond the model's context.
-    pub max_new: usize,
-    pub seed: u64,
-    /// Any of these ends an answer.
-    pub stop: Vec<u32>,
-    /// Draws from the policy and the reference together. Two passes a token; only where an adapter is trained.
-    pub mix: Option<Mix>,
-}
-
-impl Default for GenerateOptions {
-    fn default() -> Self {
-        Self {
-            temperature: 0.0,
-            top_p: 1.0,
-            top_k: 0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-            max_new: 256,
-            seed: 0,
-            stop: Vec::new(),
-            mix: None,
-        }
-    }
-}
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,45 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{GenerateOptions, PolicyError, Result};
+use super::{PolicyError, Result, mix::Mix};
+
+/// How answers are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// 0 = greedy.
+    pub temperature: f64,
+    /// Sample from the smallest set of tokens that holds this much probability; 1 = off.
+    pub top_p: f64,
+    /// Sample from this many likeliest tokens; 0 = off.
+    pub top_k: usize,
+    /// Leave out tokens with less than this share of the likeliest one's probability; 0 = off.
+    pub min_p: f64,
+    /// Above 1 makes tokens of the prompt and of the answer so far less likely; 1 = off. Also where greedy.
+    pub repetition_penalty: f64,
+    /// At most this many tokens an answer, and never beyond the model's context.
+    pub max_new: usize,
+    pub seed: u64,
+    /// Any of these ends an answer.
+    pub stop: Vec<u32>,
+    /// Draws from the policy and the reference together. Two passes a token; only where an adapter is trained.
+    pub mix: Option<Mix>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            max_new: 256,
+            seed: 0,
+            stop: Vec::new(),
+            mix: None,
+        }
+    }
+}
 
 /// Draws the tokens of one answer, from a random stream of its own.
 pub(super) struct Sampler {

@@ -9,6 +9,7 @@ use super::{
     Conversation, TextError,
     contained::contained,
     folder::Folder,
+    reading,
     sources::Source,
     specials::{NAMED, Specials},
     template::{Clock, Template},
@@ -70,7 +71,7 @@ impl Codec {
     ///
     /// Only the first is required. Truncation and padding that `tokenizer.json` may ask for are switched off.
     pub fn load(model_folder: &Path) -> Result<Self, TextError> {
-        let folder = Folder::read(model_folder)?;
+        let folder = reading::read(model_folder)?;
         let malformed = |reason: String| TextError::Malformed { path: model_folder.join("tokenizer.json"), reason };
         let built = contained(|| tokenizer::build(&folder)).map_err(malformed)?;
         let identity = identity(&folder, &built);

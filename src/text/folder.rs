@@ -10,11 +10,9 @@ use super::{
     TextError,
     class::{Class, ClassSettings},
     file::{read_if_there, read_json},
-    gguf,
     sources::Sources,
     specials::TokenSettings,
 };
-use ::gguf::Gguf;
 
 /// The largest published `tokenizer.json` has 33 MB.
 const TOKENIZER: u64 = 64 << 20;
@@ -36,31 +34,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Reads a model folder, or a GGUF file. A `tokenizer.json` beside the file stands in for a tokenizer that cannot be
-    /// made from what the file says.
-    pub fn read(model: &Path) -> Result<Self, TextError> {
-        let Some(file) = Gguf::find(model) else {
-            return Self::read_folder(model);
-        };
-        gguf::read(&file).or_else(|error| match file.parent() {
-            Some(beside) if beside.join("tokenizer.json").is_file() => Self::read_folder(beside),
-            _ => Err(error),
-        })
-    }
-
-    /// Whether a model has a chat template; errors where it has no tokenizer. A `tokenizer.json` is only looked for.
-    pub fn has_template(model: &Path) -> Result<bool, TextError> {
-        if Gguf::find(model).is_some() {
-            return Ok(Self::read(model)?.templates.default.is_some());
-        }
-        if !model.join("tokenizer.json").is_file() {
-            return Err(missing(model));
-        }
-        let settings = read_json(model, "tokenizer_config.json")?;
-        Ok(Sources::read(model, &settings)?.default.is_some())
-    }
-
-    fn read_folder(folder: &Path) -> Result<Self, TextError> {
+    /// Reads a model folder.
+    pub fn read(folder: &Path) -> Result<Self, TextError> {
         let Some(tokenizer) = read_if_there(folder, "tokenizer.json", TOKENIZER)? else {
             return Err(missing(folder));
         };
@@ -109,7 +84,7 @@ fn holds(bytes: &[u8], word: &[u8]) -> bool {
 }
 
 /// There is no `tokenizer.json`: what to do depends on what is there instead.
-fn missing(folder: &Path) -> TextError {
+pub(super) fn missing(folder: &Path) -> TextError {
     let older = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
     match older.into_iter().find(|file| folder.join(file).is_file()) {
         Some(file) => TextError::OldTokenizer { folder: folder.to_owned(), file },

@@ -14,6 +14,7 @@ mod file;
 mod folder;
 mod gguf;
 mod inspect;
+mod reading;
 mod sources;
 mod specials;
 mod stream;
@@ -26,10 +27,6 @@ pub use codec::{Codec, SystemTurns};
 pub use conversation::Conversation;
 pub use error::{TextError, Unusable};
 pub use gguf::WORDS as VARIED_WORDS;
+pub use reading::has_template;
 pub use stream::StreamDecoder;
 pub use template::Clock;
-
-/// Whether a model has a chat template; errors where it has no tokenizer. Quick: nothing is compiled.
-pub fn has_template(model: &std::path::Path) -> Result<bool, TextError> {
-    folder::Folder::has_template(model)
-}

@@ -14,7 +14,7 @@ use super::{Kind, TEMPLATE, TOKENS, words::Words};
 use crate::{
     Codec, TextError,
     contained::contained,
-    folder::Folder,
+    reading,
     tokenizer::{self, Built},
 };
 use ::gguf::{Gguf, build::Build};
@@ -37,7 +37,7 @@ impl Codec {
             let template = plain_style.filter(|_| !file.has(TEMPLATE));
             return Ok(template.into_iter().fold(build, |build, template| build.text(TEMPLATE, template)));
         }
-        let folder = Folder::read(model)?;
+        let folder = reading::read(model)?;
         let built = contained(|| tokenizer::build(&folder)).map_err(no_way)?;
         let mut build = self.vocabulary(&built, vocab_size).map_err(no_way)?;
         let id = |text: Option<&str>| built.tokenizer.token_to_id(text?);

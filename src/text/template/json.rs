@@ -7,7 +7,8 @@ use minijinja::{
     value::{Kwargs, ValueKind},
 };
 
-use super::printed::DEEPEST;
+/// A deeper value is refused: it would overflow the stack.
+pub const DEEPEST: usize = 128;
 
 /// Spaces that `indent` may ask for, one level.
 const WIDEST_INDENT: usize = 64;

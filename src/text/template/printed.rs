@@ -7,10 +7,7 @@ use minijinja::{
     value::{Tuple, ValueKind},
 };
 
-use super::json::python_float;
-
-/// A deeper value is refused: it would overflow the stack.
-pub const DEEPEST: usize = 128;
+use super::json::{DEEPEST, python_float};
 
 /// What `{{ value }}` writes.
 pub fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
