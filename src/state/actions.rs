@@ -1,8 +1,9 @@
 //! The table of what a person can do with a key: keys, the sheet behind `?` and the command palette are read from it.
 //!
-//! A new one takes a line in [`TABLE`] and its arm in `ui::perform`.
+//! A new one takes a line in `table` and its arm in `ui::perform`.
 
 mod table;
+mod when;
 
 pub use table::TABLE;
 
@@ -216,6 +217,7 @@ impl Scope {
 pub type Possible = Result<(), String>;
 
 /// A line of the table.
+#[derive(Clone, Copy)]
 pub struct ActionLine {
     pub action: Action,
     pub name: &'static str,

@@ -27,15 +27,11 @@ pub struct Hint {
 impl Milestone {
     /// The one of the place one is at.
     pub fn of(views: &Views) -> Option<Self> {
-        Some(match views.screen {
-            Screen::Pairs if views.pairs.labelling.is_some() => return None,
-            Screen::Pairs => Self::Label,
-            Screen::Train if views.train.sheet == Sheet::Launch => Self::Start,
-            Screen::Train => Self::Watch,
-            Screen::Compare => Self::Compare,
-            Screen::Answers => Self::Ask,
-            Screen::Models | Screen::Projects => Self::MakeYours,
-        })
+        match views.screen {
+            Screen::Pairs if views.pairs.labelling.is_some() => None,
+            Screen::Train if views.train.sheet == Sheet::Launch => Some(Self::Start),
+            screen => screen.milestone(),
+        }
     }
 }
 

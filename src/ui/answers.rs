@@ -10,14 +10,19 @@ mod settings;
 mod source;
 
 use egui::{Align, Layout, Ui};
-use state::{
-    Commands, Workspace,
-    answers::{AnswersView, Tab},
-};
+use state::{Commands, Views, Workspace, answers::Tab};
 
-use super::{parts, theme::space};
+use super::{icon::Pen, parts, theme::space};
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
+/// What somebody says.
+pub(super) fn icon(pen: &Pen<'_>) {
+    pen.outline((0.06, 0.14), (0.94, 0.7), 3.0);
+    pen.line(&[(0.28, 0.7), (0.28, 0.92), (0.5, 0.7)], 1.5);
+    pen.painter.line_segment([pen.at(0.26, 0.42), pen.at(0.72, 0.42)], pen.stroke(1.5));
+}
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    let view = &mut views.answers;
     ui.horizontal(|ui| {
         ui.vertical(|ui| {
             let line = match view.tab {

@@ -1,54 +1,37 @@
 //! Our few icons, drawn: the bundled fonts lack some of them and disagree about the rest.
 
 use egui::{Color32, Painter, Pos2, Rect, Stroke, pos2, vec2};
-use state::Screen;
 
-/// The picture of a place in the rail, inside `rect`.
-pub fn screen(painter: &Painter, screen: Screen, rect: Rect, color: Color32) {
-    let stroke = Stroke::new(1.5, color);
-    let at = |x: f32, y: f32| -> Pos2 { pos2(rect.left() + x * rect.width(), rect.top() + y * rect.height()) };
-    match screen {
-        Screen::Pairs => {
-            let size = vec2(rect.width() * 0.38, rect.height() * 0.72);
-            painter.rect_stroke(Rect::from_min_size(at(0.06, 0.14), size), 2.0, stroke, egui::StrokeKind::Middle);
-            painter.rect_filled(Rect::from_min_size(at(0.56, 0.14), size), 2.0, color);
-        }
-        Screen::Train => {
-            painter.line(
-                vec![at(0.06, 0.16), at(0.26, 0.58), at(0.44, 0.48), at(0.66, 0.78), at(0.94, 0.84)],
-                Stroke::new(1.8, color),
-            );
-            painter.circle_filled(at(0.94, 0.84), 2.2, color);
-        }
-        Screen::Compare => {
-            painter.line(vec![at(0.06, 0.8), at(0.4, 0.42), at(0.94, 0.2)], Stroke::new(1.8, color));
-            painter.extend(egui::Shape::dashed_line(
-                &[at(0.06, 0.36), at(0.46, 0.66), at(0.94, 0.76)],
-                Stroke::new(1.6, color),
-                3.0,
-                2.0,
-            ));
-        }
-        Screen::Models => {
-            for top in [0.14, 0.42, 0.7] {
-                let board = Rect::from_min_max(at(0.06, top), at(0.94, top + 0.2));
-                painter.rect_stroke(board, 2.0, stroke, egui::StrokeKind::Middle);
-            }
-            painter.circle_filled(at(0.24, 0.24), 1.2, color);
-            painter.circle_filled(at(0.24, 0.52), 1.2, color);
-            painter.circle_filled(at(0.24, 0.8), 1.2, color);
-        }
-        Screen::Projects => {
-            let folder = Rect::from_min_max(at(0.06, 0.3), at(0.94, 0.86));
-            painter.rect_stroke(folder, 2.0, stroke, egui::StrokeKind::Middle);
-            painter.line(vec![at(0.06, 0.36), at(0.06, 0.16), at(0.4, 0.16), at(0.5, 0.3)], stroke);
-        }
-        Screen::Answers => {
-            let bubble = Rect::from_min_max(at(0.06, 0.14), at(0.94, 0.7));
-            painter.rect_stroke(bubble, 3.0, stroke, egui::StrokeKind::Middle);
-            painter.line(vec![at(0.28, 0.7), at(0.28, 0.92), at(0.5, 0.7)], stroke);
-            painter.line_segment([at(0.26, 0.42), at(0.72, 0.42)], stroke);
-        }
+/// What draws the picture of a place: where, and in which colour.
+pub struct Pen<'a> {
+    pub painter: &'a Painter,
+    pub rect: Rect,
+    pub color: Color32,
+}
+
+impl Pen<'_> {
+    /// A point of the picture, whose corners are (0, 0) and (1, 1).
+    pub fn at(&self, x: f32, y: f32) -> Pos2 {
+        pos2(self.rect.left() + x * self.rect.width(), self.rect.top() + y * self.rect.height())
+    }
+
+    pub fn stroke(&self, width: f32) -> Stroke {
+        Stroke::new(width, self.color)
+    }
+
+    /// A line through these points.
+    pub fn line(&self, points: &[(f32, f32)], width: f32) {
+        self.painter.line(points.iter().map(|&(x, y)| self.at(x, y)).collect(), self.stroke(width));
+    }
+
+    /// The outline of a box with round corners.
+    pub fn outline(&self, from: (f32, f32), to: (f32, f32), radius: f32) {
+        let rect = Rect::from_min_max(self.at(from.0, from.1), self.at(to.0, to.1));
+        self.painter.rect_stroke(rect, radius, self.stroke(1.5), egui::StrokeKind::Middle);
+    }
+
+    pub fn dot(&self, (x, y): (f32, f32), radius: f32) {
+        self.painter.circle_filled(self.at(x, y), radius, self.color);
     }
 }
 

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_key_of_the_table_is_one_that_exists() {
-        for entry in TABLE {
+        for entry in TABLE.iter() {
             for keys in entry.keys {
                 assert!(read(keys).is_some(), "“{}” of {}", keys, entry.name);
             }

@@ -1,7 +1,7 @@
 //! Draws state, emits commands; one file a screen, one theme.
 //!
-//! Nothing in here touches a disk, a thread or a channel. A screen is a function
-//! `ui(ui, &Workspace, &mut its view, &Commands)`.
+//! Nothing in here touches a disk, a thread or a channel. A screen is a function `ui(ui, &Workspace, &mut Views, &Commands)`
+//! with a picture for the rail; a new one is named in [`screen_ui`] and in `state::Screen`.
 
 pub mod answers;
 pub mod chart;
@@ -32,8 +32,8 @@ mod tokens;
 pub mod train;
 mod writing;
 
-use ::train::objective::Objective;
 use egui::{CentralPanel, Frame, Margin, Ui};
+use icon::Pen;
 use state::{Commands, Screen, ThemeChoice, Views, Workspace};
 use theme::space;
 
@@ -55,23 +55,32 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
     command_palette::ui(ui, workspace, views, commands);
 }
 
+/// How a place is drawn.
+struct ScreenUi {
+    /// In the rail.
+    icon: fn(&Pen<'_>),
+    ui: fn(&mut Ui, &Workspace, &mut Views, &Commands),
+    /// There is nothing to see without a project.
+    of_project: bool,
+}
+
+fn screen_ui(screen: Screen) -> ScreenUi {
+    match screen {
+        Screen::Pairs => ScreenUi { icon: pairs::icon, ui: pairs::ui, of_project: true },
+        Screen::Train => ScreenUi { icon: train::icon, ui: train::ui, of_project: true },
+        Screen::Compare => ScreenUi { icon: compare::icon, ui: compare::ui, of_project: true },
+        Screen::Answers => ScreenUi { icon: answers::icon, ui: answers::ui, of_project: true },
+        Screen::Models => ScreenUi { icon: models::icon, ui: models::ui, of_project: false },
+        Screen::Projects => ScreenUi { icon: projects::icon, ui: projects::ui, of_project: false },
+    }
+}
+
 fn screen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
-    match views.screen {
-        Screen::Models => models::ui(ui, workspace, views, commands),
-        Screen::Projects => projects::ui(ui, workspace, views, commands),
-        screen if workspace.project.is_none() => {
-            projects::none(ui, screen, views, commands);
-        }
-        Screen::Pairs => {
-            // What is held out hangs on the sheet, also where nobody has looked at it yet.
-            train::follow(workspace, &mut views.train);
-            let config = &views.train.launch.checked().config;
-            views.pairs.table.sheet.clone_from(&config.data);
-            pairs::ui(ui, workspace, &mut views.pairs, &Objective::of(&config.objective), commands);
-        }
-        Screen::Train => train::ui(ui, workspace, views, commands),
-        Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),
-        Screen::Answers => answers::ui(ui, workspace, &mut views.answers, commands),
+    let screen = screen_ui(views.screen);
+    if screen.of_project && workspace.project.is_none() {
+        projects::none(ui, views.screen, views, commands);
+    } else {
+        (screen.ui)(ui, workspace, views, commands);
     }
 }
 

@@ -25,12 +25,12 @@ pub(super) use references::close as close_references;
 pub(super) use scores::push as ask_scores;
 pub(super) use table::{extend, search, step, table_id};
 
-use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
+use egui::{Button, Event, Frame, Key, Margin, Panel, Rect, RichText, Ui};
 
-use super::{parts, theme::space};
+use super::{icon::Pen, parts, theme::space};
 use data::{Change, Edit, Prompt, counted};
 use state::{
-    Command, Commands, Workspace,
+    Command, Commands, Views, Workspace,
     drafts::{self, Draft},
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
@@ -39,8 +39,18 @@ use train::objective::Objective;
 /// Points that the table leaves to the editor, whose first row needs them.
 const EDITOR: f32 = 420.0;
 
-/// `objective`: as the launch sheet says.
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &Objective, commands: &Commands) {
+/// Two answers, one of them preferred.
+pub(super) fn icon(pen: &Pen<'_>) {
+    pen.outline((0.06, 0.14), (0.44, 0.86), 2.0);
+    pen.painter.rect_filled(Rect::from_min_max(pen.at(0.56, 0.14), pen.at(0.94, 0.86)), 2.0, pen.color);
+}
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    // What is held out hangs on the sheet, also where nobody has looked at it yet.
+    super::train::follow(workspace, &mut views.train);
+    let (config, view) = (&views.train.launch.checked().config, &mut views.pairs);
+    view.table.sheet.clone_from(&config.data);
+    let objective = &Objective::of(&config.objective);
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
         compare(view, commands);

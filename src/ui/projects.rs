@@ -10,6 +10,7 @@ use state::{
 };
 
 use super::{
+    icon::Pen,
     parts, perform, prompt,
     theme::{size, space},
 };
@@ -27,6 +28,12 @@ pub fn none(ui: &mut Ui, screen: Screen, views: &mut Views, commands: &Commands)
             commands.push(Command::OpenDemo);
         }
     });
+}
+
+/// A folder.
+pub(super) fn icon(pen: &Pen<'_>) {
+    pen.outline((0.06, 0.3), (0.94, 0.86), 2.0);
+    pen.line(&[(0.06, 0.36), (0.06, 0.16), (0.4, 0.16), (0.5, 0.3)], 1.5);
 }
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {

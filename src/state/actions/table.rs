@@ -1,21 +1,30 @@
-//! The table itself, and when each of its lines can be carried out.
+//! The table itself.
 
-use data::{Strength, config::Method};
+use std::sync::LazyLock;
+
+use data::Strength;
 use engine::protocol::CurveFile;
 
-use super::{Action, ActionLine, Possible, Scope};
+use super::{
+    Action, ActionLine, Possible, Scope,
+    when::{
+        a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, can_ask, can_check, can_draw, can_fork,
+        can_prefer, can_put_back, can_score, can_start, charts_shown, dueling, editing, forking, has_history,
+        has_scores, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run, notices, open_pair, ordering, pairs,
+        project, redo, rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits, some_run_goes,
+        talking, undo, watches, writable,
+    },
+};
 use crate::{
     Screen, ThemeChoice, Views, Workspace,
-    answers::Tab,
     asking::AskFirst,
-    compare::{Zoom, board::Face},
-    duel::{Duel, DuelPress},
+    compare::Zoom,
+    duel::DuelPress,
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
     review::{Decision, ReviewAct},
     rollouts::RolloutMove,
     scores::Fate,
-    train::Sheet,
 };
 
 const fn line(
@@ -54,16 +63,27 @@ const fn scroll(part: Part, way: Way) -> Action {
     Action::Labelling(Act::Scroll(part, way))
 }
 
+const fn go(screen: Screen) -> ActionLine {
+    line(Action::Go(screen), screen.go(), screen.keys(), EVERYWHERE, always, screen.purpose())
+}
+
 /// All of them, by place.
-#[rustfmt::skip] // a table is read by its columns
-pub static TABLE: &[ActionLine] = &[
-    line(Action::Palette, "Find a command", &["Ctrl+K"], EVERYWHERE, always, "Finds what can be done here by a few of its letters"),
+pub static TABLE: LazyLock<Vec<ActionLine>> = LazyLock::new(|| [FIRST, &Screen::ALL.map(go), LINES].concat());
+
+const FIRST: &[ActionLine] = &[
+    line(
+        Action::Palette,
+        "Find a command",
+        &["Ctrl+K"],
+        EVERYWHERE,
+        always,
+        "Finds what can be done here by a few of its letters",
+    ),
     line(Action::Help, "Keys of this place", &["?", "F1"], EVERYWHERE, always, "Shows and hides this sheet"),
-    line(Action::Go(Screen::Pairs), "Go to Pairs", &["Ctrl+1"], EVERYWHERE, always, Screen::Pairs.purpose()),
-    line(Action::Go(Screen::Train), "Go to Train", &["Ctrl+2"], EVERYWHERE, always, Screen::Train.purpose()),
-    line(Action::Go(Screen::Compare), "Go to Compare", &["Ctrl+3"], EVERYWHERE, always, Screen::Compare.purpose()),
-    line(Action::Go(Screen::Answers), "Go to Answers", &["Ctrl+4"], EVERYWHERE, always, Screen::Answers.purpose()),
-    line(Action::Go(Screen::Models), "Go to Models", &["Ctrl+5"], EVERYWHERE, always, Screen::Models.purpose()),
+];
+
+#[rustfmt::skip] // a table is read by its columns
+const LINES: &[ActionLine] = &[
     line(Action::NewProject, "New project", &["Ctrl+N"], EVERYWHERE, always, "A name and a model of your own"),
     line(Action::OpenProject, "Open a project", &["Ctrl+O"], EVERYWHERE, always, "Another folder, or one opened lately"),
     line(Action::OpenBundle, "Open a bundle", &[], EVERYWHERE, no_run, "A run that somebody put into a file, to be looked at"),
@@ -253,248 +273,3 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::MoveModel(Way::Start), "Move through the list", &["Home"], MODELS, always, "The first"),
     line(Action::MoveModel(Way::End), "Move through the list", &["End"], MODELS, always, "The last"),
 ];
-
-fn unless(obstacle: bool, sentence: &str) -> Possible {
-    if obstacle { Err(sentence.to_owned()) } else { Ok(()) }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "it stands among others that can say no")]
-fn always(_: &Workspace, _: &mut Views) -> Possible {
-    Ok(())
-}
-
-fn project(workspace: &Workspace, _: &mut Views) -> Possible {
-    unless(workspace.project.is_none(), "No project is open")
-}
-
-fn writable(workspace: &Workspace, views: &mut Views) -> Possible {
-    project(workspace, views)?;
-    unless(workspace.project.as_ref().is_some_and(|project| project.read_only), "This project can only be looked at")
-}
-
-fn no_run(workspace: &Workspace, _: &mut Views) -> Possible {
-    unless(workspace.runs.live.is_some(), "A run is going; stop it first")
-}
-
-fn notices(workspace: &Workspace, _: &mut Views) -> Possible {
-    unless(workspace.notices.is_empty(), "There are none")
-}
-
-fn pairs(workspace: &Workspace, views: &mut Views) -> Possible {
-    project(workspace, views)?;
-    unless(workspace.pairs.counts.total() == 0, "There are no pairs yet")
-}
-
-fn open_pair(workspace: &Workspace, views: &mut Views) -> Possible {
-    pairs(workspace, views)?;
-    unless(views.pairs.draft.is_none(), "No pair is open")
-}
-
-fn has_history(workspace: &Workspace, views: &mut Views) -> Possible {
-    open_pair(workspace, views)?;
-    let history = views.pairs.selected.and_then(|pair| workspace.pairs.histories.get(pair));
-    unless(!matches!(history, Some(Some(_))), "No run has met this pair")
-}
-
-fn watches(workspace: &Workspace, views: &mut Views) -> Possible {
-    project(workspace, views)?;
-    unless(workspace.runs.records.is_empty(), "There is no run yet")
-}
-
-fn samples(workspace: &Workspace, views: &mut Views) -> Possible {
-    watches(workspace, views)?;
-    let settings = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.settings(run));
-    let kind = settings.map(|settings| settings.config.objective.kind);
-    unless(!kind.is_some_and(Method::samples), "The shown run learns from pairs, not from answers of its own")
-}
-
-fn rollout_open(workspace: &Workspace, views: &mut Views) -> Possible {
-    samples(workspace, views)?;
-    let is_open = views.train.sheet == Sheet::Run && views.train.rollout.is_open;
-    unless(!is_open, "No answers of the run are shown; A shows them")
-}
-
-fn lens_open(_: &Workspace, views: &mut Views) -> Possible {
-    let is_open = views.train.sheet == Sheet::Run && views.train.lens.stretch.is_some();
-    unless(!is_open, "No pairs of steps are shown; B shows them")
-}
-
-fn lens_pair(workspace: &Workspace, views: &mut Views) -> Possible {
-    lens_open(workspace, views)?;
-    unless(views.train.lens.selected.is_none(), "No pair is chosen")
-}
-
-fn can_score(workspace: &Workspace, views: &mut Views) -> Possible {
-    pairs(workspace, views)?;
-    writable(workspace, views)?;
-    unless(workspace.pairs.scores.is_busy(), "Pairs are being scored")
-}
-
-fn has_scores(workspace: &Workspace, views: &mut Views) -> Possible {
-    pairs(workspace, views)?;
-    let shown = views.pairs.scores.and_then(|whose| workspace.pairs.scores.of(whose));
-    unless(shown.is_none_or(|shown| shown.scoring.is_none()), "No scores are shown; G shows them")
-}
-
-fn undo(workspace: &Workspace, views: &mut Views) -> Possible {
-    let none = workspace.pairs.undo.is_none() && !is_changing(workspace, views);
-    unless(none, "There is nothing to undo")
-}
-
-fn redo(workspace: &Workspace, views: &mut Views) -> Possible {
-    let none = workspace.pairs.redo.is_none() && !is_changing(workspace, views);
-    unless(none, "There is nothing to redo")
-}
-
-/// What can be undone may be another thing in a moment.
-fn is_changing(workspace: &Workspace, views: &Views) -> bool {
-    workspace.saving.under_way > 0 || views.pairs.is_typing()
-}
-
-fn can_put_back(workspace: &Workspace, views: &mut Views) -> Possible {
-    let several = views.pairs.table.chosen(views.pairs.list(&workspace.pairs)).is_some();
-    unless(workspace.pairs.undo_asks.is_none() && !several, "Nothing was asked, and one row is chosen")
-}
-
-fn can_draw(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    pairs(workspace, views)?;
-    let form = views.pairs.candidates.for_next();
-    form.obstacle(&workspace.runs, &workspace.pairs).map_or(Ok(()), Err)
-}
-
-fn editing(_: &Workspace, views: &mut Views) -> Possible {
-    let editing = views.pairs.labelling.as_ref().is_some_and(|label| label.editing.is_some());
-    unless(!editing, "Nothing is being edited")
-}
-
-fn again(_: &Workspace, views: &mut Views) -> Possible {
-    let again = views.pairs.labelling.as_ref().is_some_and(|label| label.again);
-    unless(!again, "Only where pairs are labelled again")
-}
-
-fn several_answers(workspace: &Workspace, views: &mut Views) -> Possible {
-    let current = views.pairs.labelling.as_ref().and_then(|label| label.session.current());
-    let pair = current.and_then(|pair| workspace.pairs.pairs.get(pair));
-    unless(pair.is_none_or(|pair| pair.answers.len() < 3), "The pair has no more than two answers")
-}
-
-fn ordering(workspace: &Workspace, views: &mut Views) -> Possible {
-    several_answers(workspace, views)?;
-    unless(!views.pairs.label.orders, "The answers are not put in order")
-}
-
-fn can_check(workspace: &Workspace, views: &mut Views) -> Possible {
-    project(workspace, views)?;
-    views.train.launch.checked().problems.values().next().map_or(Ok(()), |problem| Err(problem.clone()))
-}
-
-fn can_start(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    can_check(workspace, views)
-}
-
-fn a_run(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    unless(workspace.runs.records.is_empty(), "There is no run yet")
-}
-
-fn a_run_at_rest(workspace: &Workspace, views: &mut Views) -> Possible {
-    let run = workspace.runs.shown(views.train.shown).ok_or_else(|| "There is no run yet".to_owned())?;
-    unless(workspace.runs.is_going(run) || workspace.runs.place(run).is_some(), "The run has not ended")
-}
-
-fn can_fork(workspace: &Workspace, views: &mut Views) -> Possible {
-    a_run(workspace, views)?;
-    let missing = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.no_weights(run));
-    missing.map_or(Ok(()), |missing| Err(missing.to_owned()))
-}
-
-fn forking(_: &Workspace, views: &mut Views) -> Possible {
-    unless(views.train.fork.is_none(), "No fork is being set up")
-}
-
-fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {
-    match &workspace.runs.live {
-        None => Err("No run is going".to_owned()),
-        Some(live) => unless(live.stopping, "The run is stopping"),
-    }
-}
-
-/// Here or, if none does here, in another process.
-fn some_run_goes(workspace: &Workspace, views: &mut Views) -> Possible {
-    match workspace.runs.elsewhere() {
-        Some(theirs) if workspace.runs.live.is_none() => {
-            unless(workspace.runs.asked_to_stop.contains(&theirs.id), "The run is stopping")?;
-            writable(workspace, views)
-        }
-        _ => run_goes(workspace, views),
-    }
-}
-
-fn shown_waits(workspace: &Workspace, views: &mut Views) -> Possible {
-    let waits = views.train.shown.is_some_and(|run| workspace.runs.queue_shown().iter().any(|other| other.id == run));
-    unless(!waits, "The shown run does not wait in the queue")
-}
-
-fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    let runs = &workspace.runs;
-    let record = runs.shown(views.train.shown).and_then(|run| runs.record(run));
-    match record.and_then(|record| runs.join_offer(record)) {
-        None => Err("No label waits to join the shown run".to_owned()),
-        Some(offer) if offer.press.is_none() => Err(offer.text),
-        Some(_) => Ok(()),
-    }
-}
-
-fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
-    runs_ticked(workspace, views)?;
-    let board = &views.compare.board;
-    unless(board.face == Face::Table, "The table is shown; T shows the charts")?;
-    unless(!board.x.grows(), "Over KL the charts always show all of it")
-}
-
-fn about_undo(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    unless(!workspace.runs.can_turn_about[0], "No name or mark of a run was changed")
-}
-
-fn about_redo(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    unless(!workspace.runs.can_turn_about[1], "Nothing was undone")
-}
-
-fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {
-    unless(views.compare.shown(&workspace.runs).is_empty(), "No run is ticked")
-}
-
-fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {
-    project(workspace, views)?;
-    unless(views.answers.tab != Tab::Ask, "Open the ask box first")?;
-    views.answers.ask.obstacle().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
-}
-
-fn talking(_: &Workspace, views: &mut Views) -> Possible {
-    unless(!views.answers.ask.is_talking(), "Nothing was said in a talk yet")
-}
-
-fn answering(_: &Workspace, views: &mut Views) -> Possible {
-    unless(!views.answers.ask.busy(), "Nothing is being answered")
-}
-
-fn dueling(workspace: &Workspace, views: &mut Views) -> Possible {
-    unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
-    unless(workspace.answers.duel.as_ref().and_then(Duel::current).is_none(), "There are no two answers to judge")
-}
-
-fn judged_in_a_duel(workspace: &Workspace, views: &mut Views) -> Possible {
-    unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
-    unless(!workspace.answers.duel.as_ref().is_some_and(Duel::can_undo), "There is no verdict to take back")
-}
-
-fn can_prefer(workspace: &Workspace, views: &mut Views) -> Possible {
-    writable(workspace, views)?;
-    unless(views.answers.preferred.is_some(), "They are saved as a pair already")?;
-    views.answers.ask.cannot_prefer().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
-}

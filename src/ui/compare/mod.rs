@@ -9,10 +9,10 @@ mod paths;
 mod table;
 mod tables;
 
-use egui::{Button, Frame, Panel, ScrollArea, Ui, containers::menu::MenuButton};
+use egui::{Button, Frame, Panel, ScrollArea, Shape, Ui, containers::menu::MenuButton};
 use engine::protocol::CurveFile;
 use state::{
-    Command, Commands, Workspace,
+    Command, Commands, Views, Workspace,
     actions::{Action, entry, key_of},
     compare::{
         CompareView,
@@ -26,7 +26,7 @@ use state::{
     train::RunCommand,
 };
 
-use super::{chart, parts, theme::space};
+use super::{chart, icon::Pen, parts, theme::space};
 pub use charts::GROUP;
 pub use list::filter;
 
@@ -34,7 +34,15 @@ const LIST: f32 = 280.0;
 /// So many of the other runs are told in words against the first.
 const SENTENCES: usize = 4;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
+/// Two curves.
+pub(super) fn icon(pen: &Pen<'_>) {
+    pen.line(&[(0.06, 0.8), (0.4, 0.42), (0.94, 0.2)], 1.8);
+    let dashed = [(0.06, 0.36), (0.46, 0.66), (0.94, 0.76)].map(|(x, y)| pen.at(x, y));
+    pen.painter.extend(Shape::dashed_line(&dashed, pen.stroke(1.6), 3.0, 2.0));
+}
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    let view = &mut views.compare;
     ui.horizontal(|ui| {
         ui.vertical(|ui| parts::title(ui, "Compare", "Lay runs over each other"));
         parts::at_right(ui, "compare actions", |ui| actions(ui, workspace, view, commands));

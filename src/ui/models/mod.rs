@@ -17,10 +17,18 @@ use state::{
     runs::Loaded,
 };
 
-use super::{dropped, parts, theme::space};
+use super::{dropped, icon::Pen, parts, theme::space};
 
 /// Width of what is said about one model.
 const DETAIL: f32 = 420.0;
+
+/// A shelf.
+pub(super) fn icon(pen: &Pen<'_>) {
+    for top in [0.14, 0.42, 0.7] {
+        pen.outline((0.06, top), (0.94, top + 0.2), 2.0);
+        pen.dot((0.24, top + 0.1), 1.2);
+    }
+}
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     if workspace.models.looked == Loaded::Absent {

@@ -27,7 +27,13 @@ use state::{
     train::{Sheet, TrainView},
 };
 
-use super::parts;
+use super::{icon::Pen, parts};
+
+/// A loss that falls.
+pub(super) fn icon(pen: &Pen<'_>) {
+    pen.line(&[(0.06, 0.16), (0.26, 0.58), (0.44, 0.48), (0.66, 0.78), (0.94, 0.84)], 1.8);
+    pen.dot((0.94, 0.84), 2.2);
+}
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let view = &mut views.train;

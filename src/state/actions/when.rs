@@ -1,0 +1,251 @@
+//! When each line of the table can be carried out: nothing where it can be now, else a sentence that says why not.
+
+use data::config::Method;
+
+use super::Possible;
+use crate::{Views, Workspace, answers::Tab, compare::board::Face, duel::Duel, train::Sheet};
+
+fn unless(obstacle: bool, sentence: &str) -> Possible {
+    if obstacle { Err(sentence.to_owned()) } else { Ok(()) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands among others that can say no")]
+pub(super) fn always(_: &Workspace, _: &mut Views) -> Possible {
+    Ok(())
+}
+
+pub(super) fn project(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.project.is_none(), "No project is open")
+}
+
+pub(super) fn writable(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(workspace.project.as_ref().is_some_and(|project| project.read_only), "This project can only be looked at")
+}
+
+pub(super) fn no_run(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.runs.live.is_some(), "A run is going; stop it first")
+}
+
+pub(super) fn notices(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.notices.is_empty(), "There are none")
+}
+
+pub(super) fn pairs(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(workspace.pairs.counts.total() == 0, "There are no pairs yet")
+}
+
+pub(super) fn open_pair(workspace: &Workspace, views: &mut Views) -> Possible {
+    pairs(workspace, views)?;
+    unless(views.pairs.draft.is_none(), "No pair is open")
+}
+
+pub(super) fn has_history(workspace: &Workspace, views: &mut Views) -> Possible {
+    open_pair(workspace, views)?;
+    let history = views.pairs.selected.and_then(|pair| workspace.pairs.histories.get(pair));
+    unless(!matches!(history, Some(Some(_))), "No run has met this pair")
+}
+
+pub(super) fn watches(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(workspace.runs.records.is_empty(), "There is no run yet")
+}
+
+pub(super) fn samples(workspace: &Workspace, views: &mut Views) -> Possible {
+    watches(workspace, views)?;
+    let settings = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.settings(run));
+    let kind = settings.map(|settings| settings.config.objective.kind);
+    unless(!kind.is_some_and(Method::samples), "The shown run learns from pairs, not from answers of its own")
+}
+
+pub(super) fn rollout_open(workspace: &Workspace, views: &mut Views) -> Possible {
+    samples(workspace, views)?;
+    let is_open = views.train.sheet == Sheet::Run && views.train.rollout.is_open;
+    unless(!is_open, "No answers of the run are shown; A shows them")
+}
+
+pub(super) fn lens_open(_: &Workspace, views: &mut Views) -> Possible {
+    let is_open = views.train.sheet == Sheet::Run && views.train.lens.stretch.is_some();
+    unless(!is_open, "No pairs of steps are shown; B shows them")
+}
+
+pub(super) fn lens_pair(workspace: &Workspace, views: &mut Views) -> Possible {
+    lens_open(workspace, views)?;
+    unless(views.train.lens.selected.is_none(), "No pair is chosen")
+}
+
+pub(super) fn can_score(workspace: &Workspace, views: &mut Views) -> Possible {
+    pairs(workspace, views)?;
+    writable(workspace, views)?;
+    unless(workspace.pairs.scores.is_busy(), "Pairs are being scored")
+}
+
+pub(super) fn has_scores(workspace: &Workspace, views: &mut Views) -> Possible {
+    pairs(workspace, views)?;
+    let shown = views.pairs.scores.and_then(|whose| workspace.pairs.scores.of(whose));
+    unless(shown.is_none_or(|shown| shown.scoring.is_none()), "No scores are shown; G shows them")
+}
+
+pub(super) fn undo(workspace: &Workspace, views: &mut Views) -> Possible {
+    let none = workspace.pairs.undo.is_none() && !is_changing(workspace, views);
+    unless(none, "There is nothing to undo")
+}
+
+pub(super) fn redo(workspace: &Workspace, views: &mut Views) -> Possible {
+    let none = workspace.pairs.redo.is_none() && !is_changing(workspace, views);
+    unless(none, "There is nothing to redo")
+}
+
+/// What can be undone may be another thing in a moment.
+fn is_changing(workspace: &Workspace, views: &Views) -> bool {
+    workspace.saving.under_way > 0 || views.pairs.is_typing()
+}
+
+pub(super) fn can_put_back(workspace: &Workspace, views: &mut Views) -> Possible {
+    let several = views.pairs.table.chosen(views.pairs.list(&workspace.pairs)).is_some();
+    unless(workspace.pairs.undo_asks.is_none() && !several, "Nothing was asked, and one row is chosen")
+}
+
+pub(super) fn can_draw(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    pairs(workspace, views)?;
+    let form = views.pairs.candidates.for_next();
+    form.obstacle(&workspace.runs, &workspace.pairs).map_or(Ok(()), Err)
+}
+
+pub(super) fn editing(_: &Workspace, views: &mut Views) -> Possible {
+    let editing = views.pairs.labelling.as_ref().is_some_and(|label| label.editing.is_some());
+    unless(!editing, "Nothing is being edited")
+}
+
+pub(super) fn again(_: &Workspace, views: &mut Views) -> Possible {
+    let again = views.pairs.labelling.as_ref().is_some_and(|label| label.again);
+    unless(!again, "Only where pairs are labelled again")
+}
+
+pub(super) fn several_answers(workspace: &Workspace, views: &mut Views) -> Possible {
+    let current = views.pairs.labelling.as_ref().and_then(|label| label.session.current());
+    let pair = current.and_then(|pair| workspace.pairs.pairs.get(pair));
+    unless(pair.is_none_or(|pair| pair.answers.len() < 3), "The pair has no more than two answers")
+}
+
+pub(super) fn ordering(workspace: &Workspace, views: &mut Views) -> Possible {
+    several_answers(workspace, views)?;
+    unless(!views.pairs.label.orders, "The answers are not put in order")
+}
+
+pub(super) fn can_check(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    views.train.launch.checked().problems.values().next().map_or(Ok(()), |problem| Err(problem.clone()))
+}
+
+pub(super) fn can_start(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    can_check(workspace, views)
+}
+
+pub(super) fn a_run(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(workspace.runs.records.is_empty(), "There is no run yet")
+}
+
+pub(super) fn a_run_at_rest(workspace: &Workspace, views: &mut Views) -> Possible {
+    let run = workspace.runs.shown(views.train.shown).ok_or_else(|| "There is no run yet".to_owned())?;
+    unless(workspace.runs.is_going(run) || workspace.runs.place(run).is_some(), "The run has not ended")
+}
+
+pub(super) fn can_fork(workspace: &Workspace, views: &mut Views) -> Possible {
+    a_run(workspace, views)?;
+    let missing = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.no_weights(run));
+    missing.map_or(Ok(()), |missing| Err(missing.to_owned()))
+}
+
+pub(super) fn forking(_: &Workspace, views: &mut Views) -> Possible {
+    unless(views.train.fork.is_none(), "No fork is being set up")
+}
+
+pub(super) fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {
+    match &workspace.runs.live {
+        None => Err("No run is going".to_owned()),
+        Some(live) => unless(live.stopping, "The run is stopping"),
+    }
+}
+
+/// Here or, if none does here, in another process.
+pub(super) fn some_run_goes(workspace: &Workspace, views: &mut Views) -> Possible {
+    match workspace.runs.elsewhere() {
+        Some(theirs) if workspace.runs.live.is_none() => {
+            unless(workspace.runs.asked_to_stop.contains(&theirs.id), "The run is stopping")?;
+            writable(workspace, views)
+        }
+        _ => run_goes(workspace, views),
+    }
+}
+
+pub(super) fn shown_waits(workspace: &Workspace, views: &mut Views) -> Possible {
+    let waits = views.train.shown.is_some_and(|run| workspace.runs.queue_shown().iter().any(|other| other.id == run));
+    unless(!waits, "The shown run does not wait in the queue")
+}
+
+pub(super) fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    let runs = &workspace.runs;
+    let record = runs.shown(views.train.shown).and_then(|run| runs.record(run));
+    match record.and_then(|record| runs.join_offer(record)) {
+        None => Err("No label waits to join the shown run".to_owned()),
+        Some(offer) if offer.press.is_none() => Err(offer.text),
+        Some(_) => Ok(()),
+    }
+}
+
+pub(super) fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
+    runs_ticked(workspace, views)?;
+    let board = &views.compare.board;
+    unless(board.face == Face::Table, "The table is shown; T shows the charts")?;
+    unless(!board.x.grows(), "Over KL the charts always show all of it")
+}
+
+pub(super) fn about_undo(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(!workspace.runs.can_turn_about[0], "No name or mark of a run was changed")
+}
+
+pub(super) fn about_redo(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(!workspace.runs.can_turn_about[1], "Nothing was undone")
+}
+
+pub(super) fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.compare.shown(&workspace.runs).is_empty(), "No run is ticked")
+}
+
+pub(super) fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(views.answers.tab != Tab::Ask, "Open the ask box first")?;
+    views.answers.ask.obstacle().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
+}
+
+pub(super) fn talking(_: &Workspace, views: &mut Views) -> Possible {
+    unless(!views.answers.ask.is_talking(), "Nothing was said in a talk yet")
+}
+
+pub(super) fn answering(_: &Workspace, views: &mut Views) -> Possible {
+    unless(!views.answers.ask.busy(), "Nothing is being answered")
+}
+
+pub(super) fn dueling(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
+    unless(workspace.answers.duel.as_ref().and_then(Duel::current).is_none(), "There are no two answers to judge")
+}
+
+pub(super) fn judged_in_a_duel(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
+    unless(!workspace.answers.duel.as_ref().is_some_and(Duel::can_undo), "There is no verdict to take back")
+}
+
+pub(super) fn can_prefer(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(views.answers.preferred.is_some(), "They are saved as a pair already")?;
+    views.answers.ask.cannot_prefer().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
+}
