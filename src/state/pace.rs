@@ -1,7 +1,8 @@
 //! What a run takes on this machine, known before anybody asks: from the last check of a run that was like it.
 
-use data::config::{Method, ObjectiveConfig, RunConfig, TokenWeights, TrainConfig};
+use data::config::{Method, ObjectiveConfig, RunConfig, TrainConfig};
 use engine::protocol::{Event, PreflightReport, RequestId};
+use train::importance::kind_of;
 
 /// Models of more parameters are looked at only when a person asks: loading them takes its time and their memory.
 const SMALL: u64 = 200_000_000;
@@ -86,12 +87,10 @@ fn alike(one: &RunConfig, other: &RunConfig) -> bool {
     // What is written and scored before it is learnt from takes far longer; several rejected answers are longer rows.
     let work = |config: &RunConfig| {
         let ObjectiveConfig { kind, negatives, negatives_max, .. } = config.objective;
-        // Gradients at the inputs take as long again, and a contrast pair is fitted first.
-        let by = |weights| config.weighs_tokens() && config.objective.token_weights == weights;
-        let of_gradients = by(TokenWeights::Ti).then_some((config.ti.every, config.has_triplet()));
-        let of_contrast = by(TokenWeights::Tis).then_some((config.tis.contrast, config.tis.steps));
         let samples = Some(kind).filter(|kind| !Method::PREFERENCE.contains(kind));
-        (samples, negatives, negatives_max, of_gradients, of_contrast)
+        // Token weights of which the same is said cost the same.
+        let weighing = kind_of(config).map(|weights| weights.cost(None));
+        (samples, negatives, negatives_max, weighing)
     };
     one.model == other.model
         && one.lora == other.lora

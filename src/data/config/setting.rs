@@ -105,11 +105,9 @@ pub enum When {
     Several,
     /// Tokens have weights of their own.
     Weighed,
-    /// By TIS-DPO.
-    Tis,
-    /// By TI-DPO.
-    Ti,
-    /// And its triplet term has a weight.
+    /// Of this kind.
+    Weights(TokenWeights),
+    /// TI-DPO's triplet term has a weight.
     Triplet,
     /// DPO with label smoothing.
     Smoothed,
@@ -338,9 +336,8 @@ impl When {
             Self::Softmax => objective.kind.takes_several(),
             Self::Several => objective.kind.takes_several() && objective.negatives != Negatives::First,
             Self::Weighed => Self::Preference.holds(config) && objective.token_weights != TokenWeights::None,
-            Self::Tis => Self::Preference.holds(config) && objective.token_weights == TokenWeights::Tis,
-            Self::Ti => Self::Preference.holds(config) && objective.token_weights == TokenWeights::Ti,
-            Self::Triplet => Self::Ti.holds(config) && config.ti.triplet_weight > 0.0,
+            Self::Weights(kind) => Self::Preference.holds(config) && objective.token_weights == kind,
+            Self::Triplet => Self::Weights(TokenWeights::Ti).holds(config) && config.ti.triplet_weight > 0.0,
             Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
             Self::Adapter => !config.lora.full,
             Self::ByEpochs => config.train.steps.is_none(),
@@ -455,8 +452,7 @@ mod tests {
                 When::Method(method) => config.objective.kind = method,
                 When::Sampling => config.objective.kind = Method::Ppo,
                 When::Several => config.objective.negatives = Negatives::All,
-                When::Tis => config.objective.token_weights = TokenWeights::Tis,
-                When::Ti => config.objective.token_weights = TokenWeights::Ti,
+                When::Weights(kind) => config.objective.token_weights = kind,
                 When::Triplet => {
                     (config.objective.token_weights, config.ti.triplet_weight) = (TokenWeights::Ti, 0.1);
                 }

@@ -3,83 +3,159 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Contrast, Every, Group, LastToken, LoraConfig, ObjectiveConfig, Prior, Range, RunConfig, Setting, TokenWeights,
-    Transform, When, setting::NEXT, words,
+    Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, When,
+    setting::NEXT,
+    words::{Word, word},
 };
+
+/// Where the weights of an answer's tokens come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenWeights {
+    /// Every token counts 1.
+    #[default]
+    None,
+    /// From two contrasted models (TIS-DPO).
+    Tis,
+    /// From gradients and the place in the answer (TI-DPO).
+    Ti,
+}
+
+/// What the two models that TIS-DPO contrasts are trained to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contrast {
+    /// DPO on the pairs, and on the pairs with their answers swapped.
+    #[default]
+    Dpo,
+    /// Plain language modelling of the chosen answers, and of the rejected ones.
+    Sft,
+}
+
+/// How a token's contrast becomes its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transform {
+    /// By the rank in the answer of its contrast, rounded to two decimals; tokens of the same contrast share theirs.
+    #[default]
+    Rank,
+    /// The same, except that of equal ones the later ranks higher.
+    RankByPlace,
+    /// Its exponential.
+    Exp,
+}
+
+/// What the token that ends an answer weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LastToken {
+    /// An end of turn 1.
+    #[default]
+    One,
+    /// What any other token would.
+    Weighed,
+    /// Nothing, be it an end of turn or not.
+    Zero,
+}
+
+/// On what scale the place of a token joins its gradient in TI-DPO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prior {
+    /// 1 in all.
+    #[default]
+    Sum,
+    /// 1 at its peak.
+    Peak,
+}
+
+/// How often the gradients of TI-DPO are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Every {
+    /// Under the weights as they are, at each visit of a pair.
+    #[default]
+    Step,
+    /// Once, under the model that the run starts from.
+    Start,
+}
+
+const TIS: When = When::Weights(TokenWeights::Tis);
+const TI: When = When::Weights(TokenWeights::Ti);
 
 section! { TisConfig = "tis";
 
     /// What the two models are trained to whose difference weighs a token
     contrast: Contrast = Contrast::Dpo,
-        CONTRAST = Setting::choice("Contrast by", words::CONTRASTS).at(Group::Method, 23).only(When::Tis)
+        CONTRAST = Setting::choice("Contrast by", CONTRASTS).at(Group::Method, 23).only(TIS)
             .changes("another contrast pair is fitted on the pairs at the fork");
 
     /// Steps of each of the two models; empty = half of the run's own
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64> = None,
-        STEPS = Setting::count("Contrast steps", Range::OneOrMore).at(Group::Method, 24).only(When::Tis)
+        STEPS = Setting::count("Contrast steps", Range::OneOrMore).at(Group::Method, 24).only(TIS)
             .unset(|_| "half of the run's".to_owned())
             .changes("another contrast pair is fitted on the pairs at the fork");
 
     /// β of the two models that are contrasted by DPO
     beta: f64 = 0.1,
-        BETA = Setting::number("Contrast β", Range::AboveZero).only(When::Tis)
+        BETA = Setting::number("Contrast β", Range::AboveZero).only(TIS)
             .changes("another contrast pair is fitted on the pairs at the fork");
 
     /// Peak rate of the two models; empty = the run's own
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64> = None,
-        LEARNING_RATE = Setting::number("Contrast learning rate", Range::AboveZero).only(When::Tis)
+        LEARNING_RATE = Setting::number("Contrast learning rate", Range::AboveZero).only(TIS)
             .unset(|_| "the run's".to_owned()).changes("another contrast pair is fitted on the pairs at the fork");
 
     /// How the contrast of a token, δ = log π⁺ − log π⁻, becomes its weight
     transform: Transform = Transform::Rank,
-        TRANSFORM = Setting::choice("Weights by", words::TRANSFORMS).at(Group::Method, 25).only(When::Tis)
+        TRANSFORM = Setting::choice("Weights by", TRANSFORMS).at(Group::Method, 25).only(TIS)
             .changes(NEXT);
 
     /// Weight of the lowest and of the highest rank in an answer
     ranks: [f64; 2] = [0.7, 1.3],
-        RANKS = Setting::numbers("Lowest and highest weight", Range::ZeroOrMore, "two numbers, each 0 or more").only(When::Tis)
+        RANKS = Setting::numbers("Lowest and highest weight", Range::ZeroOrMore, "two numbers, each 0 or more").only(TIS)
             .changes(NEXT);
 
     /// What a contrast is kept within before its exponential is taken
     clamp: [f64; 2] = [-0.5, 1.5],
-        CLAMP = Setting::numbers("Contrast kept within", Range::Between(-20, 20), "two numbers, each from -20 to 20").only(When::Tis)
+        CLAMP = Setting::numbers("Contrast kept within", Range::Between(-20, 20), "two numbers, each from -20 to 20").only(TIS)
             .changes(NEXT);
 
     /// What the last token of an answer weighs
     last_token: LastToken = LastToken::One,
-        LAST_TOKEN = Setting::choice("Last token", words::LAST_TOKENS).at(Group::Method, 26).only(When::Tis)
+        LAST_TOKEN = Setting::choice("Last token", LAST_TOKENS).at(Group::Method, 26).only(TIS)
             .changes(NEXT);
 
     /// Scale the weights of each answer to a mean of 1, so that β means what it means without weights
     normalize: bool = false,
-        NORMALIZE = Setting::switch("Mean weight 1").at(Group::Method, 27).only(When::Tis).changes(NEXT);
+        NORMALIZE = Setting::switch("Mean weight 1").at(Group::Method, 27).only(TIS).changes(NEXT);
 }
 
 section! { TiConfig = "ti";
 
     /// λ: what the gradients count, the rest being the prior of the token's place
     lambda: f64 = 0.7,
-        LAMBDA = Setting::number("Gradient share", Range::Between(0, 1)).at(Group::Method, 28).only(When::Ti)
+        LAMBDA = Setting::number("Gradient share", Range::Between(0, 1)).at(Group::Method, 28).only(TI)
             .changes(NEXT);
 
     /// Length of an answer in σ of the prior, which is highest in its middle: 4 = narrow, less = flatter; σ is never below a token
     sigmas: f64 = 4.0,
-        SIGMAS = Setting::number("Answer length in σ", Range::AboveZero).at(Group::Method, 29).only(When::Ti)
+        SIGMAS = Setting::number("Answer length in σ", Range::AboveZero).at(Group::Method, 29).only(TI)
             .changes(NEXT);
 
     /// On what scale the prior joins the gradients of an answer, which sum to 1; either way the weights are then scaled to a mean of 1
     prior: Prior = Prior::Sum,
-        PRIOR = Setting::choice("Prior", words::PRIORS).at(Group::Method, 30).only(When::Ti).changes(NEXT);
+        PRIOR = Setting::choice("Prior", PRIORS).at(Group::Method, 30).only(TI).changes(NEXT);
 
     /// Under which weights the gradients are taken
     every: Every = Every::Step,
-        EVERY = Setting::choice("Gradients taken", words::EVERIES).at(Group::Method, 31).only(When::Ti).changes(NEXT);
+        EVERY = Setting::choice("Gradients taken", EVERIES).at(Group::Method, 31).only(TI).changes(NEXT);
 
     /// γ: weight of the triplet term, which samples an answer to each pair of a step and pulls it to the chosen and away from the rejected one, as far from the start model, which has to stay: lora.full must be false; 0 = off, and nothing is sampled
     triplet_weight: f64 = 0.0,
-        TRIPLET_WEIGHT = Setting::number("Triplet weight", Range::ZeroOrMore).at(Group::Method, 32).only(When::Ti)
+        TRIPLET_WEIGHT = Setting::number("Triplet weight", Range::ZeroOrMore).at(Group::Method, 32).only(TI)
             .changes(NEXT);
 
     /// How much nearer to the chosen than to the rejected answer the sampled one is to be, in squared nats
@@ -92,6 +168,67 @@ section! { TiConfig = "ti";
         ANCHOR_TOKENS = Setting::count("Longest anchor", Range::OneOrMore).at(Group::Method, 34).only(When::Triplet)
             .changes(NEXT);
 }
+
+pub(super) const TOKEN_WEIGHTS: &[Word] = &[
+    word("none", "All alike", ""),
+    word(
+        "tis",
+        "TIS-DPO",
+        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false",
+    ),
+    word(
+        "ti",
+        "TI-DPO",
+        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2",
+    ),
+];
+
+const CONTRASTS: &[Word] = &[
+    word("dpo", "DPO", "DPO on the pairs, and on the pairs with chosen and rejected swapped: the best of the paper's"),
+    word("sft", "SFT", "Plain language modelling of the chosen answers, and of the rejected ones"),
+];
+
+const TRANSFORMS: &[Word] = &[
+    word(
+        "rank",
+        "Rank",
+        "By the rank in the answer of its contrast, rounded to two decimals, from the lowest weight to the highest; equal ones share a rank",
+    ),
+    word(
+        "rank-by-place",
+        "Rank, ties by place",
+        "As released: of equal contrasts the later token ranks higher, so that weights drift towards the end of an answer",
+    ),
+    word(
+        "exp",
+        "Exponential",
+        "As in the paper: exp of the contrast; its mean is not 1, so β counts more or less with it",
+    ),
+];
+
+const LAST_TOKENS: &[Word] = &[
+    word("one", "1", "An end of turn counts 1; an answer that was cut has none"),
+    word("weighed", "Its own", "The last token counts like any other"),
+    word("zero", "0", "As released: the last token counts nothing, so that the pairs never teach where to end"),
+];
+
+const PRIORS: &[Word] = &[
+    word("sum", "Sum 1", "As released: the prior sums to 1, like the gradients that it is mixed with"),
+    word(
+        "peak",
+        "Peak 1",
+        "As the paper prints it: the prior is 1 in the middle of an answer, so that in a long one the gradients hardly count",
+    ),
+];
+
+const EVERIES: &[Word] = &[
+    word("step", "Each visit", "Under the weights as they are: twice the time of a step"),
+    word(
+        "start",
+        "Once",
+        "Under the model that the run starts from; kept in the project for later runs. That model has to stay, so lora.full must be false",
+    ),
+];
 
 /// What token weights cannot go together with; `(setting, sentence after its name)`.
 pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
@@ -108,9 +245,9 @@ pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
             ),
         ));
     }
-    let from_start = When::Tis.holds(config) || config.ti.every == Every::Start || config.has_triplet();
+    let from_start = TIS.holds(config) || config.ti.every == Every::Start || config.has_triplet();
     if config.lora.full && from_start {
-        let way_on = if When::Ti.holds(config) { ", or ti.every \"step\" and ti.triplet_weight 0" } else { "" };
+        let way_on = if TI.holds(config) { ", or ti.every \"step\" and ti.triplet_weight 0" } else { "" };
         faults.push((
             LoraConfig::FULL,
             format!(
@@ -120,7 +257,7 @@ pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
     }
     let rising = |[low, high]: [f64; 2]| low <= high;
     let by_rank = config.tis.transform != Transform::Exp;
-    if When::Tis.holds(config) {
+    if TIS.holds(config) {
         let [low, high] = if by_rank { config.tis.ranks } else { config.tis.clamp };
         let setting = if by_rank { TisConfig::RANKS } else { TisConfig::CLAMP };
         if !rising([low, high]) {

@@ -18,7 +18,7 @@ use train::{
         documents::{self, Bounds, Dataset},
         inputs, negatives,
     },
-    importance::later_bytes,
+    importance::{Planned, kind_of, later_bytes},
     loss::judge,
     measure::{
         golden, judging,
@@ -225,9 +225,14 @@ fn try_row(
     } else {
         of_texts + of_a_pair * per_step.min(pairs.len()) as f64
     };
-    let measured = (report.train_pairs + report.eval_pairs, of_a_pair);
-    let a_step = (per_step.min(report.train_pairs), report.total_steps);
-    report.weighing_secs = secs_a_token * weights::tokens(config, is_fitted, measured, a_step);
+    let planned = Planned {
+        pairs: report.train_pairs + report.eval_pairs,
+        of_a_pair,
+        per_step: per_step.min(report.train_pairs),
+        steps: report.total_steps,
+        is_fitted,
+    };
+    report.weighing_secs = secs_a_token * kind_of(config).map_or(0.0, |kind| kind.tokens(&planned));
     report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64 + report.weighing_secs;
     report.memory = tried.outlook;
     report.warnings.extend(tried.warnings);

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data::config::{Contrast, RunConfig};
+use data::config::{Contrast, RunConfig, TisConfig};
 use model::{Doc, Policy};
 
 use store::{Project, RunId, RunRecord, RunStatus};
@@ -141,8 +141,8 @@ fn delete_unneeded(project: &Project, going: Option<(RunId, &str)>) -> Result<()
 }
 
 /// Steps of each of the two, for a run of so many: half of them, unless the settings say how many.
-pub fn steps(config: &RunConfig, total: u64) -> u64 {
-    config.tis.steps.unwrap_or(total.div_ceil(2)).max(1)
+pub fn steps(tis: &TisConfig, total: u64) -> u64 {
+    tis.steps.unwrap_or(total.div_ceil(2)).max(1)
 }
 
 /// Of everything that the two depend on: the base, how they are fitted in `steps` steps, and these pairs in their order.

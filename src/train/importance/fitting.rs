@@ -40,7 +40,7 @@ impl Training {
     }
 
     fn contrast_steps(&self) -> u64 {
-        contrast::steps(&self.config, self.length.steps)
+        contrast::steps(&self.config.tis, self.length.steps)
     }
 
     /// Two short runs on the run's own base, kept in the project under this name. `Break` = stopped meanwhile.

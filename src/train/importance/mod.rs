@@ -1,9 +1,9 @@
 //! Token importance: how much each token of an answer counts in the margin.
 //!
-//! `tis`: weights from the contrast of two models, pure. `ti`: weights from gradients and places, pure. `contrast`: the two
-//! models, fitted once and kept in the project by content; `fitting`: how; `unfinished`: what a stopped fit leaves. `weigher`: the
-//! weights of a run's pairs as it meets them. `training`: the same as part of a run. `anchored`: the answers that TI-DPO's triplet term
-//! samples. `seen`: the weights of given answers, for whoever looks at them; `told`: all of it in symbols and in words.
+//! A kind of weights is a file that implements [`Weights`], and an arm of [`kind_of`]. `tis`: from the contrast of two models, pure.
+//! `ti`: from gradients and places, pure. `contrast`: the two models, fitted once and kept in the project by content; `fitting`: how;
+//! `unfinished`: what a stopped fit leaves. `weigher`: the weights of a run's pairs as it meets them. `training`: the same as part of
+//! a run. `anchored`: the answers that TI-DPO's triplet term samples. `seen`: the weights of given answers, for whoever looks at them.
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO) with its released code, 2505.19653 (TI-DPO).
 
@@ -11,9 +11,8 @@ pub mod anchored;
 pub mod contrast;
 mod fitting;
 pub mod seen;
-pub mod ti;
-pub mod tis;
-pub mod told;
+mod ti;
+mod tis;
 mod training;
 mod unfinished;
 pub mod weigher;
@@ -25,12 +24,69 @@ use model::{AdapterShape, Policy};
 
 use crate::{dataset::inputs, measure::reference::Reference};
 
+/// A kind of token weights, by its settings: what they are made of, what they are, what they cost.
+pub trait Weights {
+    fn reads(&self) -> Reads;
+
+    /// Weights of an answer's tokens from what was read of them. `ends`: its last token ends the turn.
+    fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32>;
+
+    /// What a token's weight is, e.g. "ω = 0.7 to 1.3 by rank of ±δ in the answer".
+    fn formula(&self) -> String;
+
+    /// What they cost, in a sentence. `steps`: of the run, where that is known.
+    fn cost(&self, steps: Option<u64>) -> String;
+
+    /// Tokens that are computed for the weights alone, each forward and backward; a forward alone is half of that.
+    fn tokens(&self, run: &Planned) -> f64;
+}
+
+/// What is read of tokens to weigh them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// log π⁺ − log π⁻ of a contrast pair.
+    Contrasts,
+    /// Gradients under the model that the run started from.
+    StartGradients,
+    /// The same under the weights of the moment, at each visit of a pair.
+    Gradients,
+}
+
+/// A run that may come, as far as the time of its weights hangs on it.
+pub struct Planned {
+    /// To train on and held out.
+    pub pairs: usize,
+    /// Tokens of a pair, on the mean.
+    pub of_a_pair: f64,
+    /// Pairs that a step meets.
+    pub per_step: usize,
+    pub steps: u64,
+    /// The project has the contrast pair that it would fit.
+    pub is_fitted: bool,
+}
+
+/// What weighs the tokens of a run; absent where all count alike.
+pub fn kind_of(config: &RunConfig) -> Option<&dyn Weights> {
+    if !config.weighs_tokens() {
+        return None;
+    }
+    match config.objective.token_weights {
+        TokenWeights::None => None,
+        TokenWeights::Tis => Some(&config.tis),
+        TokenWeights::Ti => Some(&config.ti),
+    }
+}
+
+/// What a run reads of tokens to weigh them.
+pub fn reads(config: &RunConfig) -> Option<Reads> {
+    kind_of(config).map(Weighing::reads)
+}
+
 /// Bytes that weighing tokens will hold beside a policy and does not yet: values and gradients of two adapters, and the moments
 /// of the one that is fitted.
 pub fn later_bytes(config: &RunConfig, policy: &Policy) -> u64 {
     const FLOAT: u64 = 4;
-    let by_contrast = config.weighs_tokens() && config.objective.token_weights == TokenWeights::Tis;
-    if by_contrast { 6 * FLOAT * policy.trainable_parameters() as u64 } else { 0 }
+    if reads(config) == Some(Reads::Contrasts) { 6 * FLOAT * policy.trainable_parameters() as u64 } else { 0 }
 }
 
 /// By which gradients under the model that runs start from are kept.

@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use data::config::{Every, RunConfig, TokenWeights};
+use data::config::RunConfig;
 use model::{Doc, Policy, PolicyError, Row};
 use store::{Project, RunRecord};
 use text::Codec;
 
 use super::{
-    Side,
+    Reads, Side, reads,
     weigher::{contrasts, of_answers},
 };
 use crate::{
@@ -30,11 +30,8 @@ pub fn weights(
     doc: &Doc,
 ) -> Result<Vec<Vec<f32>>> {
     let config = RunConfig::from_toml(&record.config_toml)?;
-    if !config.weighs_tokens() {
-        return Err(TrainError::Sentence(ALIKE.to_owned()));
-    }
-    let read = match (config.objective.token_weights, config.ti.every) {
-        (TokenWeights::Tis, _) => {
+    let read = match reads(&config).ok_or_else(|| TrainError::Sentence(ALIKE.to_owned()))? {
+        Reads::Contrasts => {
             let state = checkpoint::state_of(&record.checkpoints, step);
             let contrasted = state.and_then(|state| state.contrast).ok_or_else(|| {
                 TrainError::Sentence(
@@ -43,15 +40,13 @@ pub fn weights(
             })?;
             by_contrast(project, &contrasted, &config, (policy, codec), doc)?
         }
-        (TokenWeights::Ti, Every::Start) => {
+        Reads::StartGradients => {
             let base = Reference::of(policy, codec);
             let named = super::at_start(&base);
             let mut start = policy.beside(&super::narrowest(&config), None)?;
             kept(project, &named, &mut start, doc, &mut |start, row| Ok(start.attributions(row)?))?
         }
-        (TokenWeights::Ti | TokenWeights::None, _) => {
-            policy.attributions(&Row::pack(std::slice::from_ref(doc)).map_err(PolicyError::from)?)?
-        }
+        Reads::Gradients => policy.attributions(&Row::pack(std::slice::from_ref(doc)).map_err(PolicyError::from)?)?,
     };
     Ok(of_answers(&config, &read, &doc.continuations, codec.stop_ids()))
 }

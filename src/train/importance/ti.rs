@@ -4,12 +4,66 @@
 //! of 1. P(t) = exp(−½((t − μ)/σ)²), μ = (T − 1)/2, σ = T/4. W = λ·I + (1 − λ)·P, scaled to a mean of 1: the paper leaves open on
 //! what scale the two are mixed (P to a sum of 1 as released, or with 1 at its peak), and unscaled β would shrink about fivefold. The token that is predicted there has I = 0.
 
-use data::config::{Prior, TiConfig};
+use data::config::{Every, Prior, TiConfig};
 
-use super::{narrow, to_mean_one};
+use super::{Planned, Reads, Side, Weights, narrow, to_mean_one};
+
+/// Sampling goes token by token: forwards that one sampled token counts for.
+const SAMPLING: f64 = 3.0;
+
+impl Weights for TiConfig {
+    fn reads(&self) -> Reads {
+        match self.every {
+            Every::Step => Reads::Gradients,
+            Every::Start => Reads::StartGradients,
+        }
+    }
+
+    fn of_answer(&self, read: &[f32], _: Side, _: bool) -> Vec<f32> {
+        weights(self, read)
+    }
+
+    fn formula(&self) -> String {
+        let prior = match self.prior {
+            Prior::Peak => "P",
+            Prior::Sum => "P/ΣP",
+        };
+        let (gradient, place) = (self.lambda, ((1.0 - self.lambda) * 1e6).round() / 1e6);
+        format!("ω ∝ {gradient}·‖∂z/∂e‖₁ + {place}·{prior}, mean 1")
+    }
+
+    fn cost(&self, _: Option<u64>) -> String {
+        let gradients = match self.every {
+            Every::Step => {
+                "About 4 forwards a token instead of 2: a forward and a backward more at each visit of a pair"
+            }
+            Every::Start => {
+                "A forward and a backward more a pair, once, under the start model; they stay in the project"
+            }
+        };
+        let sampled = if self.triplet_weight > 0.0 {
+            "; the triplet term samples an answer to each pair of a step, which takes longer than all else"
+        } else {
+            ""
+        };
+        format!("{gradients}{sampled}")
+    }
+
+    fn tokens(&self, run: &Planned) -> f64 {
+        let steps = run.steps as f64;
+        let gradients = match self.every {
+            Every::Step => run.per_step as f64 * run.of_a_pair * steps,
+            Every::Start => run.pairs as f64 * run.of_a_pair,
+        };
+        let has_triplet = self.triplet_weight > 0.0;
+        let sampled = if has_triplet { (run.per_step * self.anchor_tokens) as f64 * steps } else { 0.0 };
+        // Each is sampled, read by the reference, and joins the step.
+        gradients + sampled * (SAMPLING / 2.0 + 0.5 + 1.0)
+    }
+}
 
 /// Weights of an answer's tokens from their gradients.
-pub fn weights(config: &TiConfig, importance: &[f32]) -> Vec<f32> {
+fn weights(config: &TiConfig, importance: &[f32]) -> Vec<f32> {
     let all: f64 = importance.iter().map(|&one| f64::from(one)).sum();
     let prior = prior(config, importance.len());
     let mix = |(one, prior): (&f32, f64)| {
@@ -43,6 +97,23 @@ fn prior(config: &TiConfig, tokens: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_says_what_it_is_and_costs() {
+        let ti = TiConfig::default();
+        assert_eq!(ti.formula(), "ω ∝ 0.7·‖∂z/∂e‖₁ + 0.3·P/ΣP, mean 1");
+        assert!(ti.cost(None).contains("4 forwards a token"));
+    }
+
+    #[test]
+    fn gradients_count_at_each_visit_or_once() {
+        let run = Planned { pairs: 100, of_a_pair: 20.0, per_step: 8, steps: 50, is_fitted: false };
+        assert_eq!(TiConfig::default().tokens(&run), 50.0 * 8.0 * 20.0);
+        let mut start = TiConfig { every: Every::Start, ..TiConfig::default() };
+        assert_eq!(start.tokens(&run), 100.0 * 20.0);
+        (start.triplet_weight, start.anchor_tokens) = (0.1, 10);
+        assert_eq!(start.tokens(&run), 100.0 * 20.0 + 50.0 * 8.0 * 10.0 * 3.0);
+    }
 
     const IMPORTANCE: [f32; 4] = [2.0, 1.0, 4.0, 1.0];
 

@@ -5,12 +5,59 @@
 //! answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer, their
 //! contrasts rounded to two decimals, and spreads 0.7 to 1.3 over the ranks.
 
-use data::config::{LastToken, TisConfig, Transform};
+use data::config::{Contrast, LastToken, TisConfig, Transform};
 
-use super::{Side, narrow, to_mean_one};
+use super::{Planned, Reads, Side, Weights, contrast, narrow, to_mean_one};
+
+impl Weights for TisConfig {
+    fn reads(&self) -> Reads {
+        Reads::Contrasts
+    }
+
+    fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32> {
+        weights(self, read, side, ends)
+    }
+
+    fn formula(&self) -> String {
+        let mean_one = if self.normalize { ", mean 1" } else { "" };
+        match self.transform {
+            Transform::Rank | Transform::RankByPlace => {
+                let [low, high] = self.ranks;
+                format!("ω = {low} to {high} by rank of ±δ in the answer{mean_one},  δ = log π⁺ − log π⁻")
+            }
+            Transform::Exp => {
+                let [low, high] = self.clamp;
+                format!("ω = exp(±δ){mean_one},  δ = log π⁺ − log π⁻ within {low} to {high}")
+            }
+        }
+    }
+
+    fn cost(&self, steps: Option<u64>) -> String {
+        let each = self.steps.or(steps.map(|steps| steps.div_ceil(2)));
+        let each = each.map_or_else(|| "half as many steps each".to_owned(), |each| format!("{each} steps each"));
+        let on = match self.contrast {
+            Contrast::Dpo => "DPO on the pairs, and on the pairs swapped",
+            Contrast::Sft => "plain language modelling of the chosen answers, and of the rejected ones",
+        };
+        format!(
+            "π⁺ and π⁻ are fitted first: {on}, {each}; then 2 forwards a pair, once. Both stay in the project for whoever trains on the same pairs"
+        )
+    }
+
+    /// Two models, each of which learns both answers or one; then a forward through each.
+    fn tokens(&self, run: &Planned) -> f64 {
+        let a_step = run.per_step as f64 * run.of_a_pair;
+        let of_lessons = match self.contrast {
+            Contrast::Dpo => a_step,
+            Contrast::Sft => a_step / 2.0,
+        };
+        let fit = if run.is_fitted { 0.0 } else { 2.0 * contrast::steps(self, run.steps) as f64 * of_lessons };
+        fit + run.pairs as f64 * run.of_a_pair
+    }
+}
 
 /// Weights of an answer's tokens from their contrasts. `ends`: its last token ends the turn.
-pub fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec<f32> {
+fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec<f32> {
     let contrasts: Vec<f64> = contrasts.iter().map(|&contrast| f64::from(contrast)).collect();
     let Some((_, before)) = contrasts.split_last() else {
         return Vec::new();
@@ -76,6 +123,26 @@ fn by_rank(scores: &[f64], [low, high]: [f64; 2], ties: Ties) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_says_what_it_is_and_costs() {
+        let mut tis = TisConfig::default();
+        assert_eq!(tis.formula(), "ω = 0.7 to 1.3 by rank of ±δ in the answer,  δ = log π⁺ − log π⁻");
+        assert!(tis.cost(Some(41)).contains("swapped, 21 steps each; then 2 forwards a pair"));
+        (tis.transform, tis.normalize) = (Transform::Exp, true);
+        assert_eq!(tis.formula(), "ω = exp(±δ), mean 1,  δ = log π⁺ − log π⁻ within -0.5 to 1.5");
+    }
+
+    #[test]
+    fn a_contrast_pair_counts_unless_it_is_there() {
+        let planned = |is_fitted| Planned { pairs: 100, of_a_pair: 20.0, per_step: 8, steps: 50, is_fitted };
+        let mut tis = TisConfig::default();
+        // Two models of 25 steps of 8 pairs of 20 tokens, and 100 pairs once through both.
+        assert_eq!(tis.tokens(&planned(false)), 2.0 * 25.0 * 8.0 * 20.0 + 100.0 * 20.0);
+        assert_eq!(tis.tokens(&planned(true)), 100.0 * 20.0);
+        (tis.contrast, tis.steps) = (Contrast::Sft, Some(10));
+        assert_eq!(tis.tokens(&planned(false)), 2.0 * 10.0 * 8.0 * 10.0 + 100.0 * 20.0);
+    }
 
     const CHOSEN: [f32; 3] = [1.0, -0.8, 0.05];
     const REJECTED: [f32; 2] = [-2.0, 0.6];

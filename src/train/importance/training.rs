@@ -2,12 +2,11 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use data::config::{Every, TokenWeights as By};
 use model::{Doc, Policy, PolicyError};
 use store::LogLevel;
 
 use super::{
-    Side, at_start, narrowest,
+    Reads, Side, at_start, narrowest, reads,
     weigher::{Which, contrasts, of_answers, weighs_each_step},
 };
 use crate::{
@@ -29,7 +28,7 @@ impl Training {
     /// Has the contrast pair that the run's weights come from, where they come from one: the one that it had before, one that
     /// the project has, or a new one. `Break` = stopped meanwhile.
     pub fn ready_contrast(&mut self, before: Option<Contrasted>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
-        if self.weigher.is_none() || self.config.objective.token_weights != By::Tis {
+        if reads(&self.config) != Some(Reads::Contrasts) {
             return Ok(ControlFlow::Continue(()));
         }
         if before.is_some() {
@@ -76,10 +75,10 @@ impl Training {
         };
         let docs: Vec<Doc> = unknown.iter().map(|which| pair(which).doc.clone()).collect();
         let (begun, rested) = (Instant::now(), context.rested);
-        let read = match (self.config.objective.token_weights, self.config.ti.every) {
-            (By::Tis, _) => self.contrasts(&docs, context)?,
-            (By::Ti, Every::Start) => self.start_gradients(&docs, context)?,
-            (By::Ti | By::None, _) => match self.gradients(&unknown, &docs, context)?.or_end() {
+        let read = match reads(&self.config) {
+            Some(Reads::Contrasts) => self.contrasts(&docs, context)?,
+            Some(Reads::StartGradients) => self.start_gradients(&docs, context)?,
+            Some(Reads::Gradients) | None => match self.gradients(&unknown, &docs, context)?.or_end() {
                 Ok(read) => read,
                 Err(end) => return Ok(end),
             },

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use data::config::{Every, RunConfig, TokenWeights as By};
+use data::config::RunConfig;
 use model::Policy;
 
-use super::{Side, ti, tis};
+use super::{Reads, Side, kind_of, reads};
 use crate::{loss::TokenWeights, measure::log_probs::LogProbs};
 
 /// What weighs the tokens of a run, and the weights that it has given.
@@ -101,18 +101,15 @@ pub(super) enum Which {
 
 /// Whether weights are those of the moment, and not kept from one step to the next.
 pub fn weighs_each_step(config: &RunConfig) -> bool {
-    config.objective.token_weights == By::Ti && config.ti.every == Every::Step
+    reads(config) == Some(Reads::Gradients)
 }
 
-/// Weights of a pair's answers from what was read of their tokens: contrasts, or gradients. `stop_ids`: what ends a turn.
+/// Weights of a pair's answers from what was read of their tokens. `stop_ids`: what ends a turn.
 pub fn of_answers(config: &RunConfig, read: &[Vec<f32>], answers: &[Vec<u32>], stop_ids: &[u32]) -> Vec<Vec<f32>> {
-    let of_answer = |(place, (read, ids)): (usize, (&Vec<f32>, &Vec<u32>))| match config.objective.token_weights {
-        By::None => vec![1.0; read.len()],
-        By::Tis => {
-            let ends = ids.last().is_some_and(|last| stop_ids.contains(last));
-            tis::weights(&config.tis, read, Side::of(place), ends)
-        }
-        By::Ti => ti::weights(&config.ti, read),
+    let kind = kind_of(config);
+    let of_answer = |(place, (read, ids)): (usize, (&Vec<f32>, &Vec<u32>))| {
+        let ends = ids.last().is_some_and(|last| stop_ids.contains(last));
+        kind.map_or_else(|| vec![1.0; read.len()], |kind| kind.of_answer(read, Side::of(place), ends))
     };
     read.iter().zip(answers).enumerate().map(of_answer).collect()
 }

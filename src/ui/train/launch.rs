@@ -15,7 +15,7 @@ use state::{
 };
 use store::Counts;
 use train::{
-    importance::told,
+    importance::kind_of,
     objective::{Objective, formula, name, preference_formula},
 };
 
@@ -273,10 +273,9 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         margin(ui, view, checked);
     }
     field::row(ui, &mut view.launch, &Setting::that_count(Group::Method, &checked.config));
-    if let (Some(formula), Some(cost)) = (told::formula(&checked.config), told::cost(&checked.config, checked.steps()))
-    {
-        ui.label(RichText::new(formula).color(palette.text));
-        parts::caption(ui, cost);
+    if let Some(weights) = kind_of(&checked.config) {
+        ui.label(RichText::new(weights.formula()).color(palette.text));
+        parts::caption(ui, weights.cost(checked.steps()));
     }
     if kind == Method::Reward {
         return;
