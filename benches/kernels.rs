@@ -10,8 +10,9 @@ use std::{hint::black_box, time::Duration};
 use candle_core::Device;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nudge::kernels::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, DType, Generating, Gradients, Head, HeadOptions, HeadWant,
-    InputGradient, Layout, Linear, Lora, NormOptions, Outcome, Place, Qkv, RmsNorm, Segment, Slot, Tensor, Weight, cpu,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, DType, Generating, Gradients, Head, HeadOptions,
+    HeadWant, InputGradient, Layout, Linear, Lora, NormOptions, Place, Qkv, RmsNorm, Segment, Slot, Tensor, Weight,
+    cpu,
 };
 
 const WIDTH: usize = 576;
@@ -111,7 +112,7 @@ fn attention(c: &mut Criterion) {
         let d_o = random(TOKENS, width(9));
         let qkv = Qkv { q: &q, k: &k, v: &v };
         let (o, lse) = kernels.attention(qkv, &layout, &shape).unwrap();
-        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
         group(c, &format!("attention {name}"), 2 * visible * width(9)).bench_function("forward", |b| {
             b.iter(|| black_box(kernels.attention(qkv, &layout, &shape).unwrap()));
         });
@@ -199,7 +200,7 @@ fn small(c: &mut Criterion) {
     let (k, v) = (random(tokens, 80), random(tokens, 80));
     let qkv = Qkv { q: &x, k: &k, v: &v };
     let (o, lse) = kernels.attention(qkv, &layout, &shape).unwrap();
-    let outcome = Outcome { o: &o, lse: &lse, d_o: &x };
+    let outcome = AttentionOut { o: &o, lse: &lse, d_o: &x };
     group(c, "small attention", 2 * visible * width).bench_function("forward", |b| {
         b.iter(|| black_box(kernels.attention(qkv, &layout, &shape).unwrap()));
     });

@@ -12,12 +12,12 @@ use engine::{
     self,
     catalog::bytes_on_disk,
     compute_pool,
-    protocol::{self, GgufType, MergedOptions, Part, Stored, Strength, What, Which},
+    protocol::{ExportOrder, GgufType, Layout, MergedOptions, Part, Stored, Strength, What},
 };
 use export::{Bundled, Comparison, ExportError};
 use state::{
     Notice,
-    export::{ExportControl, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
+    export::{ExportControl, ExportDone, ExportKind, ExportPlan, Exporting, StoredAs},
 };
 use store::{Project, RunId};
 
@@ -27,7 +27,7 @@ use super::{
 };
 
 impl App {
-    pub(super) fn export_run(&mut self, order: ExportOrder) {
+    pub(super) fn export_run(&mut self, plan: ExportPlan) {
         let models = &mut self.workspace.models;
         let Some(project) = &self.workspace.project else {
             return;
@@ -37,7 +37,7 @@ impl App {
         }
         let root = project.dir.clone();
         let control = Arc::new(ExportControl::default());
-        models.exporting = Exporting::UnderWay { order: order.clone(), control: Arc::clone(&control) };
+        models.exporting = Exporting::UnderWay { plan: plan.clone(), control: Arc::clone(&control) };
         let ctx = self.ctx.clone();
         let threads = self.threads;
         self.jobs.aside(Lane::Export, "Could not export the run", move || {
@@ -49,18 +49,11 @@ impl App {
                 ctx.request_repaint_after(Duration::from_millis(100));
                 if control.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            let mut work = || -> anyhow::Result<Exported> {
+            let mut work = || -> anyhow::Result<ExportDone> {
                 let pool = compute_pool(threads)?;
-                let asked = to_engine(&root, &order);
+                let asked = order(&root, &plan);
                 let exported = pool.install(|| engine::export(&asked, &mut say))?;
-                Ok(Exported {
-                    order: order.clone(),
-                    step: exported.step,
-                    bytes: bytes_on_disk(&order.to),
-                    proof: exported.proof,
-                    passed_over: exported.passed_over,
-                    remarks: exported.remarks,
-                })
+                Ok(ExportDone { plan: plan.clone(), bytes: bytes_on_disk(&plan.to), exported })
             };
             let done = work();
             Ok(update(move |workspace, _| {
@@ -74,17 +67,17 @@ impl App {
                         }
                         Some(ExportError::Occupied { ours: true, path }) => {
                             let error = format!("{} holds an earlier export", path.display());
-                            *exporting = Exporting::Failed { order, error, replaceable: true };
+                            *exporting = Exporting::Failed { plan, error, replaceable: true };
                         }
                         Some(ExportError::Exists { path }) => {
                             *exporting = Exporting::Failed {
-                                order,
+                                plan,
                                 error: format!("{} is there already", path.display()),
                                 replaceable: true,
                             };
                         }
                         _ => {
-                            *exporting = Exporting::Failed { order, error: format!("{error:#}"), replaceable: false };
+                            *exporting = Exporting::Failed { plan, error: format!("{error:#}"), replaceable: false };
                         }
                     },
                 }
@@ -130,23 +123,19 @@ fn export_error(error: &anyhow::Error) -> Option<&ExportError> {
     error.downcast_ref()
 }
 
-/// The same order as the engine takes it.
-fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
+/// The same as the engine takes it.
+fn order(root: &Path, plan: &ExportPlan) -> ExportOrder {
     let adapter = |layout| What::Adapter { layout, part: Part::Sum };
-    protocol::ExportOrder {
+    ExportOrder {
         project: root.to_owned(),
-        run: order.run,
-        which: match order.point {
-            Point::Newest => Which::Newest,
-            Point::Best => Which::Best,
-            Point::Step(step) => Which::Step(step),
-        },
-        what: match order.layout {
-            ExportKind::Adapter => adapter(protocol::Layout::Peft),
-            ExportKind::Mlx => adapter(protocol::Layout::Mlx),
-            ExportKind::Gguf => adapter(protocol::Layout::Gguf),
+        run: plan.run,
+        which: plan.which,
+        what: match plan.layout {
+            ExportKind::Adapter => adapter(Layout::Peft),
+            ExportKind::Mlx => adapter(Layout::Mlx),
+            ExportKind::Gguf => adapter(Layout::Gguf),
             ExportKind::Merged => What::Merged(MergedOptions {
-                stored: match order.stored {
+                stored: match plan.stored {
                     StoredAs::F32 => Some(Stored::F32),
                     StoredAs::F16 => Some(Stored::F16),
                     StoredAs::Bf16 => Some(Stored::Bf16),
@@ -154,7 +143,7 @@ fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
                 },
                 max_shard_bytes: MAX_SHARD_BYTES,
             }),
-            ExportKind::GgufModel => What::Gguf(match order.stored {
+            ExportKind::GgufModel => What::Gguf(match plan.stored {
                 StoredAs::F32 => GgufType::F32,
                 StoredAs::F16 => GgufType::F16,
                 StoredAs::Bf16 => GgufType::Bf16,
@@ -164,9 +153,9 @@ fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
             }),
             ExportKind::Report => What::Report,
         },
-        strength: Strength::percent(order.strength).unwrap_or_default(),
-        to: order.to.clone(),
-        overwrite: order.replace,
+        strength: Strength::percent(plan.strength).unwrap_or_default(),
+        to: plan.to.clone(),
+        overwrite: plan.replace,
     }
 }
 

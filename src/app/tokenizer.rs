@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use data::{Fate, PairInspection};
+use data::{PairFit, PairInspection};
 use state::tokens::Subject;
 use text::{Codec, Limits};
 
@@ -27,7 +27,7 @@ pub fn look(loaded: &mut Option<Tokenizer>, folder: PathBuf, subject: &Subject) 
             codec.inspect(prompt, answers, limits)
         }
         Subject::Generated { prompt, ids } => {
-            PairInspection { fate: Fate::Fits, reason: None, answers: vec![codec.inspect_generated(prompt, ids)] }
+            PairInspection { fate: PairFit::Fits, reason: None, answers: vec![codec.inspect_generated(prompt, ids)] }
         }
     })
 }

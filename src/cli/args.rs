@@ -42,6 +42,7 @@ pub use self::sample::{Draws, References, Sample};
 use self::several::precision;
 pub use self::several::{Place, Settings};
 
+use app::Renderer;
 use data::config::{Method, Precision};
 use kernels::device::DeviceChoice;
 
@@ -54,7 +55,7 @@ pub struct Args {
     /// The project's folder.
     pub project: Option<PathBuf>,
     /// What draws the window.
-    #[arg(long, value_enum, default_value_t = Renderer::Glow)]
+    #[arg(long, default_value = "glow", value_parser = renderer())]
     pub renderer: Renderer,
     /// Compute threads; of a run its train.threads [default: all of the machine, one less under the window]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -63,10 +64,8 @@ pub struct Args {
     pub command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Renderer {
-    Glow,
-    Wgpu,
+fn renderer() -> impl TypedValueParser<Value = Renderer> {
+    PossibleValuesParser::new(["glow", "wgpu"]).map(|word| if word == "wgpu" { Renderer::Wgpu } else { Renderer::Glow })
 }
 
 #[derive(Debug, Subcommand)]

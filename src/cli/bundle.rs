@@ -1,12 +1,13 @@
 //! `nudge bundle`: a run in one file; `nudge open`: such a file in the window.
 
 use anyhow::Result;
+use app::Renderer;
 use data::size;
 use serde_json::json;
 use store::Project;
 
 use super::{
-    args::{Bundle, Open, Renderer},
+    args::{Bundle, Open},
     ending::Ending,
     output,
     place::project_and_run,

@@ -92,9 +92,9 @@ fn tell_alarms(alarms: &[Alarm], method: Method) -> Result<()> {
     for Alarm { kind, from, to, sentence } in alarms {
         output::line(format!("\n{}, steps {from} to {to}", kind.title()))?;
         output::line(format!("  {sentence}"))?;
-        let remedies: Vec<&str> = kind.remedies(method).iter().map(|remedy| remedy.words()).collect();
-        if !remedies.is_empty() {
-            output::line(format!("  What a fork from before may try: {}", remedies.join(", or ")))?;
+        let cures: Vec<&str> = kind.cures(method).iter().map(|cure| cure.words()).collect();
+        if !cures.is_empty() {
+            output::line(format!("  What a fork from before may try: {}", cures.join(", or ")))?;
         }
     }
     Ok(())

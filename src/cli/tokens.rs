@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
-use data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView, counted};
+use data::{Answer, Chat, FlawNote, Inspection, Origin, Part, Prompt, Role, TokenView, counted};
 use model::Shelf;
 use serde_json::json;
 use text::{Codec, Conversation, Limits};
@@ -161,7 +161,7 @@ fn print(text: &str, inspection: &Inspection) -> Result<()> {
             yes_no(inspection.end_trained())
         ))?;
     }
-    for Finding { flaw, text } in &inspection.findings {
+    for FlawNote { flaw, text } in &inspection.findings {
         let (start, end) = match (coloured, flaw.is_grave()) {
             (true, true) => ("\x1b[31m", "\x1b[0m"),
             _ => ("", ""),

@@ -8,12 +8,12 @@ use std::{
 };
 
 use anyhow::Result;
-use app::{self, Leave, WindowOptions};
+use app::{self, Leave, Renderer, WindowOptions};
 use clap::CommandFactory as _;
 use store::{Project, StoreError, demo};
 
 use super::{
-    args::{Args, Renderer, Settings},
+    args::{Args, Settings},
     ending::{Ending, leave_within, on_interrupt, usage},
     output, probe_gpu, train,
 };
@@ -47,14 +47,7 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
         asked.ask();
         leave_within(PATIENCE);
     })?;
-    let options = WindowOptions {
-        renderer: match renderer {
-            Renderer::Glow => app::Renderer::Glow,
-            Renderer::Wgpu => app::Renderer::Wgpu,
-        },
-        threads: threads.map(usize::from),
-        leave,
-    };
+    let options = WindowOptions { renderer, threads: threads.map(usize::from), leave };
     match app::run(project.clone(), options) {
         Ok(()) if interrupted.load(Ordering::Acquire) => Ok(Ending::Interrupted),
         Ok(()) => Ok(Ending::Done),

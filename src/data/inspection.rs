@@ -56,7 +56,7 @@ impl Flaw {
 
 /// A flaw and its sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct FlawNote {
     pub flaw: Flaw,
     pub text: String,
 }
@@ -74,7 +74,7 @@ pub struct Inspection {
     /// BOS and end-of-turn tokens among those that are not cut off.
     pub bos: usize,
     pub ends: usize,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FlawNote>,
 }
 
 impl Inspection {
@@ -92,7 +92,7 @@ impl Inspection {
 /// What becomes of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum PairFit {
     Fits,
     /// At least one answer loses its end.
     AnswerCut,
@@ -104,7 +104,7 @@ pub enum Fate {
 /// All answers of a pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairInspection {
-    pub fate: Fate,
+    pub fate: PairFit,
     /// Why the pair is set aside, in words.
     pub reason: Option<String>,
     /// In the order of the answers.

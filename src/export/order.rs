@@ -71,8 +71,9 @@ impl Default for Strength {
 }
 
 /// Which of a run's checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Which {
+    #[default]
     Newest,
     Step(u64),
     /// The evaluation with the lowest held-out loss.

@@ -21,14 +21,14 @@ use super::{
 pub struct Download {
     name: ModelName,
     watch: Arc<Watch>,
-    outcome: Arc<Mutex<Option<Outcome>>>,
+    outcome: Arc<Mutex<Option<DownloadEnd>>>,
     /// Absent where the hub's address is none.
     agent: Option<Agent>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 /// How a download ended.
-pub type Outcome = Result<Fetched, HubError>;
+pub type DownloadEnd = Result<Fetched, HubError>;
 
 impl Download {
     /// Starts to fetch a model on a thread of its own. `waker` is called from there when there is something new to show: at
@@ -87,12 +87,12 @@ impl Download {
     }
 
     /// How it ended, once it has. Only the first call after the end has it.
-    pub fn take_outcome(&self) -> Option<Outcome> {
+    pub fn take_outcome(&self) -> Option<DownloadEnd> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits for the end.
-    pub fn wait(mut self) -> Outcome {
+    pub fn wait(mut self) -> DownloadEnd {
         if let Some(thread) = self.thread.take() {
             // A panic ends up in the outcome.
             thread.join().ok();

@@ -52,7 +52,7 @@ mod offer;
 mod place;
 mod progress;
 
-pub use download::{Download, Outcome};
+pub use download::{Download, DownloadEnd};
 pub use error::HubError;
 pub use fetch::Fetched;
 pub use model::ModelName;

@@ -15,7 +15,7 @@ pub struct Tally {
 
 /// What they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
+pub enum Winner {
     First,
     Second,
     /// Chance would do as well so far.
@@ -39,18 +39,18 @@ impl Tally {
     }
 
     /// Who is better, where Wilson's 99 % interval leaves one half out.
-    pub fn finding(self) -> Finding {
+    pub fn winner(self) -> Winner {
         let n = self.decided() as f64;
         if n == 0.0 {
-            return Finding::Open;
+            return Winner::Open;
         }
         let (low, high) = wilson(self.second as f64 / n, n, DECIDED);
         if low > 0.5 {
-            Finding::Second
+            Winner::Second
         } else if high < 0.5 {
-            Finding::First
+            Winner::First
         } else {
-            Finding::Open
+            Winner::Open
         }
     }
 }
@@ -65,12 +65,12 @@ mod tests {
 
     #[test]
     fn seven_in_a_row_are_enough_and_a_lead_needs_more() {
-        assert_eq!(tally(0, 6).finding(), Finding::Open);
-        assert_eq!(tally(0, 7).finding(), Finding::Second);
-        assert_eq!(tally(7, 0).finding(), Finding::First);
-        assert_eq!(tally(9, 21).finding(), Finding::Open);
-        assert_eq!(tally(13, 31).finding(), Finding::Second);
-        assert_eq!(tally(0, 0).finding(), Finding::Open);
+        assert_eq!(tally(0, 6).winner(), Winner::Open);
+        assert_eq!(tally(0, 7).winner(), Winner::Second);
+        assert_eq!(tally(7, 0).winner(), Winner::First);
+        assert_eq!(tally(9, 21).winner(), Winner::Open);
+        assert_eq!(tally(13, 31).winner(), Winner::Second);
+        assert_eq!(tally(0, 0).winner(), Winner::Open);
     }
 
     /// Ends as `statsmodels.stats.proportion.proportion_confint(14, 20, method="wilson")` gives them.

@@ -20,7 +20,7 @@ mod share;
 mod written;
 
 pub use condition::Answer;
-pub use duel::{Finding, Tally};
+pub use duel::{Tally, Winner};
 pub use language::language_of;
 pub use parse::{EXAMPLE, Fault};
 pub use rules::{Better, Group, Question, Rule, RuleSet, RuleShare};

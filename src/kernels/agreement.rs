@@ -7,8 +7,8 @@ use candle_core::DType;
 use proptest::prelude::*;
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOptions,
-    HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Outcome, Place, Quantized,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Gradients, Head,
+    HeadOptions, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Place, Quantized,
     RmsNorm, RopeTable, Segment, Tensor, Weight, composed,
     cpu::Cpu,
     gpu,
@@ -231,7 +231,7 @@ proptest! {
         let d_o = tensor(&random(4, tokens * wide), (tokens, wide));
         let run = |kernels: &dyn Kernels| {
             let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
-            let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+            let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
             let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape).unwrap();
             [o, lse, dq, dk, dv]
         };

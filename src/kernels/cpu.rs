@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "the floating-point control register has no safe face")]
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, DType, Generating, Gradients, Head, HeadOut,
-    HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, DType, Generating, Gradients, Head,
+    HeadOut, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Qkv, Result, RmsNorm,
     RopeTable, Slot, Tensor, Weight, adamw, attention, columns, dropout, embed, gated, gemm::Compute, head, keep,
     linear, norm, rope, rowwise,
 };
@@ -123,7 +123,7 @@ impl Kernels for Cpu {
     fn attention_backward(
         &self,
         qkv: Qkv<'_>,
-        outcome: Outcome<'_>,
+        outcome: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {

@@ -65,7 +65,7 @@ mod weight;
 use std::sync::Arc;
 
 pub use adamw::{AdamWBuffers, AdamWStep};
-pub use attention::{AttentionShape, CachedKeys, Outcome, Qkv};
+pub use attention::{AttentionOut, AttentionShape, CachedKeys, Qkv};
 pub use candle_core::DType;
 pub use cpu::flush_denormals;
 pub use dropout::Mask;

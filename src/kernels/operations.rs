@@ -1,9 +1,9 @@
 //! The operations of a training step, as one trait that each kind of device implements.
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
-    HeadWant, InputGradient, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm, RopeTable, Slot, Tensor,
-    Weight,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Gradients, Head,
+    HeadOut, HeadPass, HeadWant, InputGradient, Layout, Linear, LinearSaved, Mask, Qkv, Result, RmsNorm, RopeTable,
+    Slot, Tensor, Weight,
 };
 
 /// The operations of a training step on one device.
@@ -54,7 +54,7 @@ pub trait Kernels: Send + Sync {
     fn attention_backward(
         &self,
         qkv: Qkv<'_>,
-        outcome: Outcome<'_>,
+        outcome: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)>;

@@ -21,7 +21,7 @@ use super::{
     half::{Entry, Exit, ExitSaved, Heads, Norm, expected},
     projection::{Projection, ProjectionSaved},
 };
-use ::kernels::{AttentionShape, CachedKeys, Gradients, Kernels, Outcome, Qkv, Tensor};
+use ::kernels::{AttentionOut, AttentionShape, CachedKeys, Gradients, Kernels, Qkv, Tensor};
 
 #[derive(Debug, Clone)]
 pub(super) struct Block {
@@ -201,7 +201,7 @@ impl Block {
         let Attended { q: kept_q, k: kept_k, v, o, lse, saved } = attended;
         let q = self.query.again(frame, &kept_q)?;
         let k = self.key.again(frame, &kept_k)?;
-        let (qkv, outcome) = (Qkv { q: &q, k: &k, v: &v }, Outcome { o: &o, lse: &lse, d_o });
+        let (qkv, outcome) = (Qkv { q: &q, k: &k, v: &v }, AttentionOut { o: &o, lse: &lse, d_o });
         let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, layout, &self.attention)?;
         drop((q, k, v, o, lse));
         let dq = self.query.backward(frame, &kept_q, dq, gradients)?;

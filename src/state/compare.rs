@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use data::metrics::judged;
 use store::{RunFilter, RunId, RunRecord};
 
-pub use self::settings::{Difference, differences};
+pub use self::settings::{DifferentSetting, differences};
 use self::{along::Along, board::Board, edits::RunDraft, parallel::Marked};
 use super::{runs::Runs, seeds::Means, series::Series};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use data::{Answer, Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, counted, mix};
 use engine::protocol::{Drawn, Event, RequestId, RunControl};
-use judge::{Finding, Tally};
+use judge::{Tally, Winner};
 
 pub use form::{DuelForm, DuelPrompts, MOST_PROMPTS};
 
@@ -230,9 +230,9 @@ impl Duel {
     pub fn so_far(&self) -> String {
         let tally = self.tally();
         let verdicts = counted(tally.decided() + tally.ties, "verdict", "verdicts");
-        match tally.finding() {
-            Finding::Open => verdicts,
-            Finding::First | Finding::Second => format!("{verdicts}: enough to tell them apart"),
+        match tally.winner() {
+            Winner::Open => verdicts,
+            Winner::First | Winner::Second => format!("{verdicts}: enough to tell them apart"),
         }
     }
 
@@ -255,10 +255,10 @@ impl Duel {
             }
             None => sentences.push(format!("No verdict names a winner between {first} and {second}")),
         }
-        sentences.push(match tally.finding() {
-            Finding::First => format!("That is enough: the answers of {first} are preferred"),
-            Finding::Second => format!("That is enough: the answers of {second} are preferred"),
-            Finding::Open => {
+        sentences.push(match tally.winner() {
+            Winner::First => format!("That is enough: the answers of {first} are preferred"),
+            Winner::Second => format!("That is enough: the answers of {second} are preferred"),
+            Winner::Open => {
                 "That is not enough to be sure, looking after each verdict as one does: 7 wins in a row are, or a \
                               lead of 70 to 30 over about 45 verdicts"
                     .to_owned()

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use engine::protocol::{Proof, Strength};
+use engine::protocol::{Exported, Proof, Strength, Which};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
@@ -127,23 +127,12 @@ impl StoredAs {
     }
 }
 
-/// Which checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Point {
-    #[default]
-    Newest,
-    /// With the lowest held-out loss.
-    Best,
-    Step(u64),
-}
-
-impl Point {
-    pub fn title(self) -> String {
-        match self {
-            Self::Newest => "Newest checkpoint".to_owned(),
-            Self::Best => "Best on held-out pairs".to_owned(),
-            Self::Step(step) => format!("Step {step}"),
-        }
+/// What a checkpoint is called.
+pub fn title_of(which: Which) -> String {
+    match which {
+        Which::Newest => "Newest checkpoint".to_owned(),
+        Which::Best => "Best on held-out pairs".to_owned(),
+        Which::Step(step) => format!("Step {step}"),
     }
 }
 
@@ -157,7 +146,7 @@ pub struct ExportForm {
     #[serde(skip)]
     pub strength: u16,
     #[serde(skip)]
-    pub point: Point,
+    pub which: Which,
     /// A folder, or a report's file; empty: made from the run's name.
     #[serde(skip)]
     pub target: String,
@@ -169,7 +158,7 @@ impl Default for ExportForm {
             layout: ExportKind::default(),
             stored: StoredAs::default(),
             strength: Strength::default().as_percent(),
-            point: Point::default(),
+            which: Which::default(),
             target: String::new(),
         }
     }
@@ -196,13 +185,13 @@ impl ExportForm {
 
 /// Everything that an export needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportOrder {
+pub struct ExportPlan {
     pub run: RunId,
     pub layout: ExportKind,
     pub stored: StoredAs,
     /// In percent.
     pub strength: u16,
-    pub point: Point,
+    pub which: Which,
     /// A folder, or a report's file.
     pub to: PathBuf,
     /// An earlier export there may be replaced.
@@ -260,16 +249,10 @@ impl ExportControl {
 
 /// An export that was proven and is in its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Exported {
-    pub order: ExportOrder,
-    pub step: u64,
+pub struct ExportDone {
+    pub plan: ExportPlan,
     pub bytes: u64,
-    /// Absent for a report, which holds no weights.
-    pub proof: Option<Proof>,
-    /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
-    pub passed_over: Vec<String>,
-    /// What other programs do otherwise with it: sentences.
-    pub remarks: Vec<String>,
+    pub exported: Exported,
 }
 
 /// What reading weights back from the disk found, a sentence each.
@@ -303,15 +286,15 @@ pub enum Exporting {
     #[default]
     Idle,
     UnderWay {
-        order: ExportOrder,
+        plan: ExportPlan,
         control: Arc<ExportControl>,
     },
-    Done(Box<Exported>),
+    Done(Box<ExportDone>),
     Failed {
-        order: ExportOrder,
+        plan: ExportPlan,
         /// A sentence.
         error: String,
-        /// An earlier export is in the way; the same order with `replace` would go through.
+        /// An earlier export is in the way; the same with `replace` would go through.
         replaceable: bool,
     },
 }
@@ -325,15 +308,15 @@ impl Exporting {
     pub fn run(&self) -> Option<RunId> {
         match self {
             Self::Idle => None,
-            Self::UnderWay { order, .. } | Self::Failed { order, .. } => Some(order.run),
-            Self::Done(done) => Some(done.order.run),
+            Self::UnderWay { plan, .. } | Self::Failed { plan, .. } => Some(plan.run),
+            Self::Done(done) => Some(done.plan.run),
         }
     }
 }
 
 #[derive(Debug, Clone)]
 pub enum ExportCommand {
-    Start(Box<ExportOrder>),
+    Start(Box<ExportPlan>),
     Cancel,
     /// Ask for the target with a file dialog: a folder, or the file of a report.
     PickTarget(ExportKind),

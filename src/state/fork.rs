@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use data::{
     PairId,
-    alarms::{Alarm, Remedy},
+    alarms::{Alarm, Cure},
     config::RunConfig,
     counted,
 };
@@ -90,17 +90,17 @@ impl Runs {
     }
 
     /// What a fork of this run may try.
-    pub fn remedies(&self, run: RunId, alarm: &Alarm) -> Vec<Remedy> {
-        self.settings(run).map_or_else(Vec::new, |settings| alarm.kind.remedies(settings.config.objective.kind))
+    pub fn cures(&self, run: RunId, alarm: &Alarm) -> Vec<Cure> {
+        self.settings(run).map_or_else(Vec::new, |settings| alarm.kind.cures(settings.config.objective.kind))
     }
 
-    /// A fork that tries a remedy, from the newest checkpoint before the steps that raised the alarm.
-    pub fn mending(&self, record: &RunRecord, alarm: &Alarm, remedy: Remedy) -> Option<ForkStart> {
+    /// A fork that tries a cure, from the newest checkpoint before the steps that raised the alarm.
+    pub fn mending(&self, record: &RunRecord, alarm: &Alarm, cure: Cure) -> Option<ForkStart> {
         let settings = self.settings(record.id)?;
         let before = |step: &&u64| **step < alarm.from && (record.total_steps == 0 || **step < record.total_steps);
         let at = self.checkpoints(record.id).iter().rev().find(before).copied().unwrap_or(0);
-        let config = remedy.applied(&settings.config);
-        let name = Some(format!("{}, {}", record.name, remedy.words()));
+        let config = cure.applied(&settings.config);
+        let name = Some(format!("{}, {}", record.name, cure.words()));
         Some(ForkStart { run: record.id, at, name, config, without: Without::Nothing })
     }
 }

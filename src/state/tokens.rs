@@ -91,7 +91,7 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::Fate;
+    use data::PairFit;
 
     #[test]
     fn only_the_answer_to_the_last_question_is_shown() {
@@ -107,14 +107,14 @@ mod tests {
         let mut tokens = Tokens::default();
         let (old, new) = (subject("a"), subject("b"));
         tokens.ask(Spot::Pair, Arc::clone(&old));
-        tokens.answer(Spot::Pair, &old, ready(Fate::Fits));
+        tokens.answer(Spot::Pair, &old, ready(PairFit::Fits));
         tokens.ask(Spot::Pair, Arc::clone(&new));
         assert!(tokens.is_asked(Spot::Pair, &new) && !tokens.is_asked(Spot::Pair, &old));
         // While the new one is made, the old one stays on the screen; a late answer to it changes nothing.
-        tokens.answer(Spot::Pair, &old, ready(Fate::Unusable));
-        assert_eq!(tokens.shown(Spot::Pair).unwrap().unwrap().fate, Fate::Fits);
-        tokens.answer(Spot::Pair, &new, ready(Fate::AnswerCut));
-        assert_eq!(tokens.shown(Spot::Pair).unwrap().unwrap().fate, Fate::AnswerCut);
+        tokens.answer(Spot::Pair, &old, ready(PairFit::Unusable));
+        assert_eq!(tokens.shown(Spot::Pair).unwrap().unwrap().fate, PairFit::Fits);
+        tokens.answer(Spot::Pair, &new, ready(PairFit::AnswerCut));
+        assert_eq!(tokens.shown(Spot::Pair).unwrap().unwrap().fate, PairFit::AnswerCut);
         assert!(tokens.shown(Spot::Answer(Side::Left)).unwrap().is_none());
     }
 }

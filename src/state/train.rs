@@ -64,7 +64,7 @@ pub struct TrainView {
     #[serde(skip)]
     pub pressed: Option<LaunchButton>,
     #[serde(skip)]
-    pub knobs: Knobs,
+    pub knobs: KnobTexts,
     #[serde(skip)]
     pub lens: LensView,
     #[serde(skip)]
@@ -98,13 +98,13 @@ impl TrainView {
 
 /// Numbers typed into the knobs of a live run, until they are applied.
 #[derive(Debug, Default)]
-pub struct Knobs {
+pub struct KnobTexts {
     pub run: Option<RunId>,
     /// In the order of [`Knob::ALL`].
     pub texts: [String; Knob::ALL.len()],
 }
 
-impl Knobs {
+impl KnobTexts {
     /// Where a run's knobs stand when it starts.
     pub fn of(run: RunId, config: &RunConfig) -> Self {
         let start = config::Knobs::new(&config.objective);
@@ -308,10 +308,10 @@ mod tests {
             (Knob::Beta, "0", "β is 0; it must be a number above 0"),
             (Knob::Beta, "", "must be a number"),
         ] {
-            let sentence = Knobs::value(knob, typed).unwrap_err();
+            let sentence = KnobTexts::value(knob, typed).unwrap_err();
             assert!(sentence.contains(part), "{sentence}");
         }
-        assert_eq!(Knobs::value(Knob::ReferenceWeight, " 0 "), Ok(Knob::ReferenceWeight(0.0)));
+        assert_eq!(KnobTexts::value(Knob::ReferenceWeight, " 0 "), Ok(Knob::ReferenceWeight(0.0)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     Codec, EncodedAnswer, EncodedAnswers, Limits, Reply, StreamDecoder, SystemTurns, Unusable,
     answers::{Start, Whole},
 };
-use ::data::{Chat, Fate, Finding, Flaw, Inspection, PairInspection, Part, Prompt, TokenView, Turn};
+use ::data::{Chat, Flaw, FlawNote, Inspection, PairFit, PairInspection, Part, Prompt, TokenView, Turn};
 
 impl Codec {
     /// Every answer of a pair token by token, exactly as it is trained on, and what becomes of the pair.
@@ -15,10 +15,10 @@ impl Codec {
     pub fn inspect(&self, prompt: &Prompt, answers: &[impl Reply], limits: Limits) -> PairInspection {
         let judged = self.encode_answers(prompt, answers, limits);
         let (fate, reason) = match &judged {
-            Ok(encoded) if encoded.answers.iter().any(|answer| answer.cut) => (Fate::AnswerCut, None),
-            Ok(_) => (Fate::Fits, None),
-            Err(reason @ Unusable::PromptTooLong { .. }) => (Fate::PromptTooLong, Some(reason.to_string())),
-            Err(reason) => (Fate::Unusable, Some(reason.to_string())),
+            Ok(encoded) if encoded.answers.iter().any(|answer| answer.cut) => (PairFit::AnswerCut, None),
+            Ok(_) => (PairFit::Fits, None),
+            Err(reason @ Unusable::PromptTooLong { .. }) => (PairFit::PromptTooLong, Some(reason.to_string())),
+            Err(reason) => (PairFit::Unusable, Some(reason.to_string())),
         };
         let together = self.encode_wholes(prompt, answers, Limits::NONE).ok();
         let answers = match together {
@@ -130,7 +130,7 @@ impl Codec {
     fn find_doubled_bos(&self, inspection: &mut Inspection) {
         let ids: Vec<u32> = inspection.tokens.iter().map(|token| token.id).collect();
         if self.doubles_bos(&ids) {
-            inspection.findings.push(Finding {
+            inspection.findings.push(FlawNote {
                 flaw: Flaw::DoubledBos,
                 text: "BOS stands twice in a row: the prompt spells it out once more than the template. Remove it from the prompt."
                     .to_owned(),
@@ -147,7 +147,7 @@ impl Codec {
 
     fn find_flaws(&self, inspection: &mut Inspection, prompt: &Prompt, start: Start, limits: Limits) {
         self.find_doubled_bos(inspection);
-        let mut find = |flaw, text: String| inspection.findings.push(Finding { flaw, text });
+        let mut find = |flaw, text: String| inspection.findings.push(FlawNote { flaw, text });
         let cut = inspection.cut_at < inspection.tokens.len();
         if cut {
             find(
@@ -178,13 +178,13 @@ impl Codec {
     }
 
     /// What is done to a prompt before the template sees it, in sentences.
-    pub fn notes(&self, prompt: &Prompt) -> Vec<Finding> {
+    pub fn notes(&self, prompt: &Prompt) -> Vec<FlawNote> {
         let Prompt::Chat(chat) = prompt else {
             return Vec::new();
         };
         let mut notes = Vec::new();
         if self.system_turns() == SystemTurns::Folded && self.fold(chat) != *chat {
-            notes.push(Finding {
+            notes.push(FlawNote {
                 flaw: Flaw::SystemFolded,
                 text:
                     "The chat template has no place for a system turn: its text stands in front of the first user turn."
@@ -192,7 +192,7 @@ impl Codec {
             });
         }
         if !self.has_template() {
-            notes.push(Finding {
+            notes.push(FlawNote {
                 flaw: Flaw::PlainStyle,
                 text:
                     "This model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”."

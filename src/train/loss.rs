@@ -112,7 +112,7 @@ pub struct BatchLoss<'a> {
     /// Σ log π_ref of a pair's chosen and rejected answers; empty where nobody asked for it.
     at_start: &'a dyn Fn(usize) -> &'a [f64],
     /// Of pairs whose tokens have weights.
-    weighed: Option<&'a dyn Fn(usize) -> Option<&'a TokenWeights>>,
+    weighed: Option<&'a dyn Fn(usize) -> Option<&'a WeighedTokens>>,
     triplet: Option<TripletTerm>,
     terms: Vec<(usize, PairTerm)>,
     /// Of each answer sampled for the triplet term what it cost, without weight, and its length.
@@ -122,7 +122,7 @@ pub struct BatchLoss<'a> {
 
 /// What a margin that weighs tokens needs of a pair, by answer and token.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct TokenWeights {
+pub struct WeighedTokens {
     pub weights: Vec<Vec<f32>>,
     /// log π_ref.
     pub reference: Vec<Vec<f32>>,
@@ -210,7 +210,7 @@ impl<'a> BatchLoss<'a> {
 
     /// Tokens of these pairs have weights in the margin.
     #[must_use]
-    pub fn weighed(self, weighed: &'a dyn Fn(usize) -> Option<&'a TokenWeights>) -> Self {
+    pub fn weighed(self, weighed: &'a dyn Fn(usize) -> Option<&'a WeighedTokens>) -> Self {
         Self { weighed: Some(weighed), ..self }
     }
 
@@ -329,7 +329,7 @@ pub fn pair_metrics(terms: &[PairTerm]) -> Vec<(String, f64)> {
 fn triplet_of(
     term: TripletTerm,
     answers: &[Vec<f32>],
-    known: &TokenWeights,
+    known: &WeighedTokens,
     (sampled, reference): (&[f32], &[f32]),
 ) -> Triplet {
     let ratios = |policy: &[f32], reference: &[f32]| -> Vec<f64> {
@@ -339,7 +339,7 @@ fn triplet_of(
     Triplet::of(term.margin, &ratios(sampled, reference), &of(0), &of(1))
 }
 
-impl TokenWeights {
+impl WeighedTokens {
     /// Of the drawn answers.
     fn of(&self, draw: &Draw) -> Self {
         Self { weights: draw.pick(&self.weights), reference: draw.pick(&self.reference) }
@@ -353,7 +353,7 @@ pub fn judge(
     pair: &PairDoc,
     answers: &[Vec<f32>],
     anchor: &[f64],
-    weighed: Option<&TokenWeights>,
+    weighed: Option<&WeighedTokens>,
 ) -> PairTerm {
     match weighed {
         Some(weighed) => weighed_term(objective, pair, answers, weighed, 1.0).pair,
@@ -379,7 +379,7 @@ fn weighed_term(
     objective: &Objective,
     pair: &PairDoc,
     answers: &[Vec<f32>],
-    weighed: &TokenWeights,
+    weighed: &WeighedTokens,
     stands_for: f64,
 ) -> Term {
     let known = weighed.reference.iter().zip(&weighed.weights);

@@ -4,7 +4,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use data::{Fate, Inspection, PairInspection, Part, TokenView};
+use data::{Inspection, PairFit, PairInspection, Part, TokenView};
 use egui::{
     Align, Align2, Color32, FontId, Id, Layout, Rect, RichText, Role as WidgetRole, ScrollArea, Sense, Stroke,
     StrokeKind, Ui, vec2,
@@ -73,7 +73,7 @@ fn pair(
     let palette = parts::palette(ui);
     if let Some(reason) = &inspection.reason {
         let word = match inspection.fate {
-            Fate::PromptTooLong => "Prompt too long",
+            PairFit::PromptTooLong => "Prompt too long",
             _ => "Cannot be trained on",
         };
         strip(ui, palette.error_soft, palette.error, &format!("{word}: {reason}"));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nudge::{
-    hub::{Download, Fetched, Hub, HubError, Offer, Outcome, Patience, Phase},
+    hub::{Download, Fetched, Hub, HubError, Offer, DownloadEnd, Patience, Phase},
     model::Shelf,
 };
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub fn hub(server: &Server, cache: &Path) -> Hub {
     }
 }
 
-pub fn fetch(hub: &Hub, name: &str) -> Outcome {
+pub fn fetch(hub: &Hub, name: &str) -> DownloadEnd {
     Download::start(hub, name.parse().unwrap(), Arc::new(|| ())).unwrap().wait()
 }
 

@@ -5,15 +5,15 @@ use std::{collections::BTreeSet, path::PathBuf};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
     data::{Base, Machine, ModelCard, ModelKind, Needs, config::RunConfig},
-    engine::protocol::Proof,
+    engine::protocol::{Exported, Proof, Which},
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
+        checkpoints::Checkpoints,
         compare::board::Board,
         download::{FetchProgress, Fetching, HubOffer},
-        export::{ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
+        export::{ExportDone, ExportKind, ExportPlan, Exporting, StoredAs},
         guide::{About, Guide},
         models::{Intake, ModelEntry, ModelGroup, Selected},
-        on_disk::Checkpoints,
         projects::{Form, Making},
         runs::Loaded,
     },
@@ -281,21 +281,30 @@ fn an_export_and_its_proof() {
     gguf.views.models.export.layout = ExportKind::GgufModel;
     gguf.picture("export_gguf_dark_small", egui::Theme::Dark, SMALL, &mut results);
     let mut done = scene();
-    done.workspace.models.exporting = Exporting::Done(Box::new(Exported {
-        order: ExportOrder {
+    done.workspace.models.exporting = Exporting::Done(Box::new(ExportDone {
+        plan: ExportPlan {
             run: RunId(2),
             layout: ExportKind::Merged,
             stored: StoredAs::Base,
             strength: 100,
-            point: Point::Newest,
+            which: Which::Newest,
             to: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),
             replace: false,
         },
-        step: 120,
         bytes: 988_097_824,
-        proof: Some(Proof { probes: 5, difference: 1.3e-5, rounding: None, largest: 21.0, effect: 4.182, changed: 5 }),
-        passed_over: Vec::new(),
-        remarks: Vec::new(),
+        exported: Exported {
+            step: 120,
+            proof: Some(Proof {
+                probes: 5,
+                difference: 1.3e-5,
+                rounding: None,
+                largest: 21.0,
+                effect: 4.182,
+                changed: 5,
+            }),
+            passed_over: Vec::new(),
+            remarks: Vec::new(),
+        },
     }));
     done.picture("export_done_dark", egui::Theme::Dark, USUAL, &mut results);
 }

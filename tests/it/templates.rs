@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use nudge::{
-    data::{Fate, Flaw, Part, Prompt, Role, Turn},
+    data::{Flaw, PairFit, Part, Prompt, Role, Turn},
     text::{Codec, Conversation, Limits, TextError, train_bpe},
 };
 use serde_json::Value as Json;
@@ -39,7 +39,7 @@ fn parts_and_cuts_are_shown_for_what_they_are() {
     let limits = Limits { max_prompt: 100, max_answer: 4 };
     let answers = ["On the left, behind the old bridge.", "No."];
     let seen = codec.inspect(&prompt, &answers, limits);
-    assert_eq!(seen.fate, Fate::AnswerCut);
+    assert_eq!(seen.fate, PairFit::AnswerCut);
     let [long, short] = &seen.answers[..] else {
         panic!("{seen:?}");
     };
@@ -56,9 +56,9 @@ fn parts_and_cuts_are_shown_for_what_they_are() {
     // What cannot be trained on is shown all the same.
     let short = Limits { max_prompt: 2, ..limits };
     let seen = codec.inspect(&prompt, &answers, short);
-    assert_eq!((seen.fate, seen.answers.len()), (Fate::PromptTooLong, 2));
+    assert_eq!((seen.fate, seen.answers.len()), (PairFit::PromptTooLong, 2));
     let seen = codec.inspect(&prompt, &["same", "same"], limits);
-    assert_eq!((seen.fate, seen.answers.len()), (Fate::Unusable, 2));
+    assert_eq!((seen.fate, seen.answers.len()), (PairFit::Unusable, 2));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub struct Alarm {
 
 /// What a fork may do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
+pub enum Cure {
     HalveRate,
     TenthOfRate,
     TripleRate,
@@ -114,22 +114,22 @@ impl AlarmKind {
 
     /// What a fork from before may try of a run by this method, the likeliest first. None where the data or the model has to
     /// be mended.
-    pub fn remedies(self, method: Method) -> Vec<Remedy> {
-        let remedies: &[Remedy] = match self {
+    pub fn cures(self, method: Method) -> Vec<Cure> {
+        let cures: &[Cure] = match self {
             Self::StrangeText => &[],
-            Self::RateTooHigh => &[Remedy::TenthOfRate],
-            Self::RateTooLow => &[Remedy::TripleRate],
-            Self::Asleep => &[Remedy::TenthOfBeta],
-            Self::ChosenFalls => &[Remedy::DoubleBeta, Remedy::DoubleTau, Remedy::HalveRate],
-            Self::Saturated | Self::HeldOutFalls | Self::GradientSpikes => &[Remedy::HalveRate],
-            Self::DriftTooLarge | Self::NeverEnds | Self::Repeats => &[Remedy::HoldMore, Remedy::HalveRate],
-            Self::ReferenceFights => &[Remedy::HoldLess],
+            Self::RateTooHigh => &[Cure::TenthOfRate],
+            Self::RateTooLow => &[Cure::TripleRate],
+            Self::Asleep => &[Cure::TenthOfBeta],
+            Self::ChosenFalls => &[Cure::DoubleBeta, Cure::DoubleTau, Cure::HalveRate],
+            Self::Saturated | Self::HeldOutFalls | Self::GradientSpikes => &[Cure::HalveRate],
+            Self::DriftTooLarge | Self::NeverEnds | Self::Repeats => &[Cure::HoldMore, Cure::HalveRate],
+            Self::ReferenceFights => &[Cure::HoldLess],
         };
-        remedies.iter().copied().filter(|remedy| remedy.has_a_say(method)).collect()
+        cures.iter().copied().filter(|cure| cure.has_a_say(method)).collect()
     }
 }
 
-impl Remedy {
+impl Cure {
     /// Whether what it changes is part of what this method trains.
     fn has_a_say(self, method: Method) -> bool {
         match self {

@@ -128,16 +128,16 @@ fn every_alarm_says_what_can_be_done() {
         assert!(!kind.title().is_empty() && !kind.title().ends_with('.'));
         for method in Method::ALL {
             config.objective.kind = method;
-            for remedy in kind.remedies(method) {
-                let changed = config.changes_in(&remedy.applied(&config)).unwrap();
-                assert_eq!(changed.len(), 1, "{}", remedy.words());
+            for cure in kind.cures(method) {
+                let changed = config.changes_in(&cure.applied(&config)).unwrap();
+                assert_eq!(changed.len(), 1, "{}", cure.words());
                 assert!(changed[0].setting.counts.holds(&config), "{method:?} has no {}", changed[0].setting.key);
             }
         }
     }
     // β is no part of the loss of IPO, nor of what learns from its own samples.
-    assert_eq!(AlarmKind::ChosenFalls.remedies(Method::Ipo), [Remedy::DoubleTau, Remedy::HalveRate]);
-    assert_eq!(AlarmKind::ChosenFalls.remedies(Method::Ppo), [Remedy::HalveRate]);
-    assert_eq!(AlarmKind::Asleep.remedies(Method::Dpo), [Remedy::TenthOfBeta]);
-    assert_eq!(AlarmKind::Asleep.remedies(Method::Ipo), []);
+    assert_eq!(AlarmKind::ChosenFalls.cures(Method::Ipo), [Cure::DoubleTau, Cure::HalveRate]);
+    assert_eq!(AlarmKind::ChosenFalls.cures(Method::Ppo), [Cure::HalveRate]);
+    assert_eq!(AlarmKind::Asleep.cures(Method::Dpo), [Cure::TenthOfBeta]);
+    assert_eq!(AlarmKind::Asleep.cures(Method::Ipo), []);
 }

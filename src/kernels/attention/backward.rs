@@ -13,7 +13,7 @@ use super::{
     stack, whole_vectors,
 };
 use crate::{
-    Layout, Outcome, Qkv, Result, Segment, Tensor, access,
+    AttentionOut, Layout, Qkv, Result, Segment, Tensor, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
@@ -61,12 +61,12 @@ struct Operands<'a> {
 /// `(dq, dk, dv)`.
 pub(crate) fn backward(
     qkv: Qkv<'_>,
-    outcome: Outcome<'_>,
+    outcome: AttentionOut<'_>,
     layout: &Layout,
     shape: &AttentionShape,
 ) -> Result<(Tensor, Tensor, Tensor)> {
     check_operands(BACKWARD, qkv, layout, shape)?;
-    let (Qkv { q, k, v }, Outcome { o, lse, d_o }) = (qkv, outcome);
+    let (Qkv { q, k, v }, AttentionOut { o, lse, d_o }) = (qkv, outcome);
     let tokens = layout.tokens();
     access::expect_dims(BACKWARD, "o", o.dims(), &[tokens, shape.query_width()])?;
     access::expect_dims(BACKWARD, "lse", lse.dims(), &[tokens, shape.heads])?;

@@ -86,7 +86,7 @@ pub struct Qkv<'a> {
 
 /// What it gave, and the gradient of that.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome<'a> {
+pub struct AttentionOut<'a> {
     /// `[T, heads·hd]`.
     pub o: &'a Tensor,
     /// `[T, heads]`.

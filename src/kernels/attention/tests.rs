@@ -2,7 +2,7 @@
 
 use super::{AttentionShape, CachedKeys, backward, forward};
 use crate::{
-    Kernels, Layout, Outcome, Segment, Tensor,
+    AttentionOut, Kernels, Layout, Segment, Tensor,
     cpu::Cpu,
     testing::{assert_close, assert_gradient, assert_same_bits, inner, qkv, random, tensor, values},
 };
@@ -88,7 +88,7 @@ pub(crate) fn check_by(kernels: &dyn Kernels, tolerance: f64, documents: &[&[usi
     assert_close("o", &values(&o), &o_twin, tolerance);
     assert_close("lse", &values(&lse), &lse_twin, tolerance);
 
-    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o_tensor };
+    let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o_tensor };
     let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, &layout, shape).unwrap();
     let loss = |q: &[f64], k: &[f64], v: &[f64]| inner(&twin(q, k, v, &layout, shape).0, &d_o);
     assert_gradient("dq", &q, &values(&dq), |q| loss(q, &k, &v));
@@ -154,7 +154,7 @@ fn chunks_equal_the_twin_and_the_bits_do_not_depend_on_threads() {
     let run = || {
         let qkv = qkv(&qt, &kt, &vt);
         let (o, lse) = forward(qkv, &layout, &shape).unwrap();
-        let (dq, dk, dv) = backward(qkv, Outcome { o: &o, lse: &lse, d_o: &d_o_t }, &layout, &shape).unwrap();
+        let (dq, dk, dv) = backward(qkv, AttentionOut { o: &o, lse: &lse, d_o: &d_o_t }, &layout, &shape).unwrap();
         [o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>()
     };
     assert_same_bits(run);

@@ -14,7 +14,7 @@ use candle_core::{D, Device, Tensor};
 
 use super::numbers::precise;
 use crate::{
-    AttentionShape, CachedKeys, Layout, Outcome, Qkv, Result, Tensor as Handle, access, attention::check_operands,
+    AttentionOut, AttentionShape, CachedKeys, Layout, Qkv, Result, Tensor as Handle, access, attention::check_operands,
 };
 
 const FORWARD: &str = "attention";
@@ -83,7 +83,7 @@ impl Attention {
     pub(super) fn backward(
         &self,
         qkv: Qkv<'_>,
-        Outcome { o, lse, d_o }: Outcome<'_>,
+        AttentionOut { o, lse, d_o }: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Handle, Handle, Handle)> {

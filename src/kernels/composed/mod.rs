@@ -30,9 +30,9 @@ mod tests;
 use candle_core::{self as candle, DType};
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
-    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm, RopeTable,
-    Slot, Tensor, Weight, access, columns,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Gradients, Head,
+    HeadOut, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Qkv, Result, RmsNorm,
+    RopeTable, Slot, Tensor, Weight, access, columns,
 };
 
 /// The implementation made of candle's operations.
@@ -104,7 +104,7 @@ impl Kernels for Composed {
     fn attention_backward(
         &self,
         qkv: Qkv<'_>,
-        outcome: Outcome<'_>,
+        outcome: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {

@@ -11,7 +11,7 @@ use super::{
     flat,
 };
 use crate::{
-    Head, HeadOptions, HeadPass, HeadWant, Kernels, Outcome, Slot, Tensor, Weight,
+    AttentionOut, Head, HeadOptions, HeadPass, HeadWant, Kernels, Slot, Tensor, Weight,
     agreement::{attention_shape, documents, gradients},
     cpu::Cpu,
     testing::{qkv, random, slot, tensor, values},
@@ -57,7 +57,7 @@ proptest! {
         let d_o = tensor(&random(4, tokens * wide), (tokens, wide));
         let run = |kernels: &dyn Kernels| {
             let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
-            let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+            let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
             let (dq, dk, dv) = kernels
                 .attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)
                 .unwrap();

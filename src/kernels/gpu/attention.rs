@@ -14,7 +14,7 @@ use std::{ops::Range, sync::Arc};
 use candle_core::DType;
 
 use super::{
-    super::{AttentionShape, Layout, Outcome, Qkv, Result, Tensor, access, attention::check_operands},
+    super::{AttentionOut, AttentionShape, Layout, Qkv, Result, Tensor, access, attention::check_operands},
     card::Card,
     columns,
     commands::{Run, groups, number},
@@ -259,13 +259,13 @@ struct Operands<'a> {
 /// `(dq, dk, dv)`.
 pub(super) fn backward(
     qkv: Qkv<'_>,
-    outcome: Outcome<'_>,
+    outcome: AttentionOut<'_>,
     layout: &Layout,
     shape: &AttentionShape,
 ) -> Result<(Tensor, Tensor, Tensor)> {
     check_operands(BACKWARD, qkv, layout, shape)?;
     check_width(BACKWARD, shape)?;
-    let Outcome { o, lse, d_o } = outcome;
+    let AttentionOut { o, lse, d_o } = outcome;
     let (tokens, wide) = (layout.tokens(), shape.query_width());
     access::expect_dims(BACKWARD, "o", o.dims(), &[tokens, wide])?;
     access::expect_dims(BACKWARD, "lse", lse.dims(), &[tokens, shape.heads])?;
@@ -283,7 +283,7 @@ pub(super) fn backward(
         let of_keys = |whole| Group::cut(&group.keys, width, whole);
         let (q, k, v) = (of_queries(qkv.q)?, of_keys(qkv.k)?, of_keys(qkv.v)?);
         let (o, d_o, lse) = (of_queries(o)?, of_queries(d_o)?, Group::cut(&group.queries, 1, lse)?);
-        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
         let (some_dq, some_dk, some_dv) = backward_whole(Qkv { q: &q, k: &k, v: &v }, outcome, layout, &group.shape)?;
         Group::put(&group.queries, width, &some_dq, &dq)?;
         Group::put(&group.keys, width, &some_dk, &dk)?;
@@ -295,11 +295,11 @@ pub(super) fn backward(
 /// The same for heads that fit.
 fn backward_whole(
     qkv: Qkv<'_>,
-    outcome: Outcome<'_>,
+    outcome: AttentionOut<'_>,
     layout: &Layout,
     shape: &AttentionShape,
 ) -> Result<(Tensor, Tensor, Tensor)> {
-    let Outcome { o, lse, d_o } = outcome;
+    let AttentionOut { o, lse, d_o } = outcome;
     let d_o = d_o.gpu(BACKWARD, "gradient of o")?;
     let stats = stats(o.gpu(BACKWARD, "o")?, lse.gpu(BACKWARD, "lse")?, d_o, shape)?;
     let operands = Operands {

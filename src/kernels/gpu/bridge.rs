@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut,
-        HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Lora, Mask, Outcome, Place, Qkv,
+        Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Gradients, Head,
+        HeadOut, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Lora, Mask, Place, Qkv,
         Result, RmsNorm, RopeTable, Slot, Tensor, Weight,
     },
     Card,
@@ -127,14 +127,14 @@ impl Kernels for Bridge {
     fn attention_backward(
         &self,
         qkv: Qkv<'_>,
-        outcome: Outcome<'_>,
+        outcome: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {
         let (q, k, v) = (self.there(qkv.q)?, self.there(qkv.k)?, self.there(qkv.v)?);
         let (o, lse, d_o) = (self.there(outcome.o)?, self.there(outcome.lse)?, self.there(outcome.d_o)?);
         let qkv = Qkv { q: &q, k: &k, v: &v };
-        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
         let (dq, dk, dv) = self.gpu.attention_backward(qkv, outcome, layout, shape)?;
         Ok((back(dq)?, back(dk)?, back(dv)?))
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut,
-        HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm,
+        Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Gradients, Head,
+        HeadOut, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Qkv, Result, RmsNorm,
         RopeTable, Slot, Tensor, Weight,
     },
     Card, adamw, attention, cached, columns, dropout, elementwise, embed, gated, head, keep,
@@ -78,7 +78,7 @@ impl Kernels for Gpu {
     fn attention_backward(
         &self,
         qkv: Qkv<'_>,
-        outcome: Outcome<'_>,
+        outcome: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {

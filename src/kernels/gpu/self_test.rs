@@ -8,9 +8,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::{
     super::{
-        Activation, AdamWBuffers, AdamWStep, AttentionShape, BlockFormat, CachedKeys, Generating, Gradients, Head,
-        HeadOptions, HeadPass, HeadWant, InputGradient, KernelError, Kernels, Layout, Linear, Lora, Mask, NormOptions,
-        Outcome, Place, Qkv, Quantized, Result, RmsNorm, RopeTable, Segment, Slot, Tensor, cpu::Cpu,
+        Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, BlockFormat, CachedKeys, Generating,
+        Gradients, Head, HeadOptions, HeadPass, HeadWant, InputGradient, KernelError, Kernels, Layout, Linear, Lora,
+        Mask, NormOptions, Place, Qkv, Quantized, Result, RmsNorm, RopeTable, Segment, Slot, Tensor, cpu::Cpu,
     },
     Card,
     bridge::Bridge,
@@ -162,7 +162,7 @@ fn attention(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
     for shape in [SHAPE, plain] {
         let qkv = Qkv { q: &q, k: &k, v: &v };
         let (o, lse) = kernels.attention(qkv, &layout, &shape)?;
-        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
         let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, &layout, &shape)?;
         found.extend(numbers([o, lse, dq, dk, dv])?);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Card, CardOptions, Piece, cards};
 use crate::{
-    AttentionShape, DType, Gradients, InputGradient, Kernels, Layout, Linear, Outcome, Place, Segment, Tensor,
+    AttentionOut, AttentionShape, DType, Gradients, InputGradient, Kernels, Layout, Linear, Place, Segment, Tensor,
     testing::{qkv, random, tensor, values},
 };
 
@@ -113,7 +113,7 @@ fn cut_by_time(card: &Arc<Card>) -> Vec<Vec<f32>> {
     let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.4, softcap: None, window: None };
     let (q, k, v, d_o) = (of(3, 225, 32), of(4, 225, 16), of(5, 225, 16), of(6, 225, 32));
     let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
-    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+    let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
     let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape).unwrap();
     [y, dx, o, lse, dq, dk, dv].iter().map(values).collect()
 }
@@ -198,7 +198,7 @@ fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time() {
             Layout::new(vec![segment(0, tokens - 50, 0..0), segment(tokens - 50, 50, 0..tokens - 50)]).unwrap();
         let (q, k, v, d_o) = (of(3, 40), of(4, 20), of(5, 20), of(6, 40));
         let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape)?;
-        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
         let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)?;
         Ok::<_, crate::KernelError>([o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>())
     };

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A setting whose value is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct DifferentSetting {
     pub key: String,
     /// One value a run, in the order of the runs; "–" where it is not set.
     pub values: Vec<String>,
 }
 
 /// Only what differs between the settings of some runs, a table each ([`data::config::RunConfig::texts_in_full`]).
-pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<Difference> {
+pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<DifferentSetting> {
     let keys: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
     keys.into_iter()
         .filter_map(|key| {
             let values: Vec<String> =
                 tables.iter().map(|table| table.get(key).cloned().unwrap_or_else(|| "–".to_owned())).collect();
             let differ = values.windows(2).any(|pair| pair[0] != pair[1]);
-            differ.then(|| Difference { key: key.clone(), values })
+            differ.then(|| DifferentSetting { key: key.clone(), values })
         })
         .collect()
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
     use data::config::{Method, RunConfig};
 
-    fn differences(configs: &[RunConfig; 2]) -> Vec<Difference> {
+    fn differences(configs: &[RunConfig; 2]) -> Vec<DifferentSetting> {
         let tables = configs.each_ref().map(RunConfig::texts_in_full);
         super::differences(&tables.each_ref())
     }

@@ -9,9 +9,9 @@ use std::{
 };
 
 use kernels::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
-    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Place, Qkv, Result, RmsNorm,
-    RopeTable, Slot, Tensor, Weight,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Gradients, Head,
+    HeadOut, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Place, Qkv, Result,
+    RmsNorm, RopeTable, Slot, Tensor, Weight,
 };
 
 /// Where in a step the kernels are called from; set by whoever runs the step.
@@ -232,7 +232,7 @@ impl Kernels for Timed {
     fn attention_backward(
         &self,
         qkv: Qkv<'_>,
-        outcome: Outcome<'_>,
+        outcome: AttentionOut<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {

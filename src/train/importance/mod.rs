@@ -1,6 +1,6 @@
 //! Token importance: how much each token of an answer counts in the margin.
 //!
-//! A kind of weights is a file that implements [`Weights`], and an arm of [`kind_of`]. `tis`: from the contrast of two models, pure.
+//! A kind of weights is a file that implements [`Weighing`], and an arm of [`kind_of`]. `tis`: from the contrast of two models, pure.
 //! `ti`: from gradients and places, pure. `contrast`: the two models, fitted once and kept in the project by content; `fitting`: how;
 //! `unfinished`: what a stopped fit leaves. `weigher`: the weights of a run's pairs as it meets them. `training`: the same as part of
 //! a run. `anchored`: the answers that TI-DPO's triplet term samples. `seen`: the weights of given answers, for whoever looks at them.
@@ -25,10 +25,10 @@ use model::{AdapterShape, Policy};
 use crate::{dataset::inputs, measure::reference::Reference};
 
 /// A kind of token weights, by its settings: what they are made of, what they are, what they cost.
-pub trait Weights {
+pub trait Weighing {
     fn reads(&self) -> Reads;
 
-    /// Weights of an answer's tokens from what was read of them. `ends`: its last token ends the turn.
+    /// Weighing of an answer's tokens from what was read of them. `ends`: its last token ends the turn.
     fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32>;
 
     /// What a token's weight is, e.g. "ω = 0.7 to 1.3 by rank of ±δ in the answer".
@@ -66,7 +66,7 @@ pub struct Planned {
 }
 
 /// What weighs the tokens of a run; absent where all count alike.
-pub fn kind_of(config: &RunConfig) -> Option<&dyn Weights> {
+pub fn kind_of(config: &RunConfig) -> Option<&dyn Weighing> {
     if !config.weighs_tokens() {
         return None;
     }

@@ -6,12 +6,12 @@
 
 use data::config::{Every, Prior, TiConfig};
 
-use super::{Planned, Reads, Side, Weights, narrow, to_mean_one};
+use super::{Planned, Reads, Side, Weighing, narrow, to_mean_one};
 
 /// Sampling goes token by token: forwards that one sampled token counts for.
 const SAMPLING: f64 = 3.0;
 
-impl Weights for TiConfig {
+impl Weighing for TiConfig {
     fn reads(&self) -> Reads {
         match self.every {
             Every::Step => Reads::Gradients,
@@ -62,7 +62,7 @@ impl Weights for TiConfig {
     }
 }
 
-/// Weights of an answer's tokens from their gradients.
+/// Weighing of an answer's tokens from their gradients.
 fn weights(config: &TiConfig, importance: &[f32]) -> Vec<f32> {
     let all: f64 = importance.iter().map(|&one| f64::from(one)).sum();
     let prior = prior(config, importance.len());

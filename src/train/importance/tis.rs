@@ -7,9 +7,9 @@
 
 use data::config::{Contrast, LastToken, TisConfig, Transform};
 
-use super::{Planned, Reads, Side, Weights, contrast, narrow, to_mean_one};
+use super::{Planned, Reads, Side, Weighing, contrast, narrow, to_mean_one};
 
-impl Weights for TisConfig {
+impl Weighing for TisConfig {
     fn reads(&self) -> Reads {
         Reads::Contrasts
     }
@@ -56,7 +56,7 @@ impl Weights for TisConfig {
     }
 }
 
-/// Weights of an answer's tokens from their contrasts. `ends`: its last token ends the turn.
+/// Weighing of an answer's tokens from their contrasts. `ends`: its last token ends the turn.
 fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec<f32> {
     let contrasts: Vec<f64> = contrasts.iter().map(|&contrast| f64::from(contrast)).collect();
     let Some((_, before)) = contrasts.split_last() else {

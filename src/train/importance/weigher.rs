@@ -6,14 +6,14 @@ use data::config::RunConfig;
 use model::Policy;
 
 use super::{Reads, Side, kind_of, reads};
-use crate::{loss::TokenWeights, measure::log_probs::LogProbs};
+use crate::{loss::WeighedTokens, measure::log_probs::LogProbs};
 
 /// What weighs the tokens of a run, and the weights that it has given.
 pub struct Weigher {
     /// By training pair.
-    train: Vec<Option<TokenWeights>>,
+    train: Vec<Option<WeighedTokens>>,
     /// Of the held-out pairs that are measured.
-    held_out: Vec<TokenWeights>,
+    held_out: Vec<WeighedTokens>,
     /// The contrast pair, once it is needed.
     pub(super) contrast: Option<[Policy; 2]>,
     /// The model that the run started from, once it is needed.
@@ -35,12 +35,12 @@ impl Weigher {
     }
 
     /// Of a training pair.
-    pub fn of_pair(&self, index: usize) -> Option<&TokenWeights> {
+    pub fn of_pair(&self, index: usize) -> Option<&WeighedTokens> {
         self.train[index].as_ref().filter(|known| !known.weights.is_empty())
     }
 
     /// Of a held-out pair that is measured, in their order.
-    pub fn of_held_out(&self, index: usize) -> Option<&TokenWeights> {
+    pub fn of_held_out(&self, index: usize) -> Option<&WeighedTokens> {
         self.held_out.get(index).filter(|known| !known.weights.is_empty())
     }
 
@@ -52,13 +52,13 @@ impl Weigher {
     /// Takes in the log-probs at step 0 of a training pair.
     pub fn anchor(&mut self, index: usize, reference: &[Vec<f32>]) {
         if self.train[index].is_none() {
-            self.train[index] = Some(TokenWeights { weights: Vec::new(), reference: reference.to_vec() });
+            self.train[index] = Some(WeighedTokens { weights: Vec::new(), reference: reference.to_vec() });
         }
     }
 
     /// The same of the held-out pairs that are measured.
     pub fn anchor_held_out(&mut self, references: &LogProbs) {
-        let anchored = |reference: &Vec<Vec<f32>>| TokenWeights { weights: Vec::new(), reference: reference.clone() };
+        let anchored = |reference: &Vec<Vec<f32>>| WeighedTokens { weights: Vec::new(), reference: reference.clone() };
         self.held_out = references.iter().map(anchored).collect();
     }
 

@@ -5,7 +5,7 @@ use model::{Doc, Policy};
 use crate::{
     dataset::documents::PairDoc,
     error::{Result, TrainError},
-    loss::{TokenWeights, judge},
+    loss::{WeighedTokens, judge},
     measure::log_probs::{all_log_probs, sum},
     objective::{Objective, PairTerm},
 };
@@ -25,7 +25,7 @@ pub fn check(
     objective: &Objective,
     pairs: &[PairDoc],
     anchors: &[Vec<f64>],
-    weighed: &dyn Fn(usize) -> Option<TokenWeights>,
+    weighed: &dyn Fn(usize) -> Option<WeighedTokens>,
     budget: usize,
 ) -> Result<Golden> {
     let count = pairs.len().min(PAIRS).min(anchors.len());

@@ -22,7 +22,7 @@ const MOST: f64 = 100.0;
 
 /// What an evaluation's drift asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum DriftVerdict {
     /// Nothing to do.
     Within,
     Warn(String),
@@ -43,17 +43,17 @@ pub fn unlooked_remark(config: &TrainConfig) -> Option<String> {
 
 impl Training {
     /// What this evaluation's drift asks for.
-    pub fn drift_verdict(&self, metrics: &[(String, f64)]) -> Verdict {
+    pub fn drift_verdict(&self, metrics: &[(String, f64)]) -> DriftVerdict {
         let train = &self.config.train;
         let Some(limit) = train.kl_limit else {
-            return Verdict::Within;
+            return DriftVerdict::Within;
         };
         let own = self.state.held.unwrap_or_else(|| Knobs::new(&self.config.objective).reference_weight);
         let may_steer = !self.dataset.references.train.is_empty();
         judge(metrics, limit, train.kl_action, (self.state.knobs.reference_weight, own), may_steer)
     }
 
-    /// Turns λ_ref as [`Verdict::Steer`] says.
+    /// Turns λ_ref as [`DriftVerdict::Steer`] says.
     pub fn steer(&mut self, weight: f64) {
         // What a controller computes is in range.
         self.state.knobs.turn(Knob::ReferenceWeight(weight)).ok();
@@ -67,33 +67,36 @@ fn judge(
     action: DriftAction,
     (weight, own): (f64, f64),
     may_steer: bool,
-) -> Verdict {
+) -> DriftVerdict {
     let drifts = metrics.iter().filter(|(name, kl)| [KL_REF, KL_POLICY].contains(&name.as_str()) && kl.is_finite());
     let Some((name, drift)) = drifts.max_by(|(_, one), (_, other)| one.total_cmp(other)) else {
-        return Verdict::Within;
+        return DriftVerdict::Within;
     };
     let said = format!("{name} is {} nats a token", digits(*drift));
     let over = format!("{said}, above the limit of {} (train.kl_limit)", digits(limit));
     match action {
-        DriftAction::Stop if *drift > limit => Verdict::Stop(format!("{over}: the run ends with a checkpoint")),
-        DriftAction::Warn if *drift > limit => Verdict::Warn(over),
-        DriftAction::Steer if *drift > limit && !may_steer => Verdict::Warn(format!(
+        DriftAction::Stop if *drift > limit => DriftVerdict::Stop(format!("{over}: the run ends with a checkpoint")),
+        DriftAction::Warn if *drift > limit => DriftVerdict::Warn(over),
+        DriftAction::Steer if *drift > limit && !may_steer => DriftVerdict::Warn(format!(
             "{over}; there are no reference answers to hold the model with, so λ ref cannot steer it"
         )),
         DriftAction::Steer if *drift > limit => {
             let next = (weight.max(FIRST) * (drift / limit).min(UP)).min(MOST);
-            let verdict = |next| Verdict::Steer(next, format!("λ ref {weight:.4} → {next:.4}: {over}"));
+            let verdict = |next| DriftVerdict::Steer(next, format!("λ ref {weight:.4} → {next:.4}: {over}"));
             if next > weight {
                 verdict(next)
             } else {
-                Verdict::Warn(format!("{over}, with λ ref at its most, {MOST}"))
+                DriftVerdict::Warn(format!("{over}, with λ ref at its most, {MOST}"))
             }
         }
         DriftAction::Steer if *drift < limit / 2.0 && weight > own => {
             let next = (weight * DOWN).max(own);
-            Verdict::Steer(next, format!("λ ref {weight:.4} → {next:.4}: {said}, below half of the limit of {limit}"))
+            DriftVerdict::Steer(
+                next,
+                format!("λ ref {weight:.4} → {next:.4}: {said}, below half of the limit of {limit}"),
+            )
         }
-        DriftAction::Stop | DriftAction::Warn | DriftAction::Steer => Verdict::Within,
+        DriftAction::Stop | DriftAction::Warn | DriftAction::Steer => DriftVerdict::Within,
     }
 }
 
@@ -101,7 +104,7 @@ fn judge(
 mod tests {
     use super::*;
 
-    fn of(drift: f64, action: DriftAction, weights: (f64, f64), may_steer: bool) -> Verdict {
+    fn of(drift: f64, action: DriftAction, weights: (f64, f64), may_steer: bool) -> DriftVerdict {
         let metrics =
             [("loss", 9.0), (KL_REF, drift / 2.0), (KL_POLICY, drift)].map(|(name, kl)| (name.to_owned(), kl));
         judge(&metrics, 0.1, action, weights, may_steer)
@@ -109,8 +112,8 @@ mod tests {
 
     fn steered(drift: f64, weights: (f64, f64)) -> Option<f64> {
         match of(drift, DriftAction::Steer, weights, true) {
-            Verdict::Steer(weight, _) => Some(weight),
-            Verdict::Within | Verdict::Warn(_) | Verdict::Stop(_) => None,
+            DriftVerdict::Steer(weight, _) => Some(weight),
+            DriftVerdict::Within | DriftVerdict::Warn(_) | DriftVerdict::Stop(_) => None,
         }
     }
 
@@ -118,16 +121,16 @@ mod tests {
     fn the_larger_estimate_counts_and_the_setting_says_what_is_done() {
         let weights = (0.3, 0.3);
         for action in [DriftAction::Stop, DriftAction::Warn, DriftAction::Steer] {
-            assert_eq!(of(0.09, action, weights, true), Verdict::Within);
+            assert_eq!(of(0.09, action, weights, true), DriftVerdict::Within);
         }
         assert!(
-            matches!(of(0.11, DriftAction::Stop, weights, true), Verdict::Stop(said) if said.contains("kl/policy_k3 is 0.11 nats"))
+            matches!(of(0.11, DriftAction::Stop, weights, true), DriftVerdict::Stop(said) if said.contains("kl/policy_k3 is 0.11 nats"))
         );
-        assert!(matches!(of(0.11, DriftAction::Warn, weights, true), Verdict::Warn(_)));
+        assert!(matches!(of(0.11, DriftAction::Warn, weights, true), DriftVerdict::Warn(_)));
         assert!(
-            matches!(of(0.11, DriftAction::Steer, weights, false), Verdict::Warn(said) if said.contains("no reference answers"))
+            matches!(of(0.11, DriftAction::Steer, weights, false), DriftVerdict::Warn(said) if said.contains("no reference answers"))
         );
-        assert_eq!(of(f64::NAN, DriftAction::Stop, weights, true), Verdict::Within);
+        assert_eq!(of(f64::NAN, DriftAction::Stop, weights, true), DriftVerdict::Within);
     }
 
     #[test]

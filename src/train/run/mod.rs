@@ -33,7 +33,7 @@ use crate::{
     error::{Result, TrainError},
     loss::Part,
     run::{
-        budget::Verdict,
+        budget::DriftVerdict,
         checkpoint::Best,
         context::Context,
         host::{Host, Outcome, RunEvent},
@@ -342,14 +342,14 @@ fn at_border(
         context.tell(RunEvent::Evaluated { step, metrics });
         match verdict {
             // After the last step nothing can be done about it.
-            Verdict::Steer(..) | Verdict::Stop(_) if last => {}
-            Verdict::Within => {}
-            Verdict::Warn(sentence) => context.mark(LogLevel::Warning, sentence)?,
-            Verdict::Steer(weight, sentence) => {
+            DriftVerdict::Steer(..) | DriftVerdict::Stop(_) if last => {}
+            DriftVerdict::Within => {}
+            DriftVerdict::Warn(sentence) => context.mark(LogLevel::Warning, sentence)?,
+            DriftVerdict::Steer(weight, sentence) => {
                 training.steer(weight);
                 context.mark(LogLevel::Info, sentence)?;
             }
-            Verdict::Stop(sentence) => {
+            DriftVerdict::Stop(sentence) => {
                 context.mark(LogLevel::Warning, sentence)?;
                 return Ok(ControlFlow::Break(()));
             }

@@ -2,10 +2,10 @@
 
 use data::size;
 use egui::{Button, ComboBox, DragValue, RichText, Role, TextEdit, Ui};
-use engine::protocol::Strength;
+use engine::protocol::{Strength, Which};
 use state::{
     Command, Commands, Workspace,
-    export::{ExportCommand, ExportForm, ExportKind, ExportOrder, Exported, Exporting, Point, sentences},
+    export::{ExportCommand, ExportDone, ExportForm, ExportKind, ExportPlan, Exporting, sentences, title_of},
     models::ModelsCommand,
 };
 use store::{RunId, RunRecord};
@@ -16,9 +16,9 @@ use crate::{parts, prompt, theme::space};
 pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     parts::heading(ui, "Export");
     match &workspace.models.exporting {
-        Exporting::UnderWay { order, control } => {
-            let name = workspace.runs.name(order.run);
-            ui.label(format!("{} of {name}", order.layout.noun()));
+        Exporting::UnderWay { plan, control } => {
+            let name = workspace.runs.name(plan.run);
+            ui.label(format!("{} of {name}", plan.layout.noun()));
             parts::progress(ui, control.share(), "Progress of the export");
             ui.horizontal(|ui| {
                 let phase =
@@ -30,12 +30,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
                 }
             });
         }
-        Exporting::Done(exported) if exported.order.run == record.id => {
-            proof(ui, exported, commands);
+        Exporting::Done(done) if done.plan.run == record.id => {
+            proof(ui, done, commands);
         }
-        Exporting::Failed { order, error, replaceable } if order.run == record.id => {
+        Exporting::Failed { plan, error, replaceable } if plan.run == record.id => {
             fields(ui, workspace, form, record, commands);
-            failure(ui, order, error, *replaceable, commands);
+            failure(ui, plan, error, *replaceable, commands);
         }
         Exporting::Idle | Exporting::Done(_) | Exporting::Failed { .. } => {
             fields(ui, workspace, form, record, commands);
@@ -59,7 +59,7 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     // A report tells of the whole run.
     if form.layout != ExportKind::Report {
         ui.horizontal_wrapped(|ui| {
-            points(ui, workspace, form, record.id);
+            checkpoints(ui, workspace, form, record.id);
             if !form.layout.types().is_empty() {
                 stored(ui, form);
             }
@@ -94,16 +94,16 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
         parts::caption(ui, missing);
     }
     if start.clicked() {
-        let order = ExportOrder {
+        let plan = ExportPlan {
             run: record.id,
             layout: form.layout,
             stored: form.stored(),
             strength: if form.layout == ExportKind::Report { Strength::default().as_percent() } else { form.strength },
-            point: form.point,
+            which: form.which,
             to: target,
             replace: false,
         };
-        send(commands, ExportCommand::Start(Box::new(order)));
+        send(commands, ExportCommand::Start(Box::new(plan)));
     }
     if trains {
         let about = if form.layout == ExportKind::Report {
@@ -115,23 +115,24 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     }
 }
 
-fn points(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId) {
+fn checkpoints(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId) {
     let steps: Vec<u64> = workspace.runs.checkpoints(run).iter().rev().copied().collect();
     // A step of another run may not exist here.
-    if let Point::Step(step) = form.point
+    if let Which::Step(step) = form.which
         && !steps.contains(&step)
     {
-        form.point = Point::Newest;
+        form.which = Which::Newest;
     }
-    let combo = ComboBox::from_id_salt("checkpoint").selected_text(form.point.title()).width(180.0).truncate().show_ui(
-        ui,
-        |ui| {
-            let points = [Point::Newest, Point::Best].into_iter();
-            for point in points.chain(steps.into_iter().map(Point::Step)) {
-                ui.selectable_value(&mut form.point, point, point.title());
+    let combo = ComboBox::from_id_salt("checkpoint")
+        .selected_text(title_of(form.which))
+        .width(180.0)
+        .truncate()
+        .show_ui(ui, |ui| {
+            let named = [Which::Newest, Which::Best].into_iter();
+            for which in named.chain(steps.into_iter().map(Which::Step)) {
+                ui.selectable_value(&mut form.which, which, title_of(which));
             }
-        },
-    );
+        });
     prompt::name(&combo.response, Role::ComboBox, "Checkpoint");
 }
 
@@ -148,37 +149,37 @@ fn stored(ui: &mut Ui, form: &mut ExportForm) {
     prompt::name(&combo.response, Role::ComboBox, "Stored as");
 }
 
-fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
+fn proof(ui: &mut Ui, done: &ExportDone, commands: &Commands) {
     let palette = parts::palette(ui);
     parts::strip(ui, palette.accent_soft, |ui| {
         ui.set_width(ui.available_width());
         let line =
-            format!("{} of step {} is written, {}", exported.order.layout.noun(), exported.step, size(exported.bytes));
+            format!("{} of step {} is written, {}", done.plan.layout.noun(), done.exported.step, size(done.bytes));
         ui.label(RichText::new(line).color(palette.strong));
-        for sentence in exported.proof.iter().flat_map(sentences) {
+        for sentence in done.exported.proof.iter().flat_map(sentences) {
             ui.label(format!("✔ {sentence}"));
         }
-        for sentence in exported.passed_over.iter().chain(&exported.remarks) {
+        for sentence in done.exported.passed_over.iter().chain(&done.exported.remarks) {
             ui.label(RichText::new(sentence).color(palette.warning));
         }
     });
-    if exported.proof.is_some() {
+    if done.exported.proof.is_some() {
         parts::caption(ui, "Its report.json and README.md say the same");
     }
-    detail::place(ui, &exported.order.to, commands);
+    detail::place(ui, &done.plan.to, commands);
     if ui.button("Export once more").clicked() {
         send(commands, ExportCommand::Close);
     }
 }
 
-fn failure(ui: &mut Ui, order: &ExportOrder, error: &str, replaceable: bool, commands: &Commands) {
+fn failure(ui: &mut Ui, plan: &ExportPlan, error: &str, replaceable: bool, commands: &Commands) {
     let palette = parts::palette(ui);
     parts::strip(ui, palette.error_soft, |ui| {
         ui.set_width(ui.available_width());
         ui.label(RichText::new(error).color(palette.error));
         if replaceable && ui.button("Replace it").clicked() {
-            let order = ExportOrder { replace: true, ..order.clone() };
-            send(commands, ExportCommand::Start(Box::new(order)));
+            let plan = ExportPlan { replace: true, ..plan.clone() };
+            send(commands, ExportCommand::Start(Box::new(plan)));
         }
     });
 }

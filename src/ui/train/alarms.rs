@@ -52,9 +52,9 @@ fn strip(
         ui.add(Label::new(RichText::new(text).color(palette.warning)).wrap());
         ui.horizontal_wrapped(|ui| {
             let send = |command| commands.push(Command::Runs(command));
-            for remedy in workspace.runs.remedies(record.id, alarm) {
-                if let Some(start) = workspace.runs.mending(record, alarm, remedy) {
-                    let word = format!("Fork from step {} with {}", start.at, remedy.words());
+            for cure in workspace.runs.cures(record.id, alarm) {
+                if let Some(start) = workspace.runs.mending(record, alarm, cure) {
+                    let word = format!("Fork from step {} with {}", start.at, cure.words());
                     let about = match live {
                         Some(_) => "Stops this run with a checkpoint and goes on from before as a run of its own",
                         None => "Goes on from before as a run of its own; this one stays as it is",

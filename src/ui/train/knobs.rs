@@ -5,7 +5,7 @@ use egui::{Align, Layout, RichText, TextEdit, Ui};
 use state::{
     Command, Commands,
     runs::Live,
-    train::{Knobs, RunCommand},
+    train::{KnobTexts, RunCommand},
 };
 
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
 /// Of a knob with its name and its button.
 const WIDTH: f32 = 216.0;
 
-pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, commands: &Commands) {
+pub fn ui(ui: &mut Ui, knobs: &mut KnobTexts, live: &Live, config: &RunConfig, commands: &Commands) {
     if knobs.run != Some(live.run) {
-        *knobs = Knobs::of(live.run, config);
+        *knobs = KnobTexts::of(live.run, config);
     }
     parts::heading(ui, "Change a setting");
     parts::caption(ui, "They count from the next step on; each change is marked on the charts");
@@ -45,7 +45,7 @@ pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, comma
 fn entry(ui: &mut Ui, knob: fn(f64) -> Knob, text: &mut String) -> Option<Knob> {
     let palette = parts::palette(ui);
     let name = knob(0.0).label();
-    let value = Knobs::value(knob, text);
+    let value = KnobTexts::value(knob, text);
     ui.spacing_mut().item_spacing = egui::vec2(space::S, space::XS);
     let applied = ui.horizontal(|ui| {
         let label = parts::caption(ui, &name);

@@ -4,8 +4,8 @@ use candle_core::DType;
 
 use super::{close, same, same_tensor};
 use crate::{
-    AttentionShape, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions, Outcome,
-    RmsNorm, Tensor,
+    AttentionOut, AttentionShape, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora,
+    NormOptions, RmsNorm, Tensor,
     agreement::gradients,
     composed::Composed,
     cpu::Cpu,
@@ -67,8 +67,8 @@ fn bf16_through_attention() {
     let (o16, lse16) = kernels.attention(qkv(&q16, &k16, &v16), &layout, &shape).unwrap();
     same_tensor("lse", &lse16, &lse);
     close("o", &half(&o16), &values(&o), 1e-2);
-    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
-    let outcome16 = Outcome { o: &o16, lse: &lse16, d_o: &d_o16 };
+    let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
+    let outcome16 = AttentionOut { o: &o16, lse: &lse16, d_o: &d_o16 };
     let (dq, dk, dv) = Cpu::default().attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape).unwrap();
     let (dq16, dk16, dv16) = kernels.attention_backward(qkv(&q16, &k16, &v16), outcome16, &layout, &shape).unwrap();
     for (a, b) in [(&dq16, &dq), (&dk16, &dk), (&dv16, &dv)] {

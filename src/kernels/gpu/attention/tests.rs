@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use crate::{
-    AttentionShape, CachedKeys, Kernels, Layout, Outcome, Segment, Tensor,
+    AttentionOut, AttentionShape, CachedKeys, Kernels, Layout, Segment, Tensor,
     attention::tests::{check_by, check_caches_by, layout, shape},
     cpu::Cpu,
     gpu::{CardOptions, bridge::Bridge, tests::card},
@@ -40,7 +40,7 @@ fn results(kernels: &dyn Kernels, layout: &Layout, shape: &AttentionShape) -> Ve
     let of = |seed, width: usize| tensor(&random(seed, tokens * width), (tokens, width));
     let (q, k, v, d_o) = (of(1, wide), of(2, narrow), of(3, narrow), of(4, wide));
     let (o, lse) = kernels.attention(qkv(&q, &k, &v), layout, shape).unwrap();
-    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+    let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
     let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, layout, shape).unwrap();
     [o, lse, dq, dk, dv].iter().map(values).collect()
 }
