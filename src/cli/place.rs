@@ -64,7 +64,7 @@ pub fn find_at(project: &Project, word: &str) -> Result<(RunRecord, Option<u64>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::{NewRun, ProjectSettings, Revision};
+    use store::{NewRun, ProjectSettings};
 
     #[test]
     fn a_run_is_found_by_number_name_or_as_the_last_one() {
@@ -73,15 +73,7 @@ mod tests {
         let error = find(&project, "last").unwrap_err().to_string();
         assert!(error.contains("nudge train"), "{error}");
         for name in ["MPO", "2", "MPO"] {
-            project
-                .create_run(&NewRun {
-                    name: name.to_owned(),
-                    config_toml: String::new(),
-                    method: String::new(),
-                    revision: Revision(0),
-                    parent: None,
-                })
-                .unwrap();
+            project.create_run(&NewRun { name: name.to_owned(), ..NewRun::default() }).unwrap();
         }
         let id = |word| find(&project, word).map(|run| run.id.0).ok();
         assert_eq!(id("1"), Some(1));

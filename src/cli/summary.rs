@@ -222,21 +222,13 @@ fn quoted(path: &std::path::Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::{NewRun, ProjectSettings, Revision};
+    use store::{NewRun, ProjectSettings};
 
     #[test]
     fn dl15_a_run_whose_end_could_not_be_recorded_has_ended_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let run = project
-            .create_run(&NewRun {
-                name: String::new(),
-                config_toml: String::new(),
-                method: String::new(),
-                revision: Revision(0),
-                parent: None,
-            })
-            .unwrap();
+        let run = project.create_run(&NewRun::default()).unwrap();
         let failed = Outcome::Failed { error: "The disk is full".to_owned() };
         let said = |outcome| {
             let record = project.run(run).unwrap();

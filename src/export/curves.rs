@@ -363,10 +363,9 @@ mod tests {
         let run = project
             .create_run(&NewRun {
                 name: "MPO, first/try".to_owned(),
-                config_toml: String::new(),
                 method: "MPO".to_owned(),
                 revision: project.revision().unwrap(),
-                parent: None,
+                ..NewRun::default()
             })
             .unwrap();
         for step in 1..=3_u64 {

@@ -66,10 +66,8 @@ fn border_after(epochs: &Series) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-    use store::{LabelChanges, Revision, RunId, RunLabels, RunMarks, RunStatus, TakeIn};
+    use store::{LabelChanges, Revision, RunId, RunLabels, RunStatus, TakeIn};
 
     fn record(status: RunStatus, toml: &str) -> RunRecord {
         RunRecord {
@@ -77,20 +75,11 @@ mod tests {
             name: "Run 1".to_owned(),
             method: "MPO".to_owned(),
             status,
-            created_ms: 0,
             config_toml: toml.to_owned(),
             revision: Revision(4),
-            parent: None,
-            parent_step: None,
-            left_out: None,
-            marks: RunMarks::default(),
-            day_ms: 0,
             step: 5,
             total_steps: 12,
-            message: None,
-            arithmetic: None,
-            dir: PathBuf::new(),
-            checkpoints: Vec::new(),
+            ..RunRecord::default()
         }
     }
 

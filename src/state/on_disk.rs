@@ -50,11 +50,9 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::checkpoints::Checkpoints;
-    use store::{Revision, RunMarks, RunStatus};
+    use store::{Revision, RunStatus};
 
     #[test]
     fn g15_what_continue_does_is_said_before() {
@@ -84,20 +82,10 @@ mod tests {
             name: "A run".to_owned(),
             method: "MPO anchored-sum".to_owned(),
             status: RunStatus::Interrupted,
-            created_ms: 0,
-            config_toml: String::new(),
             revision: Revision(1),
-            parent: None,
-            parent_step: None,
-            left_out: None,
-            marks: RunMarks::default(),
-            day_ms: 0,
             step,
             total_steps: 80,
-            message: None,
-            arithmetic: None,
-            dir: PathBuf::new(),
-            checkpoints: Vec::new(),
+            ..RunRecord::default()
         }
     }
 }

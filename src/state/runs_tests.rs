@@ -16,23 +16,11 @@ fn step(run: i64, step: u64) -> Event {
 fn record(id: i64) -> RunRecord {
     RunRecord {
         id: RunId(id),
-        name: String::new(),
-        method: String::new(),
         status: RunStatus::Completed,
-        created_ms: 0,
-        config_toml: String::new(),
         revision: store::Revision(0),
-        parent: None,
-        parent_step: None,
-        left_out: None,
         marks: store::RunMarks::default(),
-        day_ms: 0,
-        step: 0,
-        total_steps: 0,
-        message: None,
-        arithmetic: None,
         dir: std::path::PathBuf::new(),
-        checkpoints: Vec::new(),
+        ..RunRecord::default()
     }
 }
 

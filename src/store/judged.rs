@@ -65,21 +65,13 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision, RunStatus};
+    use crate::{NewRun, ProjectSettings, RunStatus};
 
     #[test]
     fn judged_answers_go_with_their_run_and_step() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let run = project
-            .create_run(&NewRun {
-                name: String::new(),
-                config_toml: String::new(),
-                method: String::new(),
-                revision: Revision(0),
-                parent: None,
-            })
-            .unwrap();
+        let run = project.create_run(&NewRun::default()).unwrap();
         let answer = |text: &str| JudgedAnswer {
             group: "g".to_owned(),
             prompt: Prompt::Text("p".to_owned()),

@@ -76,7 +76,7 @@ pub use texts::Probe;
 pub use trace::{Drawn, LogLevel, LogLine, Sample, SampleRecord};
 
 /// Names a run inside one project; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub i64);
 

@@ -123,20 +123,12 @@ fn put_about(tx: &Transaction<'_>, run: RunId, RunAbout { name, marks }: &RunAbo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision};
+    use crate::{NewRun, ProjectSettings};
 
     fn project(dir: &std::path::Path) -> (Project, [RunId; 2]) {
         let mut project = Project::create(dir, &ProjectSettings::default()).unwrap();
-        let runs = ["a", "b"].map(|name| {
-            let new = NewRun {
-                name: name.to_owned(),
-                config_toml: String::new(),
-                method: String::new(),
-                revision: Revision(0),
-                parent: None,
-            };
-            project.create_run(&new).unwrap()
-        });
+        let runs =
+            ["a", "b"].map(|name| project.create_run(&NewRun { name: name.to_owned(), ..NewRun::default() }).unwrap());
         (project, runs)
     }
 

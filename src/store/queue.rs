@@ -36,19 +36,13 @@ pub fn place(order: &[RunId], run: RunId) -> (usize, RunId) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision};
+    use crate::{NewRun, ProjectSettings};
 
     #[test]
     fn runs_wait_in_the_order_that_was_set_also_for_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let new = |name: &str| NewRun {
-            name: name.to_owned(),
-            config_toml: String::new(),
-            method: String::new(),
-            revision: Revision(0),
-            parent: None,
-        };
+        let new = |name: &str| NewRun { name: name.to_owned(), ..NewRun::default() };
         let runs: Vec<RunId> = ["a", "b", "c", "d"].map(|name| project.create_run(&new(name)).unwrap()).to_vec();
         project.set_run_status(runs[1], RunStatus::Completed, None).unwrap();
         project.set_waited(runs[2]).unwrap();

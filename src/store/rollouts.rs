@@ -71,19 +71,13 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision, RunStatus};
+    use crate::{NewRun, ProjectSettings, RunStatus};
 
     #[test]
     fn the_newest_the_first_and_some_between_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let new = NewRun {
-            name: "r".to_owned(),
-            config_toml: String::new(),
-            method: "PPO".to_owned(),
-            revision: Revision(0),
-            parent: None,
-        };
+        let new = NewRun { name: "r".to_owned(), method: "PPO".to_owned(), ..NewRun::default() };
         let [run, other] = [0, 1].map(|_| project.create_run(&new).unwrap());
         let of = |step: u64| {
             let text = format!("answer of step {step}");

@@ -223,10 +223,9 @@ mod tests {
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
         let new = NewRun {
             name: "Short answers".to_owned(),
-            config_toml: String::new(),
             method: "DPO".to_owned(),
             revision: project.revision().unwrap(),
-            parent: None,
+            ..NewRun::default()
         };
         let run = project.create_run(&new).unwrap();
         for (step, value) in [(1, 0.5), (2, f64::NAN), (3, 0.9), (4, 0.7), (5, f64::INFINITY)] {

@@ -19,10 +19,11 @@ use super::{
 };
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// Recorded, waiting for its turn.
+    #[default]
     Queued,
     Running,
     Paused,
@@ -69,7 +70,7 @@ impl std::fmt::Display for RunStatus {
 }
 
 /// What a run is before its first step.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NewRun {
     pub name: String,
     /// The whole `run.toml`, defaults written out.
@@ -108,7 +109,7 @@ impl std::fmt::Display for Arithmetic {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunRecord {
     pub id: RunId,
     pub name: String,

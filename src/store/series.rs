@@ -253,19 +253,13 @@ fn number(value: Option<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision};
+    use crate::{NewRun, ProjectSettings};
 
     #[test]
     fn a_stretch_of_steps_says_what_it_did_to_its_pairs() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let new = NewRun {
-            name: "r".to_owned(),
-            config_toml: String::new(),
-            method: "MPO".to_owned(),
-            revision: Revision(0),
-            parent: None,
-        };
+        let new = NewRun { name: "r".to_owned(), method: "MPO".to_owned(), ..NewRun::default() };
         let run = project.create_run(&new).unwrap();
         let visit = |pair, margin, push| PairVisit { pair: PairId(pair), margin, push };
         project.append_pair_visits(run, 1, &[visit(7, 0.0, 0.5), visit(8, 1.0, 0.25)]).unwrap();

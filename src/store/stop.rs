@@ -85,19 +85,13 @@ pub(super) fn forget(tx: &Transaction<'_>, run: RunId) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision, RunStatus};
+    use crate::{NewRun, ProjectSettings, RunStatus};
 
     #[test]
     fn a_request_holds_for_as_long_as_the_run_is_in_the_same_hands() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let new = NewRun {
-            name: "a".to_owned(),
-            config_toml: String::new(),
-            method: String::new(),
-            revision: Revision(0),
-            parent: None,
-        };
+        let new = NewRun { name: "a".to_owned(), ..NewRun::default() };
         let [run, other] = [(); 2].map(|()| project.create_run(&new).unwrap());
         let elsewhere = Project::open(dir.path()).unwrap();
         let set = |status| project.set_run_status(run, status, None).unwrap();

@@ -242,10 +242,9 @@ mod tests {
         let run = project
             .create_run(&NewRun {
                 name: "run".to_owned(),
-                config_toml: String::new(),
                 method: "MPO".to_owned(),
                 revision: project.revision().unwrap(),
-                parent: None,
+                ..NewRun::default()
             })
             .unwrap();
         let waiting = |project: &Project| project.run_labels(run, usize::MAX).unwrap().waiting;

@@ -103,7 +103,7 @@ fn texts<T: DeserializeOwned>(connection: &Connection, set: Option<i64>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewRun, ProjectSettings, Revision};
+    use crate::{NewRun, ProjectSettings};
 
     fn answers(texts: &[&str]) -> Vec<ReferenceAnswer> {
         texts.iter().map(|text| ReferenceAnswer::new(Prompt::Text("p".to_owned()), *text)).collect()
@@ -116,15 +116,7 @@ mod tests {
         assert!(project.references().unwrap().is_empty());
         project.set_references(&answers(&["one", "two"])).unwrap();
         project.set_retention(&["keep\nme".to_owned()]).unwrap();
-        let run = project
-            .create_run(&NewRun {
-                name: String::new(),
-                config_toml: String::new(),
-                method: String::new(),
-                revision: Revision(0),
-                parent: None,
-            })
-            .unwrap();
+        let run = project.create_run(&NewRun::default()).unwrap();
         for text in ["three", "four"] {
             project.set_references(&answers(&[text])).unwrap();
         }

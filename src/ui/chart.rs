@@ -127,6 +127,7 @@ pub struct ChartLevel {
     pub name: String,
 }
 
+#[derive(Default)]
 pub struct Chart<'a> {
     /// Unique on its screen.
     pub id: &'a str,

@@ -35,10 +35,9 @@ fn project(dir: &Path) -> RunId {
     let run = project
         .create_run(&NewRun {
             name: "First run".to_owned(),
-            config_toml: String::new(),
             method: "MPO anchored-sum".to_owned(),
             revision: Revision(1),
-            parent: None,
+            ..NewRun::default()
         })
         .unwrap();
     for (step, answers) in [(0, ["At nine.", "By the pump."]), (20, ["Gladly, at nine.", "By the pump."])] {
@@ -87,10 +86,9 @@ fn the_answers_of_two_runs_stand_beside_each_other() {
         let mut project = Project::open(dir.path()).unwrap();
         let new = NewRun {
             name: "Second run".to_owned(),
-            config_toml: String::new(),
             method: "DPO anchored-sum".to_owned(),
             revision: Revision(1),
-            parent: None,
+            ..NewRun::default()
         };
         let run = project.create_run(&new).unwrap();
         let prompts: Vec<Prompt> = project.probes().unwrap().into_iter().map(|probe| probe.prompt).collect();

@@ -17,7 +17,7 @@ use nudge::{
         runs::{History, Loaded},
         series::Series,
     },
-    store::{Counts, Revision, RunId, RunMarks, RunRecord, RunStatus},
+    store::{Counts, Revision, RunId, RunRecord, RunStatus},
     ui,
 };
 
@@ -31,20 +31,12 @@ fn record(id: i64) -> RunRecord {
         name: format!("Run {id}"),
         method: "MPO anchored-sum".to_owned(),
         status: RunStatus::Completed,
-        created_ms: 0,
         config_toml: config.to_toml().unwrap(),
         revision: Revision(1),
-        parent: None,
-        parent_step: None,
-        left_out: None,
-        marks: RunMarks::default(),
-        day_ms: 0,
         step: 100_000,
         total_steps: 100_000,
-        message: None,
-        arithmetic: None,
         dir: "runs".into(),
-        checkpoints: Vec::new(),
+        ..RunRecord::default()
     }
 }
 

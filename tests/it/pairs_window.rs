@@ -274,10 +274,9 @@ fn what_a_run_saw_of_a_pair_is_drawn_under_it() {
     let run = store
         .create_run(&NewRun {
             name: "First run".to_owned(),
-            config_toml: String::new(),
             method: "MPO".to_owned(),
             revision: Revision(1),
-            parent: None,
+            ..NewRun::default()
         })
         .unwrap();
     for (step, margin) in [(1, -0.5), (2, 0.25), (3, 1.5)] {

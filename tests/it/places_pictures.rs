@@ -17,7 +17,7 @@ use nudge::{
         projects::{Form, Making},
         runs::Loaded,
     },
-    store::{Counts, Revision, RunId, RunMarks, RunRecord, RunStatus},
+    store::{Counts, Revision, RunId, RunRecord, RunStatus},
     ui,
 };
 
@@ -99,20 +99,12 @@ fn run(id: i64, name: &str) -> RunRecord {
         name: name.to_owned(),
         method: "MPO anchored-sum".to_owned(),
         status: RunStatus::Completed,
-        created_ms: 0,
-        config_toml: String::new(),
         revision: Revision(4),
-        parent: None,
-        parent_step: None,
-        left_out: None,
-        marks: RunMarks::default(),
-        day_ms: 0,
         step: 120,
         total_steps: 120,
-        message: None,
-        arithmetic: None,
         dir: PathBuf::from("/home/me/Nudge/Harbour/runs/1"),
         checkpoints: vec![PathBuf::from("/home/me/Nudge/Harbour/runs/1/checkpoints")],
+        ..RunRecord::default()
     }
 }
 

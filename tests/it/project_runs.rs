@@ -8,7 +8,7 @@ use std::{
 
 use nudge::{
     data::PairId,
-    store::{LogLevel, NewRun, Project, Revision, RunId, RunStatus, StoreError},
+    store::{LogLevel, NewRun, Project, RunId, RunStatus, StoreError},
 };
 
 use crate::project::{CHILD, child, create};
@@ -18,8 +18,7 @@ fn new_run() -> NewRun {
         name: "Run".to_owned(),
         config_toml: "[train]\nsteps = 3\n".to_owned(),
         method: "MPO anchored-sum".to_owned(),
-        revision: Revision(0),
-        parent: None,
+        ..NewRun::default()
     }
 }
 

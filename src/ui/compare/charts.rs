@@ -214,8 +214,6 @@ fn chart<'a>(
         title: metrics::caption(metric),
         lines,
         bands,
-        levels: Vec::new(),
-        marks: &[],
         group: GROUP,
         across: view.board.x,
         last_step,
@@ -226,6 +224,7 @@ fn chart<'a>(
         about: metrics::Stored::of(metric).map_or("", |stored| stored.metric.about),
         note: missing(shown.len() - drawn, view.board.x),
         moves: true,
+        ..Chart::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
-use data::{Across, Pair, PairId, Scale, Split, Verdict, counted, metrics};
+use data::{Pair, PairId, Split, Verdict, counted, metrics};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -171,18 +171,12 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
             edge(metrics::MARGIN_LOW).zip(edge(metrics::MARGIN_HIGH)),
             "10 to 90 % of all pairs of a step",
         ),
-        levels: Vec::new(),
-        marks: &[],
         group: "pair",
         last_step,
         height: CURVE,
-        scale: Scale::Linear,
-        across: Across::Steps,
-        clip: false,
         metric: metrics::MARGIN_MIDDLE,
         note,
-        about: "",
-        moves: false,
+        ..Chart::default()
     }
     .show(ui);
     if parts::quiet(ui, true, "Show its steps")

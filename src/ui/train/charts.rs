@@ -1,7 +1,6 @@
 //! The charts of a run, in a grid that follows the width of the window.
 
 use data::{
-    Across, Scale,
     config::RunConfig,
     metrics::{self, CHARTS, ChartId, Look, judged},
 };
@@ -69,18 +68,13 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         title: metrics::caption(name),
         lines: vec![Line::new(rule, series, 0).solid().with_points()],
         bands: Band::shaded(low.zip(high), "95 % interval"),
-        levels: Vec::new(),
         marks: &history.marks,
         group: "run",
         last_step,
         height: HEIGHT,
-        scale: Scale::Linear,
-        across: Across::Steps,
-        clip: false,
         metric: name,
         note: chart_words::of_a_rule(name, rule, history).unwrap_or_default(),
-        about: "",
-        moves: false,
+        ..Chart::default()
     }
 }
 
@@ -120,13 +114,10 @@ fn drawn<'a>(
         group: "run",
         last_step,
         height: HEIGHT,
-        scale: Scale::Linear,
-        across: Across::Steps,
-        clip: false,
         metric: chart.metric,
         note: chart_words::sentence(chart.id, config, history).unwrap_or_default(),
         about: chart.note,
-        moves: false,
+        ..Chart::default()
     }
 }
 

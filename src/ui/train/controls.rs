@@ -237,10 +237,10 @@ pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::PathBuf, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
-    use store::{Revision, RunId, RunMarks, RunStatus};
+    use store::{Revision, RunId, RunStatus};
 
     fn record(id: i64, config_toml: &str, total_steps: u64) -> RunRecord {
         RunRecord {
@@ -248,20 +248,10 @@ mod tests {
             name: format!("Run {id}"),
             method: "MPO anchored-sum".to_owned(),
             status: RunStatus::Queued,
-            created_ms: 0,
             config_toml: config_toml.to_owned(),
             revision: Revision(1),
-            parent: None,
-            parent_step: None,
-            left_out: None,
-            marks: RunMarks::default(),
-            day_ms: 0,
-            step: 0,
             total_steps,
-            message: None,
-            arithmetic: None,
-            dir: PathBuf::new(),
-            checkpoints: Vec::new(),
+            ..RunRecord::default()
         }
     }
 

@@ -401,10 +401,9 @@ fn dl18_what_cannot_be_written_can_be_looked_at() {
     let run = project
         .create_run(&nudge::store::NewRun {
             name: "first".to_owned(),
-            config_toml: String::new(),
             method: "MPO".to_owned(),
             revision: project.revision().unwrap(),
-            parent: None,
+            ..nudge::store::NewRun::default()
         })
         .unwrap();
     project.append_step(run, 1, 10, &[("loss".to_owned(), -0.5)]).unwrap();
@@ -457,10 +456,9 @@ fn dl16_an_open_window_takes_in_what_others_do() {
     let run = other
         .create_run(&nudge::store::NewRun {
             name: "theirs".to_owned(),
-            config_toml: String::new(),
             method: "MPO".to_owned(),
             revision: other.revision().unwrap(),
-            parent: None,
+            ..nudge::store::NewRun::default()
         })
         .unwrap();
     other.set_run_status(run, RunStatus::Running, None).unwrap();
