@@ -84,6 +84,7 @@ impl Gradients {
     }
 
     /// The same gradients there.
+    #[cfg(test)]
     pub(super) fn to_place(&self, place: &Place) -> Result<Self> {
         Ok(Self { flat: self.flat.to_place(place)? })
     }

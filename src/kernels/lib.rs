@@ -44,6 +44,7 @@ mod gemm;
 pub mod gpu;
 mod gradients;
 mod head;
+mod implementation;
 mod input_gradient;
 mod keep;
 mod layout;

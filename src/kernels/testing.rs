@@ -1,9 +1,11 @@
 //! What the tests of all kernels share: random operands, comparison with a plain twin in f64, finite differences, and
 //! the same bits with any number of threads.
 
+use candle_core::DType;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{BlockFormat, Place, Qkv, Slot, Tensor};
+pub(super) use super::implementation::Implementation;
+use super::{BlockFormat, Gradients, Place, Qkv, Slot, Tensor, Weight};
 
 /// Blocks that matrices can be rounded to.
 pub(super) const FORMATS: [BlockFormat; 9] = [
@@ -40,6 +42,40 @@ pub(super) fn qkv<'a>(q: &'a Tensor, k: &'a Tensor, v: &'a Tensor) -> Qkv<'a> {
 
 pub(super) fn slot(offset: usize, len: usize) -> Slot {
     Slot { offset, len }
+}
+
+/// A gradient buffer that is not empty, so that adding is told from setting.
+pub(super) fn gradients(len: usize) -> Gradients {
+    let mut grads = Gradients::new(len, &Place::CPU).unwrap();
+    let start = tensor(&random(99, len), len);
+    grads.add("test", slot(0, len), start.candle().unwrap()).unwrap();
+    grads
+}
+
+impl Implementation {
+    pub(super) fn tensor(&self, values: &[f64], dims: impl Into<candle_core::Shape>) -> Tensor {
+        tensor(values, dims).to_place(&self.place).unwrap()
+    }
+
+    pub(super) fn weight(&self, weight: &Weight) -> Weight {
+        weight.clone().placed(&self.place, DType::F32).unwrap()
+    }
+
+    /// Those of [`gradients`], there.
+    pub(super) fn gradients(&self, len: usize) -> Gradients {
+        gradients(len).to_place(&self.place).unwrap()
+    }
+}
+
+/// Two implementations give the same: every element within `tolerance` of the largest magnitude. Operands are around 1, so
+/// what cancels to nothing is measured against 0.1.
+#[track_caller]
+pub(super) fn assert_near(what: &str, other: &[f32], own: &[f32], tolerance: f32) {
+    assert_eq!(other.len(), own.len(), "{what}: length");
+    let size = own.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
+    for (i, (a, b)) in other.iter().zip(own).enumerate() {
+        assert!((a - b).abs() <= tolerance * size, "{what}[{i}]: {a}, and {b} by hand (largest magnitude {size})");
+    }
 }
 
 /// Every element within `tolerance` of the largest magnitude in `expected`.

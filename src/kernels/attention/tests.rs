@@ -2,9 +2,8 @@
 
 use super::{AttentionShape, CachedKeys, backward, forward};
 use crate::{
-    AttentionOut, Kernels, Layout, Segment, Tensor,
-    cpu::Cpu,
-    testing::{assert_close, assert_gradient, assert_same_bits, inner, qkv, random, tensor, values},
+    AttentionOut, Layout, Segment, Tensor,
+    testing::{Implementation, assert_close, assert_gradient, assert_same_bits, inner, qkv, random, tensor, values},
 };
 
 pub(crate) fn shape(heads: usize, kv_heads: usize, head_dim: usize) -> AttentionShape {
@@ -70,26 +69,26 @@ fn twin(q: &[f64], k: &[f64], v: &[f64], layout: &Layout, shape: &AttentionShape
 
 /// Forward and backward of one case against the twin.
 fn check(documents: &[&[usize]], shape: &AttentionShape) {
-    check_by(&Cpu::default(), 2e-6, documents, shape);
+    check_by(&Implementation::cpu(), 2e-6, documents, shape);
 }
 
-/// The same by any implementation for the processor's tensors, within a tolerance of the largest magnitude.
-pub(crate) fn check_by(kernels: &dyn Kernels, tolerance: f64, documents: &[&[usize]], shape: &AttentionShape) {
+/// The same by any implementation, within a tolerance of the largest magnitude.
+pub(crate) fn check_by(by: &Implementation, tolerance: f64, documents: &[&[usize]], shape: &AttentionShape) {
     let layout = layout(documents);
     let tokens = layout.tokens();
     let (q_width, k_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     let (q, k, v) = (random(1, tokens * q_width), random(2, tokens * k_width), random(3, tokens * k_width));
     let d_o = random(4, tokens * q_width);
-    let (q_tensor, k_tensor) = (tensor(&q, (tokens, q_width)), tensor(&k, (tokens, k_width)));
-    let (v_tensor, d_o_tensor) = (tensor(&v, (tokens, k_width)), tensor(&d_o, (tokens, q_width)));
+    let (q_tensor, k_tensor) = (by.tensor(&q, (tokens, q_width)), by.tensor(&k, (tokens, k_width)));
+    let (v_tensor, d_o_tensor) = (by.tensor(&v, (tokens, k_width)), by.tensor(&d_o, (tokens, q_width)));
     let qkv = qkv(&q_tensor, &k_tensor, &v_tensor);
-    let (o, lse) = kernels.attention(qkv, &layout, shape).unwrap();
+    let (o, lse) = by.kernels.attention(qkv, &layout, shape).unwrap();
     let (o_twin, lse_twin) = twin(&q, &k, &v, &layout, shape);
     assert_close("o", &values(&o), &o_twin, tolerance);
     assert_close("lse", &values(&lse), &lse_twin, tolerance);
 
     let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o_tensor };
-    let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, &layout, shape).unwrap();
+    let (dq, dk, dv) = by.kernels.attention_backward(qkv, outcome, &layout, shape).unwrap();
     let loss = |q: &[f64], k: &[f64], v: &[f64]| inner(&twin(q, k, v, &layout, shape).0, &d_o);
     assert_gradient("dq", &q, &values(&dq), |q| loss(q, &k, &v));
     assert_gradient("dk", &k, &values(&dk), |k| loss(&q, k, &v));
@@ -203,11 +202,11 @@ fn a_shared_prompt_equals_separate_sequences() {
 
 #[test]
 fn a_cache_gives_the_last_row_of_the_whole() {
-    check_caches_by(&Cpu::default(), 2e-6);
+    check_caches_by(&Implementation::cpu(), 2e-6);
 }
 
 /// Caches of several lengths against the last row of the twin.
-pub(crate) fn check_caches_by(kernels: &dyn Kernels, tolerance: f64) {
+pub(crate) fn check_caches_by(by: &Implementation, tolerance: f64) {
     for (window, softcap) in [(None, None), (Some(3), None), (Some(290), Some(0.8)), (None, Some(2.0))] {
         let shape = AttentionShape { softcap, window, ..shape(6, 2, 5) };
         let lengths = [1_usize, 4, 300];
@@ -221,10 +220,10 @@ pub(crate) fn check_caches_by(kernels: &dyn Kernels, tolerance: f64) {
             let (o, _) = twin(&q, &k[..len * 10], &v[..len * 10], &Layout::single(len).unwrap(), &shape);
             expected.extend_from_slice(&o[(len - 1) * 30..]);
             queries.extend_from_slice(&q[(len - 1) * 30..]);
-            caches.push((tensor(&k, (capacity, 10)), tensor(&v, (capacity, 10)), len));
+            caches.push((by.tensor(&k, (capacity, 10)), by.tensor(&v, (capacity, 10)), len));
         }
         let caches: Vec<_> = caches.iter().map(|(keys, values, len)| CachedKeys { keys, values, len: *len }).collect();
-        let o = kernels.attention_cached(&tensor(&queries, (3, 30)), &caches, &shape).unwrap();
+        let o = by.kernels.attention_cached(&by.tensor(&queries, (3, 30)), &caches, &shape).unwrap();
         assert_close("o", &values(&o), &expected, tolerance);
     }
 }

@@ -12,29 +12,18 @@ use super::{
 };
 use crate::{
     AttentionOut, Head, HeadOptions, HeadPass, HeadWant, Kernels, Slot, Tensor, Weight,
-    agreement::{attention_shape, documents, gradients},
+    agreement::{attention_shape, documents},
     cpu::Cpu,
-    testing::{qkv, random, slot, tensor, values},
+    testing::{assert_near, gradients, qkv, random, slot, tensor, values},
 };
 
 fn composed() -> Composed {
     Composed::new(DType::F32).unwrap()
 }
 
-/// Every element within 1e-5 of the largest magnitude; operands are around 1, so what cancels to nothing is measured
-/// against 0.1.
 #[track_caller]
 fn same(what: &str, composed: &[f32], own: &[f32]) {
-    close(what, composed, own, 1e-5);
-}
-
-#[track_caller]
-fn close(what: &str, composed: &[f32], own: &[f32], tolerance: f32) {
-    assert_eq!(composed.len(), own.len(), "{what}: length");
-    let size = own.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
-    for (i, (a, b)) in composed.iter().zip(own).enumerate() {
-        assert!((a - b).abs() <= tolerance * size, "{what}[{i}]: {a} composed, {b} by hand (largest magnitude {size})");
-    }
+    assert_near(what, composed, own, 1e-5);
 }
 
 #[track_caller]
@@ -48,7 +37,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn attention(layout in documents(), shape in attention_shape(), joined in 1..200_usize, scores in 1..200_usize) {
+    fn attention(layout in documents(1..14_usize), shape in attention_shape(), joined in 1..200_usize, scores in 1..200_usize) {
         let tokens = layout.tokens();
         let (wide, narrow) = (shape.query_width(), shape.key_width());
         let q = tensor(&random(1, tokens * wide), (tokens, wide));

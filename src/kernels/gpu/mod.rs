@@ -12,7 +12,6 @@
 mod adamw;
 mod attention;
 mod blocks;
-mod bridge;
 mod cached;
 mod card;
 mod columns;
@@ -48,8 +47,6 @@ mod validation;
 mod weight;
 
 pub use blocks::Blocks;
-#[cfg(test)]
-pub(crate) use bridge::Bridge;
 pub use card::Card;
 pub use driver::{CardInfo, CardOptions, cards};
 pub use heaps::CardMemory;

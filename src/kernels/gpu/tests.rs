@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Card, CardOptions, Piece, cards};
 use crate::{
-    AttentionOut, AttentionShape, DType, Gradients, InputGradient, Kernels, Layout, Linear, Place, Segment, Tensor,
-    testing::{qkv, random, tensor, values},
+    AttentionOut, AttentionShape, DType, Gradients, InputGradient, Layout, Linear, Place, Segment, Tensor,
+    testing::{Implementation, assert_near, qkv, random, tensor, values},
 };
 
 /// A card to test on, poisoned and watched by the validation layers; `None`, with a printed reason, where there is none. With `CI` set that is a failure.
@@ -102,11 +102,12 @@ fn a_card_that_computes_rightly_passes_its_self_test() {
 
 /// Products, attention forward and backward: what is cut by time.
 fn cut_by_time(card: &Arc<Card>) -> Vec<Vec<f32>> {
-    let kernels = super::Bridge::new(card);
-    let of = |seed, rows: usize, columns: usize| tensor(&random(seed, rows * columns), (rows, columns));
+    let by = Implementation::card(card);
+    let kernels = &by.kernels;
+    let of = |seed, rows: usize, columns: usize| by.tensor(&random(seed, rows * columns), (rows, columns));
     let (x, layer) = (of(1, 200, 1100), Linear::frozen(of(2, 150, 1100)));
     let (y, saved) = kernels.linear(&x, &layer).unwrap();
-    let mut grads = Gradients::new(1, &Place::CPU).unwrap();
+    let mut grads = Gradients::new(1, &by.place).unwrap();
     let dx = kernels.linear_backward(&x, &saved, &y, &layer, InputGradient::Fresh, &mut grads).unwrap().unwrap();
     let segment = |start, len, prefix| Segment { start, len, prefix };
     let layout = Layout::new(vec![segment(0, 150, 0..0), segment(150, 70, 0..150), segment(220, 5, 0..0)]).unwrap();
@@ -191,23 +192,22 @@ fn shaders_are_timed_by_the_cards_own_clock() {
 fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time() {
     let Some(small) = card(CardOptions { binding_limit: Some(16 << 10), ..CardOptions::default() }) else { return };
     let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 10, scale: 0.4, softcap: None, window: None };
-    let of = |kernels: &dyn Kernels, tokens: usize| {
-        let of = |seed, columns: usize| tensor(&random(seed, tokens * columns), (tokens, columns));
+    let of = |by: &Implementation, tokens: usize| {
+        let of = |seed, columns: usize| by.tensor(&random(seed, tokens * columns), (tokens, columns));
         let segment = |start, len, prefix| Segment { start, len, prefix };
         let layout =
             Layout::new(vec![segment(0, tokens - 50, 0..0), segment(tokens - 50, 50, 0..tokens - 50)]).unwrap();
         let (q, k, v, d_o) = (of(3, 40), of(4, 20), of(5, 20), of(6, 40));
-        let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape)?;
+        let (o, lse) = by.kernels.attention(qkv(&q, &k, &v), &layout, &shape)?;
         let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
-        let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)?;
+        let (dq, dk, dv) = by.kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)?;
         Ok::<_, crate::KernelError>([o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>())
     };
-    let small = super::Bridge::new(&small);
+    let small = Implementation::card(&small);
     // Heads of 12 numbers, two queries' to a key's: 165 tokens fit with one key head, 82 with two.
-    let (found, expected) = (of(&small, 150).unwrap(), of(&crate::cpu::Cpu::default(), 150).unwrap());
+    let (found, expected) = (of(&small, 150).unwrap(), of(&Implementation::cpu(), 150).unwrap());
     for (found, expected) in found.iter().zip(&expected) {
-        let size = expected.iter().fold(0.1_f32, |size, x| size.max(x.abs()));
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 4e-5 * size));
+        assert_near("in pieces", found, expected, 4e-5);
     }
     let error = of(&small, 200).unwrap_err().to_string();
     assert!(error.contains("200 tokens is too long") && error.contains("165 tokens fit"), "{error}");

@@ -170,16 +170,24 @@ fn visible(layout: &Layout, shape: &AttentionShape) -> usize {
     positions.map(|&position| (position as usize + 1).min(window)).sum()
 }
 
+/// Hands operations on to the kernels inside: each timed as a part of the step, or only in generation and not timed.
+macro_rules! hand_on {
+    ($($part:ident: fn $name:ident($($operand:ident: $Type:ty),*) -> $Out:ty;)*) => { $(
+        fn $name(&self, $($operand: $Type),*) -> Result<$Out> {
+            hand_on!(@ self, $part, self.inner.$name($($operand),*))
+        }
+    )* };
+    (@ $self:ident, untimed, $call:expr) => { $call };
+    (@ $self:ident, rest, $call:expr) => { $self.watch.time($self.watch.rest(), || $call) };
+    (@ $self:ident, $part:ident, $call:expr) => { $self.watch.time(Part::$part, || $call) };
+}
+
 impl Kernels for Timed {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
         let part = self.watch.either(Part::ForwardLinear, Part::Recompute);
         let (own, adapters) = products(linear, rows(x));
         self.watch.multiplied(part, PRODUCT * (own + adapters));
         self.watch.time(part, || self.inner.linear(x, linear))
-    }
-
-    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {
-        self.inner.linear_rowwise(x, linear, stage)
     }
 
     fn linear_backward(
@@ -198,28 +206,6 @@ impl Kernels for Timed {
         let products = own * (to_input + to_weight) + adapters * (1 + usize::from(trained));
         self.watch.multiplied(Part::BackwardLinear, PRODUCT * products);
         self.watch.time(Part::BackwardLinear, || self.inner.linear_backward(x, saved, dy, linear, input, grads))
-    }
-
-    fn rms_norm(&self, x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.rms_norm(x, norm))
-    }
-
-    fn rms_norm_backward(
-        &self,
-        x: &Tensor,
-        norm: &RmsNorm<'_>,
-        inv_rms: &Tensor,
-        dy: &Tensor,
-        input: InputGradient,
-        grads: &mut Gradients,
-    ) -> Result<Option<Tensor>> {
-        self.watch.time(Part::BackwardRest, || self.inner.rms_norm_backward(x, norm, inv_rms, dy, input, grads))
-    }
-
-    fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.rope(x, heads, positions, table, inverse))
     }
 
     fn attention(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
@@ -242,33 +228,6 @@ impl Kernels for Timed {
         self.watch.time(Part::BackwardAttention, || self.inner.attention_backward(qkv, outcome, layout, shape))
     }
 
-    fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
-        self.inner.attention_cached(q, caches, shape)
-    }
-
-    fn gated(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.gated(gate, up, activation))
-    }
-
-    fn gated_backward(
-        &self,
-        gate: &Tensor,
-        up: &Tensor,
-        dh: &Tensor,
-        activation: Activation,
-    ) -> Result<(Tensor, Tensor)> {
-        self.watch.time(Part::BackwardRest, || self.inner.gated_backward(gate, up, dh, activation))
-    }
-
-    fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
-        self.watch.time(Part::Embedding, || self.inner.embed(ids, table, scale))
-    }
-
-    fn embed_backward(&self, ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
-        self.watch.time(Part::BackwardEmbedding, || self.inner.embed_backward(ids, dy, scale, slot, grads))
-    }
-
     fn head(&self, h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant) -> Result<HeadOut> {
         let passes = match want {
             HeadWant::LogProbs => 1,
@@ -277,10 +236,6 @@ impl Kernels for Timed {
         let products = passes * rows(h) * head.weight.elem_count();
         self.watch.multiplied(Part::Head, PRODUCT * products);
         self.watch.time(Part::Head, || self.inner.head(h, head, targets, want))
-    }
-
-    fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
-        self.watch.time(Part::BackwardHead, || self.inner.head_backward(u, coefficients))
     }
 
     fn head_weight_backward(
@@ -295,53 +250,29 @@ impl Kernels for Timed {
         self.watch.time(Part::BackwardHead, || self.inner.head_weight_backward(head, pass, slot, grads))
     }
 
-    fn logits(&self, h: &Tensor, head: Head<'_>) -> Result<Tensor> {
-        self.inner.logits(h, head)
-    }
-
-    fn keep(&self, x: &Tensor) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.keep(x))
-    }
-
-    fn recall(&self, kept: &Tensor) -> Result<Tensor> {
-        self.watch.time(Part::BackwardRest, || self.inner.recall(kept))
-    }
-
-    fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.add(x, y))
-    }
-
-    fn scale(&self, x: &Tensor, factor: f32) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.scale(x, factor))
-    }
-
-    fn dropout(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.dropout(x, mask))
-    }
-
-    fn columns(&self, x: &Tensor, first: usize, width: usize) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.columns(x, first, width))
-    }
-
-    fn join(&self, parts: &[Tensor]) -> Result<Tensor> {
-        self.watch.time(Part::BackwardRest, || self.inner.join(parts))
-    }
-
-    fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
-        let part = self.watch.rest();
-        self.watch.time(part, || self.inner.gather_rows(x, rows))
-    }
-
-    fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {
-        self.watch.time(Part::BackwardRest, || self.inner.scatter_rows(dy, rows, tokens))
-    }
-
-    fn adamw(&self, buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {
-        self.watch.time(Part::Optimizer, || self.inner.adamw(buffers, slot, step))
+    hand_on! {
+        untimed: fn linear_rowwise(x: &Tensor, linear: &Linear, stage: Generating) -> Tensor;
+        untimed: fn attention_cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Tensor;
+        untimed: fn logits(h: &Tensor, head: Head<'_>) -> Tensor;
+        Embedding: fn embed(ids: &[u32], table: &Weight, scale: f32) -> Tensor;
+        rest: fn rms_norm(x: &Tensor, norm: &RmsNorm<'_>) -> (Tensor, Tensor);
+        rest: fn rope(x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Tensor;
+        rest: fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Tensor;
+        rest: fn keep(x: &Tensor) -> Tensor;
+        rest: fn add(x: &Tensor, y: Tensor) -> Tensor;
+        rest: fn scale(x: &Tensor, factor: f32) -> Tensor;
+        rest: fn dropout(x: &Tensor, mask: &Mask) -> Tensor;
+        rest: fn columns(x: &Tensor, first: usize, width: usize) -> Tensor;
+        rest: fn gather_rows(x: &Tensor, rows: &[u32]) -> Tensor;
+        BackwardRest: fn rms_norm_backward(
+            x: &Tensor, norm: &RmsNorm<'_>, inv_rms: &Tensor, dy: &Tensor, input: InputGradient, grads: &mut Gradients
+        ) -> Option<Tensor>;
+        BackwardRest: fn gated_backward(gate: &Tensor, up: &Tensor, dh: &Tensor, activation: Activation) -> (Tensor, Tensor);
+        BackwardRest: fn recall(kept: &Tensor) -> Tensor;
+        BackwardRest: fn join(parts: &[Tensor]) -> Tensor;
+        BackwardRest: fn scatter_rows(dy: &Tensor, rows: &[u32], tokens: usize) -> Tensor;
+        BackwardHead: fn head_backward(u: Tensor, coefficients: &[f32]) -> Tensor;
+        BackwardEmbedding: fn embed_backward(ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> ();
+        Optimizer: fn adamw(buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> ();
     }
 }

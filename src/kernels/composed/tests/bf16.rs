@@ -2,14 +2,13 @@
 
 use candle_core::DType;
 
-use super::{close, same, same_tensor};
+use super::{same, same_tensor};
 use crate::{
     AttentionOut, AttentionShape, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora,
     NormOptions, RmsNorm, Tensor,
-    agreement::gradients,
     composed::Composed,
     cpu::Cpu,
-    testing::{qkv, random, slot, tensor, values},
+    testing::{assert_near, gradients, qkv, random, slot, tensor, values},
 };
 
 /// An operand that bf16 holds exactly, in f32 and in bf16.
@@ -33,7 +32,7 @@ fn bf16_through_the_linear_layer() {
     let ids: Vec<u32> = (0..12).map(|i| i * 5 % 9).collect();
     let x = Cpu::default().embed(&ids, &table.into(), 1.0).unwrap();
     let x16 = kernels.embed(&ids, &table16.into(), 1.0).unwrap();
-    close("embedding", &half(&x16), &values(&x), 1e-6);
+    assert_near("embedding", &half(&x16), &values(&x), 1e-6);
 
     let (weight, weight16) = exact(2, 8, 8);
     let adapter = Lora {
@@ -47,13 +46,13 @@ fn bf16_through_the_linear_layer() {
     let (layer, layer16) = (layer(weight), layer(weight16));
     let (y, saved) = Cpu::default().linear(&x, &layer).unwrap();
     let (y16, saved16) = kernels.linear(&x16, &layer16).unwrap();
-    close("linear", &half(&y16), &values(&y), 2e-2);
+    assert_near("linear", &half(&y16), &values(&y), 2e-2);
     let (dy, dy16) = exact(5, 12, 8);
     let (mut grads, mut grads16) = (gradients(32), gradients(32));
     let dx = Cpu::default().linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads).unwrap();
     let dx16 = kernels.linear_backward(&x16, &saved16, &dy16, &layer16, InputGradient::Fresh, &mut grads16).unwrap();
-    close("dx", &half(&dx16.unwrap()), &values(&dx.unwrap()), 2e-2);
-    close("adapter", &grads16.to_vec().unwrap(), &grads.to_vec().unwrap(), 2e-2);
+    assert_near("dx", &half(&dx16.unwrap()), &values(&dx.unwrap()), 2e-2);
+    assert_near("adapter", &grads16.to_vec().unwrap(), &grads.to_vec().unwrap(), 2e-2);
 }
 
 #[test]
@@ -66,13 +65,13 @@ fn bf16_through_attention() {
     let (o, lse) = Cpu::default().attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
     let (o16, lse16) = kernels.attention(qkv(&q16, &k16, &v16), &layout, &shape).unwrap();
     same_tensor("lse", &lse16, &lse);
-    close("o", &half(&o16), &values(&o), 1e-2);
+    assert_near("o", &half(&o16), &values(&o), 1e-2);
     let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
     let outcome16 = AttentionOut { o: &o16, lse: &lse16, d_o: &d_o16 };
     let (dq, dk, dv) = Cpu::default().attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape).unwrap();
     let (dq16, dk16, dv16) = kernels.attention_backward(qkv(&q16, &k16, &v16), outcome16, &layout, &shape).unwrap();
     for (a, b) in [(&dq16, &dq), (&dk16, &dk), (&dv16, &dv)] {
-        close("gradient", &half(a), &values(b), 2e-2);
+        assert_near("gradient", &half(a), &values(b), 2e-2);
     }
 }
 
@@ -85,7 +84,7 @@ fn bf16_through_norm_and_head() {
     let (n, _) = Cpu::default().rms_norm(&x, &norm).unwrap();
     let (n16, inv) = kernels.rms_norm(&x16, &norm).unwrap();
     assert_eq!(inv.dtype(), DType::F32);
-    close("norm", &half(&n16), &values(&n), 1e-2);
+    assert_near("norm", &half(&n16), &values(&n), 1e-2);
 
     let targets = [1, 2, 3];
     let (table, table16) = (table.into(), table16.into());

@@ -5,75 +5,39 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use crate::{
-    AttentionOut, AttentionShape, CachedKeys, Kernels, Layout, Segment, Tensor,
+    AttentionShape, Layout,
+    agreement::{ATTENDED, attended, documents, over_caches},
     attention::tests::{check_by, check_caches_by, layout, shape},
-    cpu::Cpu,
-    gpu::{CardOptions, bridge::Bridge, tests::card},
-    testing::{qkv, random, tensor, values},
+    gpu::{CardOptions, tests::card},
+    testing::{Implementation, assert_near, qkv, random, values},
 };
 
 /// The card that all tests share, because a program is compiled once a card.
-fn kernels() -> Option<&'static Bridge> {
-    static KERNELS: OnceLock<Option<Bridge>> = OnceLock::new();
-    KERNELS.get_or_init(|| card(CardOptions::default()).map(|card| Bridge::new(&card))).as_ref()
+fn by_card() -> Option<&'static Implementation> {
+    static CARD: OnceLock<Option<Implementation>> = OnceLock::new();
+    CARD.get_or_init(|| card(CardOptions::default()).map(|card| Implementation::card(&card))).as_ref()
 }
 
 /// Of the largest magnitude, between a card and the processor.
 const TOLERANCE: f32 = 4e-5;
 
-#[track_caller]
-fn same(what: &str, card: &[f32], processor: &[f32]) {
-    assert_eq!(card.len(), processor.len(), "{what}: length");
-    let size = processor.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
-    for (i, (a, b)) in card.iter().zip(processor).enumerate() {
-        assert!(
-            (a - b).abs() <= TOLERANCE * size,
-            "{what}[{i}]: {a} on the card, {b} on the processor (largest magnitude {size})"
-        );
-    }
-}
-
 /// `o`, `lse`, `dq`, `dk`, `dv` of random operands.
-fn results(kernels: &dyn Kernels, layout: &Layout, shape: &AttentionShape) -> Vec<Vec<f32>> {
-    let tokens = layout.tokens();
-    let (wide, narrow) = (shape.query_width(), shape.key_width());
-    let of = |seed, width: usize| tensor(&random(seed, tokens * width), (tokens, width));
-    let (q, k, v, d_o) = (of(1, wide), of(2, narrow), of(3, narrow), of(4, wide));
-    let (o, lse) = kernels.attention(qkv(&q, &k, &v), layout, shape).unwrap();
-    let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
-    let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, layout, shape).unwrap();
-    [o, lse, dq, dk, dv].iter().map(values).collect()
+fn results(by: &Implementation, layout: &Layout, shape: &AttentionShape) -> Vec<Vec<f32>> {
+    attended(by, layout, shape).iter().map(values).collect()
 }
 
 #[track_caller]
 fn as_on_the_processor(layout: &Layout, shape: &AttentionShape) {
-    let Some(kernels) = kernels() else { return };
-    let (card, processor) = (results(kernels, layout, shape), results(&Cpu::default(), layout, shape));
-    for (what, (a, b)) in ["o", "lse", "dq", "dk", "dv"].iter().zip(card.iter().zip(&processor)) {
-        same(what, a, b);
+    let Some(by) = by_card() else { return };
+    let (card, processor) = (results(by, layout, shape), results(&Implementation::cpu(), layout, shape));
+    for (what, (a, b)) in ATTENDED.iter().zip(card.iter().zip(&processor)) {
+        assert_near(what, a, b, TOLERANCE);
     }
 }
 
-/// Documents of a packed row, their segments shorter and longer than a block and a tile.
-fn documents() -> impl Strategy<Value = Layout> {
-    let len = || prop_oneof![1..6_usize, 28..36_usize, 60..70_usize, 1..140_usize];
-    let document = (len(), prop::collection::vec(len(), 0..3));
-    prop::collection::vec(document, 1..4).prop_map(|documents| {
-        let mut segments = Vec::new();
-        let mut start = 0;
-        let mut push = |len: usize, prefix| {
-            segments.push(Segment { start, len, prefix });
-            start += len;
-            start - len..start
-        };
-        for (prompt, answers) in documents {
-            let prompt = push(prompt, 0..0);
-            for answer in answers {
-                push(answer, prompt.clone());
-            }
-        }
-        Layout::new(segments).unwrap()
-    })
+/// Segments shorter and longer than a block and a tile.
+fn lengths() -> impl Strategy<Value = usize> + Clone {
+    prop_oneof![1..6_usize, 28..36_usize, 60..70_usize, 1..140_usize]
 }
 
 fn shapes() -> impl Strategy<Value = AttentionShape> {
@@ -88,31 +52,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn random_rows_are_as_on_the_processor(layout in documents(), shape in shapes()) {
+    fn random_rows_are_as_on_the_processor(layout in documents(lengths()), shape in shapes()) {
         as_on_the_processor(&layout, &shape);
     }
 
     #[test]
     fn random_caches_are_as_on_the_processor(shape in shapes(), lengths in prop::collection::vec(1..300_usize, 1..4)) {
-        let Some(card) = kernels() else { return Ok(()) };
-        let kept: Vec<(Tensor, Tensor, usize)> = lengths.iter().map(|&len| {
-            let dims = (301, shape.key_width());
-            let of = |seed| tensor(&random(seed + len as u64, dims.0 * dims.1), dims);
-            (of(10), of(50), len)
-        }).collect();
-        let caches: Vec<_> =
-            kept.iter().map(|(keys, values, len)| CachedKeys { keys, values, len: *len }).collect();
-        let dims = (lengths.len(), shape.query_width());
-        let q = tensor(&random(1, dims.0 * dims.1), dims);
-        let run = |kernels: &dyn Kernels| values(&kernels.attention_cached(&q, &caches, &shape).unwrap());
-        same("o", &run(card), &run(&Cpu::default()));
+        let Some(card) = by_card() else { return Ok(()) };
+        let run = |by: &Implementation| values(&over_caches(by, &shape, 301, &lengths));
+        assert_near("o", &run(card), &run(&Implementation::cpu()), TOLERANCE);
     }
 }
 
 #[test]
 fn gradients_are_those_of_the_twin() {
-    let Some(kernels) = kernels() else { return };
-    let check = |documents: &[&[usize]], shape: &AttentionShape| check_by(kernels, 1e-5, documents, shape);
+    let Some(by) = by_card() else { return };
+    let check = |documents: &[&[usize]], shape: &AttentionShape| check_by(by, 1e-5, documents, shape);
     check(&[&[1]], &shape(1, 1, 4));
     check(&[&[5, 3, 7], &[1, 2], &[9]], &shape(6, 2, 5));
     check(&[&[33, 17, 1]], &shape(4, 4, 8));
@@ -140,9 +95,9 @@ fn heads_of_many_widths() {
         as_on_the_processor(&layout(&[&[70, 35, 3]]), &shape);
     }
     let too_wide = shape(1, 1, 257);
-    let Some(kernels) = kernels() else { return };
-    let x = tensor(&random(1, 257), (1, 257));
-    let error = kernels.attention(qkv(&x, &x, &x), &layout(&[&[1]]), &too_wide).unwrap_err().to_string();
+    let Some(by) = by_card() else { return };
+    let x = by.tensor(&random(1, 257), (1, 257));
+    let error = by.kernels.attention(qkv(&x, &x, &x), &layout(&[&[1]]), &too_wide).unwrap_err().to_string();
     assert!(error.contains("257") && error.contains("256"), "{error}");
 }
 
@@ -157,9 +112,9 @@ fn heads_that_share_keys_together_and_apart() {
 #[test]
 fn scores_far_apart_do_not_overflow() {
     let shape = AttentionShape { scale: 400.0, ..shape(2, 1, 4) };
-    let Some(kernels) = kernels() else { return };
+    let Some(by) = by_card() else { return };
     let layout = layout(&[&[100, 30]]);
-    let (card, processor) = (results(kernels, &layout, &shape), results(&Cpu::default(), &layout, &shape));
+    let (card, processor) = (results(by, &layout, &shape), results(&Implementation::cpu(), &layout, &shape));
     // The rounding of a score of some hundreds is a part of its weight.
     for (a, b) in card[0].iter().zip(&processor[0]) {
         assert!((a - b).abs() < 4e-4, "{a} on the card, {b} on the processor");
@@ -169,22 +124,22 @@ fn scores_far_apart_do_not_overflow() {
 
 #[test]
 fn the_bits_are_the_same_twice_and_in_pieces() {
-    let Some(kernels) = kernels() else { return };
+    let Some(by) = by_card() else { return };
     let layout = layout(&[&[90, 70], &[100], &[20, 30, 66]]);
     let shape = shape(2, 2, 20);
-    let bits = |kernels: &Bridge| -> Vec<Vec<u32>> {
-        results(kernels, &layout, &shape).iter().map(|part| part.iter().map(|x| x.to_bits()).collect()).collect()
+    let bits = |by: &Implementation| -> Vec<Vec<u32>> {
+        results(by, &layout, &shape).iter().map(|part| part.iter().map(|x| x.to_bits()).collect()).collect()
     };
-    let once = bits(kernels);
-    assert!(once == bits(kernels), "the bits differ from one time to the next");
+    let once = bits(by);
+    assert!(once == bits(by), "the bits differ from one time to the next");
     // Room for one document at a time.
     let options = CardOptions { binding_limit: Some(160 * 40 * 4 + 1024), ..CardOptions::default() };
     let Some(card) = card(options) else { return };
-    assert!(once == bits(&Bridge::new(&card)), "the bits depend on how rows are cut into runs");
+    assert!(once == bits(&Implementation::card(&card)), "the bits depend on how rows are cut into runs");
 }
 
 #[test]
 fn caches_give_the_last_row_of_the_whole() {
-    let Some(kernels) = kernels() else { return };
-    check_caches_by(kernels, 1e-5);
+    let Some(by) = by_card() else { return };
+    check_caches_by(by, 1e-5);
 }
