@@ -33,6 +33,41 @@ macro_rules! section {
     };
 }
 
+/// A setting that is one of some values: for each the word of `run.toml`, what it is called on the screen, and one sentence
+/// where its name does not say all; and the table of these words.
+macro_rules! choice {
+    (
+        $(#[$about:meta])*
+        $Choice:ident = $WORDS:ident;
+        $( $(#[$attribute:meta])* $Value:ident = $word:literal, $shown:literal, $sentence:literal; )*
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+        pub enum $Choice {
+            $( $(#[$attribute])* #[serde(rename = $word)] $Value, )*
+        }
+
+        impl $Choice {
+            pub const ALL: [Self; [$($word),*].len()] = [$( Self::$Value ),*];
+
+            /// The word of `run.toml`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $( Self::$Value => $word, )*
+                }
+            }
+
+            /// The one of this word.
+            pub fn named(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|choice| choice.name() == word)
+            }
+        }
+
+        pub(super) const $WORDS: &[super::words::Word] =
+            &[$( super::words::Word { word: $word, shown: $shown, about: $sentence } ),*];
+    };
+}
+
 mod auto_or;
 mod contender;
 mod device;
@@ -130,7 +165,7 @@ section! { ModelConfig = "model";
 
     /// How weights that are not trained are kept, and in what they are multiplied: less takes less memory and rounds more
     dtype: Precision = Precision::Auto,
-        DTYPE = Setting::choice("Weights", words::PRECISIONS).at(Group::Machine, 5)
+        DTYPE = Setting::choice("Weights", precision::PRECISIONS).at(Group::Machine, 5)
             .stays("other rounding would make the model another reference");
 }
 
@@ -187,7 +222,7 @@ section! { ObjectiveConfig = "objective";
     /// What of a pair the loss looks at
     #[serde(skip_serializing_if = "Option::is_none")]
     margin: Option<Margin> = None,
-        MARGIN = Setting::choice("Margin", words::MARGINS).unset(|run| run.objective.margin().name().to_owned())
+        MARGIN = Setting::choice("Margin", margin::MARGINS).unset(|run| run.objective.margin().name().to_owned())
             .changes("from the next step on; the anchors are still those of step 0");
 
     /// Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown

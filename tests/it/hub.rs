@@ -10,7 +10,7 @@ use std::{
 };
 
 use nudge::{
-    hub::{Download, Fetched, Hub, HubError, Offer, DownloadEnd, Patience, Phase},
+    hub::{Download, DownloadEnd, Fetched, Hub, HubError, Offer, Patience, Phase},
     model::Shelf,
 };
 use serde_json::Value;

@@ -2,23 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which margin m_θ a pair is judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Margin {
-    /// s(y_w) − s(y_l), reference-free.
-    Sum,
-    /// s(y_w)/|y_w| − s(y_l)/|y_l|, reference-free.
-    Mean,
+choice! {
+    /// Which margin m_θ a pair is judged by.
+    Margin = MARGINS;
+
     /// `Sum` minus its value at step 0.
-    AnchoredSum,
+    #[default]
+    AnchoredSum = "anchored-sum", "Anchored sum", "Starts at 0 for every pair: a typical data set starts awake";
     /// `Mean` minus its value at step 0.
-    AnchoredMean,
+    AnchoredMean = "anchored-mean", "Anchored mean",
+        "Per token, and starts at 0: long answers count no more than short ones";
+    /// s(y_w) − s(y_l), reference-free.
+    Sum = "sum", "Sum", "Reference-free: pairs of unlike length may sleep from the start";
+    /// s(y_w)/|y_w| − s(y_l)/|y_l|, reference-free.
+    Mean = "mean", "Mean", "Reference-free, per token";
 }
 
 impl Margin {
-    pub const ALL: [Self; 4] = [Self::Sum, Self::Mean, Self::AnchoredSum, Self::AnchoredMean];
-
     /// Measured from its own value at step 0, so 0 before the first update.
     pub fn is_anchored(self) -> bool {
         match self {
@@ -33,21 +33,6 @@ impl Margin {
             Self::Mean | Self::AnchoredMean => true,
             Self::Sum | Self::AnchoredSum => false,
         }
-    }
-
-    /// The word of `run.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Mean => "mean",
-            Self::AnchoredSum => "anchored-sum",
-            Self::AnchoredMean => "anchored-mean",
-        }
-    }
-
-    /// The one of this word.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|margin| margin.name() == word)
     }
 
     /// m in symbols: s is the sum of log-probs over the answer's tokens, s₀ its value at step 0, w chosen, l rejected.

@@ -2,26 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Margin,
-    words::{Word, word},
-};
+use super::Margin;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
+choice! {
+    Method = METHODS;
+
     #[default]
-    Mpo,
-    Dpo,
-    Ipo,
-    Reward,
-    Ppo,
-    Rloo,
-    Grpo,
+    Mpo = "mpo", "MPO", "Maximum Preference Optimization, arXiv 2312.16430";
+    Dpo = "dpo", "DPO", "Direct Preference Optimization, arXiv 2305.18290";
+    Ipo = "ipo", "IPO", "Identity Preference Optimization, arXiv 2310.12036";
+    Reward = "reward", "Reward model",
+        "Fits scores to the pairs (Bradley–Terry): about 2 forwards a token; what PPO, RLOO and GRPO need";
+    Ppo = "ppo", "PPO",
+        "RLHF with a critic, arXiv 1707.06347: samples answers, about 13 forwards a token; needs a reward model";
+    Rloo = "rloo", "RLOO",
+        "RLHF without a critic, arXiv 2402.14740: samples answers, about 6 forwards a token; needs a reward model";
+    Grpo = "grpo", "GRPO",
+        "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model";
 }
 
 impl Method {
-    pub const ALL: [Self; 7] = [Self::Mpo, Self::Dpo, Self::Ipo, Self::Reward, Self::Ppo, Self::Rloo, Self::Grpo];
     /// Those that teach a policy from pairs alone.
     pub const PREFERENCE: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
 
@@ -65,49 +65,4 @@ impl Method {
             Self::Dpo | Self::Ipo | Self::Reward | Self::Ppo | Self::Rloo | Self::Grpo => 0.0,
         }
     }
-
-    /// The word of `run.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mpo => "mpo",
-            Self::Dpo => "dpo",
-            Self::Ipo => "ipo",
-            Self::Reward => "reward",
-            Self::Ppo => "ppo",
-            Self::Rloo => "rloo",
-            Self::Grpo => "grpo",
-        }
-    }
-
-    /// The one of this word.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == word)
-    }
 }
-
-/// What they are called on the screen.
-pub(super) const METHODS: &[Word] = &[
-    word("mpo", "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
-    word("dpo", "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
-    word("ipo", "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
-    word(
-        "reward",
-        "Reward model",
-        "Fits scores to the pairs (Bradley–Terry): about 2 forwards a token; what PPO, RLOO and GRPO need",
-    ),
-    word(
-        "ppo",
-        "PPO",
-        "RLHF with a critic, arXiv 1707.06347: samples answers, about 13 forwards a token; needs a reward model",
-    ),
-    word(
-        "rloo",
-        "RLOO",
-        "RLHF without a critic, arXiv 2402.14740: samples answers, about 6 forwards a token; needs a reward model",
-    ),
-    word(
-        "grpo",
-        "GRPO",
-        "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model",
-    ),
-];

@@ -2,82 +2,85 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, When,
-    setting::NEXT,
-    words::{Word, word},
-};
+use super::{Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, When, setting::NEXT};
 
-/// Where the weights of an answer's tokens come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenWeights {
+choice! {
+    /// Where the weights of an answer's tokens come from.
+    TokenWeights = TOKEN_WEIGHTS;
+
     /// Every token counts 1.
     #[default]
-    None,
+    None = "none", "All alike", "";
     /// From two contrasted models (TIS-DPO).
-    Tis,
+    Tis = "tis", "TIS-DPO",
+        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false";
     /// From gradients and the place in the answer (TI-DPO).
-    Ti,
+    Ti = "ti", "TI-DPO",
+        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2";
 }
 
-/// What the two models that TIS-DPO contrasts are trained to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Contrast {
+choice! {
+    /// What the two models that TIS-DPO contrasts are trained to.
+    Contrast = CONTRASTS;
+
     /// DPO on the pairs, and on the pairs with their answers swapped.
     #[default]
-    Dpo,
+    Dpo = "dpo", "DPO", "DPO on the pairs, and on the pairs with chosen and rejected swapped: the best of the paper's";
     /// Plain language modelling of the chosen answers, and of the rejected ones.
-    Sft,
+    Sft = "sft", "SFT", "Plain language modelling of the chosen answers, and of the rejected ones";
 }
 
-/// How a token's contrast becomes its weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transform {
+choice! {
+    /// How a token's contrast becomes its weight.
+    Transform = TRANSFORMS;
+
     /// By the rank in the answer of its contrast, rounded to two decimals; tokens of the same contrast share theirs.
     #[default]
-    Rank,
+    Rank = "rank", "Rank",
+        "By the rank in the answer of its contrast, rounded to two decimals, from the lowest weight to the highest; equal ones share a rank";
     /// The same, except that of equal ones the later ranks higher.
-    RankByPlace,
+    RankByPlace = "rank-by-place", "Rank, ties by place",
+        "As released: of equal contrasts the later token ranks higher, so that weights drift towards the end of an answer";
     /// Its exponential.
-    Exp,
+    Exp = "exp", "Exponential",
+        "As in the paper: exp of the contrast; its mean is not 1, so β counts more or less with it";
 }
 
-/// What the token that ends an answer weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LastToken {
+choice! {
+    /// What the token that ends an answer weighs.
+    LastToken = LAST_TOKENS;
+
     /// An end of turn 1.
     #[default]
-    One,
+    One = "one", "1", "An end of turn counts 1; an answer that was cut has none";
     /// What any other token would.
-    Weighed,
+    Weighed = "weighed", "Its own", "The last token counts like any other";
     /// Nothing, be it an end of turn or not.
-    Zero,
+    Zero = "zero", "0", "As released: the last token counts nothing, so that the pairs never teach where to end";
 }
 
-/// On what scale the place of a token joins its gradient in TI-DPO.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Prior {
+choice! {
+    /// On what scale the place of a token joins its gradient in TI-DPO.
+    Prior = PRIORS;
+
     /// 1 in all.
     #[default]
-    Sum,
+    Sum = "sum", "Sum 1", "As released: the prior sums to 1, like the gradients that it is mixed with";
     /// 1 at its peak.
-    Peak,
+    Peak = "peak", "Peak 1",
+        "As the paper prints it: the prior is 1 in the middle of an answer, so that in a long one the gradients hardly count";
 }
 
-/// How often the gradients of TI-DPO are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Every {
+choice! {
+    /// How often the gradients of TI-DPO are taken.
+    Every = EVERIES;
+
     /// Under the weights as they are, at each visit of a pair.
     #[default]
-    Step,
+    Step = "step", "Each visit", "Under the weights as they are: twice the time of a step";
     /// Once, under the model that the run starts from.
-    Start,
+    Start = "start", "Once",
+        "Under the model that the run starts from; kept in the project for later runs. That model has to stay, so lora.full must be false";
 }
 
 const TIS: When = When::Weights(TokenWeights::Tis);
@@ -169,67 +172,6 @@ section! { TiConfig = "ti";
             .changes(NEXT);
 }
 
-pub(super) const TOKEN_WEIGHTS: &[Word] = &[
-    word("none", "All alike", ""),
-    word(
-        "tis",
-        "TIS-DPO",
-        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false",
-    ),
-    word(
-        "ti",
-        "TI-DPO",
-        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2",
-    ),
-];
-
-const CONTRASTS: &[Word] = &[
-    word("dpo", "DPO", "DPO on the pairs, and on the pairs with chosen and rejected swapped: the best of the paper's"),
-    word("sft", "SFT", "Plain language modelling of the chosen answers, and of the rejected ones"),
-];
-
-const TRANSFORMS: &[Word] = &[
-    word(
-        "rank",
-        "Rank",
-        "By the rank in the answer of its contrast, rounded to two decimals, from the lowest weight to the highest; equal ones share a rank",
-    ),
-    word(
-        "rank-by-place",
-        "Rank, ties by place",
-        "As released: of equal contrasts the later token ranks higher, so that weights drift towards the end of an answer",
-    ),
-    word(
-        "exp",
-        "Exponential",
-        "As in the paper: exp of the contrast; its mean is not 1, so β counts more or less with it",
-    ),
-];
-
-const LAST_TOKENS: &[Word] = &[
-    word("one", "1", "An end of turn counts 1; an answer that was cut has none"),
-    word("weighed", "Its own", "The last token counts like any other"),
-    word("zero", "0", "As released: the last token counts nothing, so that the pairs never teach where to end"),
-];
-
-const PRIORS: &[Word] = &[
-    word("sum", "Sum 1", "As released: the prior sums to 1, like the gradients that it is mixed with"),
-    word(
-        "peak",
-        "Peak 1",
-        "As the paper prints it: the prior is 1 in the middle of an answer, so that in a long one the gradients hardly count",
-    ),
-];
-
-const EVERIES: &[Word] = &[
-    word("step", "Each visit", "Under the weights as they are: twice the time of a step"),
-    word(
-        "start",
-        "Once",
-        "Under the model that the run starts from; kept in the project for later runs. That model has to stay, so lora.full must be false",
-    ),
-];
-
 /// What token weights cannot go together with; `(setting, sentence after its name)`.
 pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
     let mut faults = Vec::new();
@@ -278,17 +220,6 @@ impl RunConfig {
     /// Whether answers are sampled for the triplet term of TI-DPO.
     pub fn has_triplet(&self) -> bool {
         When::Triplet.holds(self)
-    }
-}
-
-impl TokenWeights {
-    /// The word of `run.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Tis => "tis",
-            Self::Ti => "ti",
-        }
     }
 }
 

@@ -25,166 +25,82 @@ impl Setting {
     }
 }
 
-/// Whose prompts are answered between updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Prompts {
+choice! {
+    /// Whose prompts are answered between updates.
+    Prompts = PROMPTS;
+
     #[default]
-    #[serde(rename = "pairs")]
-    Pairs,
+    Pairs = "pairs", "Of the pairs", "Those of the pairs that are trained on";
     /// Half of them from the reference answers.
-    #[serde(rename = "pairs+reference")]
-    WithReference,
+    WithReference = "pairs+reference", "And of references",
+        "Every other one from the reference answers, where the KL counts too";
 }
 
-/// Where the score of an answer joins its tokens' rewards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RewardAt {
+choice! {
+    /// Where the score of an answer joins its tokens' rewards.
+    RewardAt = REWARD_PLACES;
+
     #[default]
-    LastToken,
+    LastToken = "last-token", "Last token", "";
     /// A slot of its own behind it, whose value is read at the last token.
-    AfterEnd,
+    AfterEnd = "after-end", "After the end", "A slot of its own behind the last token, as TRL has it";
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
+choice! {
+    Schedule = SCHEDULES;
+
     #[default]
-    Cosine,
-    Linear,
-    Constant,
+    Cosine = "cosine", "Cosine", "Falls along a cosine to zero";
+    Linear = "linear", "Linear", "Falls in a straight line to zero";
+    Constant = "constant", "Constant", "Stays at its peak";
 }
 
-impl Schedule {
-    /// The word of `run.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cosine => "cosine",
-            Self::Linear => "linear",
-            Self::Constant => "constant",
-        }
-    }
-}
+choice! {
+    /// Which rejected answers a pair brings to a step.
+    Negatives = NEGATIVES;
 
-/// Which rejected answers a pair brings to a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Negatives {
     /// The one that its verdict names.
     #[default]
-    First,
+    First = "first", "One", "The rejected answer that the verdict names, as in a pair of two";
     /// All that were said to be worse than the chosen one.
-    All,
+    All = "all", "All",
+        "All answers that were said to be worse, against the chosen one at once: a softmax over the pair's answers";
     /// Of those a few that are likely and unlike each other, chosen once before the run.
-    Diverse,
+    Diverse = "diverse", "Unlike",
+        "Of all that are worse some that are likely and far from the chosen answer and from each other; chosen once before the run";
 }
 
-impl Negatives {
-    /// The word of `run.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::All => "all",
-            Self::Diverse => "diverse",
-        }
-    }
-}
+choice! {
+    /// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
+    Recompute = RECOMPUTES;
 
-/// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Recompute {
     /// As many blocks as do not fit in the memory at hand.
     #[default]
-    Auto,
-    Never,
-    Always,
+    Auto = "auto", "Where needed", "";
+    Never = "never", "Never", "";
+    Always = "always", "Always", "";
 }
 
-/// Who comes first when the processor is busy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Priority {
+choice! {
+    /// Who comes first when the processor is busy.
+    Priority = PRIORITIES;
+
     /// Gentle beside a window.
     #[default]
-    Auto,
-    Gentle,
-    Full,
+    Auto = "auto", "Gentle here", "";
+    Gentle = "gentle", "Gentle", "";
+    Full = "full", "Full speed", "";
 }
 
-/// What is done about a run that drifts further than it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftAction {
+choice! {
+    /// What is done about a run that drifts further than it may.
+    DriftAction = DRIFT_ACTIONS;
+
     #[default]
-    Stop,
-    Warn,
-    Steer,
+    Stop = "stop", "Stop", "The run ends with a checkpoint";
+    Warn = "warn", "Warn", "The run goes on, with a mark on its charts";
+    Steer = "steer", "Steer λ ref",
+        "λ ref grows while the drift is above the limit and comes down again below half of it";
 }
 
-pub(super) const fn word(word: &'static str, shown: &'static str, about: &'static str) -> Word {
-    Word { word, shown, about }
-}
-
-pub(super) const PROMPTS: &[Word] = &[
-    word("pairs", "Of the pairs", "Those of the pairs that are trained on"),
-    word("pairs+reference", "And of references", "Every other one from the reference answers, where the KL counts too"),
-];
-
-pub(super) const REWARD_PLACES: &[Word] = &[
-    word("last-token", "Last token", ""),
-    word("after-end", "After the end", "A slot of its own behind the last token, as TRL has it"),
-];
-
-pub(super) const MARGINS: &[Word] = &[
-    word("anchored-sum", "Anchored sum", "Starts at 0 for every pair: a typical data set starts awake"),
-    word("anchored-mean", "Anchored mean", "Per token, and starts at 0: long answers count no more than short ones"),
-    word("sum", "Sum", "Reference-free: pairs of unlike length may sleep from the start"),
-    word("mean", "Mean", "Reference-free, per token"),
-];
-
-pub(super) const NEGATIVES: &[Word] = &[
-    word("first", "One", "The rejected answer that the verdict names, as in a pair of two"),
-    word(
-        "all",
-        "All",
-        "All answers that were said to be worse, against the chosen one at once: a softmax over the pair's answers",
-    ),
-    word(
-        "diverse",
-        "Unlike",
-        "Of all that are worse some that are likely and far from the chosen answer and from each other; chosen once before the run",
-    ),
-];
-
-pub(super) const SCHEDULES: &[Word] = &[
-    word("cosine", "Cosine", "Falls along a cosine to zero"),
-    word("linear", "Linear", "Falls in a straight line to zero"),
-    word("constant", "Constant", "Stays at its peak"),
-];
-
-pub(super) const DRIFT_ACTIONS: &[Word] = &[
-    word("stop", "Stop", "The run ends with a checkpoint"),
-    word("warn", "Warn", "The run goes on, with a mark on its charts"),
-    word(
-        "steer",
-        "Steer λ ref",
-        "λ ref grows while the drift is above the limit and comes down again below half of it",
-    ),
-];
-
-pub(super) const OPTIMIZERS: &[Word] = &[word("adamw", "AdamW", "")];
-
-pub(super) const PRECISIONS: &[Word] = &[
-    word("auto", "As in the file", ""),
-    word("f32", "f32 arithmetic", ""),
-    word("bf16", "bf16", ""),
-    word("q8_0", "8 bits (q8_0)", ""),
-    word("q4_k", "4 bits (q4_k)", ""),
-];
-
-pub(super) const RECOMPUTES: &[Word] =
-    &[word("auto", "Where needed", ""), word("never", "Never", ""), word("always", "Always", "")];
-
-pub(super) const PRIORITIES: &[Word] =
-    &[word("auto", "Gentle here", ""), word("gentle", "Gentle", ""), word("full", "Full speed", "")];
+pub(super) const OPTIMIZERS: &[Word] = &[Word { word: "adamw", shown: "AdamW", about: "" }];
