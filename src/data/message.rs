@@ -287,13 +287,6 @@ impl Given {
     }
 }
 
-impl Chat {
-    /// The same turns, changed, before the same template.
-    pub fn with_turns(&self, turns: Vec<Turn>) -> Self {
-        Self { turns, given: self.given.clone() }
-    }
-}
-
 impl<'a> IntoIterator for &'a Chat {
     type Item = &'a Turn;
     type IntoIter = std::slice::Iter<'a, Turn>;

@@ -6,6 +6,7 @@ mod table;
 mod when;
 
 pub use table::TABLE;
+pub use when::Possible;
 
 use engine::protocol::CurveFile;
 
@@ -212,9 +213,6 @@ impl Scope {
         self == other || self == Self::Anywhere || other == Self::Anywhere
     }
 }
-
-/// Nothing where it can be done now, else a sentence that says why not.
-pub type Possible = Result<(), String>;
 
 /// A line of the table.
 #[derive(Clone, Copy)]

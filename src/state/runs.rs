@@ -167,10 +167,6 @@ impl Runs {
         picked.or_else(live).or_else(|| self.records.last().map(|record| record.id))
     }
 
-    pub fn live_record(&self) -> Option<&RunRecord> {
-        self.record(self.live.as_ref()?.run)
-    }
-
     /// The name of a run, also when its record is not here yet.
     pub fn name(&self, run: RunId) -> String {
         self.record(run).map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::guide::Milestone;
 
 /// Where one can be: the places of the left rail, in order, and the one behind the project's name. A new one has its arm in
-/// [`Screen::place`] and in `ui::screen_ui`.
+/// [`Screen::place`] and in `ui::screens`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Screen {
     Pairs,

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use tokenizers::AddedToken;
 
 mod words;
-mod write;
+pub mod write;
 
 use super::{
     TextError,
@@ -24,7 +24,6 @@ use super::{
 };
 use ::gguf::Gguf;
 use words::Words;
-pub use write::WORDS;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TEMPLATE: &str = "tokenizer.chat_template";

@@ -26,7 +26,7 @@ pub use bpe::{CHATML_TEMPLATE, train_bpe};
 pub use codec::{Codec, SystemTurns};
 pub use conversation::Conversation;
 pub use error::{TextError, Unusable};
-pub use gguf::WORDS as VARIED_WORDS;
+pub use gguf::write::WORDS as VARIED_WORDS;
 pub use reading::has_template;
 pub use stream::StreamDecoder;
 pub use template::Clock;

@@ -1,7 +1,7 @@
 //! Draws state, emits commands; one file a screen, one theme.
 //!
 //! Nothing in here touches a disk, a thread or a channel. A screen is a function `ui(ui, &Workspace, &mut Views, &Commands)`
-//! with a picture for the rail; a new one is named in [`screen_ui`] and in `state::Screen`.
+//! with a picture for the rail; a new one is named in `screens` and in `state::Screen`.
 
 pub mod answers;
 pub mod chart;
@@ -26,6 +26,7 @@ pub mod projects;
 pub mod prompt;
 mod rail;
 mod ribbon;
+mod screens;
 mod strip;
 pub mod theme;
 mod tokens;
@@ -33,8 +34,7 @@ pub mod train;
 mod writing;
 
 use egui::{CentralPanel, Frame, Margin, Ui};
-use icon::Pen;
-use state::{Commands, Screen, ThemeChoice, Views, Workspace};
+use state::{Commands, ThemeChoice, Views, Workspace};
 use theme::space;
 
 /// The whole window: rail, status strip, notices, and the screen in the middle, with what to do next above it.
@@ -55,28 +55,8 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
     command_palette::ui(ui, workspace, views, commands);
 }
 
-/// How a place is drawn.
-struct ScreenUi {
-    /// In the rail.
-    icon: fn(&Pen<'_>),
-    ui: fn(&mut Ui, &Workspace, &mut Views, &Commands),
-    /// There is nothing to see without a project.
-    of_project: bool,
-}
-
-fn screen_ui(screen: Screen) -> ScreenUi {
-    match screen {
-        Screen::Pairs => ScreenUi { icon: pairs::icon, ui: pairs::ui, of_project: true },
-        Screen::Train => ScreenUi { icon: train::icon, ui: train::ui, of_project: true },
-        Screen::Compare => ScreenUi { icon: compare::icon, ui: compare::ui, of_project: true },
-        Screen::Answers => ScreenUi { icon: answers::icon, ui: answers::ui, of_project: true },
-        Screen::Models => ScreenUi { icon: models::icon, ui: models::ui, of_project: false },
-        Screen::Projects => ScreenUi { icon: projects::icon, ui: projects::ui, of_project: false },
-    }
-}
-
 fn screen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
-    let screen = screen_ui(views.screen);
+    let screen = screens::of(views.screen);
     if screen.of_project && workspace.project.is_none() {
         projects::none(ui, views.screen, views, commands);
     } else {

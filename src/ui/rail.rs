@@ -11,7 +11,7 @@ use state::{
     keyboard::Palette,
 };
 
-use super::{icon::Pen, parts, prompt, theme::space};
+use super::{icon::Pen, parts, prompt, screens, theme::space};
 
 /// Projects that the menu offers; the place lists them all.
 const RECENT: usize = 5;
@@ -141,7 +141,7 @@ fn place(ui: &mut Ui, screen: Screen, current: &mut Screen) {
     let color = if selected { palette.accent } else { palette.text };
     let picture =
         egui::Rect::from_center_size(egui::pos2(rect.left() + 20.0, rect.center().y), egui::Vec2::splat(16.0));
-    (super::screen_ui(screen).icon)(&Pen { painter, rect: picture, color });
+    (screens::of(screen).icon)(&Pen { painter, rect: picture, color });
     painter.text(
         egui::pos2(rect.left() + 40.0, rect.center().y),
         egui::Align2::LEFT_CENTER,

@@ -16,7 +16,6 @@ pub mod space {
     pub const M: f32 = 12.0;
     pub const L: f32 = 16.0;
     pub const XL: f32 = 24.0;
-    pub const XXL: f32 = 40.0;
 }
 
 /// Type sizes, in points.
@@ -26,8 +25,6 @@ pub mod size {
     pub const BODY: f32 = 13.5;
     pub const SMALL: f32 = 11.5;
     pub const MONO: f32 = 12.0;
-    /// A number that is meant to be read from across the room.
-    pub const FIGURE: f32 = 24.0;
 }
 
 pub const RADIUS: u8 = 6;

@@ -6,10 +6,10 @@ use data::Strength;
 use engine::protocol::CurveFile;
 
 use super::{
-    Action, ActionLine, Possible, Scope,
+    Action, ActionLine, Scope,
     when::{
-        a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, can_ask, can_check, can_draw, can_fork,
-        can_prefer, can_put_back, can_score, can_start, charts_shown, dueling, editing, forking, has_history,
+        Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, can_ask, can_check, can_draw,
+        can_fork, can_prefer, can_put_back, can_score, can_start, charts_shown, dueling, editing, forking, has_history,
         has_scores, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run, notices, open_pair, ordering, pairs,
         project, redo, rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits, some_run_goes,
         talking, undo, watches, writable,

@@ -2,8 +2,10 @@
 
 use data::config::Method;
 
-use super::Possible;
 use crate::{Views, Workspace, answers::Tab, compare::board::Face, duel::Duel, train::Sheet};
+
+/// Nothing where it can be done now, else a sentence that says why not.
+pub type Possible = Result<(), String>;
 
 fn unless(obstacle: bool, sentence: &str) -> Possible {
     if obstacle { Err(sentence.to_owned()) } else { Ok(()) }

@@ -33,10 +33,6 @@ impl Triplet {
             rejected: slopes(rejected.len(), &|place| scale * at(&far, place)),
         }
     }
-
-    pub fn is_active(&self) -> bool {
-        self.loss > 0.0
-    }
 }
 
 #[cfg(test)]
@@ -56,7 +52,7 @@ mod tests {
     #[test]
     fn golden_numbers() {
         let far = Triplet::of(0.001, &ANCHOR, &CHOSEN, &[-0.3, 0.2]);
-        assert!(far.loss == 0.0 && !far.is_active());
+        assert_eq!(far.loss, 0.0);
         close(&far.anchor, &[0.0; 3]);
         let near = Triplet::of(0.001, &ANCHOR, &CHOSEN, &[0.2, 0.25]);
         close(&[near.loss], &[0.0785]);
