@@ -44,6 +44,18 @@ impl Bin {
         });
     }
 
+    /// Of both, this one first.
+    fn join(self, points: &[Point], next: Self) -> Self {
+        let low_high = match (self.low_high, next.low_high) {
+            (Some((low, high)), Some((next_low, next_high))) => Some((
+                if points[next_low][1] < points[low][1] { next_low } else { low },
+                if points[next_high][1] > points[high][1] { next_high } else { high },
+            )),
+            (one, other) => one.or(other),
+        };
+        Self { low_high, gap: self.gap.or(next.gap) }
+    }
+
     /// Its points in order.
     fn emit(&self, points: &[Point], out: &mut Vec<Point>) {
         let mut indices = [None; 3];
@@ -64,15 +76,35 @@ pub struct Series {
     /// `levels[k]` has bins of `FAN^(k+1)` points.
     levels: Vec<Vec<Bin>>,
     not_finite: usize,
+    /// Finite ones of 0 or below.
+    not_positive: usize,
 }
 
 impl Series {
+    /// All at once, which costs a small part of pushing them.
     pub fn from_points(points: impl IntoIterator<Item = Point>) -> Self {
-        let mut series = Self::default();
-        for [step, value] in points {
-            series.push(step, value);
+        let points: Vec<Point> = points.into_iter().collect();
+        if !points.is_sorted_by(|one, next| one[0] < next[0]) {
+            let mut series = Self::default();
+            for [step, value] in points {
+                series.push(step, value);
+            }
+            return series;
         }
-        series
+        let count = |is: fn(f64) -> bool| points.iter().filter(|point| is(point[1])).count();
+        let (not_finite, not_positive) = (count(|value| !value.is_finite()), count(is_not_positive));
+        let mut levels: Vec<Vec<Bin>> = Vec::new();
+        let mut width = FAN;
+        while points.len() > width {
+            let join = |bins: &[Bin]| bins.iter().fold(Bin::EMPTY, |joined, bin| joined.join(&points, *bin));
+            let level = match levels.last() {
+                Some(below) => below.chunks(FAN).map(join).collect(),
+                None => bins(&points, width),
+            };
+            levels.push(level);
+            width *= FAN;
+        }
+        Self { points, levels, not_finite, not_positive }
     }
 
     /// Adds the value at `step`. A step that was seen before starts over from there: that is what a resumed run does.
@@ -83,6 +115,7 @@ impl Series {
         let index = self.points.len();
         self.points.push([step, value]);
         self.not_finite += usize::from(!value.is_finite());
+        self.not_positive += usize::from(is_not_positive(value));
         let mut width = FAN;
         for level in &mut self.levels {
             let at = index / width;
@@ -120,6 +153,11 @@ impl Series {
     /// How many values were NaN or infinite.
     pub fn not_finite(&self) -> usize {
         self.not_finite
+    }
+
+    /// How many were numbers of 0 or below.
+    pub fn not_positive(&self) -> usize {
+        self.not_positive
     }
 
     /// The newest finite point.
@@ -231,6 +269,10 @@ pub fn band(lower: &Series, upper: &Series, range: &RangeInclusive<f64>, buckets
     data::across::band(&lower.points[start..end], upper, buckets)
 }
 
+fn is_not_positive(value: f64) -> bool {
+    value.is_finite() && value <= 0.0
+}
+
 fn bins(points: &[Point], width: usize) -> Vec<Bin> {
     let mut bins = vec![Bin::EMPTY; points.len().div_ceil(width)];
     for index in 0..points.len() {
@@ -338,6 +380,21 @@ mod tests {
                     (f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)))
             };
             prop_assert_eq!(extremes(&drawn), extremes(series.points()));
+        }
+
+        #[test]
+        fn points_at_once_are_the_same_as_one_by_one(
+            values in prop::collection::vec(prop_oneof![9 => -9..9i32, 1 => Just(i32::MAX)], 0..400),
+        ) {
+            let value = |value: i32| if value == i32::MAX { f64::NAN } else { f64::from(value) };
+            let values: Vec<f64> = values.into_iter().map(value).collect();
+            let mut pushed = Series::default();
+            for (step, value) in values.iter().enumerate() {
+                pushed.push(step as f64, *value);
+            }
+            let whole = of(&values);
+            prop_assert_eq!(&whole.levels, &pushed.levels);
+            prop_assert_eq!((whole.not_finite, whole.not_positive), (pushed.not_finite, pushed.not_positive));
         }
 
         /// Pushing one by one builds the same pyramid as building at once over a part of it.

@@ -5,7 +5,7 @@ mod brush;
 mod draw;
 
 use data::{Across, Scale, metrics};
-use egui::{CursorIcon, Id, Label, Response, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{CursorIcon, Id, Label, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_plot::LineStyle;
 use state::{compare::Zoom, runs::Mark, series::Series};
 
@@ -183,8 +183,12 @@ impl Chart<'_> {
                 let note = self.note_galley(ui, palette);
                 let used = ui.cursor().top() - top + note.size().y + 2.0 * space::M;
                 let height = (self.height - used).max(LOWEST);
+                let room = egui::vec2(ui.available_width(), height);
                 let response = if self.lines.is_empty() {
                     nothing_yet(ui, palette, height)
+                } else if !ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, room)) {
+                    // Scrolled out of sight it keeps its place and its name.
+                    ui.allocate_exact_size(room, Sense::hover()).1
                 } else {
                     let plot = self.plot(ui, palette, at, height);
                     self.remember_cursor(ui, cursor_id, cursor, &plot);
@@ -198,8 +202,7 @@ impl Chart<'_> {
                 if !self.note.is_empty() {
                     ui.label(note);
                 }
-                let name = self.spoken();
-                response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+                response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.spoken()));
                 if self.shown_lines().count() > MOST_ENTRIES {
                     response.on_hover_ui_at_pointer(|ui| self.listed(ui, at))
                 } else {
@@ -310,7 +313,7 @@ impl Chart<'_> {
     fn left_out(&self, series: &Series) -> usize {
         match self.scale {
             Scale::Linear | Scale::SymLog => 0,
-            Scale::Log => series.points().iter().filter(|point| point[1].is_finite() && point[1] <= 0.0).count(),
+            Scale::Log => series.not_positive(),
         }
     }
 

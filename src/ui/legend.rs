@@ -1,6 +1,6 @@
 //! Legends: a piece of a line with its name and value.
 
-use egui::{Stroke, Ui};
+use egui::{Stroke, Ui, emath::GuiRounding as _};
 use egui_plot::LineStyle;
 
 use super::{
@@ -27,7 +27,8 @@ pub fn entry(ui: &mut Ui, look: Option<(egui::Color32, LineStyle)>, name: &str, 
     let width = name.size().x + beside;
     let height = name.size().y;
     let (rect, _) = ui.allocate_exact_size(egui::vec2(width, height), egui::Sense::hover());
-    let mut at = rect.min;
+    // Between two pixels the dots of an umlaut run together.
+    let mut at = rect.min.round_to_pixels(ui.pixels_per_point());
     if let Some((color, pattern)) = look {
         let place = egui::Rect::from_min_size(at, egui::vec2(SAMPLE, height));
         paint_sample(ui.painter(), place, color, pattern);
@@ -38,7 +39,8 @@ pub fn entry(ui: &mut Ui, look: Option<(egui::Color32, LineStyle)>, name: &str, 
     ui.painter().galley(at, value, palette.strong);
 }
 
-const SAMPLE: f32 = 20.0;
+/// Width of a piece of a line.
+pub const SAMPLE: f32 = 20.0;
 
 /// A short piece of a line: colour and pattern as in the charts.
 pub fn sample(ui: &mut Ui, color: egui::Color32, pattern: LineStyle) {

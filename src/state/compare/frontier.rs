@@ -8,7 +8,7 @@ use data::{
     frontier::Reached,
     metrics::{self, judged},
 };
-use store::RunRecord;
+use store::{RunRecord, by_seeds};
 
 use crate::{
     runs::{History, Runs},
@@ -61,19 +61,20 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
     record.parent_step.filter(|step| *step > 0 && is_shown).map(|step| step as f64)
 }
 
-/// The first of some runs against each of the others, in sentences.
-pub fn in_words(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
+/// The first of some runs against each of the others, in sentences; one run speaks for those that differ in their seed only.
+pub fn in_words(runs: &Runs, shown: &[&RunRecord]) -> impl Iterator<Item = String> {
+    let groups = by_seeds(shown, |record| runs.settings(record.id).map(|settings| &settings.seeded));
+    let mut speak = groups.into_iter().filter_map(|group| group.first().copied());
     let path = |record: &RunRecord| -> Vec<Reached> {
         let history = runs.history(record.id);
         let points = history.map(|history| frontier(history, Across::Drift, ACCURACY, None)).unwrap_or_default();
         points.into_iter().map(|[drift, accuracy]| (accuracy, drift)).collect()
     };
-    let Some((first, others)) = shown.split_first() else {
-        return Vec::new();
-    };
-    let of_first = path(first);
-    let against = |other: &&RunRecord| data::frontier::in_words((&first.name, &of_first), (&other.name, &path(other)));
-    others.iter().filter_map(against).collect()
+    let first = speak.next().map(|first| (first, path(first)));
+    speak.filter_map(move |other| {
+        let (first, of_first) = first.as_ref()?;
+        data::frontier::in_words((&first.name, of_first), (&other.name, &path(other)))
+    })
 }
 
 #[cfg(test)]

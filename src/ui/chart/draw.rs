@@ -163,7 +163,7 @@ impl Chart<'_> {
             self.draw_band(plot, theme::series_color(palette, *look), band);
         }
         for (line, points) in self.lines.iter().zip(&drawn) {
-            self.draw_line(plot, line, palette, points);
+            self.draw_line(plot, line, palette, points, extent);
             if !line.faint {
                 draw_faults(plot, points, extent, line.drawn_color(palette));
                 if self.clip {
@@ -199,7 +199,7 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_line(&self, plot: &mut PlotUi<'_>, line: &Line<'_>, palette: &Palette, points: &[Point]) {
+    fn draw_line(&self, plot: &mut PlotUi<'_>, line: &Line<'_>, palette: &Palette, points: &[Point], extent: Extent) {
         let places: Vec<Point> = points.iter().map(|[step, value]| [*step, self.scale.place(*value)]).collect();
         let color = line.drawn_color(palette);
         let marked = line.points && places.len() < FEW_POINTS;
@@ -207,6 +207,7 @@ impl Chart<'_> {
             let dots = places.iter().copied().filter(|place| !place[1].is_nan()).collect::<PlotPoints<'_>>();
             plot.points(Points::new("", dots).radius(2.6).color(color).allow_hover(false));
         }
+        let pattern = if Self::is_rough(plot, &places, extent) { LineStyle::Solid } else { line.pattern() };
         let (color, width) = match (line.faint, line.thin) {
             (true, _) => (color.gamma_multiply(0.32), 1.0),
             (false, true) => (color.gamma_multiply(0.75), 1.0),
@@ -228,7 +229,7 @@ impl Chart<'_> {
                     .width(width)
                     // The points are thinned already; a band of them would fill the room between two of them.
                     .allow_band(false)
-                    .style(line.pattern())
+                    .style(pattern)
                     .allow_hover(false),
             );
         }
@@ -236,6 +237,15 @@ impl Chart<'_> {
 }
 
 impl Chart<'_> {
+    /// Whether a line goes up and down so much that a pattern of dashes along it could not be seen; it would be thousands of them.
+    fn is_rough(plot: &PlotUi<'_>, places: &[Point], extent: Extent) -> bool {
+        const LONG: f64 = 8.0;
+        let rect = plot.response().rect;
+        let share = f64::from(rect.height()) / extent.length();
+        let climbs = places.windows(2).map(|two| (two[1][1] - two[0][1]).abs()).filter(|climb| climb.is_finite());
+        climbs.sum::<f64>() * share > LONG * f64::from(rect.width())
+    }
+
     /// An arrow at the edge for each value that lies beyond it.
     fn draw_clipped(&self, plot: &mut PlotUi<'_>, points: &[Point], extent: Extent, color: egui::Color32) {
         let edge = extent.length() * MARGIN / 2.0;

@@ -1,7 +1,7 @@
 //! The charts in their grid: one line a run, a band a group of seeds.
 
 use data::{Across, metrics};
-use egui::{Align, Layout, Stroke, StrokeKind, Ui};
+use egui::{Align, Layout, Rect, Stroke, StrokeKind, Ui};
 use state::{
     Command, Commands,
     compare::{CompareView, along::Form, frontier::hangs_from},
@@ -23,7 +23,9 @@ use crate::{
 pub const GROUP: &str = "compare";
 /// A chart alone in its row may be higher than one among others.
 const ALONE: std::ops::RangeInclusive<f32> = 240.0..=420.0;
-const AMONG_OTHERS: f32 = 248.0;
+/// Of what is seen, about three rows.
+const AMONG_OTHERS: std::ops::RangeInclusive<f32> = 248.0..=380.0;
+const AMONG_OTHERS_SHARE: f32 = 0.33;
 /// A chart needs this much.
 const NARROWEST: f32 = 280.0;
 
@@ -72,9 +74,6 @@ pub fn ui(
             }
         }
     }
-    for metric in &charts {
-        prepare(runs, view, shown, &groups, metric);
-    }
     let gap = space::M;
     let room = ui.available_width();
     let fit = ((room + gap) / (NARROWEST + gap)) as usize;
@@ -83,10 +82,16 @@ pub fn ui(
     let height = if columns == 1 && charts.len() == 1 {
         (ui.available_height() * 0.55).clamp(*ALONE.start(), *ALONE.end())
     } else {
-        AMONG_OTHERS
+        (ui.clip_rect().height() * AMONG_OTHERS_SHARE).clamp(*AMONG_OTHERS.start(), *AMONG_OTHERS.end())
     };
     let mut moved = None;
     for row in charts.chunks(columns) {
+        // Charts out of sight are averaged and laid along their axis when they come into it.
+        if ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, egui::vec2(room, height))) {
+            for metric in row {
+                prepare(runs, view, shown, &groups, metric);
+            }
+        }
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
             for metric in row {

@@ -146,7 +146,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     parts::caption(ui, format!("{} · Drag a title to move its chart", chart::GESTURES));
     charts::ui(ui, runs, view, &shown, &present, commands);
     ui.add_space(space::S);
-    for sentence in in_words(runs, &shown).into_iter().take(SENTENCES) {
+    for sentence in in_words(runs, &shown).take(SENTENCES) {
         ui.label(sentence);
     }
     tables::summary(ui, runs, &shown);

@@ -66,8 +66,7 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn],
 
 fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunRecord], marked: &mut Marked) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
-    let name = spoken(axes, shown);
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(axes, shown)));
     let side = NARROWEST / 2.0;
     let inner = Rect::from_min_max(rect.min + vec2(side, TITLE + END), rect.max - vec2(side, END));
     let gap = inner.width() / (axes.len() - 1) as f32;

@@ -14,7 +14,7 @@ use state::{
 };
 use store::{Pick, RunColumn, RunFilter, RunRecord, RunValue};
 
-use super::list;
+use super::{list, tables::LONGEST_NAME};
 use crate::{
     legend, parts, prompt,
     theme::{self, size, space},
@@ -124,9 +124,13 @@ fn row(
             legend::sample(ui, theme::series_color(palette, look), theme::series_pattern(look));
             let pin = if record.marks.pinned { "📌 " } else { "" };
             let text = RichText::new(format!("{}{pin}{}", train::branch(depth), record.name)).color(palette.strong);
-            let edit = ui.add(Button::new(text).frame(false));
+            let edit = ui.scope(|ui| {
+                ui.set_max_width(LONGEST_NAME);
+                ui.add(Button::new(text).frame(false).truncate())
+            });
+            let edit = edit.inner;
             prompt::name(&edit, egui::Role::Button, &format!("Edit {}", record.name));
-            if edit.on_hover_text("Name, colour, tags, note").clicked() {
+            if edit.on_hover_text(format!("{}\nName, colour, tags, note", record.name)).clicked() {
                 view.draft = Some(state::compare::edits::RunDraft::of(record));
             }
         });

@@ -4,7 +4,7 @@ use data::{
     config::Setting,
     metrics::{self, Better, Metric, Stored, Told, judged},
 };
-use egui::{Grid, RichText, ScrollArea, Ui};
+use egui::{Grid, Label, RichText, ScrollArea, Ui};
 use state::{
     compare::{differences, metrics_present},
     runs::{History, Runs},
@@ -15,6 +15,9 @@ use crate::{
     legend, parts,
     theme::{self, size, space},
 };
+
+/// A longer name is cut in a table, and whole on hover.
+pub const LONGEST_NAME: f32 = 240.0;
 
 /// One row a run with the newest value of what matters.
 pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
@@ -122,6 +125,7 @@ pub fn name(ui: &mut Ui, record: &RunRecord) {
         let look = record.look();
         let color = theme::series_color(palette, look);
         legend::sample(ui, color, theme::series_pattern(look));
-        ui.label(RichText::new(&record.name).size(size::BODY).color(palette.strong));
+        ui.set_max_width(legend::SAMPLE + ui.spacing().item_spacing.x + LONGEST_NAME);
+        ui.add(Label::new(RichText::new(&record.name).size(size::BODY).color(palette.strong)).truncate());
     });
 }

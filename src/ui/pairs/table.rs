@@ -156,7 +156,7 @@ pub fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective:
         .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
         .animate_scrolling(false)
-        .column(Column::exact(52.0))
+        .column(Column::exact(number_width(&ids)))
         .column(Column::exact(16.0))
         .column(Column::remainder().clip(true))
         .columns(Column::exact(NUMBER), numbers.len())
@@ -237,6 +237,17 @@ pub fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective:
     }
 }
 
+/// Room for the longest number of a pair.
+fn number_width(ids: &[PairId]) -> f32 {
+    // Of very many they are not all looked at in every frame.
+    const LOOKED_AT: usize = 10_000;
+    const DIGIT: f32 = 6.5;
+    let longest = if ids.len() > LOOKED_AT { WIDEST } else { ids.iter().map(|id| id.0).max().unwrap_or(0) };
+    2.0 * space::XS + DIGIT * (longest.max(1).ilog10() + 1).max(3) as f32
+}
+
+/// Has as many digits as a pair's number is drawn with.
+const WIDEST: i64 = 9_999_999;
 /// Width of a column of numbers, and of the verdict's.
 const NUMBER: f32 = 60.0;
 const VERDICT: f32 = 76.0;
