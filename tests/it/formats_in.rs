@@ -174,6 +174,10 @@ fn every_shape_of_one_question_is_recognised() {
             json!({"id": 12, "data": {"prompt": "Name a prime\nabove 10.", "left": "11", "right": "12"}, "annotations": [{"id": 3, "completed_by": 1, "was_cancelled": false, "result": [{"type": "pairwise", "value": {"selected": "left"}}]}]}),
         ),
         (
+            "label-studio",
+            json!({"id": 13, "data": {"prompt": "Name a prime\nabove 10.", "answer1": "12", "answer2": "11"}, "annotations": [{"result": [{"type": "pairwise", "value": {"selected": "right"}}]}]}),
+        ),
+        (
             "prodigy",
             json!({"input": {"text": "Name a prime\nabove 10."}, "accept": {"text": "12"}, "reject": {"text": "11"}, "mapping": {"A": "accept", "B": "reject"}, "answer": "reject"}),
         ),

@@ -387,7 +387,8 @@ fn dm7_texts_and_conversations_go_to_a_file_each() {
     // Neither is replaced unasked; nothing to write replaces nothing.
     assert!(write(&pairs, false).unwrap_err().to_string().contains("text.jsonl is there already"));
     let nothing = write(&pairs[3..], true).unwrap();
-    assert!(nothing.sentence().starts_with("Nothing was written"), "{}", nothing.sentence());
+    assert_eq!(nothing.sentence(), "Nothing was written, because no pair has a better and a worse answer");
+    assert_eq!(write(&[], true).unwrap().sentence(), "Nothing was written, because there is no such pair");
     write(&pairs, true).unwrap();
     // One kind takes the name as it is.
     let one = write(&pairs[..1], false).unwrap();

@@ -252,7 +252,7 @@ fn the_terminal_changes_the_pairs_whose_numbers_lie_within_bounds() {
     assert!(unknown.contains("\"wobbly\""), "{unknown}");
     assert_eq!(change(&["--delete", "--tagged", "low"]), 7);
     let none = sentence(home, &["pairs", &project, "--out", &pairs, "--tagged", "low", "--overwrite"], 1);
-    assert!(none.contains("Nothing was written"), "{none}");
+    assert!(none.contains("Nothing was written, because there is no such pair"), "{none}");
     let which = sentence(home, &["change", &project, "--delete"], 2);
     assert!(which.contains("--all"), "{which}");
 }

@@ -25,13 +25,16 @@ pub const SHAPE: Shape = Shape {
 };
 
 /// What the columns of two answers are called.
-const ANSWERS: [[&str; 2]; 16] = [
+const ANSWERS: [[&str; 2]; 19] = [
     ["response_1", "response_2"],
     ["response_a", "response_b"],
     ["response1", "response2"],
     ["answer_1", "answer_2"],
+    ["answer1", "answer2"],
     ["answer_a", "answer_b"],
     ["output_1", "output_2"],
+    ["output1", "output2"],
+    ["text1", "text2"],
     ["output_a", "output_b"],
     ["completion_1", "completion_2"],
     ["completion_a", "completion_b"],

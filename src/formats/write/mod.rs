@@ -141,9 +141,13 @@ impl Written {
         let name = |path: &Path| {
             if path == Path::new("-") { "standard output".to_owned() } else { path.display().to_string() }
         };
-        let nothing = || match self.unfit {
-            0 => "Nothing was written, because no pair has a better and a worse answer".to_owned(),
-            _ => "Nothing was written, because no pair has a place in this format".to_owned(),
+        let nothing = || {
+            let why = match (self.unfit, self.undecided) {
+                (0, 0) => "there is no such pair",
+                (0, _) => "no pair has a better and a worse answer",
+                _ => "no pair has a place in this format",
+            };
+            format!("Nothing was written, because {why}")
         };
         let written = match self.files.as_slice() {
             [] => return nothing(),
