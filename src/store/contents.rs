@@ -391,5 +391,7 @@ mod tests {
         let kinds: Vec<PairSource> = project.sources().unwrap().into_iter().map(|(source, _)| source).collect();
         assert_eq!(kinds.len(), 4, "two files, a model, by hand");
         assert!(project.connection.prepare("SELECT * FROM contents").is_err());
+        let free: i64 = project.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap();
+        assert_eq!(free, 0, "what the rows took is given back to the disk");
     }
 }

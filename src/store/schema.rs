@@ -100,7 +100,20 @@ fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> Result<Ve
     transaction.pragma_update(None, "user_version", steps.len() as i64)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
+    if !fresh {
+        give_back(connection)?;
+    }
     Ok(Version::Current)
+}
+
+/// What the steps have freed goes back to the disk, if that is much and the document can be written anew; else it is used again.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    if number(connection, "freelist_count")? > number(connection, "page_count")? / 4
+        && let Err(error) = connection.execute_batch("VACUUM")
+    {
+        tracing::info!("the document keeps the room that it has gained: {error}");
+    }
+    Ok(())
 }
 
 /// A new document as an older program made it.
