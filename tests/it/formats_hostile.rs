@@ -89,10 +89,13 @@ fn what_is_packed_to_hurt_is_given_up() {
         (0..times).for_each(|_| packed.write_all(bytes).unwrap());
         packed.finish().unwrap()
     };
-    let lines = pack(&vec![b'\n'; 1 << 20], 64);
-    assert!(lines.len() < 1 << 20);
-    let error = read_bytes(&lines).unwrap_err();
-    assert!(error.contains("unpacks to more than 400 times its size"), "{error}");
+    // What is packed already does not shrink so much again.
+    let mut inner = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    (0..64).for_each(|_| inner.write_all(&vec![b'\n'; 1 << 20]).unwrap());
+    let bomb = pack(&inner.finish().unwrap(), 1);
+    assert!(bomb.len() < 1 << 20);
+    let error = read_bytes(&bomb).unwrap_err();
+    assert!(error.contains("unpacks to more than 32 MiB and to more than 400 times its size"), "{error}");
     // In itself, again and again.
     let nested = (0..5).fold(RECORD.as_bytes().to_vec(), |inner, _| pack(&inner, 1));
     assert!(read_bytes(&nested).unwrap_err().contains("packed more than 3 times"));
@@ -101,6 +104,29 @@ fn what_is_packed_to_hurt_is_given_up() {
     // Cut, and damaged.
     let whole = pack(RECORD.as_bytes(), 3);
     assert!(read_bytes(&whole[..whole.len() - 12]).unwrap_err().contains("breaks off"));
+}
+
+#[test]
+fn what_repeats_itself_comes_in_however_well_it_is_packed() {
+    let record = format!("{{\"prompt\":\"{}\",\"chosen\":\"a\",\"rejected\":\"b\"}}\n", "and so on ".repeat(100_000));
+    let all = record.repeat(40);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(all.as_bytes()).unwrap();
+    for packed in [gzip.finish().unwrap(), zstd::encode_all(all.as_bytes(), 3).unwrap()] {
+        assert!(packed.len() < all.len() / 400, "{}", packed.len());
+        assert_eq!(read_bytes(&packed).unwrap().pairs.len(), 40);
+    }
+}
+
+#[test]
+fn texts_in_escapes_are_as_long_as_they_say() {
+    // 7 MiB in UTF-8, and four times as much as Python writes it.
+    let escaped = r"\u0442\u0435\u043a\u0441\u0442 ".repeat(700_000);
+    let text = format!("{{\"prompt\":\"{escaped}\",\"chosen\":\"a\",\"rejected\":\"b\"}}\n");
+    assert!(text.len() > 16 << 20);
+    let report = read_bytes(text.as_bytes()).unwrap();
+    assert_eq!(report.faults, []);
+    assert_eq!(report.pairs[0].prompt.last_text().chars().count(), 700_000 * 6);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    container::{COLUMNS, Container, Input, Kind, LONGEST, Open, START, Stretch, too_long, unfit, utf_8},
+    container::{COLUMNS, Container, ENDLESS, Input, Kind, LONGEST, Open, START, Stretch, too_long, unfit, utf_8},
     foreign, json_text, python,
     source::Source,
 };
@@ -57,7 +57,7 @@ fn delimiter(start: &[u8]) -> Option<u8> {
 fn open(input: Input) -> io::Result<Box<dyn Container>> {
     let delimiter = delimiter(&input.start).unwrap_or(b',');
     let reader: Box<dyn Read> = input.rest;
-    let mut source = Source::behind(input.start, BufReader::with_capacity(1 << 16, reader));
+    let mut source = Source::behind(input.start, BufReader::with_capacity(1 << 16, reader), ENDLESS);
     if source.fill_buf()?.starts_with(MARK) {
         source.consume(MARK.len());
     }
@@ -123,7 +123,7 @@ impl<R: io::BufRead> Table<R> {
                 }
                 ReadRecordResult::OutputFull => {
                     // Passed over: what follows is written where it disturbs nothing.
-                    fault = Some(format!("{}; a quote may be missing", too_long()));
+                    fault = Some(format!("{}; a quote may be missing", too_long(LONGEST)));
                     (bytes, cells) = (0, 0);
                 }
                 ReadRecordResult::OutputEndsFull if self.ends.len() < COLUMNS => {
@@ -133,7 +133,10 @@ impl<R: io::BufRead> Table<R> {
                     fault.get_or_insert_with(|| format!("the row has more than {COLUMNS} cells"));
                     (bytes, cells) = (0, 0);
                 }
-                ReadRecordResult::Record => return Ok(Some((line, fault.map_or(Ok(cells), Err)))),
+                ReadRecordResult::Record => {
+                    self.source.record_ends();
+                    return Ok(Some((line, fault.map_or(Ok(cells), Err))));
+                }
                 ReadRecordResult::End => return Ok(None),
             }
         }

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::{
-    container::{Container, Input, Kind, LONGEST, Open, Stretch, utf_8},
+    container::{Container, ENDLESS, Growth, Input, Kind, LONGEST, Open, Stretch, too_long, utf_8},
     source::Source,
 };
 
@@ -13,20 +13,9 @@ pub const KIND: Kind = Kind { title: "JSON", is: |_| true, open: Open::Records(o
 
 fn open(input: Input) -> io::Result<Box<dyn Container>> {
     let reader: Box<dyn Read> = input.rest;
-    let source = Source::behind(input.start, BufReader::with_capacity(1 << 16, reader));
-    Ok(Box::new(Records::of(source, LIMITS)?))
+    let source = Source::behind(input.start, BufReader::with_capacity(1 << 16, reader), ENDLESS);
+    Ok(Box::new(Records::of(source, LONGEST)?))
 }
-
-/// How much is read of one record, in bytes.
-#[derive(Clone, Copy)]
-struct Limits {
-    /// No record has reason to be longer. One that is, is passed over.
-    record: usize,
-    /// Where that is given up, and the file with it: nothing says that it ever ends.
-    endless: u64,
-}
-
-const LIMITS: Limits = Limits { record: LONGEST, endless: 1 << 30 };
 
 /// Of a record that is too long, its end is kept, to see where the next begins.
 const TAIL: usize = 4096;
@@ -43,7 +32,8 @@ pub struct Records<R> {
     /// The name that the records begin with, in its quotes: how the next one is found behind a broken one.
     key: Vec<u8>,
     record: Vec<u8>,
-    limits: Limits,
+    /// What a record may say, in bytes.
+    longest: usize,
     ended: bool,
 }
 
@@ -56,7 +46,7 @@ enum Layout {
 }
 
 impl<R: BufRead> Records<R> {
-    fn of(mut source: Source<R>, limits: Limits) -> io::Result<Self> {
+    fn of(mut source: Source<R>, longest: usize) -> io::Result<Self> {
         if source.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
             source.consume(3);
         }
@@ -71,32 +61,32 @@ impl<R: BufRead> Records<R> {
             source.consume(1);
         }
         let closed = layout != Layout::Array;
-        Ok(Self { source, layout, closed, key: Vec::new(), record: Vec::new(), limits, ended: false })
+        Ok(Self { source, layout, closed, key: Vec::new(), record: Vec::new(), longest, ended: false })
     }
 
     /// A line that is not blank, with its number and what is wrong with it already.
     fn next_line(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
         loop {
             let line = self.source.line();
-            let mut length = 0_u64;
+            let mut growth = Growth::up_to(self.longest);
+            let mut too_much = false;
             let ended = loop {
                 let chunk = self.source.fill_buf()?;
                 let (used, ended) = match chunk.iter().position(|byte| *byte == b'\n') {
                     Some(end) => (end + 1, true),
                     None => (chunk.len(), chunk.is_empty()),
                 };
-                if length <= self.limits.record as u64 {
+                if !too_much {
                     self.record.extend_from_slice(&chunk[..used]);
+                    too_much = growth.is_too_much(&self.record);
                 }
                 self.source.consume(used);
-                length += used as u64;
-                self.limits.check(length, line)?;
                 if ended {
                     break used == 0;
                 }
             };
-            if length > self.limits.record as u64 {
-                return Ok(Some((line, Some(self.limits.too_long()))));
+            if too_much {
+                return Ok(Some((line, Some(too_long(self.longest)))));
             }
             if !self.record.trim_ascii().is_empty() {
                 return Ok(Some((line, None)));
@@ -117,7 +107,7 @@ impl<R: BufRead> Records<R> {
     fn next_element(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
         let mut scan = Scan::default();
         let mut line = self.source.line();
-        let mut length = 0_u64;
+        let mut growth = Growth::up_to(self.longest);
         self.open_again()?;
         let end = 'record: loop {
             let mut line_here = self.source.line();
@@ -138,10 +128,11 @@ impl<R: BufRead> Records<R> {
                             self.closed = self.layout != Layout::Array;
                         }
                         self.record.push(byte);
-                        length += 1;
-                        if self.record.len() > self.limits.record {
+                        if scan.too_long && self.record.len() > self.longest
+                            || !scan.too_long && growth.is_too_much(&self.record)
+                        {
                             scan.too_long = true;
-                            self.record.drain(..self.limits.record - TAIL);
+                            self.record.drain(..self.record.len().saturating_sub(TAIL));
                         }
                         if byte == b'"'
                             && scan.fault.is_some()
@@ -174,7 +165,6 @@ impl<R: BufRead> Records<R> {
                 }
             }
             self.source.consume(used);
-            self.limits.check(length, line)?;
         };
         if self.record.trim_ascii().is_empty() {
             return Ok(None);
@@ -183,7 +173,7 @@ impl<R: BufRead> Records<R> {
             self.key = first_key(&self.record).to_vec();
         }
         let fault = if scan.too_long {
-            Some(self.limits.too_long())
+            Some(too_long(self.longest))
         } else if let Some(fault) = scan.fault {
             Some(fault)
         } else {
@@ -228,6 +218,7 @@ impl<R: BufRead> Container for Records<R> {
             self.ended = true;
             return Ok(None);
         };
+        self.source.record_ends();
         let text = match fault {
             Some(reason) => Err(reason),
             None => utf_8(self.record.trim_ascii()),
@@ -383,20 +374,6 @@ fn spans_lines(start: &[u8]) -> bool {
         && scan.fault.is_none()
         && scan.open.first() == Some(&b'{')
         && !second.trim_ascii_start().starts_with(b"{")
-}
-
-impl Limits {
-    fn too_long(self) -> String {
-        format!("the record is longer than {} MiB", self.record >> 20)
-    }
-
-    fn check(self, length: u64, line: u64) -> io::Result<()> {
-        if length <= self.endless {
-            return Ok(());
-        }
-        let reason = format!("the record on line {line} is longer than {} MiB", self.endless >> 20);
-        Err(io::Error::new(io::ErrorKind::InvalidData, reason))
-    }
 }
 
 #[cfg(test)]

@@ -75,6 +75,9 @@ pub fn open(path: &Path) -> Result<Opened, FormatError> {
                 return Err(FormatError::Unfit { path: path.to_owned(), reason });
             }
             Open::Unpack(unpack) => {
+                if !packings.is_empty() {
+                    rest = packed::packed_again(rest, &read);
+                }
                 packings.push(kind.title);
                 whole = None;
                 rest = unpack(Box::new(io::Cursor::new(start).chain(rest))).map_err(&failed)?;

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use super::container::{Counted, Kind, Open, unfit};
+use super::container::{Bytes, Counted, Kind, Open, unfit};
 
 pub const GZIP: Kind = Kind {
     title: "packed with gzip",
@@ -49,33 +49,47 @@ impl<R: Read> Read for TellsWindow<R> {
     }
 }
 
-/// Texts shrink to a tenth; what unpacks to this many times its size, and is long, holds nothing to learn from.
+/// Texts shrink to a tenth; where they repeat themselves, to next to nothing. They are read as a stream, so that is no matter of
+/// memory; but what unpacks to so many times its size, and is longer than any set of pairs, is there to never end.
 const RATIO: u64 = 400;
-const LONG: u64 = 32 << 20;
+const MOST: u64 = 64 << 30;
+/// What is packed already does not shrink again: of that no more is read.
+const MOST_PACKED: u64 = 32 << 20;
 
-/// Refuses what grows out of proportion.
+/// Refuses what grows out of all proportion.
 pub fn in_proportion(unpacked: u64, packed: u64) -> io::Result<()> {
-    if unpacked > LONG && unpacked / RATIO > packed {
-        return Err(unfit(format!("it unpacks to more than {RATIO} times its size, which no file of texts does")));
+    check(unpacked, packed, MOST)
+}
+
+fn check(unpacked: u64, packed: u64, most: u64) -> io::Result<()> {
+    if unpacked <= most || unpacked / RATIO <= packed {
+        return Ok(());
     }
-    Ok(())
+    let most = if most >> 30 > 0 { format!("{} GiB", most >> 30) } else { format!("{} MiB", most >> 20) };
+    Err(unfit(format!(
+        "it unpacks to more than {most} and to more than {RATIO} times its size, which no file of pairs does; if it is one \
+         all the same, unpack it first"
+    )))
 }
 
 /// An unpacked stream that ends with an error when it grows out of proportion.
 struct Guarded {
-    unpacked: Box<dyn Read>,
+    unpacked: Bytes,
     bytes: u64,
     /// Read of the packed stream.
     packed: Rc<Cell<u64>>,
+    most: u64,
 }
 
-fn guarded(
-    packed: Box<dyn Read>,
-    unpack: impl FnOnce(Counted<Box<dyn Read>>) -> io::Result<Box<dyn Read>>,
-) -> io::Result<Box<dyn Read>> {
+/// An unpacked stream in which something packed lies again. `file`: bytes read of the file itself.
+pub fn packed_again(unpacked: Bytes, file: &Rc<Cell<u64>>) -> Bytes {
+    Box::new(Guarded { unpacked, bytes: 0, packed: Rc::clone(file), most: MOST_PACKED })
+}
+
+fn guarded(packed: Bytes, unpack: impl FnOnce(Counted<Bytes>) -> io::Result<Bytes>) -> io::Result<Bytes> {
     let read = Rc::default();
     let unpacked = unpack(Counted { bytes: packed, read: Rc::clone(&read) })?;
-    Ok(Box::new(Guarded { unpacked, bytes: 0, packed: read }))
+    Ok(Box::new(Guarded { unpacked, bytes: 0, packed: read, most: MOST }))
 }
 
 impl Read for Guarded {
@@ -87,13 +101,21 @@ impl Read for Guarded {
             _ => unfit(format!("what is packed in it is damaged ({error}); fetch the file again")),
         })?;
         self.bytes += count as u64;
-        in_proportion(self.bytes, self.packed.get()).map(|()| count)
+        check(self.bytes, self.packed.get(), self.most).map(|()| count)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_repeats_itself_is_no_bomb_as_long_as_it_ends() {
+        assert!(in_proportion(MOST, 1).is_ok());
+        assert!(in_proportion(MOST + 1, MOST / RATIO + 1).is_ok());
+        let error = in_proportion(MOST + 1, 1 << 20).unwrap_err().to_string();
+        assert!(error.contains("more than 64 GiB and to more than 400 times"), "{error}");
+    }
 
     #[test]
     fn a_wide_window_is_no_damage() {

@@ -12,7 +12,9 @@ use parquet::{
 };
 
 use super::{
-    container::{Container, Input, Kind, LONGEST, NESTED, Open, Stretch, caught, too_long, unfit, utf_8},
+    container::{
+        Container, Input, Kind, LONGEST, LONGEST_WRITTEN, NESTED, Open, Stretch, caught, too_long, unfit, utf_8,
+    },
     json_text, packed, pages,
 };
 use crate::report::Unit;
@@ -104,8 +106,8 @@ fn value(out: &mut Vec<u8>, field: &Field, depth: usize) -> Result<(), String> {
     if depth > NESTED {
         return Err(format!("its values are nested more than {NESTED} deep"));
     }
-    if out.len() > LONGEST {
-        return Err(too_long());
+    if out.len() > LONGEST_WRITTEN {
+        return Err(too_long(LONGEST));
     }
     match field {
         Field::Null => out.extend_from_slice(b"null"),

@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead};
 
-/// A reader that takes bytes back.
+use super::container::unfit;
+
+/// A reader that takes bytes back, and gives up where no record ends.
 pub struct Source<R> {
     reader: R,
     /// Given back, to be read again first.
@@ -11,12 +13,21 @@ pub struct Source<R> {
     at: usize,
     /// Line ends passed.
     ends: u64,
+    /// Bytes in which a record has to end, those since the last one did, and the line after it.
+    endless: u64,
+    since: u64,
+    since_line: u64,
 }
 
 impl<R: BufRead> Source<R> {
     /// What `reader` gives, behind a `start` that was taken from it already.
-    pub fn behind(start: Vec<u8>, reader: R) -> Self {
-        Self { reader, again: start, at: 0, ends: 0 }
+    pub fn behind(start: Vec<u8>, reader: R, endless: u64) -> Self {
+        Self { reader, again: start, at: 0, ends: 0, endless, since: 0, since_line: 1 }
+    }
+
+    /// A record has ended here.
+    pub fn record_ends(&mut self) {
+        (self.since, self.since_line) = (0, self.line());
     }
 
     /// The line of the next byte, from 1.
@@ -26,6 +37,10 @@ impl<R: BufRead> Source<R> {
 
     /// What comes next; empty at the end.
     pub fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.since > self.endless {
+            let (line, most) = (self.since_line, self.endless >> 20);
+            return Err(unfit(format!("from line {line} on no record ends within {most} MiB")));
+        }
         if self.at < self.again.len() {
             return Ok(&self.again[self.at..]);
         }
@@ -42,6 +57,7 @@ impl<R: BufRead> Source<R> {
 
     /// The first `count` bytes of [`Self::fill_buf`] were read.
     pub fn consume(&mut self, count: usize) {
+        self.since += count as u64;
         if self.at < self.again.len() {
             self.ends += line_ends(&self.again[self.at..self.at + count]);
             self.at += count;
@@ -58,6 +74,7 @@ impl<R: BufRead> Source<R> {
         self.again.drain(..self.at);
         self.at = 0;
         self.again.splice(..0, bytes.iter().copied());
+        self.since = self.since.saturating_sub(bytes.len() as u64);
         self.ends -= line_ends(bytes);
     }
 

@@ -88,7 +88,6 @@ impl Body<'_> {
 
     fn unpack(&mut self, packing: Packing, packed: u64, size: u64) -> io::Result<Vec<u8>> {
         self.hold(size)?;
-        packed::in_proportion(size, packed)?;
         let mut source = (&mut *self.bytes).take(packed);
         // One byte more tells whether more would come.
         let mut buffer = Vec::new();

@@ -6,7 +6,7 @@ use half::f16;
 
 use super::schema::{Encoding, Field, Kind};
 use crate::containers::{
-    container::{LONGEST, NESTED, too_long},
+    container::{LONGEST, LONGEST_WRITTEN, NESTED, too_long},
     json_text,
 };
 
@@ -33,8 +33,8 @@ impl Column {
         if depth > NESTED {
             return Err(format!("its values are nested more than {NESTED} deep"));
         }
-        if out.len() > LONGEST {
-            return Err(too_long());
+        if out.len() > LONGEST_WRITTEN {
+            return Err(too_long(LONGEST));
         }
         if at >= self.length {
             return Err(OUTSIDE.to_owned());

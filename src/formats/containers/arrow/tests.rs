@@ -109,8 +109,9 @@ fn absurd_lengths_are_refused() {
     assert!(!frames.is_empty());
     let size = |size: i64| with("pyarrow_zstd.feather", |_| vec![(frames[0] - 8, size.to_le_bytes().to_vec())]);
     assert!(size(1 << 40).contains("has more than 1024 MiB; write it in smaller ones"), "{}", size(1 << 40));
-    assert!(size(100 << 20).contains("more than 400 times its size"));
-    assert!(size(3).contains("a buffer says that it has 3 bytes, and has others"));
+    for wrong in [100 << 20, 3] {
+        assert!(size(wrong).contains(&format!("a buffer says that it has {wrong} bytes, and has others")));
+    }
 }
 
 #[test]

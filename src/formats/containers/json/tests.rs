@@ -15,7 +15,7 @@ type Found = (u64, Result<Json, String>);
 fn records_of(text: &[u8], piece: usize) -> (Vec<Found>, bool) {
     let (start, rest) = text.split_at(text.len().min(START_HERE));
     let rest = BufReader::with_capacity(piece, rest);
-    let mut records = Records::of(Source::behind(start.to_vec(), rest), LIMITS).unwrap();
+    let mut records = Records::of(Source::behind(start.to_vec(), rest, ENDLESS), LONGEST).unwrap();
     let mut all = Vec::new();
     while let Some(Stretch { place: line, text }) = records.next().unwrap() {
         all.push((line, text.and_then(|text| serde_json::from_str(text).map_err(|_| String::new()))));
@@ -152,14 +152,13 @@ fn dm11_an_array_that_breaks_off_is_told() {
 
 #[test]
 fn dl9_a_record_that_is_too_long_is_passed_over_in_bounded_memory() {
-    let limits = Limits { record: 1 << 20, endless: 1 << 24 };
     let long = "x".repeat(4 << 20);
     for text in [
         format!("{{\"a\": 1}}\n{{\"a\": \"{long}\"}}\n{{\"a\": 3}}\n"),
         format!("[{{\"a\": 1}},\n{{\"a\": \"{long}\"}},\n{{\"a\": 3}}]"),
         format!("[{{\"a\": 1}},\n{{\"a\": \"{long},\n\"b\": \"c\"}},{{\"a\": 3}}]"),
     ] {
-        let mut records = Records::of(Source::behind(Vec::new(), text.as_bytes()), limits).unwrap();
+        let mut records = Records::of(Source::behind(Vec::new(), text.as_bytes(), 1 << 24), 1 << 20).unwrap();
         let mut told = Vec::new();
         while let Some(Stretch { place: line, text }) = records.next().unwrap() {
             told.push((line, text.map(str::to_owned)));
@@ -168,6 +167,22 @@ fn dl9_a_record_that_is_too_long_is_passed_over_in_bounded_memory() {
         assert_eq!(told[0], (1, Ok("{\"a\": 1}".to_owned())));
         assert_eq!(told[1], (2, Err("the record is longer than 1 MiB".to_owned())));
         assert_eq!(told[2].1, Ok("{\"a\": 3}".to_owned()));
+    }
+}
+
+#[test]
+fn a_record_is_as_long_as_what_it_says() {
+    let longest = 1 << 16;
+    // Escaped, it takes three times as much as in UTF-8.
+    let says = |letters: usize| format!("{{\"a\": \"{}\"}}", r"\u0436".repeat(letters));
+    let (fits, too_long) = (says(longest / 2 - 6), says(longest / 2));
+    for text in [format!("{fits}\n{too_long}\n{fits}\n"), format!("[{fits},\n{too_long},\n{fits}]")] {
+        let mut records = Records::of(Source::behind(Vec::new(), text.as_bytes(), ENDLESS), longest).unwrap();
+        let mut told = Vec::new();
+        while let Some(Stretch { place, text }) = records.next().unwrap() {
+            told.push((place, text.is_ok_and(|text| text == fits)));
+        }
+        assert_eq!(told, [(1, true), (2, false), (3, true)]);
     }
 }
 
@@ -184,10 +199,20 @@ impl io::Read for Endless {
 #[test]
 fn dl9_what_never_ends_is_given_up() {
     for start in ["{\"a\": \"", "[{\"a\": \"", "["] {
-        let limits = Limits { record: 1 << 16, endless: 1 << 20 };
-        let source = Source::behind(start.as_bytes().to_vec(), BufReader::new(Endless(b'x')));
-        let error = Records::of(source, limits).unwrap().next().map(|_| ()).unwrap_err();
-        assert!(error.to_string().contains("line 1 is longer than 1 MiB"), "{error}");
+        let source = Source::behind(start.as_bytes().to_vec(), BufReader::new(Endless(b'x')), 1 << 20);
+        let error = Records::of(source, 1 << 16).unwrap().next().map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "from line 1 on no record ends within 1 MiB");
+    }
+    // Nor do blanks, before a record and behind one.
+    for start in ["", "[", "{\"a\": 1}\n", "[{\"a\": 1},"] {
+        let source = Source::behind(start.as_bytes().to_vec(), BufReader::new(Endless(b'\n')), 1 << 20);
+        let read = || -> io::Result<()> {
+            let mut records = Records::of(source, 1 << 16)?;
+            while records.next()?.is_some() {}
+            Ok(())
+        };
+        let error = read().unwrap_err().to_string();
+        assert!(error.ends_with("on no record ends within 1 MiB"), "{error}");
     }
 }
 
