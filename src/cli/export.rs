@@ -1,6 +1,6 @@
 //! `nudge export`: a run's weights as other tools read them, proven by reading them back, or a report of it.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result};
 use data::counted;
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     args::Export,
     drive,
-    ending::{Ending, usage},
+    ending::{Ending, on_interrupt, usage},
     output,
     place::project_and_run,
 };
@@ -36,6 +36,7 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
         overwrite: args.overwrite,
     };
     drop(project);
+    let interrupted = on_interrupt("Stopping: nothing is left of it.", || {})?;
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let mut on_phase = |phase: &str, share: Option<f32>| {
@@ -43,11 +44,16 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             Some(share) => format!("{phase}, {:.0} %", 100.0 * share),
             None => phase.to_owned(),
         });
-        ControlFlow::Continue(())
+        if interrupted.load(Ordering::Acquire) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
-    let exported = pool.install(|| engine::export(&order, &mut on_phase))?;
+    let exported = pool.install(|| engine::export(&order, &mut on_phase));
     bar.finish_and_clear();
+    // What was in its place already stays there.
+    if exported.is_err() && interrupted.load(Ordering::Acquire) {
+        return Ok(Ending::Interrupted);
+    }
+    let exported = exported?;
     let step = exported.step;
     match exported.proof {
         None if args.json => output::json(&json!({"run": record.id, "step": step, "file": to}))?,

@@ -62,6 +62,46 @@ fn an_export_that_is_killed_leaves_the_earlier_one_or_the_new_one() {
     assert_eq!(fs::read_dir(home.join("exports")).unwrap().count(), 1);
 }
 
+/// Ctrl-C, at whatever moment, leaves the whole export or no trace of it, and what was there before stays.
+#[cfg(unix)]
+#[test]
+fn an_export_that_is_interrupted_leaves_nothing_half_done() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    out(home, &[&["train", &project, "--steps", "2"], &SMALL[..]].concat());
+    let exports = home.join("exports");
+    let place = path(&exports.join("merged"));
+    let export = ["export", &project, "1", "--merged", &place, "--overwrite", "--json"];
+    let begun = Instant::now();
+    out(home, &export);
+    let takes = begun.elapsed();
+    let files = || fs::read_dir(exports.join("merged")).unwrap().count();
+    let whole = files();
+    let mut interrupted = 0;
+    for time in 1..=24 {
+        let child = nudge(home, &export).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        thread::sleep(takes * time / 20);
+        // It may have ended by then.
+        Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        match ended.status.code() {
+            Some(0) => assert!(!ended.stdout.is_empty()),
+            Some(130) => {
+                interrupted += 1;
+                assert!(ended.stdout.is_empty() && told.contains("Stopping: nothing is left of it."), "{told}");
+                assert_eq!(fs::read_dir(&exports).unwrap().count(), 1, "nothing lies beside it");
+            }
+            // Before it listens.
+            None => {}
+            other => panic!("{other:?}: {told}"),
+        }
+        assert_eq!(files(), whole);
+    }
+    assert!(interrupted > 2, "{interrupted}");
+}
+
 #[test]
 fn an_import_that_is_killed_comes_in_whole_or_not_at_all() {
     let home = tempfile::tempdir().unwrap();
