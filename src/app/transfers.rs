@@ -20,7 +20,7 @@ use state::{
     intake::{Look, LookRow},
     pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
 };
-use store::{Added, Duplicates, Project, Revision};
+use store::{Account, Added, Duplicates, Imported, Project, Revision};
 
 use super::{
     App,
@@ -48,15 +48,20 @@ impl App {
                 ctx.request_repaint_after(Duration::from_millis(100));
                 ControlFlow::Continue(())
             };
-            let mut examine = || -> anyhow::Result<(Revision, Health)> {
-                Ok(Project::open(&dir)?.examine(judge::language_of, &mut watch)?)
+            let mut examine = || -> anyhow::Result<(Revision, Health, Option<String>)> {
+                let project = Project::open(&dir)?;
+                let (revision, health) = project.examine(judge::language_of, &mut watch)?;
+                Ok((revision, health, project.mend_search()?))
             };
             let found = examine();
             Ok(about(dir, move |workspace, _| {
                 workspace.pairs.examining = false;
                 match found {
-                    Ok((revision, health)) => {
+                    Ok((revision, health, mended)) => {
                         workspace.pairs.health = Some((revision, Arc::new(health)));
+                        if let Some(sentence) = mended {
+                            workspace.notices.push(Notice::info(sentence));
+                        }
                     }
                     Err(error) => {
                         workspace.notices.push(Notice::from_error("Could not examine the pairs", &error));
@@ -147,7 +152,7 @@ impl App {
                     while let Some(pair) = reader.next() {
                         match import.add(pair?)? {
                             Added::New => added[0] += 1,
-                            Added::Known | Added::Merged => added[1] += 1,
+                            Added::Known => added[1] += 1,
                         }
                         let now = reader.progress();
                         let done = [at * now.total_bytes + now.bytes, count * now.total_bytes];
@@ -166,8 +171,15 @@ impl App {
                 if outcome.cancelled || outcome.added + outcome.known == 0 {
                     return Ok((outcome, None));
                 }
-                let pairs = counted(outcome.added, "pair", "pairs");
-                let applied = import.finish(&format!("Import {pairs} from {}", file_name(&path)))?;
+                let label = |account: Account| {
+                    format!("Import {} from {}", counted(account.added, "pair", "pairs"), file_name(&path))
+                };
+                let Imported { applied, account } = import.finish(label)?;
+                let come_since = account.known - outcome.known;
+                if come_since > 0 {
+                    outcome.remarks.push(format!("{come_since} came from elsewhere meanwhile, and are there once"));
+                }
+                (outcome.added, outcome.known) = (account.added, account.known);
                 let mut fresh = Fresh::read(&project, applied)?;
                 fresh.lost = lost;
                 Ok((outcome, Some(fresh)))

@@ -11,6 +11,9 @@ const LISTED: usize = 10;
 
 pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
     let project = args.place.open()?;
+    if let Some(mended) = project.mend_search()? {
+        output::note(format!("{mended}."));
+    }
     let settings = args.settings.with_threads(threads);
     let config = settings.resolve(Some(&project))?.config;
     let engine = drive::engine(threads)?;

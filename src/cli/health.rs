@@ -31,6 +31,9 @@ pub fn run(args: &args::Health) -> Result<Ending> {
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
+    if let Some(mended) = project.mend_search()? {
+        output::note(format!("{mended}."));
+    }
     if let Some((kind, remedy)) = asked {
         return mend(&mut project, &health, kind, remedy, args.json);
     }

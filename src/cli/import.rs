@@ -15,7 +15,7 @@ use files::{Output, WriteError};
 use formats::{self, Fault, FieldMap, Format, ImportReport, Options, Reader};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use store::{self, Added, Duplicates, Project};
+use store::{self, Account, Duplicates, Imported, Project};
 
 use super::{
     args::Import,
@@ -25,15 +25,6 @@ use super::{
 
 /// More lines than this are counted, not listed; `--json` lists all that the report holds.
 const LISTED: usize = 20;
-
-/// What came in of all files.
-#[derive(Default)]
-struct Account {
-    came_in: usize,
-    /// In the project already, and of those the ones that took something from a file.
-    known: usize,
-    merged: usize,
-}
 
 pub fn run(args: &Import) -> Result<Ending> {
     let options = options(args)?;
@@ -59,39 +50,38 @@ pub fn run(args: &Import) -> Result<Ending> {
     while project.settle()? {}
     let mut import = project.begin_import(duplicates)?;
     let interrupted = on_interrupt("Stopping: the project stays as it was.", || {})?;
-    let mut account = Account::default();
     let mut reports = Vec::new();
     for (file, mut reader) in files.iter().zip(readers) {
-        if take_in(&mut reader, &mut import, &mut account, &interrupted)?.is_break() {
+        if take_in(&mut reader, &mut import, &interrupted)?.is_break() {
             drop(import);
             while project.settle()? {}
             return Ok(Ending::Interrupted);
         }
         reports.push((file.as_path(), reader.into_report()));
     }
-    let label = if account.came_in == 0 {
-        format!("Merge {}", pairs(account.merged))
-    } else {
-        format!("Import {}", pairs(account.came_in))
-    };
-    let applied = import.finish(&label)?;
+    let Imported { applied, account } = import.finish(|Account { added, merged, .. }| match added {
+        0 => format!("Merge {}", pairs(merged)),
+        _ => format!("Import {}", pairs(added)),
+    })?;
+    // What another import has brought in the meantime was not taken twice.
+    while project.settle()? {}
     for (file, report) in &reports {
         tell(file, report, args.json)?;
     }
     if let Some(rejected) = rejected {
         rejected.finish()?;
     }
-    let Account { came_in, known, merged } = account;
+    let Account { added, known, merged } = account;
     if args.json {
-        output::json(&json!({"pairs": came_in, "known": known, "merged": merged, "revision": applied.revision}))?;
+        output::json(&json!({"pairs": added, "known": known, "merged": merged, "revision": applied.revision}))?;
     } else {
-        output::line(format!("{} came in; the project holds {}", pairs(came_in), project.counts()?.total()))?;
+        output::line(format!("{} came in; the project holds {}", pairs(added), project.counts()?.total()))?;
         if known > 0 {
             let merged = if merged > 0 { format!(", {merged} of which took a label or tags") } else { String::new() };
             output::line(format!("{known} were there already{merged}; --duplicates keep takes them in all the same"))?;
         }
     }
-    anyhow::ensure!(came_in + known > 0, "{}", nothing(&reports));
+    anyhow::ensure!(added + known > 0, "{}", nothing(&reports));
     Ok(Ending::Done)
 }
 
@@ -174,25 +164,13 @@ impl Write for Rejected {
 }
 
 /// All pairs of a file. `Break`: somebody wants no more of them.
-fn take_in(
-    reader: &mut Reader,
-    import: &mut store::Import<'_>,
-    account: &mut Account,
-    interrupted: &AtomicBool,
-) -> Result<ControlFlow<()>> {
+fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, interrupted: &AtomicBool) -> Result<ControlFlow<()>> {
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     while let Some(pair) = reader.next() {
-        match import.add(pair?)? {
-            Added::New => account.came_in += 1,
-            Added::Known => account.known += 1,
-            Added::Merged => {
-                account.known += 1;
-                account.merged += 1;
-            }
-        }
+        import.add(pair?)?;
         let at = reader.progress();
         if at.pairs.is_multiple_of(256) {
             if interrupted.load(Ordering::Acquire) {

@@ -190,7 +190,7 @@ mod tests {
         for text in ["deleted before the run", "seen by the run"] {
             import.add(Pair::new(PairId::NEW, Prompt::Text(text.to_owned()), &["yes", "no"])).unwrap();
         }
-        let deleted = import.finish("Import").unwrap().pairs[0];
+        let deleted = import.finish(|_| "Import".to_owned()).unwrap().applied.pairs[0];
         let deleted = project.pair(deleted).unwrap().unwrap();
         project.apply(&Change::new("Delete", vec![Edit::delete(deleted)])).unwrap();
         let new = |project: &Project, name: &str| NewRun {

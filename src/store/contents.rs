@@ -8,7 +8,11 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::{StoreError, project::Result, signature::Signature};
+use super::{
+    StoreError,
+    project::Result,
+    signature::{self, Signature},
+};
 use ::data::{Answer, Pair, Prompt, Source};
 
 /// Bytes of texts in a block: enough to be packed well, and quickly unpacked for the sake of one pair.
@@ -149,7 +153,8 @@ fn damaged(detail: String) -> StoreError {
 
 /// The first and the last content of every block, in order.
 pub fn blocks(connection: &Connection) -> Result<Vec<(i64, i64)>> {
-    let mut statement = connection.prepare_cached("SELECT first, last FROM packed ORDER BY first")?;
+    let mut statement =
+        connection.prepare_cached("SELECT first, last FROM packed INDEXED BY packed_places ORDER BY first")?;
     Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -179,10 +184,46 @@ impl Packed {
     fn insert_as(&self, tx: &Transaction<'_>, first: i64) -> Result<()> {
         tx.prepare_cached("INSERT OR REPLACE INTO packed (first, last, bodies) VALUES (?1, ?2, ?3)")?
             .execute(params![first, first + self.count - 1, self.bodies])?;
-        tx.prepare_cached("INSERT OR REPLACE INTO signatures (first, bits) VALUES (?1, ?2)")?
-            .execute(params![first, self.signature.bits()])?;
-        Ok(())
+        put_signature(tx, first, &self.signature)
     }
+}
+
+fn put_signature(tx: &Transaction<'_>, first: i64, signature: &Signature) -> Result<()> {
+    tx.prepare_cached("INSERT OR REPLACE INTO signatures (first, bits) VALUES (?1, ?2)")?
+        .execute(params![first, signature.bytes()])?;
+    Ok(())
+}
+
+/// Makes the signature of a block anew.
+pub fn sign(tx: &Transaction<'_>, first: i64) -> Result<()> {
+    let Some(stored) = Stored::at(tx, first)? else {
+        return Ok(());
+    };
+    let (_, signature) = signed(&stored.unpack(&mut Decompressor::default())?.bodies)?;
+    put_signature(tx, first, &signature)
+}
+
+/// How many contents bodies are, a line each, and their signature.
+fn signed(bodies: &str) -> Result<(usize, Signature)> {
+    let lines = || bodies.split('\n').filter(|body| !body.is_empty());
+    let contents = lines().map(Content::of).collect::<Result<Vec<Content>>>()?;
+    Ok((bodies.split('\n').count(), Signature::of(|| contents.iter().flat_map(Content::texts))))
+}
+
+/// Gives the signatures their sums that were written before there was one.
+pub fn seal_signatures(tx: &Transaction<'_>) -> Result<()> {
+    let firsts: Vec<i64> = tx
+        .prepare("SELECT first FROM signatures")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut read = tx.prepare("SELECT bits FROM signatures WHERE first = ?1")?;
+    for first in firsts {
+        let bits: Vec<u8> = read.query_row([first], |row| row.get(0))?;
+        if signature::bits_of(&bits).is_none() {
+            put_signature(tx, first, &Signature::sealed(bits))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes blocks.
@@ -210,10 +251,8 @@ impl Packer {
 
     /// The same of bodies, a line each.
     fn repack(&mut self, bodies: &str) -> Result<Packed> {
-        let lines = || bodies.split('\n').filter(|body| !body.is_empty());
-        let contents = lines().map(Content::of).collect::<Result<Vec<Content>>>()?;
-        let signature = Signature::of(|| contents.iter().flat_map(Content::texts));
-        self.seal(bodies.split('\n').count(), bodies.as_bytes(), signature)
+        let (count, signature) = signed(bodies)?;
+        self.seal(count, bodies.as_bytes(), signature)
     }
 
     fn seal(&mut self, count: usize, bodies: &[u8], signature: Signature) -> Result<Packed> {

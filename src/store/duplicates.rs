@@ -6,8 +6,15 @@ use std::{
     ops::ControlFlow,
 };
 
-use super::{Project, project::Result};
-use ::data::{Answer, Choice, Pair, PairId, Verdict};
+use rusqlite::Connection;
+
+use super::{
+    Project, Revision,
+    contents::{Content, Contents},
+    journal::newest_revision,
+    project::Result,
+};
+use ::data::{Answer, Choice, Pair, PairId, Prompt, Verdict};
 
 /// What becomes of pairs that are imported and are there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,28 +56,60 @@ impl std::str::FromStr for Duplicates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     New,
-    /// It was there, and is left as it is.
+    /// It was there.
     Known,
-    /// It was there, and takes something of this one.
-    Merged,
 }
 
 /// The pairs of a project, by what they say.
-pub struct Known(HashMap<u128, PairId>);
+pub struct Known {
+    pairs: HashMap<u128, PairId>,
+    /// The state of the data that it knows, and how many texts there were in the first.
+    seen: Revision,
+    at_first: usize,
+}
 
 impl Known {
     /// Reads all texts of the project, one pair at a time.
     pub fn of(project: &Project) -> Result<Self> {
-        let mut known = HashMap::new();
-        project.each_pair_at(project.revision()?, &mut |pair| {
-            known.entry(fingerprint(&pair)).or_insert(pair.id);
+        let (seen, mut pairs) = (project.revision()?, HashMap::new());
+        project.each_pair_at(seen, &mut |pair| {
+            pairs.entry(fingerprint(&pair.prompt, &pair.answers)).or_insert(pair.id);
             ControlFlow::Continue(())
         })?;
-        Ok(Self(known))
+        Ok(Self { seen, at_first: pairs.len(), pairs })
+    }
+
+    /// Reads the texts that have come since it last looked.
+    pub fn catch_up(&mut self, connection: &Connection) -> Result<()> {
+        let newest = newest_revision(connection)?;
+        if newest == self.seen {
+            return Ok(());
+        }
+        let mut contents = Contents::of(connection);
+        let mut statement = connection.prepare_cached(
+            "SELECT pair, content FROM versions WHERE revision_from > ?1 AND revision_to IS NULL ORDER BY pair",
+        )?;
+        let mut rows = statement.query([self.seen.0 as i64])?;
+        while let Some(row) = rows.next()? {
+            let Content { prompt, answers, .. } = contents.read(row.get(1)?)?;
+            self.pairs.entry(fingerprint(&prompt, &answers)).or_insert(PairId(row.get(0)?));
+        }
+        self.seen = newest;
+        Ok(())
     }
 
     pub fn find(&self, pair: &Pair) -> Option<PairId> {
-        if self.0.is_empty() { None } else { self.0.get(&fingerprint(pair)).copied() }
+        let print = || fingerprint(&pair.prompt, &pair.answers);
+        if self.pairs.is_empty() { None } else { self.pairs.get(&print()).copied() }
+    }
+
+    /// Of pairs that it did not know in the first: the places of those that have come meanwhile, each with the pair that is
+    /// there.
+    pub fn come_since(&self, prints: &[u128]) -> HashMap<usize, PairId> {
+        if self.pairs.len() == self.at_first {
+            return HashMap::new();
+        }
+        prints.iter().enumerate().filter_map(|(at, print)| Some((at, *self.pairs.get(print)?))).collect()
     }
 }
 
@@ -105,10 +144,10 @@ fn said(answer: &Answer) -> (&str, &::data::Extras) {
 }
 
 /// What a pair says: its prompt and its answers in any order, wherever they came from.
-fn fingerprint(pair: &Pair) -> u128 {
-    let mut answers: Vec<u128> = pair.answers.iter().map(|answer| digest(&said(answer))).collect();
+pub fn fingerprint(prompt: &Prompt, answers: &[Answer]) -> u128 {
+    let mut answers: Vec<u128> = answers.iter().map(|answer| digest(&said(answer))).collect();
     answers.sort_unstable();
-    digest(&(&pair.prompt, answers))
+    digest(&(prompt, answers))
 }
 
 fn digest(value: &impl Hash) -> u128 {

@@ -1,11 +1,15 @@
 //! What can go wrong with a project, in sentences: what happened, to what, what to do.
 
 use std::{
+    fmt,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use rusqlite::ErrorCode;
+use rusqlite::{
+    ErrorCode,
+    types::{FromSqlError, Type},
+};
 
 use ::data::PairId;
 
@@ -55,7 +59,9 @@ pub enum StoreError {
     Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: {reason}")]
     Line { path: PathBuf, line: usize, reason: String },
-    #[error("The project's document {path} refused an operation: {source}")]
+    #[error(
+        "The project's document {path} refused an operation: {source}. Nothing of it was done. Do it again; if it is refused again, work on a copy of the project's folder."
+    )]
     Database { path: PathBuf, source: rusqlite::Error },
 }
 
@@ -68,6 +74,19 @@ impl StoreError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path.clone()),
             _ => Self::Io { what, path: path.clone(), source },
         }
+    }
+
+    /// Says of damage what it is in: "pair 7".
+    pub(super) fn within(self, what: impl fmt::Display) -> Self {
+        let detail = match self {
+            Self::Corrupted { detail, .. } => detail,
+            Self::Database { source, path } => match damage(&source) {
+                Some(detail) => detail,
+                None => return Self::Database { source, path },
+            },
+            other => return other,
+        };
+        Self::Corrupted { path: PathBuf::new(), detail: format!("{what}: {detail}") }
     }
 
     /// Gives an error from inside the document its place and, where there is one, its own sentence.
@@ -83,10 +102,10 @@ impl StoreError {
                     | ErrorCode::ReadOnly
                     | ErrorCode::PermissionDenied),
                 ) => Self::of_the_disk(path, code, source),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                    Self::Corrupted { path, detail: source.to_string() }
-                }
-                _ => Self::Database { path, source },
+                _ => match damage(&source) {
+                    Some(detail) => Self::Corrupted { path, detail },
+                    None => Self::Database { path, source },
+                },
             },
             Self::Corrupted { detail, .. } => Self::Corrupted { path, detail },
             other => other,
@@ -124,4 +143,48 @@ impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
         Self::Corrupted { path: PathBuf::new(), detail: format!("a value cannot be read: {error}") }
     }
+}
+
+/// The same of a value that is of another kind; `what` it is: "the tags".
+pub fn unreadable(what: &'static str) -> impl Fn(FromSqlError) -> StoreError {
+    move |error| {
+        let detail = match error {
+            FromSqlError::InvalidType => format!("{what} should be there and is missing, or is of another kind"),
+            other => format!("{what} cannot be read: {other}"),
+        };
+        StoreError::Corrupted { path: PathBuf::new(), detail }
+    }
+}
+
+/// What is damaged where the document's answer is none that an undamaged one gives; absent of other errors.
+fn damage(source: &rusqlite::Error) -> Option<String> {
+    use rusqlite::Error;
+    Some(match source {
+        Error::InvalidColumnType(_, column, Type::Null) => format!("a value of `{column}` is missing"),
+        Error::InvalidColumnType(_, column, found) => {
+            let found = match found {
+                Type::Null => "nothing",
+                Type::Integer | Type::Real => "a number",
+                Type::Text => "a text",
+                Type::Blob => "bytes",
+            };
+            format!("a value of `{column}` is {found}, which it never is")
+        }
+        Error::FromSqlConversionFailure(_, _, reason) => format!("a value cannot be read: {reason}"),
+        Error::IntegralValueOutOfRange(_, number) => format!("a number is {number}, which it never is"),
+        Error::Utf8Error(_, reason) => format!("a text is none: {reason}"),
+        Error::QueryReturnedNoRows => "something that is referred to is missing".to_owned(),
+        Error::SqlInputError { msg, .. } => msg.clone(),
+        Error::SqliteFailure(error, told) => match error.code {
+            ErrorCode::Unknown if told.as_deref() == Some("malformed JSON") => "a value is no JSON".to_owned(),
+            ErrorCode::DatabaseCorrupt => "its pages contradict one another".to_owned(),
+            ErrorCode::NotADatabase => "it does not begin as a document does".to_owned(),
+            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
+                let told = told.clone().unwrap_or_else(|| error.to_string());
+                format!("what is there does not go with what is written: {told}")
+            }
+            _ => return None,
+        },
+        _ => return None,
+    })
 }

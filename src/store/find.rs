@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::{
     Counts, PairQuery, Project, SortKey, VerdictFilter,
+    error::unreadable,
     narrow::{narrowed, pins},
-    pairs::unreadable,
     project::Result,
     query::{split_number, state_number, strength_number},
     search::{self, Watch},
@@ -66,7 +66,8 @@ impl Project {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let count = row.get::<_, i64>(1)? as usize;
-                let together: Vec<String> = serde_json::from_str(row.get_ref(0)?.as_str().map_err(unreadable)?)?;
+                let together: Vec<String> =
+                    serde_json::from_str(row.get_ref(0)?.as_str().map_err(unreadable("the tags of a pair"))?)?;
                 for tag in together {
                     *tags.entry(tag).or_default() += count;
                 }

@@ -213,7 +213,7 @@ fn a_search_finds_every_pair_of_an_import_and_no_other() {
             numbers.for_each(|number| {
                 import.add(pair(number)).unwrap();
             });
-            ids.extend(import.finish("Import").unwrap().pairs);
+            ids.extend(import.finish(|_| "Import".to_owned()).unwrap().applied.pairs);
         }
     }
     for (number, id) in ids.iter().enumerate() {
@@ -222,6 +222,44 @@ fn a_search_finds_every_pair_of_an_import_and_no_other() {
     }
     let blocks: i64 = project.connection.query_row("SELECT count(*) FROM packed", [], |row| row.get(0)).unwrap();
     assert!((8..20).contains(&blocks), "{blocks} blocks");
+}
+
+/// Neither hides a text, and both are made anew.
+#[test]
+fn a_signature_that_is_damaged_or_missing_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+    let pair = |word: &str| Edit::add(Pair::new(PairId::NEW, Prompt::Text(word.to_owned()), &["a", "b"]));
+    project.apply(&Change::new("Add", ["harbour", "lighthouse", "estuary"].map(pair).into())).unwrap();
+    assert_eq!(project.mend_search().unwrap(), None);
+    let change = |sql: &str| assert_eq!(project.connection.execute(sql, []).unwrap(), 1);
+    change("DELETE FROM signatures WHERE first = 1");
+    change("UPDATE signatures SET bits = zeroblob(length(bits)) WHERE first = 2");
+    change("UPDATE signatures SET bits = zeroblob(0) WHERE first = 3");
+    let found = |search: &str| {
+        let query = PairQuery { search: search.to_owned(), ..PairQuery::default() };
+        project.query(&query).unwrap().into_iter().map(|id| id.0).collect::<Vec<_>>()
+    };
+    let all_found = || assert_eq!(["harbour", "lighthouse", "estuary"].map(found), [[1], [2], [3]]);
+    all_found();
+    let told = project.mend_search().unwrap().unwrap();
+    assert!(told.contains("3 pieces of the search index, made anew"), "{told}");
+    assert_eq!(project.mend_search().unwrap(), None);
+    all_found();
+}
+
+/// A document of the eleventh version, whose signatures have no sum.
+#[test]
+fn signatures_of_before_get_their_sums() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("runs")).unwrap();
+    let connection = rusqlite::Connection::open(dir.path().join(crate::opening::DOCUMENT)).unwrap();
+    crate::schema::upgrade_to(&connection, 11).unwrap();
+    connection.execute("INSERT INTO signatures (first, bits) VALUES (1, zeroblob(64))", []).unwrap();
+    connection.execute("INSERT INTO packed (first, last, bodies) VALUES (1, 1, zeroblob(9))", []).unwrap();
+    drop(connection);
+    let project = Project::open(dir.path()).unwrap();
+    assert_eq!(project.mend_search().unwrap(), None);
 }
 
 #[test]

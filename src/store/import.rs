@@ -3,9 +3,12 @@
 //! Until [`Import::finish`] nothing of them is seen; a killed or abandoned import leaves none of its pairs behind. The texts
 //! that it has left are cleared away later, piece by piece, by [`Project::settle`].
 
-use std::sync::{
-    Arc,
-    mpsc::{Receiver, sync_channel},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
 };
 
 use rusqlite::{OptionalExtension as _, Transaction};
@@ -19,7 +22,7 @@ use super::{
     pairs::{VersionRow, newest_pair},
     project::{Keep, Result},
     sources::note_source,
-    spill::Spill,
+    spill::{Spill, Spilled},
 };
 use ::data::{Edit, Pair, PairId};
 
@@ -42,12 +45,32 @@ pub struct Import<'p> {
     packer: Option<Packer>,
     /// Everything else of the pairs whose texts are written, each with its content.
     states: Spill,
-    written: usize,
+    /// Where each piece of the texts begins that is written.
+    brought: Vec<i64>,
     duplicates: Duplicates,
     known: Option<Known>,
+    /// What the pairs say whose texts are written, unless nobody asks.
+    prints: Vec<u128>,
     /// What those that are there already take of pairs that were added.
     merges: Vec<(PairId, Pair)>,
+    account: Account,
     is_finished: bool,
+}
+
+/// What becomes of the pairs of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Account {
+    pub added: usize,
+    /// In the project already, and of those the ones that gave it a label or tags.
+    pub known: usize,
+    pub merged: usize,
+}
+
+/// What an import did.
+#[derive(Debug)]
+pub struct Imported {
+    pub applied: Applied,
+    pub account: Account,
 }
 
 impl Project {
@@ -68,10 +91,12 @@ impl Project {
             packing: None,
             packer: Some(Packer::new()?),
             states: Spill::new(&self.dir)?,
-            written: 0,
+            brought: Vec::new(),
             duplicates,
             known,
+            prints: Vec::new(),
             merges: Vec::new(),
+            account: Account::default(),
             is_finished: false,
             project: self,
         })
@@ -131,15 +156,17 @@ impl Import<'_> {
     /// finished.
     pub fn add(&mut self, pair: Pair) -> Result<Added> {
         if let Some(id) = self.known.as_ref().and_then(|known| known.find(&pair)) {
+            self.account.known += 1;
             if self.duplicates == Duplicates::Merge
                 && let Some(known) = self.project.pair(id)?
                 && duplicates::merged(&known, &pair).is_some()
             {
+                self.account.merged += 1;
                 self.merges.push((id, pair));
-                return Ok(Added::Merged);
             }
             return Ok(Added::Known);
         }
+        self.account.added += 1;
         self.waiting_bytes += pair.len_bytes();
         self.waiting.push(pair);
         if self.waiting.len() >= PAIRS || self.waiting_bytes >= BYTES {
@@ -148,27 +175,44 @@ impl Import<'_> {
         Ok(Added::New)
     }
 
-    /// Makes all pairs count, as one change that can be undone; without any there is no change. On the disk when this returns.
-    pub fn finish(mut self, label: &str) -> Result<Applied> {
+    /// Makes all pairs count, as one change that can be undone and is called as `label` says; without any there is no change.
+    /// Those that others have brought in the meantime are not taken twice. On the disk when this returns.
+    pub fn finish(mut self, label: impl FnOnce(Account) -> String) -> Result<Imported> {
         self.flush()?;
         if let Some(batch) = self.packed()? {
             self.write(batch)?;
         }
-        let (import, written, merges) = (self.id, self.written, std::mem::take(&mut self.merges));
-        let states = std::mem::replace(&mut self.states, Spill::new(&self.project.dir)?);
+        let mut known = self.known.take();
+        if let Some(known) = &mut known {
+            // Most of it, before anybody has to wait for it.
+            self.project.snapshot(|connection| known.catch_up(connection))?;
+        }
+        let states = std::mem::replace(&mut self.states, Spill::new(&self.project.dir)?).read()?;
+        let mut coming = Coming { states, known_since: HashMap::new(), merges: std::mem::take(&mut self.merges) };
+        let mut account = self.account;
+        let (import, is_merging) = (self.id, self.duplicates == Duplicates::Merge);
+        let (prints, brought) = (&self.prints, &self.brought);
         let applied = self.project.write(Keep::PowerLoss, |tx| {
-            let mut applied = Applied { label: label.to_owned(), pairs: Vec::new(), revision: newest_revision(tx)? };
-            if written > 0 || !merges.is_empty() {
-                applied.revision = record_edit(tx, label)?;
-                count_in(tx, states, &mut applied)?;
-                merge(tx, &merges, &mut applied)?;
+            if let Some(known) = &mut known {
+                known.catch_up(tx)?;
+                coming.known_since = known.come_since(prints);
             }
-            tx.execute("DELETE FROM brought WHERE import = ?1", [import])?;
-            tx.execute("DELETE FROM imports WHERE id = ?1", [import])?;
+            account.added -= coming.known_since.len();
+            account.known += coming.known_since.len();
+            let edits = coming.merges(tx, is_merging, &mut account)?;
+            let label = label(account);
+            let mut applied = Applied { label, pairs: Vec::new(), revision: newest_revision(tx)? };
+            if account.added > 0 || !edits.is_empty() {
+                applied.revision = record_edit(tx, &applied.label)?;
+                coming.count(tx, import, brought, &mut applied)?;
+                merge(tx, &edits, &mut applied)?;
+            }
+            tx.execute("UPDATE imports SET state = 'dropped' WHERE id = ?1", [import])?;
+            tx.execute("DELETE FROM imports WHERE id NOT IN (SELECT import FROM brought) AND id = ?1", [import])?;
             Ok(applied)
         })?;
         self.is_finished = true;
-        Ok(applied)
+        Ok(Imported { applied, account })
     }
 
     /// Has what waits packed, and writes meanwhile what was packed before it.
@@ -178,9 +222,10 @@ impl Import<'_> {
         let (done, packing) = sync_channel(1);
         let pairs = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
+        let is_asked = self.known.is_some();
         rayon::spawn(move || {
             // The import may have been given up meanwhile.
-            done.send(Batch::of(pairs, packer)).ok();
+            done.send(Batch::of(pairs, packer, is_asked)).ok();
         });
         self.packing = Some(packing);
         before.map_or(Ok(()), |batch| self.write(batch))
@@ -195,11 +240,11 @@ impl Import<'_> {
     }
 
     fn write(&mut self, batch: Batch) -> Result<()> {
-        let Batch { pairs, states, blocks, packer } = batch;
+        let Batch { pairs, prints, states, blocks, packer } = batch;
         self.packer = Some(packer);
         let (import, spill) = (self.id, &mut self.states);
-        self.project.write(Keep::Kill, |tx| {
-            let mut brought = None;
+        let brought = self.project.write(Keep::Kill, |tx| {
+            let mut brought: Option<[i64; 2]> = None;
             let mut rest = pairs.iter().zip(states);
             for block in &blocks {
                 let first = block.insert(tx)?;
@@ -213,9 +258,10 @@ impl Import<'_> {
                 tx.prepare_cached("INSERT INTO brought (import, first, last) VALUES (?1, ?2, ?3)")?
                     .execute([import, first, last])?;
             }
-            Ok(())
+            Ok(brought)
         })?;
-        self.written += pairs.len();
+        self.brought.extend(brought.map(|[first, _]| first));
+        self.prints.extend(prints);
         Ok(())
     }
 }
@@ -223,16 +269,19 @@ impl Import<'_> {
 /// Pairs that are ready to be written.
 struct Batch {
     pairs: Vec<Pair>,
+    prints: Vec<u128>,
     states: Vec<VersionRow>,
     blocks: Vec<Packed>,
     packer: Packer,
 }
 
 impl Batch {
-    fn of(pairs: Vec<Pair>, mut packer: Packer) -> Result<Self> {
+    fn of(pairs: Vec<Pair>, mut packer: Packer, is_asked: bool) -> Result<Self> {
+        let asked = pairs.iter().filter(|_| is_asked);
+        let prints = asked.map(|pair| duplicates::fingerprint(&pair.prompt, &pair.answers)).collect();
         let states = pairs.iter().map(VersionRow::of).collect::<Result<_>>()?;
         let blocks = contents::in_blocks(&pairs).map(|block| packer.pack(block)).collect::<Result<_>>()?;
-        Ok(Self { pairs, states, blocks, packer })
+        Ok(Self { pairs, prints, states, blocks, packer })
     }
 }
 
@@ -252,30 +301,82 @@ impl Drop for Import<'_> {
     }
 }
 
-/// Gives the pairs of an import their ids and the revision from which on they count.
-fn count_in(tx: &Transaction<'_>, states: Spill, applied: &mut Applied) -> Result<()> {
-    let mut next = next_pair_id(tx)?;
-    let mut insert = VersionRow::insertion(tx)?;
-    states.each(|(content, state): (i64, VersionRow)| {
-        state.insert(&mut insert, next, applied.revision, content)?;
-        applied.pairs.push(PairId(next));
-        next += 1;
-        Ok(())
-    })
+/// What is about to count.
+struct Coming {
+    /// Each with its content, in the order of these.
+    states: Spilled,
+    /// By the places of pairs that others have brought meanwhile, the ones that are there.
+    known_since: HashMap<usize, PairId>,
+    merges: Vec<(PairId, Pair)>,
 }
 
-/// What is there already takes what was added to it. A pair that was deleted meanwhile takes nothing.
-fn merge(tx: &Transaction<'_>, merges: &[(PairId, Pair)], applied: &mut Applied) -> Result<()> {
+impl Coming {
+    /// What those that are there already take of pairs that were added.
+    fn merges(&mut self, tx: &Transaction<'_>, is_merging: bool, account: &mut Account) -> Result<Vec<Edit>> {
+        let Self { states, known_since, merges } = self;
+        let mut contents = Contents::of(tx);
+        let mut edits: BTreeMap<PairId, Edit> = BTreeMap::new();
+        let mut take = |id: PairId, other: &Pair, contents: &mut Contents<'_>| -> Result<bool> {
+            let before = match edits.get(&id) {
+                Some(edit) => edit.after.clone(),
+                None => newest_pair(contents, id)?,
+            };
+            // A pair that was deleted meanwhile takes nothing.
+            let Some(after) = before.as_ref().and_then(|known| duplicates::merged(known, other)) else {
+                return Ok(false);
+            };
+            edits.entry(id).or_insert(Edit { before, after: None }).after = Some(after);
+            Ok(true)
+        };
+        for (id, other) in merges {
+            take(*id, other, &mut contents)?;
+        }
+        if is_merging && !known_since.is_empty() {
+            states.each(|place, (content, state): (i64, VersionRow)| {
+                if let Some(id) = known_since.get(&place) {
+                    let other = state.pair(contents.read(content)?)?;
+                    account.merged += usize::from(take(*id, &other, &mut contents)?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(edits.into_values().collect())
+    }
+
+    /// Gives the pairs their ids and the revision from which on they count. What was brought and counts is no longer the
+    /// import's; the rest is cleared away later. `brought`: where each piece of that begins.
+    fn count(&mut self, tx: &Transaction<'_>, import: i64, brought: &[i64], applied: &mut Applied) -> Result<()> {
+        let Self { states, known_since, .. } = self;
+        let mut next = next_pair_id(tx)?;
+        let mut insert = VersionRow::insertion(tx)?;
+        let mut counts: Vec<i64> = Vec::new();
+        states.each(|place, (content, state): (i64, VersionRow)| {
+            if known_since.contains_key(&place) {
+                return Ok(());
+            }
+            state.insert(&mut insert, next, applied.revision, content)?;
+            applied.pairs.push(PairId(next));
+            next += 1;
+            let piece = brought.partition_point(|first| *first <= content).saturating_sub(1);
+            if counts.last() != brought.get(piece) {
+                counts.extend(brought.get(piece));
+            }
+            Ok(())
+        })?;
+        let mut keep = tx.prepare_cached("DELETE FROM brought WHERE import = ?1 AND first = ?2")?;
+        for first in counts {
+            keep.execute([import, first])?;
+        }
+        Ok(())
+    }
+}
+
+/// What is there already takes what was added to it.
+fn merge(tx: &Transaction<'_>, edits: &[Edit], applied: &mut Applied) -> Result<()> {
     let mut next_id = next_pair_id(tx)?;
     let mut contents = Contents::of(tx);
-    for (id, other) in merges {
-        let Some(before) = newest_pair(&mut contents, *id)? else {
-            continue;
-        };
-        if let Some(after) = duplicates::merged(&before, other) {
-            apply_edit(tx, &mut contents, &Edit::replace(before, after), applied.revision, &mut next_id)?;
-            applied.pairs.push(*id);
-        }
+    for edit in edits {
+        applied.pairs.push(apply_edit(tx, &mut contents, edit, applied.revision, &mut next_id)?);
     }
     Ok(())
 }

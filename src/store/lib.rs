@@ -12,6 +12,8 @@
 
 pub mod bundle;
 mod contents;
+#[cfg(test)]
+mod damage_tests;
 pub mod demo;
 mod duplicates;
 mod error;
@@ -54,7 +56,7 @@ use serde::{Deserialize, Serialize};
 pub use duplicates::{Added, Duplicates};
 pub use error::StoreError;
 pub use forks::family;
-pub use import::Import;
+pub use import::{Account, Import, Imported};
 pub use journal::Applied;
 pub use judged::JudgedAnswer;
 pub use left_out::LeftOut;

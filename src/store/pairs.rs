@@ -6,8 +6,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, Transac
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PairRow, Project, Revision, StoreError,
+    PairRow, Project, Revision,
     contents::{Content, Contents, Packer, body_of},
+    error::unreadable,
     narrow::pin,
     project::Result,
     query::{split_number, state_number, state_of, strength_number, strength_of},
@@ -59,6 +60,22 @@ impl VersionRow {
             behaviour: pair.behaviour,
             len_bytes: pair.len_bytes() as i64,
             prompt_key: PromptKey::of(&pair.prompt).0 as i64,
+        })
+    }
+
+    /// The pair that has this state and these texts.
+    pub fn pair(&self, Content { prompt, answers, source }: Content) -> Result<Pair> {
+        Ok(Pair {
+            id: PairId::NEW,
+            prompt,
+            answers,
+            verdict: self.verdict.as_deref().map(serde_json::from_str).transpose()?,
+            split: split_of(self.split),
+            tags: serde_json::from_str(&self.tags)?,
+            note: self.note.clone(),
+            reward: self.reward,
+            behaviour: self.behaviour,
+            source,
         })
     }
 
@@ -241,27 +258,28 @@ fn split_of(number: i64) -> Split {
 }
 
 fn pair_of(row: &Row<'_>, contents: &mut Contents<'_>) -> Result<Pair> {
+    let id = PairId(row.get(0)?);
+    read_pair(id, row, contents).map_err(|error| error.within(format_args!("pair {}", id.0)))
+}
+
+fn read_pair(id: PairId, row: &Row<'_>, contents: &mut Contents<'_>) -> Result<Pair> {
     let Content { prompt, answers, source } = contents.read(row.get(1)?)?;
-    let verdict: Option<Verdict> = match row.get_ref(2)?.as_str_or_null().map_err(unreadable)? {
+    let verdict: Option<Verdict> = match row.get_ref(2)?.as_str_or_null().map_err(unreadable("its verdict"))? {
         None => None,
         Some(json) => Some(serde_json::from_str(json)?),
     };
     Ok(Pair {
-        id: PairId(row.get(0)?),
+        id,
         prompt,
         answers,
         verdict,
         split: split_of(row.get(3)?),
-        tags: serde_json::from_str(row.get_ref(4)?.as_str().map_err(unreadable)?)?,
+        tags: serde_json::from_str(row.get_ref(4)?.as_str().map_err(unreadable("its tags"))?)?,
         note: row.get(5)?,
         reward: row.get::<_, f64>(6)? as f32,
         behaviour: row.get::<_, f64>(7)? as f32,
         source,
     })
-}
-
-pub(super) fn unreadable(error: rusqlite::types::FromSqlError) -> StoreError {
-    StoreError::Corrupted { path: std::path::PathBuf::new(), detail: error.to_string() }
 }
 
 fn row_of(pair: &Pair, prompt_key: PromptKey, pinned: Option<bool>) -> PairRow {

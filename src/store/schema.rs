@@ -19,13 +19,14 @@ const STEPS: &[&str] = &[
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
     include_str!("schema/11.sql"),
+    include_str!("schema/12.sql"),
 ];
 
 /// What SQL alone cannot do.
 type Work = fn(&Transaction<'_>) -> Result<()>;
 
-/// It is done right after the step of this number.
-const AFTER: &[(usize, Work)] = &[(11, contents::pack_rows)];
+/// Each is done right after the step of its number.
+const AFTER: &[(usize, Work)] = &[(11, contents::pack_rows), (12, contents::seal_signatures)];
 
 /// "NDGE": tells a project from any other SQLite file.
 pub const APPLICATION_ID: i64 = 0x4e44_4745;

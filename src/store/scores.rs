@@ -11,8 +11,9 @@ use serde::Deserialize;
 use super::{
     PairQuery, Project, RunId, StoreError, VerdictState,
     contents::Contents,
+    error::unreadable,
     find::find,
-    pairs::{newest_pair, unreadable},
+    pairs::newest_pair,
     project::{Keep, Result},
     query,
     search::Watch,
@@ -239,7 +240,7 @@ impl Project {
             let mut rows = statement.query([start.0])?;
             while let Some(row) = rows.next()? {
                 let state = query::state_of_choice(choice_of(row, 1)?);
-                each(PairId(row.get(0)?), state, row.get_ref(2)?.as_blob().map_err(unreadable)?);
+                each(PairId(row.get(0)?), state, row.get_ref(2)?.as_blob().map_err(unreadable("an embedding"))?);
             }
             Ok(())
         })

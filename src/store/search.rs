@@ -2,20 +2,21 @@
 //!
 //! A search is words; each must occur, as it is, in any case, also inside longer words and in any script. Signatures say
 //! which blocks of texts may hold the words ([`super::signature`]); those are read, and the texts decide. Words of one or two
-//! letters are in no signature: then all blocks are read.
+//! letters are in no signature: then all blocks are read. So is a block whose signature is missing or damaged.
 
 use std::ops::ControlFlow;
 
+use ::data::counted;
 use rayon::prelude::*;
 use rusqlite::Connection;
 use zstd::bulk::Decompressor;
 
 use super::{
-    StoreError,
-    contents::{Block, Content, Stored},
-    pairs::unreadable,
-    project::Result,
-    signature::{Wanted, fold},
+    Project, StoreError,
+    contents::{self, Block, Content, Stored},
+    error::unreadable,
+    project::{Keep, Result},
+    signature::{self, Wanted, fold},
 };
 
 /// Hears how much of the texts was looked at, of 1; `Break` ends the search with [`StoreError::CutShort`].
@@ -51,15 +52,49 @@ pub fn matching(connection: &Connection, search: &str, watch: Watch<'_>) -> Resu
 /// The first contents of the blocks that may hold the words.
 fn may_hold(connection: &Connection, words: &Words) -> Result<Vec<i64>> {
     let wanted = Wanted::of(words.folded.iter().map(String::as_str));
-    let mut statement = connection.prepare_cached("SELECT first, bits FROM signatures ORDER BY first")?;
-    let mut rows = statement.query([])?;
     let mut blocks = Vec::new();
-    while let Some(row) = rows.next()? {
-        if wanted.may_be_in(row.get_ref(1)?.as_blob().map_err(unreadable)?) {
-            blocks.push(row.get(0)?);
+    each_signature(connection, |first, bits| {
+        if bits.is_none_or(|bits| wanted.may_be_in(bits)) {
+            blocks.push(first);
         }
-    }
+    })?;
     Ok(blocks)
+}
+
+/// The first content of every block, with the bits of its signature; without, where that is missing or damaged.
+fn each_signature(connection: &Connection, mut each: impl FnMut(i64, Option<&[u8]>)) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT packed.first, bits FROM packed INDEXED BY packed_places
+         LEFT JOIN signatures ON signatures.first = packed.first ORDER BY packed.first",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let bits = row.get_ref(1)?.as_blob_or_null().map_err(unreadable("a signature"))?;
+        each(row.get(0)?, bits.and_then(signature::bits_of));
+    }
+    Ok(())
+}
+
+impl Project {
+    /// Makes the signatures of texts anew that are missing or damaged; a sentence about it, if there were any. A search finds
+    /// those texts all the same, but has to read them.
+    pub fn mend_search(&self) -> Result<Option<String>> {
+        let mut broken = Vec::new();
+        self.snapshot(|connection| {
+            each_signature(connection, |first, bits| broken.extend(bits.is_none().then_some(first)))
+        })?;
+        if broken.is_empty() {
+            return Ok(None);
+        }
+        if !self.read_only {
+            for firsts in broken.chunks(AT_ONCE) {
+                self.write(Keep::Kill, |tx| firsts.iter().try_for_each(|first| contents::sign(tx, *first)))?;
+            }
+        }
+        let pieces = counted(broken.len(), "piece of the search index", "pieces of the search index");
+        let what = if self.read_only { "left as they are, since nothing can be written here" } else { "made anew" };
+        Ok(Some(format!("Damaged or missing: {pieces}, {what}. No pair is lost, and every search finds all of them")))
+    }
 }
 
 /// What is searched for.

@@ -2,31 +2,46 @@
 //!
 //! Every three and every four letters that stand together within a word set one bit of the block's signature, chosen by a
 //! hash. Where a word that is searched for needs a bit that is not set, it is not there; where all are set it may be, and the
-//! text itself decides. A signature has a bit for each byte of the texts, so an eighth of their size.
+//! text itself decides. A signature has a bit for each byte of the texts, so an eighth of their size. It ends with a sum of
+//! them: a bit that was lost would hide a text, so a signature whose sum is another says nothing, and all texts may be there.
 
 /// Bytes of a signature: few letters leave most bits of a small one set, and more than this is too much to look at.
 const LEAST: usize = 64;
 const MOST: usize = 1 << 20;
 
-/// The bits of a block.
+/// The bits of a block, and behind them their CRC-32.
 pub struct Signature(Vec<u8>);
 
 impl Signature {
     pub fn of<'a, T: Iterator<Item = &'a str>>(texts: impl Fn() -> T) -> Self {
         let bytes: usize = texts().map(str::len).sum();
-        let mut signature = Self(vec![0; (bytes / 8).clamp(LEAST, MOST)]);
+        let mut bits = vec![0; (bytes / 8).clamp(LEAST, MOST)];
         for text in texts() {
             each_letters(text, |hash| {
-                let (byte, bit) = place(hash, signature.0.len());
-                signature.0[byte] |= bit;
+                let (byte, bit) = place(hash, bits.len());
+                bits[byte] |= bit;
             });
         }
-        signature
+        Self::sealed(bits)
     }
 
-    pub fn bits(&self) -> &[u8] {
+    /// Of bits that have no sum yet.
+    pub fn sealed(mut bits: Vec<u8>) -> Self {
+        let sum = crc32fast::hash(&bits);
+        bits.extend(sum.to_le_bytes());
+        Self(bits)
+    }
+
+    /// As it lies in the document.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// The bits of what lies in the document; absent where they are not what they were.
+pub fn bits_of(bytes: &[u8]) -> Option<&[u8]> {
+    let (bits, sum) = bytes.split_last_chunk()?;
+    (crc32fast::hash(bits) == u32::from_le_bytes(*sum)).then_some(bits)
 }
 
 /// The letters of words that are searched for.
@@ -43,7 +58,7 @@ impl Wanted {
         Self(hashes)
     }
 
-    /// Whether the texts of a signature may hold all of the words.
+    /// Whether texts with these bits may hold all of the words.
     pub fn may_be_in(&self, bits: &[u8]) -> bool {
         self.0.iter().all(|hash| {
             let (byte, bit) = place(*hash, bits.len());
@@ -143,7 +158,7 @@ mod tests {
     fn a_signature_misses_nothing_that_is_there_and_little_is_there_that_is_not() {
         let text = "When does the FERRY leave for Straße 12?\nΟΔΟΣ 水車はどこ";
         let signature = Signature::of(|| [text, "A second text"].into_iter());
-        let may = |search: &str| Wanted::of(search.split_whitespace()).may_be_in(signature.bits());
+        let may = |search: &str| Wanted::of(search.split_whitespace()).may_be_in(bits_of(signature.bytes()).unwrap());
         for word in ["ferry", "ERR", "leave the", "straße", "12?", "οδος", "車はど", "second", "cond", "a", ""]
         {
             assert!(may(word), "{word}");
@@ -153,5 +168,17 @@ mod tests {
         assert!(missed <= 1, "{missed}");
         // What stands on both sides of a space is no word.
         assert!(!may("theferry") && !may("doesthe"));
+    }
+
+    #[test]
+    fn a_signature_that_was_changed_is_none() {
+        let whole = Signature::of(|| ["some words"].into_iter()).bytes().to_vec();
+        assert!(bits_of(&whole).is_some_and(|bits| bits.len() == LEAST));
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 4;
+            assert_eq!(bits_of(&changed), None, "{at}");
+        }
+        assert!(bits_of(&whole[1..]).is_none() && bits_of(&[]).is_none() && bits_of(&[0; 68]).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Seek as _, Write as _},
+    io::{BufRead as _, BufReader, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -29,18 +29,31 @@ impl Spill {
         self.out.write_all(&line).map_err(StoreError::io("write in", &self.folder))
     }
 
-    /// All of them in their order.
-    pub fn each<T: DeserializeOwned>(self, mut each: impl FnMut(T) -> Result<()>) -> Result<()> {
+    /// All of them, to be read.
+    pub fn read(self) -> Result<Spilled> {
+        let file = self.out.finish().map_err(StoreError::io("write in", &self.folder))?;
+        Ok(Spilled { folder: self.folder, file })
+    }
+}
+
+/// The values of a [`Spill`] that is complete.
+pub struct Spilled {
+    folder: PathBuf,
+    file: File,
+}
+
+impl Spilled {
+    /// All of them in their order, with their places from 0.
+    pub fn each<T: DeserializeOwned>(&mut self, mut each: impl FnMut(usize, T) -> Result<()>) -> Result<()> {
         let failed = StoreError::io("read in", &self.folder);
-        let rewound = || -> io::Result<File> {
-            let mut file = self.out.finish()?;
-            file.rewind()?;
-            Ok(file)
-        };
-        let mut lines = BufReader::new(Decoder::new(rewound().map_err(&failed)?).map_err(&failed)?);
+        self.file.rewind().map_err(&failed)?;
+        let mut lines = BufReader::new(Decoder::new(&self.file).map_err(&failed)?);
         let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line).map_err(&failed)? > 0 {
-            each(serde_json::from_slice(&line)?)?;
+        for place in 0.. {
+            if lines.read_until(b'\n', &mut line).map_err(&failed)? == 0 {
+                break;
+            }
+            each(place, serde_json::from_slice(&line)?)?;
             line.clear();
         }
         Ok(())

@@ -3,7 +3,16 @@
 //! `NUDGE_PAIRS=1000000 cargo test --release -p nudge --test it -- --ignored --nocapture scale::` measures; without a number it is
 //! a hundred thousand.
 
-use std::{collections::HashMap, fs, io::Write as _, ops::ControlFlow, path::Path, time::Instant};
+use std::{
+    collections::HashMap,
+    fs,
+    io::Write as _,
+    ops::ControlFlow,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use nudge::{
     formats::{FormatError, Options, Reader, write},
@@ -65,6 +74,19 @@ fn peak() -> u64 {
     line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) >> 10
 }
 
+/// Writes to a project again and again; the longest that it took, in seconds.
+fn longest_write(folder: &Path, ended: &AtomicBool) -> f64 {
+    let project = Project::open(folder).unwrap();
+    let mut longest: f64 = 0.0;
+    while !ended.load(Ordering::Acquire) {
+        let started = Instant::now();
+        project.set_setting("seen", "now").unwrap();
+        longest = longest.max(started.elapsed().as_secs_f64());
+        thread::sleep(Duration::from_millis(20));
+    }
+    longest
+}
+
 #[test]
 #[ignore = "takes minutes; a measurement, not a check"]
 fn pairs_by_the_hundred_thousand() {
@@ -81,11 +103,18 @@ fn pairs_by_the_hundred_thousand() {
     let mut project = Project::create(&folder, &ProjectSettings::default()).unwrap();
     let started = Instant::now();
     let mut import = project.begin_import(Duplicates::Skip).unwrap();
-    for pair in Reader::open(&file, &Options::default()).unwrap() {
-        assert_eq!(import.add(pair.unwrap()).unwrap(), Added::New);
-    }
-    import.finish("Import").unwrap();
-    tell("in the table after", started);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| longest_write(&folder, &ended));
+        for pair in Reader::open(&file, &Options::default()).unwrap() {
+            assert_eq!(import.add(pair.unwrap()).unwrap(), Added::New);
+        }
+        tell("read and packed after", started);
+        import.finish(|_| "Import".to_owned()).unwrap();
+        tell("in the table after", started);
+        ended.store(true, Ordering::Release);
+        println!("{:<28}{:>8.1} s at most", "another's write took", other.join().unwrap());
+    });
     drop(project);
     let document = fs::metadata(folder.join("project.sqlite")).unwrap().len();
     println!("the document is {:.2} times the file", document as f64 / bytes as f64);

@@ -17,7 +17,10 @@ use nudge::{
     engine::protocol::{Event, LogLevel, Outcome},
     model::{LoadOptions, Policy},
     state::{Screen, drafts::Progress},
-    store::{Added, Duplicates, LogProbKey, PairQuery, Project, ProjectSettings, RunStatus, StoreError, demo},
+    store::{
+        Account, Added, Duplicates, Imported, LogProbKey, PairQuery, Project, ProjectSettings, RunStatus, StoreError,
+        demo,
+    },
     text::{Codec, Limits},
 };
 use rusqlite::Connection;
@@ -70,7 +73,7 @@ fn dh3_others_write_while_an_import_is_under_way_and_it_counts_all_at_once() {
     }
     assert_eq!(other.counts().unwrap().total(), 6, "nothing of it counts yet");
     assert_eq!(found(&other, "right7"), 0);
-    let applied = import.finish("Import 2500 pairs").unwrap();
+    let applied = import.finish(|account| format!("Import {} pairs", account.added)).unwrap().applied;
     assert_eq!(applied.pairs.len(), 2500);
     assert_eq!(other.counts().unwrap().total(), 2506);
     assert_eq!(other.pair(applied.pairs[2499]).unwrap().unwrap().answers[0].text, "right2499");
@@ -104,8 +107,49 @@ fn dh3_an_import_that_is_given_up_or_killed_leaves_nothing() {
     }
     assert_eq!(found(&project, "right0"), 1);
     // An import without pairs is no change.
-    let applied = project.begin_import(Duplicates::Keep).unwrap().finish("Import").unwrap();
+    let applied = project.begin_import(Duplicates::Keep).unwrap().finish(|_| "Import".to_owned()).unwrap().applied;
     assert_eq!((applied.revision, applied.pairs.len()), (revision, 0));
+}
+
+#[test]
+fn two_imports_at_once_take_no_pair_twice() {
+    let (_dir, mut project) = project();
+    let mut others = Project::open(project.dir()).unwrap();
+    let mut first = project.begin_import(Duplicates::Skip).unwrap();
+    let mut second = others.begin_import(Duplicates::Merge).unwrap();
+    for n in 0..2600 {
+        if n < 2500 {
+            first.add(pair(n)).unwrap();
+        }
+        let tags = if n < 7 { vec!["mine".to_owned()] } else { Vec::new() };
+        second.add(Pair { tags, ..pair(n) }).unwrap();
+    }
+    let label = |account: Account| format!("Import {} pairs", account.added);
+    assert_eq!(first.finish(label).unwrap().account, Account { added: 2500, known: 0, merged: 0 });
+    let Imported { applied, account } = second.finish(label).unwrap();
+    assert_eq!(account, Account { added: 100, known: 2500, merged: 7 });
+    assert_eq!((applied.label.as_str(), applied.pairs.len()), ("Import 100 pairs", 107));
+    assert_eq!(project.counts().unwrap().total(), 2600);
+    assert_eq!(project.tags().unwrap(), [("mine".to_owned(), 7)]);
+    // The texts that are there twice are cleared away, but for those that lie between others.
+    settle(&mut project);
+    assert_eq!(count(project.dir(), "brought") + count(project.dir(), "imports"), 0);
+    let twice: i64 =
+        document(project.dir()).query_row("SELECT sum(last - first + 1) FROM packed", [], |row| row.get(0)).unwrap();
+    assert!(twice < 2600 + 1000, "{twice}");
+    assert_eq!((found(&project, "right7"), found(&project, "right2599")), (111, 1));
+    project.undo().unwrap().unwrap();
+    assert_eq!((project.counts().unwrap().total(), project.tags().unwrap().len()), (2500, 0));
+
+    // All of it there meanwhile: no change at all. What was added by hand counts too.
+    let mut late = project.begin_import(Duplicates::Skip).unwrap();
+    late.add(pair(7000)).unwrap();
+    add(&mut others, vec![pair(7000)]);
+    let revision = others.revision().unwrap();
+    let Imported { applied, account } = late.finish(label).unwrap();
+    assert_eq!((account.added, account.known, applied.revision), (0, 1, revision));
+    settle(&mut project);
+    assert_eq!((project.counts().unwrap().total(), found(&project, "right7000")), (2501, 1));
 }
 
 #[test]
