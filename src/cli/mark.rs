@@ -1,7 +1,9 @@
 //! `nudge mark`: what people say about a run.
 
-use anyhow::Result;
-use store::{RunAbout, RunMarks};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use store::{Project, RunAbout, RunId, RunMarks, demo};
 
 use super::{
     args::Mark,
@@ -11,6 +13,10 @@ use super::{
 };
 
 pub fn run(args: &Mark) -> Result<Ending> {
+    if args.undo || args.redo {
+        turn(args)?;
+        return Ok(Ending::Done);
+    }
     let (project, record) = project_and_run(&args.place, args.demo)?;
     let name = args.name.as_deref().map(str::trim);
     if name == Some("") {
@@ -29,8 +35,27 @@ pub fn run(args: &Mark) -> Result<Ending> {
     marks.archived = (marks.archived || args.archive) && !args.unarchive;
     let about = RunAbout { name: name.unwrap_or(&record.name).to_owned(), marks };
     project.set_about(record.id, &about)?;
-    output::line(format!("{} (run {}): {}", about.name, record.id.0, said(&about.marks)))?;
+    tell(record.id, &about)?;
     Ok(Ending::Done)
+}
+
+/// The way back and forth, which is the project's: it goes over all runs in the order in which something was said.
+fn turn(args: &Mark) -> Result<()> {
+    let dir = match (&args.place[..], args.demo) {
+        ([dir], false) => PathBuf::from(dir),
+        ([], true) => demo::open_demo(None)?,
+        _ => return Err(usage("--undo and --redo are about what was said last, whichever run it is: name no run.")),
+    };
+    let project = Project::open(&dir)?;
+    match project.turn_about(args.undo)? {
+        Some(run) => tell(run, &RunAbout::of(&project.run(run)?)),
+        None if args.undo => bail!("Nothing was said about a run of {} that could be taken back.", dir.display()),
+        None => bail!("Nothing was taken back in {} that could be said again.", dir.display()),
+    }
+}
+
+fn tell(run: RunId, about: &RunAbout) -> Result<()> {
+    output::line(format!("{} (run {}): {}", about.name, run.0, said(&about.marks)))
 }
 
 fn said(RunMarks { pinned, archived, colour, tags, note }: &RunMarks) -> String {

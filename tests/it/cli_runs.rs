@@ -209,6 +209,18 @@ fn runs_are_marked_filtered_and_sorted() {
     let said =
         out(home, &["mark", &project, "First", "--untag", "keep", "--untag", "short", "--note", "", "--colour", "0"]);
     assert!(said.contains("nothing is said about it"), "{said}");
+    // Taken back over all runs, in the order in which it was said; and said again.
+    let turned = |word: &str| out(home, &["mark", &project, word]);
+    assert!(turned("--undo").contains("First (run 1): colour 3, tagged keep, short, note: try again"));
+    assert!(turned("--undo").contains("Second (run 2): nothing is said about it"));
+    assert!(turned("--redo").contains("Other (run 2): archived"));
+    assert!(listed(&["--archived"]).contains("Other"));
+    turned("--undo");
+    assert!(turned("--undo").contains("First (run 1): nothing is said about it"));
+    let refused = sentence(home, &["mark", &project, "--undo"], 1);
+    assert!(refused.contains("Nothing was said about a run of"), "{refused}");
+    assert!(sentence(home, &["mark", &project, "First", "--undo"], 2).contains("name no run"));
+    assert!(sentence(home, &["mark", &project, "--undo", "--pin"], 2).contains("--pin"));
     let refused = sentence(home, &["runs", &project, "--column", "loss"], 2);
     assert!(refused.contains("is no column"), "{refused}");
 }

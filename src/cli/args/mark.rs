@@ -1,11 +1,14 @@
 //! What was typed after `mark`.
 
+/// What can be said about a run.
+const CHANGES: [&str; 9] = ["name", "tag", "untag", "note", "colour", "pin", "unpin", "archive", "unarchive"];
+
 /// Name a run, tag it, note something about it, give it a colour, pin it or put it away
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").args(["name", "tag", "untag", "note", "colour", "pin", "unpin", "archive", "unarchive"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("what").args(CHANGES).args(["undo", "redo"]).multiple(true).required(true))]
 pub struct Mark {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last". --undo and --redo take no RUN.
+    #[arg(required_unless_present = "demo", num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
     pub place: Vec<String>,
     /// The demo project.
     #[arg(long)]
@@ -35,4 +38,10 @@ pub struct Mark {
     pub archive: bool,
     #[arg(long)]
     pub unarchive: bool,
+    /// Takes back what was said last about any run of the project, here or in the window; once more what was said before that.
+    #[arg(long, conflicts_with_all = CHANGES, conflicts_with = "redo")]
+    pub undo: bool,
+    /// Says again what was taken back last.
+    #[arg(long, conflicts_with_all = CHANGES)]
+    pub redo: bool,
 }
