@@ -230,6 +230,7 @@ impl eframe::App for App {
         self.receive(frame);
         self.apply_queued(frame);
         self.save_pauses();
+        self.workspace.pairs.health.follow(self.workspace.pairs.revision, self.workspace.now_ms);
         self.age_notices();
         self.leave_if_asked();
         self.guard_closing();

@@ -3,13 +3,12 @@
 use std::{
     collections::BTreeMap,
     io::Write as _,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use data::{Pair, counted, health::Health};
+use data::{Pair, counted};
 use files::{Output, WriteError};
 use formats::{
     self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
@@ -20,7 +19,7 @@ use state::{
     intake::{Look, LookRow},
     pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
 };
-use store::{Account, Added, Duplicates, Imported, Project, Revision};
+use store::{Account, Added, Duplicates, Imported, Project, StoreError};
 
 use super::{
     App,
@@ -38,34 +37,35 @@ impl App {
             return;
         };
         let dir = project.dir.clone();
-        let data = &mut self.workspace.pairs;
-        data.examining = true;
-        let (examined, ctx) = (Arc::clone(&data.examined), self.ctx.clone());
-        examined.tell(0.0);
+        let health = &mut self.workspace.pairs.health;
+        if health.is_under_way() {
+            return;
+        }
+        let mine = health.begin();
+        let (examinations, ctx) = (Arc::clone(&health.examinations), self.ctx.clone());
         self.jobs.aside(Lane::Transfer, "Could not examine the pairs", move || {
             let mut watch = |done| {
-                examined.tell(done);
                 ctx.request_repaint_after(Duration::from_millis(100));
-                ControlFlow::Continue(())
+                examinations.tell(mine, done)
             };
-            let mut examine = || -> anyhow::Result<(Revision, Health, Option<String>)> {
+            let began = Instant::now();
+            let mut examine = || {
                 let project = Project::open(&dir)?;
-                let (revision, health) = project.examine(judge::language_of, &mut watch)?;
-                Ok((revision, health, project.mend_search()?))
+                Ok((project.examine(judge::language_of, &mut watch)?, project.mend_search()?))
             };
-            let found = examine();
-            Ok(about(dir, move |workspace, _| {
-                workspace.pairs.examining = false;
-                match found {
-                    Ok((revision, health, mended)) => {
-                        workspace.pairs.health = Some((revision, Arc::new(health)));
-                        if let Some(sentence) = mended {
-                            workspace.notices.push(Notice::info(sentence));
-                        }
+            let found: Result<_, StoreError> = examine();
+            let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+            Ok(about(dir, move |workspace, _| match found {
+                Ok((found, mended)) => {
+                    workspace.pairs.health.end(Some(found), took_ms);
+                    if let Some(sentence) = mended {
+                        workspace.notices.push(Notice::info(sentence));
                     }
-                    Err(error) => {
-                        workspace.notices.push(Notice::from_error("Could not examine the pairs", &error));
-                    }
+                }
+                Err(StoreError::CutShort) => workspace.pairs.health.end(None, took_ms),
+                Err(error) => {
+                    workspace.pairs.health.fail();
+                    workspace.notices.push(Notice::from_error("Could not examine the pairs", &error.into()));
                 }
             }))
         });

@@ -21,6 +21,7 @@ pub mod export;
 pub mod filter;
 pub mod fork;
 pub mod guide;
+pub mod health;
 pub mod hint;
 mod history;
 pub mod hits;

@@ -1,4 +1,4 @@
-//! The lists of pairs that were asked for: which of them is still wanted, and how far it is.
+//! What is made of all pairs for somebody who waits, such as lists: which of them is still wanted, and how far it is.
 
 use std::{
     ops::ControlFlow,
@@ -7,15 +7,15 @@ use std::{
 
 /// How much of something was done, told by whoever does it; in thousandths.
 #[derive(Debug, Default)]
-pub struct Share(AtomicU64);
+struct Share(AtomicU64);
 
 impl Share {
-    pub fn tell(&self, done: f32) {
+    fn tell(&self, done: f32) {
         self.0.store((1000.0 * done) as u64, Ordering::Relaxed);
     }
 
     /// Of 1; absent where it has hardly begun, or takes no time.
-    pub fn done(&self) -> Option<f32> {
+    fn done(&self) -> Option<f32> {
         Some(self.0.load(Ordering::Relaxed) as f32 / 1000.0).filter(|done| *done > 0.0)
     }
 }

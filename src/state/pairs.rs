@@ -14,9 +14,10 @@ use super::{
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
     filter::Filter,
+    health::PairHealth,
     intake::{Intake, Look},
     lens::PairHistory,
-    lists::{Lists, Share},
+    lists::Lists,
     order::Amendment,
     references::{ReferencesCommand, ReferencesData, ReferencesView},
     remembered::Remembered,
@@ -28,7 +29,7 @@ use super::{
 };
 use data::{
     Change, Pair, PairId, Verdict,
-    health::{Finding, Health, Remedy},
+    health::{Finding, Remedy},
 };
 use store::{Counts, PairQuery, PairRow, Revision};
 use train::objective::Objective;
@@ -53,10 +54,7 @@ pub struct PairsData {
     /// Labels of what undo and redo would do.
     pub undo: Option<String>,
     pub redo: Option<String>,
-    pub health: Option<(Revision, Arc<Health>)>,
-    pub examining: bool,
-    /// How far that is.
-    pub examined: Arc<Share>,
+    pub health: PairHealth,
     /// An undo that changes so many pairs that it is asked about first.
     pub undo_asks: Option<UndoQuestion>,
     pub transfer: Option<Transfer>,

@@ -90,7 +90,7 @@ impl Window {
                     && models.looked != Loaded::Asked
                     && workspace.saving.under_way == 0
                     && !pairs.listing
-                    && !pairs.examining
+                    && !pairs.health.is_under_way()
                     && pairs.transfer.is_none()
                     && !pairs.rows.is_waiting()
                     && !pairs.pairs.is_waiting()

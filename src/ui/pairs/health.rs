@@ -1,6 +1,6 @@
 //! Data health: a line of findings, each a button that shows its pairs, with what can be done about all of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use data::{
     PairId, counted,
@@ -10,6 +10,7 @@ use data::{
 use egui::{Role, Ui};
 use state::{
     Command, Commands, Workspace,
+    health::Due,
     pairs::{Only, PairsCommand, PairsView},
 };
 
@@ -40,18 +41,25 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         if !view.health_open {
             return;
         }
-        let stale = data.health.as_ref().is_none_or(|(revision, _)| *revision != data.revision);
-        if stale && !data.examining && !data.listing {
-            commands.push(Command::Pairs(PairsCommand::Examine));
+        match data.health.due(workspace.now_ms) {
+            Due::Now if !data.listing => commands.push(Command::Pairs(PairsCommand::Examine)),
+            Due::In(ms) => ui.request_repaint_after(Duration::from_millis(ms.unsigned_abs())),
+            Due::Now | Due::Never => {}
         }
-        if let Some((_, health)) = &data.health {
-            findings(ui, health, view);
-        } else {
-            let far = data.examined.done().map_or_else(String::new, |done| format!(" {:.0} %", 100.0 * done));
-            parts::caption(ui, format!("Looking…{far}"));
+        let far = || data.health.examinations.done().map_or_else(String::new, |done| format!(" {:.0} %", 100.0 * done));
+        let Some(health) = data.health.found() else {
+            parts::caption(ui, format!("Looking…{}", far()));
+            return;
+        };
+        findings(ui, health, view);
+        if data.health.is_under_way() {
+            parts::caption(ui, format!("Looking again…{}", far()));
+        } else if !data.health.is_of_now() {
+            parts::caption(ui, "Before the newest changes")
+                .on_hover_text("All pairs are looked through again when the changes pause");
         }
     });
-    if let Some((_, health)) = data.health.as_ref().filter(|_| view.health_open) {
+    if let Some(health) = data.health.found().filter(|_| view.health_open) {
         readings(ui, health);
     }
 }
