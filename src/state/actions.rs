@@ -13,7 +13,7 @@ use engine::protocol::CurveFile;
 use super::{
     Screen, ThemeChoice, Views, Workspace,
     asking::AskFirst,
-    compare::Zoom,
+    compare::{Zoom, parallel::AxisMove},
     duel::DuelPress,
     labelling::{Act, Side, Way},
     lens::LensMove,
@@ -83,10 +83,14 @@ pub enum Action {
     /// Linear, log, symmetric log.
     TurnScale,
     ClipOutliers,
+    /// How charts are drawn, where it is folded.
+    ChartControls,
     /// What the charts have across.
     ChartsAcross,
     /// Along what the charts have across.
     Zoom(Zoom),
+    /// On parallel axes.
+    Axis(AxisMove),
     /// The charts, or the table of runs.
     CompareFace,
     FilterRuns,
@@ -142,6 +146,7 @@ impl Action {
         match self {
             Self::Lens(to) => !matches!(to, LensMove::Toggle | LensMove::Close | LensMove::NextEffect | LensMove::Turn),
             Self::Rollout(to) => to != RolloutMove::Toggle,
+            Self::Axis(to) => !matches!(to, AxisMove::PassAll | AxisMove::Leave),
             other => {
                 matches!(
                     other,

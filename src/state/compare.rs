@@ -15,8 +15,18 @@ use data::metrics::judged;
 use store::{RunFilter, RunId, RunRecord};
 
 pub use self::settings::{DifferentSetting, differences};
-use self::{along::Along, board::Board, edits::RunDraft, parallel::Marked};
-use super::{runs::Runs, seeds::Means, series::Series};
+use self::{
+    along::Along,
+    board::Board,
+    edits::RunDraft,
+    frontier::Paths,
+    parallel::{AxisMove, Marked},
+};
+use super::{
+    runs::Runs,
+    seeds::Means,
+    series::{Series, Stamp},
+};
 
 /// So many of the newest runs are laid over each other until some are picked.
 const FIRST: usize = 4;
@@ -70,6 +80,7 @@ pub struct CompareView {
     pub smooth: Smooth,
     pub means: Means,
     pub along: Along,
+    pub paths: Paths,
 }
 
 impl CompareView {
@@ -92,6 +103,12 @@ impl CompareView {
         RunFilter::of(&self.filter)
     }
 
+    /// A key on the parallel axes.
+    pub fn press_axis(&mut self, runs: &Runs, to: AxisMove) {
+        let axes = parallel::axes(runs, &self.shown(runs), &self.board.table);
+        self.marked.press(&axes, to);
+    }
+
     /// Ticks or unticks a run.
     pub fn pick(&mut self, runs: &Runs, run: RunId, on: bool) {
         let mut picked: BTreeSet<RunId> = self.shown(runs).iter().map(|record| record.id).collect();
@@ -104,11 +121,11 @@ impl CompareView {
     }
 }
 
-/// Smoothed series, worked out again only when a series grew or the weight changed.
+/// Smoothed series, worked out again only when a series or the weight changed.
 #[derive(Debug, Default)]
 pub struct Smooth {
     weight: f64,
-    series: BTreeMap<(RunId, String), (usize, Series)>,
+    series: BTreeMap<(RunId, String), (Stamp, Series)>,
 }
 
 impl Smooth {
@@ -120,9 +137,9 @@ impl Smooth {
         }
         for (run, name, series) in wanted {
             let key = (run, name.to_owned());
-            let fresh = self.series.get(&key).is_some_and(|(len, _)| *len == series.len());
+            let fresh = self.series.get(&key).is_some_and(|(of, _)| *of == series.stamp());
             if !fresh {
-                self.series.insert(key, (series.len(), series.smoothed(weight)));
+                self.series.insert(key, (series.stamp(), series.smoothed(weight)));
             }
         }
     }

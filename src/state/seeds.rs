@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use data::across::{self, Point};
 use store::{RunId, RunRecord, by_seeds};
 
-use super::{runs::Runs, series::Series};
+use super::{
+    runs::Runs,
+    series::{Series, Stamp},
+};
 
 /// The groups among some runs, in the order of their first ones. A run by itself is none.
 pub fn groups<'r>(runs: &Runs, shown: &[&'r RunRecord]) -> Vec<Vec<&'r RunRecord>> {
@@ -23,21 +26,22 @@ pub struct Spread {
     pub high: Series,
     /// The mean, smoothed; absent where nothing is smoothed.
     pub smoothed: Option<Series>,
-    /// How much the members had measured, and how they were smoothed.
-    of: (usize, f64),
+    /// What the members had measured, and how they were smoothed.
+    of: (Vec<Stamp>, f64),
 }
 
 impl Spread {
-    fn of(members: &[&Series], weight: f64, size: usize) -> Self {
+    fn of(members: &[&Series], weight: f64) -> Self {
+        let of = (members.iter().map(|series| series.stamp()).collect(), weight);
         let members: Vec<&[Point]> = members.iter().map(|series| series.points()).collect();
         let across::Spread { mean, low, high } = across::Spread::of(&members);
         let [mean, low, high] = [mean, low, high].map(Series::from_points);
         let smoothed = (weight > 0.0).then(|| mean.smoothed(weight));
-        Self { mean, low, high, smoothed, of: (size, weight) }
+        Self { mean, low, high, smoothed, of }
     }
 }
 
-/// Groups' spreads, worked out again only when a member grew or the smoothing changed.
+/// Groups' spreads, worked out again only when a member or the smoothing changed.
 #[derive(Debug, Default)]
 pub struct Means {
     by_group: BTreeMap<(Vec<RunId>, String), Spread>,
@@ -46,10 +50,12 @@ pub struct Means {
 impl Means {
     /// Brings what these have measured up to date. `weight`: of the past in the smoothed mean.
     pub fn update(&mut self, group: &[RunId], metric: &str, members: &[&Series], weight: f64) {
-        let size = members.iter().map(|series| series.len()).sum();
         let key = (group.to_vec(), metric.to_owned());
-        if self.by_group.get(&key).is_none_or(|known| known.of != (size, weight)) {
-            self.by_group.insert(key, Spread::of(members, weight, size));
+        let holds = |Spread { of: (stamps, smoothing), .. }: &Spread| {
+            *smoothing == weight && stamps.iter().copied().eq(members.iter().map(|series| series.stamp()))
+        };
+        if !self.by_group.get(&key).is_some_and(holds) {
+            self.by_group.insert(key, Spread::of(members, weight));
         }
     }
 

@@ -4,13 +4,27 @@
 //! number of buckets and gets a few points a bucket: no spike is lost. A value that is not finite breaks the line where it
 //! stands. The first and the last point always stay, so that a line never shrinks or jumps.
 
-use std::ops::RangeInclusive;
+use std::{
+    ops::RangeInclusive,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// Neighbours that one bin of the next level sums up.
 const FAN: usize = 4;
 
 /// A point of a chart: x is the step, or what else is across; y the value. A y that is not finite ends the line.
 pub use data::across::Point;
+
+/// Which points a series has: no two of a process that were made or changed apart from each other have the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
 
 /// What a bin remembers of its points, as indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +86,7 @@ impl Bin {
 /// A metric's points by step, with the pyramid over them.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
+    stamp: Stamp,
     points: Vec<Point>,
     /// `levels[k]` has bins of `FAN^(k+1)` points.
     levels: Vec<Vec<Bin>>,
@@ -104,7 +119,7 @@ impl Series {
             levels.push(level);
             width *= FAN;
         }
-        Self { points, levels, not_finite, not_positive }
+        Self { stamp: Stamp::new(), points, levels, not_finite, not_positive }
     }
 
     /// Adds the value at `step`. A step that was seen before starts over from there: that is what a resumed run does.
@@ -112,6 +127,7 @@ impl Series {
         if self.points.last().is_some_and(|last| last[0] >= step) {
             self.truncate_from(step);
         }
+        self.stamp = Stamp::new();
         let index = self.points.len();
         self.points.push([step, value]);
         self.not_finite += usize::from(!value.is_finite());
@@ -136,6 +152,11 @@ impl Series {
         let keep = self.points.partition_point(|point| point[0] < step);
         let kept = std::mem::take(self).points;
         *self = Self::from_points(kept.into_iter().take(keep));
+    }
+
+    /// What is made of these points holds as long as it stays the same.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     pub fn len(&self) -> usize {
@@ -191,6 +212,9 @@ impl Series {
 
     /// The value measured at exactly this step that is not a number.
     pub fn fault_at(&self, step: f64) -> Option<f64> {
+        if self.not_finite == 0 {
+            return None;
+        }
         let at = self.points.partition_point(|point| point[0] < step);
         let point = self.points.get(at)?;
         (point[0] == step && !point[1].is_finite()).then_some(point[1])
@@ -209,6 +233,12 @@ impl Series {
             (Some(a), Some(b)) => Some(if step - a[0] < b[0] - step { *a } else { *b }),
             (one, other) => one.or(other).copied(),
         }
+    }
+
+    /// How many points lie in a range.
+    pub fn within(&self, range: &RangeInclusive<f64>) -> usize {
+        let before = |at: f64, also: bool| self.points.partition_point(|p| p[0] < at || (also && p[0] == at));
+        before(*range.end(), true).saturating_sub(before(*range.start(), false))
     }
 
     /// At most about `3 * buckets` points that look the same as all points in `range`, with one neighbour on either side
@@ -337,6 +367,17 @@ mod tests {
         let mut series = of(&[0.0, 1.0, 2.0, 3.0, 4.0]);
         series.push(2.0, 20.0);
         assert_eq!(series.points(), [[0.0, 0.0], [1.0, 1.0], [2.0, 20.0]]);
+    }
+
+    #[test]
+    fn a_series_that_is_changed_has_another_stamp_and_a_copy_the_same() {
+        let mut series = of(&[0.0, 1.0]);
+        let before = series.clone();
+        assert_eq!(before.stamp(), series.stamp());
+        series.push(1.0, 5.0);
+        assert_ne!(before.stamp(), series.stamp(), "as long as before, and other values");
+        assert_ne!(of(&[0.0, 1.0]).stamp(), before.stamp());
+        assert_ne!(Series::default().stamp(), before.stamp());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! cursor over all charts of a group, and a name that a screen reader can say.
 
 mod brush;
+mod curves;
 mod draw;
+mod thinned;
 
 use data::{Across, Scale, metrics};
 use egui::{CursorIcon, Id, Label, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo};

@@ -96,15 +96,50 @@ pub fn primary(ui: &mut Ui, text: &str) -> Response {
     .inner
 }
 
+/// Between the frame of a quiet button and its words.
+const QUIET: egui::Vec2 = egui::vec2(6.0, 3.0);
+
 /// A small button without a frame until it is pointed at: actions that should not shout.
 pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
     let color = palette(ui).weak;
     ui.scope(|ui| {
-        ui.spacing_mut().button_padding = egui::vec2(6.0, 3.0);
+        ui.spacing_mut().button_padding = QUIET;
         let text = RichText::new(text).size(size::SMALL).color(color);
         ui.add_enabled(enabled, Button::new(text).frame_when_inactive(false))
     })
     .inner
+}
+
+/// A row, or as many as are needed, that begins with a quiet button: its words, not the frame that nobody sees, stand below what
+/// is above it.
+pub fn quiet_row<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let left = ui.cursor().left();
+    let size = egui::vec2(ui.available_width() + QUIET.x, ui.spacing().interact_size.y);
+    let place = egui::Rect::from_min_size(egui::pos2(left - QUIET.x, ui.cursor().top()), size);
+    let layout = egui::Layout::left_to_right(egui::Align::Center).with_main_wrap(true);
+    // A child of its own: a frame around the row must not grow by what stands out on the left.
+    let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place).layout(layout));
+    let inner = add(&mut child);
+    let used = child.min_rect();
+    let used = egui::Rect::from_x_y_ranges(left..=used.right().max(left), used.y_range());
+    ui.allocate_rect(used, egui::Sense::hover());
+    inner
+}
+
+/// Small things of a wrapped row that belong together: the row ends before them where they do not all fit.
+pub fn together<R>(ui: &mut Ui, salt: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let id = ui.scope_id().with(("together", salt));
+    let known: Option<f32> = ui.data(|data| data.get_temp(id));
+    if known.is_some_and(|width| width > ui.available_size_before_wrap().x) {
+        ui.end_row();
+    }
+    let row = ui.horizontal(add);
+    let width = row.response.rect.width();
+    if known.is_none_or(|known| (known - width).abs() > 0.5) {
+        ui.data_mut(|data| data.insert_temp(id, width));
+        ui.request_discard("the width of what stands together is known now");
+    }
+    row.inner
 }
 
 /// Controls at the right end of a row, laid out and visited by Tab in the order in which they are read.
@@ -175,15 +210,20 @@ pub fn strip<R>(ui: &mut Ui, fill: Color32, add: impl FnOnce(&mut Ui) -> R) -> R
 
 /// A few choices that exclude each other, as one control. True when the choice changed.
 pub fn segmented<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &str, &str)]) -> bool {
+    const MARGIN: f32 = 2.0;
     let palette = palette(ui);
     let mut changed = false;
     Frame::NONE
         .fill(theme::mix(palette.ground, palette.strong, 0.07))
         .corner_radius(theme::RADIUS + 2)
-        .inner_margin(Margin::same(2))
+        .inner_margin(Margin::same(MARGIN as i8))
         .show(ui, |ui| {
+            // As high as a button beside it.
+            let inner = ui.spacing().interact_size.y - 2.0 * MARGIN;
+            ui.spacing_mut().interact_size.y = inner;
+            ui.spacing_mut().button_padding.y = 2.0;
             ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
+                ui.spacing_mut().item_spacing.x = MARGIN;
                 for (choice, word, about) in choices {
                     let selected = value == choice;
                     let color = if selected { palette.strong } else { palette.text };
@@ -197,7 +237,7 @@ pub fn segmented<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T,
                             .frame_when_inactive(true)
                             .fill(fill)
                             .stroke(egui::Stroke::new(1.0, line))
-                            .min_size(egui::vec2(56.0, 24.0));
+                            .min_size(egui::vec2(56.0, inner));
                         let mut response = ui.add(button);
                         if !about.is_empty() {
                             response = response.on_hover_text(*about);

@@ -157,7 +157,7 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
 fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
     let mut edited = Edited::default();
     let mut wants_caret = None;
-    ui.horizontal(|ui| {
+    parts::quiet_row(ui, |ui| {
         ui.spacing_mut().button_padding.y = 2.0;
         if let Prompt::Chat(turns) = prompt
             && parts::quiet(ui, true, "Add turn").clicked()

@@ -280,7 +280,78 @@ fn five_runs_have_parallel_coordinates() {
         app.workspace().runs.history.values().filter(|history| !history.series.is_empty()).count() == 6
     });
     assert!(stage.says("Parallel coordinates chart of 6 runs") && stage.says("β 0.05"));
+    // All of it by keyboard: an axis is chosen, its lowest run is left out and taken in again.
+    let marked = |stage: &Stage| stage.harness.state().views().compare.marked.clone();
+    let hold = |stage: &mut Stage, key| {
+        stage.harness.key_press_modifiers(egui::Modifiers::SHIFT, key);
+        stage.harness.run();
+    };
+    press(&mut stage, egui::Key::ArrowUp);
+    assert!(marked(&stage).stretches.is_empty(), "no axis is chosen");
+    hold(&mut stage, egui::Key::ArrowRight);
+    press(&mut stage, egui::Key::ArrowUp);
+    assert!(stage.says("pass everywhere") && stage.says(", marked: "), "{:?}", marked(&stage));
+    assert_eq!(marked(&stage).stretches.len(), 1);
+    hold(&mut stage, egui::Key::ArrowDown);
+    assert!(marked(&stage).stretches.is_empty());
+    press(&mut stage, egui::Key::Escape);
+    assert_eq!(marked(&stage).at, None);
     stage.assert_no_id_clash();
+}
+
+/// More than fit the screen, with hardly a step each.
+fn thirty_runs(project: &mut Project) {
+    for beta in 1..=30 {
+        let mut config = RunConfig::default();
+        config.objective.beta = f64::from(beta) / 100.0;
+        let new = NewRun {
+            name: format!("β {}", config.objective.beta),
+            config_toml: config.to_toml().unwrap(),
+            method: "MPO anchored-sum".to_owned(),
+            revision: project.revision().unwrap(),
+            parent: None,
+        };
+        let run = project.create_run(&new).unwrap();
+        measure(project, run, 9, 10, f64::from(beta));
+    }
+}
+
+/// The table of runs, scrolled down.
+fn scrolled_table(theme: egui::Theme, size: [f32; 2]) -> Stage {
+    let mut stage = compare(theme, size, thirty_runs, 4);
+    press(&mut stage, egui::Key::T);
+    stage.until("their cells are read", |app| {
+        let (runs, board) = (&app.workspace().runs, &app.views().compare.board);
+        nudge::state::compare::table::unread(runs, &board.table).is_empty()
+    });
+    stage.harness.hover_at(egui::pos2(size[0] / 2.0, size[1] / 2.0));
+    stage.harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: egui::vec2(0.0, -200.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: egui::Modifiers::NONE,
+    });
+    stage.harness.run();
+    stage
+}
+
+#[test]
+fn the_heads_of_the_table_stay_in_sight_and_are_not_clicked_through() {
+    let mut stage = scrolled_table(egui::Theme::Light, [900.0, 600.0]);
+    let newest = stage.harness.query_by_role_and_label(Role::Button, "Edit β 0.3").unwrap().rect();
+    let head = stage.harness.get_by_role_and_label(Role::Button, "Sort by Run").rect();
+    assert!(newest.bottom() < head.top(), "the newest run is scrolled away: {newest} {head}");
+    let under = |stage: &Stage| {
+        let ticks = stage.harness.get_all_by_role(Role::CheckBox);
+        ticks.filter(|tick| tick.rect().intersects(head.expand2(egui::vec2(30.0, 0.0)))).count()
+    };
+    assert!(under(&stage) > 0, "a row lies under the heads");
+    let picked = stage.harness.state().views().compare.board.picked.clone();
+    stage.harness.get_by_role_and_label(Role::Button, "Sort by Run").click();
+    stage.harness.run();
+    let board = &stage.harness.state().views().compare.board;
+    assert_eq!((&board.sort, &board.picked), (&board::SortBy::Name, &picked));
 }
 
 #[test]
@@ -333,8 +404,13 @@ fn pictures_of_compare_with_seeds_and_choices() {
     stage.until("all histories are here", |app| {
         app.workspace().runs.history.values().filter(|history| !history.series.is_empty()).count() == 6
     });
+    stage.harness.key_press_modifiers(egui::Modifiers::SHIFT, egui::Key::ArrowRight);
+    press(&mut stage, egui::Key::ArrowUp);
     stage.picture("compare_parallel_dark", &mut results);
+    scrolled_table(Dark, [900.0, 600.0]).picture("compare_table_dark_small", &mut results);
     let mut stage = compare(Dark, [900.0, 600.0], two_methods, 2);
+    stage.picture("compare_dark_small", &mut results);
+    press(&mut stage, egui::Key::V);
     stage.harness.key_press(egui::Key::C);
     stage.harness.run();
     stage.picture("compare_choose_dark_small", &mut results);

@@ -2,7 +2,7 @@
 //!
 //! `cargo test --release -p nudge --test it -- --ignored --nocapture frames::` measures.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use nudge::{
     data::{Across, Pair, PairId, Prompt, config::RunConfig, metrics::METRICS},
@@ -102,6 +102,26 @@ impl Frames {
     }
 
     fn draw_with(&mut self, events: Vec<egui::Event>) -> usize {
+        let (shapes, pixels_per_point) = self.shapes(events);
+        let primitives = self.ctx.tessellate(shapes, pixels_per_point);
+        let corners = primitives.iter().map(|primitive| match &primitive.primitive {
+            egui::epaint::Primitive::Mesh(mesh) => mesh.vertices.len(),
+            egui::epaint::Primitive::Callback(_) => 0,
+        });
+        corners.sum()
+    }
+
+    /// The triangles that were made before this frame or while it was laid out, as it hands them over.
+    fn meshes(&mut self) -> Vec<Arc<egui::Mesh>> {
+        let (shapes, _) = self.shapes(Vec::new());
+        let mesh = |clipped: egui::epaint::ClippedShape| match clipped.shape {
+            egui::Shape::Mesh(mesh) => Some(mesh),
+            _ => None,
+        };
+        shapes.into_iter().filter_map(mesh).collect()
+    }
+
+    fn shapes(&mut self, events: Vec<egui::Event>) -> (Vec<egui::epaint::ClippedShape>, f32) {
         self.now += 1.0 / 60.0;
         let input = egui::RawInput {
             screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, SIZE.into())),
@@ -112,14 +132,8 @@ impl Frames {
         let Self { ctx, workspace, views, commands, .. } = self;
         let mut output = ctx.run_ui(input, |ui| ui::shell(ui, workspace, views, commands));
         output.textures_delta.clear();
-        let primitives = ctx.tessellate(output.shapes, output.pixels_per_point);
-        let corners = primitives.iter().map(|primitive| match &primitive.primitive {
-            egui::epaint::Primitive::Mesh(mesh) => mesh.vertices.len(),
-            egui::epaint::Primitive::Callback(_) => 0,
-        });
-        let corners = corners.sum();
-        self.commands.take();
-        corners
+        commands.take();
+        (output.shapes, output.pixels_per_point)
     }
 }
 
@@ -137,6 +151,26 @@ fn what_is_drawn_does_not_grow_with_the_steps() {
     };
     let (few, many) = (corners(3_000), corners(40_000));
     assert!(many < few * 2, "{few} corners for 3000 steps, {many} for 40000");
+}
+
+#[test]
+fn a_still_frame_hands_over_the_triangles_of_the_frame_before() {
+    let mut frames = Frames::new(scene(3, 3_000));
+    for _ in 0..4 {
+        frames.meshes();
+    }
+    let (before, still) = (frames.meshes(), frames.meshes());
+    let same = |one: &[Arc<egui::Mesh>], other: &[Arc<egui::Mesh>]| {
+        assert_eq!(one.len(), other.len());
+        one.iter().zip(other).filter(|(one, other)| Arc::ptr_eq(one, other)).count()
+    };
+    assert!(before.len() >= 12, "{} charts", before.len());
+    assert_eq!(same(&before, &still), before.len());
+    // One chart is drawn anew when one of its runs has measured something else.
+    let history = frames.workspace.runs.history.get_mut(&RunId(2)).unwrap();
+    history.series.get_mut(METRICS[0].key).unwrap().push(3_000.0, 0.3);
+    let changed = frames.meshes();
+    assert_eq!(same(&still, &changed), still.len() - 1);
 }
 
 #[test]

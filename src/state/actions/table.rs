@@ -8,17 +8,20 @@ use engine::protocol::CurveFile;
 use super::{
     Action, ActionLine, Scope,
     when::{
-        Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, can_ask, can_check, can_draw,
-        can_fork, can_prefer, can_put_back, can_score, can_start, charts_shown, dueling, editing, forking, has_history,
-        has_scores, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run, notices, open_pair, ordering, pairs,
-        project, redo, rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits, some_run_goes,
-        talking, undo, watches, writable,
+        Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
+        can_ask, can_check, can_draw, can_fork, can_prefer, can_put_back, can_score, can_start, charts_shown, dueling,
+        editing, forking, has_history, has_scores, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run,
+        notices, open_pair, ordering, pairs, project, redo, rollout_open, run_goes, runs_ticked, samples,
+        several_answers, shown_waits, some_run_goes, talking, undo, watches, writable,
     },
 };
 use crate::{
     Screen, ThemeChoice, Views, Workspace,
     asking::AskFirst,
-    compare::Zoom,
+    compare::{
+        Zoom,
+        parallel::{AxisMove, End},
+    },
     duel::DuelPress,
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
@@ -53,6 +56,10 @@ const fn better(side: Side, strength: Strength) -> Action {
 
 const fn ask_first(first: AskFirst) -> ActionLine {
     line(Action::AskFirst(first), first.word(), &[], PAIRS, pairs, first.about())
+}
+
+const fn axis(to: AxisMove) -> Action {
+    Action::Axis(to)
 }
 
 const fn decide(decision: Decision) -> Action {
@@ -232,12 +239,21 @@ const LINES: &[ActionLine] = &[
     line(Action::FilterRuns, "Filter the runs", &["/"], COMPARE, watches, "By words of name, method, tags and note, or by comparisons such as kl/ref<0.05"),
     line(Action::TurnScale, "Linear, log or symmetric log scale", &["L"], COMPARE, runs_ticked, "Values of zero or below have no place on a log scale"),
     line(Action::ClipOutliers, "Clip outliers, or show all", &["O"], COMPARE, runs_ticked, "The few values far from the others do not stretch an axis"),
+    line(Action::ChartControls, "How charts are drawn, shown or folded", &["V"], COMPARE, runs_ticked, "Where the window has no room for it in one row"),
     line(Action::ChartsAcross, "Steps, pairs, tokens, time or KL across the charts", &["A"], COMPARE, runs_ticked, "What curves are drawn over"),
     line(Action::Zoom(Zoom::In), "Zoom the charts in or out", &["Plus", "="], COMPARE, charts_shown, "Around their middle"),
     line(Action::Zoom(Zoom::Out), "Zoom the charts in or out", &["-"], COMPARE, charts_shown, "Around their middle"),
     line(Action::Zoom(Zoom::Earlier), "Move the charts", &["Left"], COMPARE, charts_shown, "Where a part of the run is shown"),
     line(Action::Zoom(Zoom::Later), "Move the charts", &["Right"], COMPARE, charts_shown, "Where a part of the run is shown"),
     line(Action::Zoom(Zoom::All), "Show all of the run", &["0"], COMPARE, charts_shown, "Back from a part of it"),
+    line(axis(AxisMove::Next), "Choose a parallel axis", &["Shift+Right"], COMPARE, axes_shown, "To the right; it is scrolled to"),
+    line(axis(AxisMove::Previous), "Choose a parallel axis", &["Shift+Left"], COMPARE, axes_shown, "To the left; it is scrolled to"),
+    line(axis(AxisMove::LeaveOut(End::Lowest)), "Leave out the lowest or highest runs of the axis", &["Up"], COMPARE, axis_chosen, "The lower end of what is marked goes up to the next run"),
+    line(axis(AxisMove::LeaveOut(End::Highest)), "Leave out the lowest or highest runs of the axis", &["Down"], COMPARE, axis_chosen, "The upper end of what is marked goes down to the next run"),
+    line(axis(AxisMove::TakeIn(End::Highest)), "Take higher or lower runs in again", &["Shift+Up"], COMPARE, axis_chosen, "The upper end of what is marked goes up to the next run"),
+    line(axis(AxisMove::TakeIn(End::Lowest)), "Take higher or lower runs in again", &["Shift+Down"], COMPARE, axis_chosen, "The lower end of what is marked goes down to the next run"),
+    line(axis(AxisMove::PassAll), "Let all runs pass the axis", &["Delete"], COMPARE, axis_chosen, "Nothing is marked on it"),
+    line(axis(AxisMove::Leave), "Leave the parallel axes", &["Escape"], COMPARE, axis_chosen, "What is marked stays"),
     line(Action::AboutUndo, "Undo a change of a run's name or marks", &["Ctrl+Z"], COMPARE, about_undo, "Names, colours, tags, notes, pins, and what was put away; unlimited, also after a restart"),
     line(Action::AboutRedo, "Redo it", &["Ctrl+Shift+Z", "Ctrl+Y"], COMPARE, about_redo, "What was undone last"),
     line(Action::ExportCurves(CurveFile::Png), "Charts as PNG", &[], COMPARE, runs_ticked, "A picture of the charts that are shown"),

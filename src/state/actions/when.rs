@@ -208,6 +208,17 @@ pub(super) fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible
     unless(!board.x.grows(), "Over KL the charts always show all of it")
 }
 
+pub(super) fn axes_shown(_: &Workspace, views: &mut Views) -> Possible {
+    let view = &views.compare;
+    let is_drawn = view.board.face == Face::Charts && !view.marked.drawn.is_empty();
+    unless(!is_drawn, "Five ticked runs that differ have parallel axes under their charts")
+}
+
+pub(super) fn axis_chosen(workspace: &Workspace, views: &mut Views) -> Possible {
+    axes_shown(workspace, views)?;
+    unless(views.compare.marked.at.is_none(), "No parallel axis is chosen; Shift → chooses one")
+}
+
 pub(super) fn about_undo(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
     unless(!workspace.runs.can_turn_about[0], "No name or mark of a run was changed")

@@ -1,4 +1,4 @@
-//! Curves over something else than steps: worked out again only when one of them grew or the axis changed.
+//! Curves over something else than steps: worked out again only when one of them or the axis changed.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use store::RunId;
 use super::frontier::places;
 use crate::{
     runs::History,
-    series::{Point, Series},
+    series::{Point, Series, Stamp},
 };
 
 /// Curves of runs over the axis that is asked for. Steps need none of it: there curves are as they were measured.
 #[derive(Debug, Default)]
 pub struct Along {
     across: Across,
-    /// By step, with how much they were made from.
-    places: BTreeMap<RunId, (usize, Vec<Point>)>,
-    curves: BTreeMap<Key, (usize, usize, Series)>,
+    /// By step, with what they were made of.
+    places: BTreeMap<RunId, (Stamp, Vec<Point>)>,
+    curves: BTreeMap<Key, ([Stamp; 2], Series)>,
     /// Weight that the smoothed ones were smoothed by.
     weight: f64,
 }
@@ -45,30 +45,31 @@ impl Along {
 
     /// Brings the places of a run up to date; whether it has any.
     pub fn follow(&mut self, run: RunId, history: &History) -> bool {
-        let size = match self.across {
-            Across::Seconds => history.times.len(),
-            across => across.counts().and_then(|name| history.series(name)).map_or(0, Series::len),
+        let counted = match self.across {
+            Across::Seconds => Some(&history.times),
+            across => across.counts().and_then(|name| history.series(name)),
         };
-        if size > 0 && self.places.get(&run).is_none_or(|(known, _)| *known != size) {
+        let Some(counted) = counted.filter(|counted| !counted.is_empty()) else { return false };
+        if self.places.get(&run).is_none_or(|(of, _)| *of != counted.stamp()) {
             let places = places(history, self.across).map_or_else(Vec::new, std::borrow::Cow::into_owned);
-            self.places.insert(run, (size, places));
+            self.places.insert(run, (counted.stamp(), places));
         }
-        size > 0
+        true
     }
 
     /// Brings a curve of a run that is followed up to date.
     pub fn update(&mut self, run: RunId, metric: &str, form: Form, series: &Series) {
-        let Some((size, places)) = self.places.get(&run) else { return };
+        let Some((counted, places)) = self.places.get(&run) else { return };
         let key = (run, metric.to_owned(), form);
-        let is_fresh = self.curves.get(&key).is_some_and(|(long, of, _)| (*long, *of) == (series.len(), *size));
-        if !is_fresh {
+        let of = [series.stamp(), *counted];
+        if self.curves.get(&key).is_none_or(|(known, _)| *known != of) {
             let curve = Series::from_points(moved(series.points(), places, true));
-            self.curves.insert(key, (series.len(), *size, curve));
+            self.curves.insert(key, (of, curve));
         }
     }
 
     pub fn get(&self, run: RunId, metric: &str, form: Form) -> Option<&Series> {
-        self.curves.get(&(run, metric.to_owned(), form)).map(|(.., curve)| curve)
+        self.curves.get(&(run, metric.to_owned(), form)).map(|(_, curve)| curve)
     }
 
     /// Where a run stood at a step, or before it.

@@ -67,6 +67,8 @@ pub struct Board {
     pub clip: bool,
     /// What the charts have across.
     pub x: Across,
+    /// How charts are drawn can be set also where there is no room for it in one row.
+    pub controls: bool,
     pub face: Face,
     pub table: Vec<RunColumn>,
     pub sort: SortBy,
@@ -89,6 +91,7 @@ impl Default for Board {
             scale: Scale::default(),
             clip: false,
             x: Across::default(),
+            controls: false,
             face: Face::default(),
             table: USUAL_COLUMNS.map(|(pick, name)| RunColumn::Metric(pick, name.to_owned())).to_vec(),
             sort: SortBy::default(),
@@ -176,6 +179,7 @@ mod tests {
             scale: Scale::SymLog,
             clip: true,
             x: Across::Tokens,
+            controls: true,
             face: Face::Table,
             table: vec![
                 RunColumn::Metric(Pick::At(40), "loss".to_owned()),

@@ -1,6 +1,6 @@
 //! What runs learnt against what it took: drift, time, tokens, pairs, or steps.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use data::{
     Across,
@@ -8,11 +8,11 @@ use data::{
     frontier::Reached,
     metrics::{self, judged},
 };
-use store::{RunRecord, by_seeds};
+use store::{RunId, RunRecord, by_seeds};
 
 use crate::{
     runs::{History, Runs},
-    series::Point,
+    series::{Point, Series, Stamp},
 };
 
 /// What is drawn across until somebody chooses, and upwards.
@@ -54,6 +54,35 @@ pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) 
     path.into_iter().filter(|[place, _]| place.is_finite()).collect()
 }
 
+/// Paths of runs, worked out again only when what they are made of has changed.
+#[derive(Debug, Default)]
+pub struct Paths {
+    known: BTreeMap<(RunId, Across, String), Known>,
+}
+
+type Known = (Made, Arc<[Point]>);
+
+/// Of which measurements a path was made, and from which step on.
+type Made = ([Option<Stamp>; 2], Option<u64>);
+
+impl Paths {
+    /// The [`frontier`] of a run; nothing where it has no point.
+    pub fn of(&mut self, run: RunId, history: &History, across: Across, up: &str, from: Option<f64>) -> Arc<[Point]> {
+        let counted = match across {
+            Across::Steps => None,
+            Across::Seconds => Some(&history.times),
+            Across::Drift => history.series(DRIFT),
+            Across::Pairs | Across::Tokens => across.counts().and_then(|name| history.series(name)),
+        };
+        let made = ([history.series(up), counted].map(|series| series.map(Series::stamp)), from.map(f64::to_bits));
+        let known = self.known.entry((run, across, up.to_owned())).or_default();
+        if known.0 != made {
+            *known = (made, frontier(history, across, up, from).into());
+        }
+        Arc::clone(&known.1)
+    }
+}
+
 /// The step from which a run's curves are its own: a fork's hang on its parent's where both are shown.
 pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
     let parent = record.parent?;
@@ -62,13 +91,17 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
 }
 
 /// The first of some runs against each of the others, in sentences; one run speaks for those that differ in their seed only.
-pub fn in_words(runs: &Runs, shown: &[&RunRecord]) -> impl Iterator<Item = String> {
+pub fn in_words<'a>(
+    runs: &'a Runs,
+    shown: &[&'a RunRecord],
+    paths: &'a mut Paths,
+) -> impl Iterator<Item = String> + use<'a> {
     let groups = by_seeds(shown, |record| runs.settings(record.id).map(|settings| &settings.seeded));
     let mut speak = groups.into_iter().filter_map(|group| group.first().copied());
-    let path = |record: &RunRecord| -> Vec<Reached> {
+    let mut path = move |record: &RunRecord| -> Vec<Reached> {
         let history = runs.history(record.id);
-        let points = history.map(|history| frontier(history, Across::Drift, ACCURACY, None)).unwrap_or_default();
-        points.into_iter().map(|[drift, accuracy]| (accuracy, drift)).collect()
+        let points = history.map(|history| paths.of(record.id, history, Across::Drift, ACCURACY, None));
+        points.iter().flat_map(|points| points.iter()).map(|[drift, accuracy]| (*accuracy, *drift)).collect()
     };
     let first = speak.next().map(|first| (first, path(first)));
     speak.filter_map(move |other| {
@@ -101,6 +134,20 @@ mod tests {
         history.series.insert("tokens".to_owned(), series(&[[1.0, 30.0], [10.0, 70.0], [20.0, 50.0]]));
         assert_eq!(path(&history, Across::Tokens), [[100.0, 0.7], [150.0, 0.8]]);
         assert_eq!(path(&history, Across::Pairs), Vec::<Point>::new(), "it did not count them");
+    }
+
+    #[test]
+    fn a_path_is_worked_out_again_when_what_it_is_made_of_changes() {
+        let (mut history, mut paths, run) = (History::default(), Paths::default(), RunId(1));
+        assert!(paths.of(run, &history, Across::Drift, ACCURACY, None).is_empty());
+        history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8]]));
+        history.series.insert(DRIFT.to_owned(), series(&[[10.0, 0.1], [20.0, 0.4]]));
+        let first = paths.of(run, &history, Across::Drift, ACCURACY, None);
+        assert_eq!(*first, [[0.1, 0.7], [0.4, 0.8]]);
+        assert!(Arc::ptr_eq(&first, &paths.of(run, &history, Across::Drift, ACCURACY, None)));
+        history.series.get_mut(DRIFT).unwrap().push(20.0, 0.5);
+        assert_eq!(*paths.of(run, &history, Across::Drift, ACCURACY, None), [[0.1, 0.7], [0.5, 0.8]]);
+        assert_eq!(*paths.of(run, &history, Across::Drift, ACCURACY, Some(20.0)), [[0.5, 0.8]]);
     }
 
     #[test]

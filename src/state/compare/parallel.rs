@@ -29,6 +29,30 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
 }
 
+impl Axis {
+    /// Where runs stand on it, from its foot up.
+    fn stops(&self) -> Vec<f64> {
+        let mut stops: Vec<f64> = self.places.iter().flatten().copied().collect();
+        stops.sort_by(f64::total_cmp);
+        stops.dedup();
+        stops
+    }
+
+    /// What is marked on it in words: "0.05 to 0.2"; absent where all runs pass.
+    pub fn told(&self, marked: &Marked) -> Option<String> {
+        let range = marked.range(&self.column)?;
+        let mut kept: Vec<(f64, &str)> =
+            self.places.iter().zip(&self.words).filter_map(|(place, word)| Some(((*place)?, &word[..]))).collect();
+        kept.retain(|(place, _)| range.contains(place));
+        kept.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Some(match (kept.first(), kept.last()) {
+            (Some((_, low)), Some((_, high))) if low != high => format!("{low} to {high}"),
+            (Some((_, only)), _) => (*only).to_owned(),
+            _ => "no run".to_owned(),
+        })
+    }
+}
+
 /// The axes of some runs: what was set differently, then what came of it.
 pub fn axes(runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn]) -> Vec<Axis> {
     let tables: Vec<&BTreeMap<String, String>> =
@@ -94,9 +118,79 @@ fn by_number(column: &RunColumn, numbers: &[Option<f64>]) -> Option<Laid> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Marked {
     pub stretches: BTreeMap<RunColumn, (f64, f64)>,
+    /// The axes that there is room for; none while they are not drawn.
+    pub drawn: Vec<RunColumn>,
+    /// The axis that keys mark on.
+    pub at: Option<RunColumn>,
+    /// It was chosen since the last frame, and is to be seen.
+    pub is_sought: bool,
+}
+
+/// An end of an axis, or of what is marked on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Lowest,
+    Highest,
+}
+
+/// What a key does on the axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AxisMove {
+    Next,
+    Previous,
+    /// The runs at this end of what is marked no longer pass.
+    LeaveOut(End),
+    /// The next runs beyond this end pass again.
+    TakeIn(End),
+    /// All runs pass there.
+    PassAll,
+    /// No axis is chosen any more.
+    Leave,
 }
 
 impl Marked {
+    /// Does what a key says. An end goes from where some run stands to where the next one does.
+    pub fn press(&mut self, axes: &[Axis], to: AxisMove) {
+        match to {
+            AxisMove::Leave => self.at = None,
+            AxisMove::Next | AxisMove::Previous => {
+                let here = self.drawn.iter().position(|column| Some(column) == self.at.as_ref());
+                let last = self.drawn.len().saturating_sub(1);
+                let place = match (here, to) {
+                    (None, AxisMove::Next) => 0,
+                    (None, _) => last,
+                    (Some(here), AxisMove::Next) => (here + 1).min(last),
+                    (Some(here), _) => here.saturating_sub(1),
+                };
+                self.at = self.drawn.get(place).cloned();
+                self.is_sought = self.at.is_some();
+            }
+            AxisMove::PassAll => {
+                if let Some(column) = &self.at {
+                    self.stretches.remove(column);
+                }
+            }
+            AxisMove::LeaveOut(end) | AxisMove::TakeIn(end) => {
+                let Some(axis) = axes.iter().find(|axis| Some(&axis.column) == self.at.as_ref()) else { return };
+                let stops = axis.stops();
+                let (Some(first), Some(last)) = (stops.first(), stops.last()) else { return };
+                let (low, high) = self.stretches.get(&axis.column).copied().unwrap_or((*first, *last));
+                let within: Vec<f64> = stops.iter().copied().filter(|stop| (low..=high).contains(stop)).collect();
+                let moved = match (to, end) {
+                    (AxisMove::LeaveOut(_), End::Lowest) => within.get(1).map(|next| (*next, high)),
+                    (AxisMove::LeaveOut(_), End::Highest) => within.iter().nth_back(1).map(|next| (low, *next)),
+                    (_, End::Lowest) => stops.iter().rfind(|stop| **stop < low).map(|next| (*next, high)),
+                    (_, End::Highest) => stops.iter().find(|stop| **stop > high).map(|next| (low, *next)),
+                };
+                match moved {
+                    Some((low, high)) if low <= *first && high >= *last => self.stretches.remove(&axis.column),
+                    Some((low, high)) => self.stretches.insert(axis.column.clone(), (low, high)),
+                    None => None,
+                };
+            }
+        }
+    }
+
     pub fn mark(&mut self, column: &RunColumn, from: f64, to: f64) {
         self.stretches.insert(column.clone(), (from.min(to), from.max(to)));
     }
@@ -182,5 +276,42 @@ mod tests {
         assert_eq!(nearest(&axes, &shown, (beta, 0.0, 0.45), 0.1), Some(RunId(2)));
         assert_eq!(nearest(&axes, &shown, (beta, 0.0, 0.3), 0.1), None);
         assert!(spoken(&axes, &shown).contains("3 runs"));
+    }
+
+    #[test]
+    fn keys_choose_an_axis_and_move_the_ends_of_what_is_marked_from_run_to_run() {
+        use AxisMove::{LeaveOut, Next, PassAll, Previous, TakeIn};
+        use End::{Highest, Lowest};
+
+        let axis = |name: &str, places: [Option<f64>; 4]| Axis {
+            column: RunColumn::Setting(name.to_owned()),
+            title: name.to_owned(),
+            places: places.to_vec(),
+            words: places.iter().map(|place| place.map_or("–".to_owned(), |place| place.to_string())).collect(),
+            ticks: Vec::new(),
+        };
+        let axes = [
+            axis("a", [Some(0.0), Some(0.4), Some(0.4), Some(1.0)]),
+            axis("b", [Some(1.0), None, Some(0.0), Some(0.5)]),
+        ];
+        let mut marked = Marked { drawn: axes.iter().map(|axis| axis.column.clone()).collect(), ..Marked::default() };
+        let mut press = |all: &[AxisMove]| {
+            for to in all {
+                marked.press(&axes, *to);
+            }
+            let holds = (0..4).filter(|run| marked.holds(&axes, *run)).collect::<Vec<_>>();
+            (holds, axes[1].told(&marked))
+        };
+        assert_eq!(press(&[LeaveOut(Lowest)]), (vec![0, 1, 2, 3], None), "no axis is chosen");
+        assert_eq!(press(&[Next, LeaveOut(Lowest)]).0, [1, 2, 3]);
+        assert_eq!(press(&[LeaveOut(Highest)]).0, [1, 2]);
+        assert_eq!(press(&[LeaveOut(Highest), LeaveOut(Lowest)]).0, [1, 2], "one place always stays");
+        assert_eq!(press(&[TakeIn(Highest)]).0, [1, 2, 3]);
+        assert_eq!(press(&[Next, Next, LeaveOut(Highest)]), (vec![2, 3], Some("0 to 0.5".to_owned())));
+        assert_eq!(press(&[LeaveOut(Lowest)]), (vec![3], Some("0.5".to_owned())));
+        assert_eq!(press(&[Previous, PassAll]).0, [3]);
+        assert_eq!(press(&[Next, TakeIn(Lowest), TakeIn(Highest)]), (vec![0, 1, 2, 3], None), "all that have a place");
+        marked.press(&axes, AxisMove::Leave);
+        assert_eq!(marked.at, None);
     }
 }

@@ -1,6 +1,6 @@
 //! The plot of a chart: its axes, lines, band, levels and marks.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use data::{Across, Extent, Scale, metrics};
 use egui::{Id, Rangef, Stroke, Ui};
@@ -8,20 +8,23 @@ use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, Span,
     VLine,
 };
-use state::{
-    compare::Zoom,
-    series::{self, Point},
-};
+use state::{compare::Zoom, series::Point};
 
-use super::{Chart, Line, brush, zoom_id};
+use super::{
+    Chart, Line, brush,
+    curves::{Curves, Look},
+    thinned::{Thinned, ThinnedLine},
+    zoom_id,
+};
 use crate::theme::{self, Palette, size};
 
 /// Free room above and below the lines, as a share of the axis.
-const MARGIN: f64 = 0.08;
+pub(super) const MARGIN: f64 = 0.08;
 /// Sums of log-probs are not more exact than this.
 const ROUNDING: f64 = 1e-9;
-/// More points than this are not marked one by one.
+/// More points than this in a line are not marked one by one, nor more than that in all lines of a chart.
 const FEW_POINTS: usize = 200;
+const MANY_POINTS: usize = 600;
 
 /// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be drawn.
 pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale) -> Extent {
@@ -37,7 +40,7 @@ pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale
 
 impl Line<'_> {
     /// What of the series is drawn in this range.
-    fn own_part(&self, range: &RangeInclusive<f64>, buckets: usize) -> Vec<Point> {
+    pub(super) fn own_part(&self, range: &RangeInclusive<f64>, buckets: usize) -> Vec<Point> {
         let mut points = self.series.visible(range, buckets);
         if let Some(from) = self.from {
             let places = self.series.points();
@@ -137,17 +140,8 @@ impl Chart<'_> {
         let range: RangeInclusive<f64> =
             if plot.auto_bounds().x { f64::NEG_INFINITY..=f64::INFINITY } else { plot.plot_bounds().range_x() };
         let buckets = plot.response().rect.width().max(64.0) as usize / 2;
-        let drawn: Vec<Vec<Point>> = self.lines.iter().map(|line| line.own_part(&range, buckets)).collect();
-        let bands = self.bands.iter().map(|band| (band.look, series::band(band.low, band.high, &range, buckets)));
-        let bands: Vec<(usize, Vec<[f64; 3]>)> = bands.collect();
-        let values = drawn.iter().flatten().map(|point| point[1]);
-        let edges = bands.iter().flat_map(|(_, band)| band).flat_map(|[_, low, high]| [*low, *high]);
-        let named = self.levels.iter().map(|level| level.value);
-        let mut values: Vec<f64> = values.chain(edges).collect();
-        if self.clip {
-            clip(&mut values);
-        }
-        let extent = axis_of(values.into_iter().chain(named), self.metric, self.scale).padded(MARGIN);
+        let thinned = self.thinned(plot.ctx(), &range, buckets);
+        let extent = thinned.extent;
         plot.set_plot_bounds_y(extent.low..=extent.high);
 
         self.draw_levels(plot, palette);
@@ -159,21 +153,39 @@ impl Chart<'_> {
                     .allow_hover(false),
             );
         }
-        for (look, band) in &bands {
-            self.draw_band(plot, theme::series_color(palette, *look), band);
+        for (band, places) in self.bands.iter().zip(&thinned.bands) {
+            draw_band(plot, theme::series_color(palette, band.look), places);
         }
-        for (line, points) in self.lines.iter().zip(&drawn) {
-            self.draw_line(plot, line, palette, points, extent);
-            if !line.faint {
-                draw_faults(plot, points, extent, line.drawn_color(palette));
-                if self.clip {
-                    self.draw_clipped(plot, points, extent, line.drawn_color(palette));
-                }
+        plot.add(Curves::new(Arc::clone(&thinned), self.looks(palette, &thinned)));
+        for (line, thinned) in self.lines.iter().zip(&thinned.lines).filter(|(line, _)| !line.faint) {
+            let color = line.drawn_color(palette);
+            draw_faults(plot, &thinned.faults, extent, color);
+            if self.clip {
+                draw_clipped(plot, &thinned.beyond, extent, color);
             }
         }
         if let Some(step) = at {
             plot.vline(VLine::new("", step).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false));
         }
+    }
+
+    fn looks(&self, palette: &Palette, thinned: &Thinned) -> Vec<Look> {
+        let points: usize = thinned.lines.iter().map(|line| line.places.len()).sum();
+        let look = |(line, thinned): (&Line<'_>, &ThinnedLine)| {
+            let (share, width) = match (line.faint, line.thin) {
+                (true, _) => (0.32, 1.0),
+                (false, true) => (0.75, 1.0),
+                (false, false) => (1.0, 1.7),
+            };
+            let color = line.drawn_color(palette);
+            Look {
+                color: if share < 1.0 { color.gamma_multiply(share) } else { color },
+                width,
+                pattern: line.pattern(),
+                marked: line.points && thinned.places.len() < FEW_POINTS && points < MANY_POINTS,
+            }
+        };
+        self.lines.iter().zip(&thinned.lines).map(look).collect()
     }
 
     fn draw_levels(&self, plot: &mut PlotUi<'_>, palette: &Palette) {
@@ -188,83 +200,32 @@ impl Chart<'_> {
             plot_line(plot, line(level.value, palette.weak).map(|line| line.style(LineStyle::dashed_dense())));
         }
     }
+}
 
-    fn draw_band(&self, plot: &mut PlotUi<'_>, color: egui::Color32, band: &[[f64; 3]]) {
-        let places = band.iter().map(|[step, low, high]| [*step, self.scale.place(*low), self.scale.place(*high)]);
-        let places: Vec<[f64; 3]> = places.filter(|[_, low, high]| !low.is_nan() && !high.is_nan()).collect();
-        let column = |at: usize| places.iter().map(|place| place[at]).collect::<Vec<f64>>();
-        if places.len() > 1 {
-            let fill = color.gamma_multiply(0.16);
-            plot.add(FilledArea::new("", &column(0), &column(1), &column(2)).fill_color(fill).allow_hover(false));
-        }
-    }
-
-    fn draw_line(&self, plot: &mut PlotUi<'_>, line: &Line<'_>, palette: &Palette, points: &[Point], extent: Extent) {
-        let places: Vec<Point> = points.iter().map(|[step, value]| [*step, self.scale.place(*value)]).collect();
-        let color = line.drawn_color(palette);
-        let marked = line.points && places.len() < FEW_POINTS;
-        if marked {
-            let dots = places.iter().copied().filter(|place| !place[1].is_nan()).collect::<PlotPoints<'_>>();
-            plot.points(Points::new("", dots).radius(2.6).color(color).allow_hover(false));
-        }
-        let pattern = if Self::is_rough(plot, &places, extent) { LineStyle::Solid } else { line.pattern() };
-        let (color, width) = match (line.faint, line.thin) {
-            (true, _) => (color.gamma_multiply(0.32), 1.0),
-            (false, true) => (color.gamma_multiply(0.75), 1.0),
-            (false, false) => (color, 1.7),
-        };
-        for (index, piece) in series::pieces(&places).enumerate() {
-            if let [alone] = piece {
-                // A line of one point is none.
-                if !marked {
-                    let dot = Points::new("", PlotPoints::new(vec![*alone]));
-                    plot.points(dot.radius(width).color(color).allow_hover(false));
-                }
-                continue;
-            }
-            plot.line(
-                egui_plot::Line::new("", PlotPoints::new(piece.to_vec()))
-                    .id((self.id, &line.name, line.faint, index))
-                    .color(color)
-                    .width(width)
-                    // The points are thinned already; a band of them would fill the room between two of them.
-                    .allow_band(false)
-                    .style(pattern)
-                    .allow_hover(false),
-            );
-        }
+fn draw_band(plot: &mut PlotUi<'_>, color: egui::Color32, places: &[[f64; 3]]) {
+    let column = |at: usize| places.iter().map(|place| place[at]).collect::<Vec<f64>>();
+    if places.len() > 1 {
+        let fill = color.gamma_multiply(0.16);
+        plot.add(FilledArea::new("", &column(0), &column(1), &column(2)).fill_color(fill).allow_hover(false));
     }
 }
 
-impl Chart<'_> {
-    /// Whether a line goes up and down so much that a pattern of dashes along it could not be seen; it would be thousands of them.
-    fn is_rough(plot: &PlotUi<'_>, places: &[Point], extent: Extent) -> bool {
-        const LONG: f64 = 8.0;
-        let rect = plot.response().rect;
-        let share = f64::from(rect.height()) / extent.length();
-        let climbs = places.windows(2).map(|two| (two[1][1] - two[0][1]).abs()).filter(|climb| climb.is_finite());
-        climbs.sum::<f64>() * share > LONG * f64::from(rect.width())
-    }
-
-    /// An arrow at the edge for each value that lies beyond it.
-    fn draw_clipped(&self, plot: &mut PlotUi<'_>, points: &[Point], extent: Extent, color: egui::Color32) {
-        let edge = extent.length() * MARGIN / 2.0;
-        for (shape, place, beyond) in
-            [(MarkerShape::Up, extent.high - edge, true), (MarkerShape::Down, extent.low + edge, false)]
-        {
-            let lies_there = |value: f64| if beyond { value > extent.high } else { value < extent.low };
-            let there = points.iter().filter(|point| lies_there(self.scale.place(point[1])));
-            let arrows: Vec<Point> = there.map(|point| [point[0], place]).collect();
-            if !arrows.is_empty() {
-                let arrows = Points::new("", PlotPoints::new(arrows)).shape(shape);
-                plot.points(arrows.radius(3.0).color(color).allow_hover(false));
-            }
+/// An arrow at the edge for each value that lies beyond it.
+fn draw_clipped(plot: &mut PlotUi<'_>, [above, below]: &[Vec<f64>; 2], extent: Extent, color: egui::Color32) {
+    let edge = extent.length() * MARGIN / 2.0;
+    for (shape, place, steps) in
+        [(MarkerShape::Up, extent.high - edge, above), (MarkerShape::Down, extent.low + edge, below)]
+    {
+        if !steps.is_empty() {
+            let arrows: Vec<Point> = steps.iter().map(|step| [*step, place]).collect();
+            let arrows = Points::new("", PlotPoints::new(arrows)).shape(shape);
+            plot.points(arrows.radius(3.0).color(color).allow_hover(false));
         }
     }
 }
 
 /// Takes out the values that lie farther from the middle half than it is wide, three times over, a twentieth of all at most.
-fn clip(values: &mut Vec<f64>) {
+pub(super) fn clip(values: &mut Vec<f64>) {
     const FAR: f64 = 3.0;
     const MOST: usize = 20;
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
@@ -288,10 +249,10 @@ fn plot_line(plot: &mut PlotUi<'_>, line: Option<HLine>) {
 }
 
 /// A cross at the foot of the plot for each step that was measured and is not a number.
-fn draw_faults(plot: &mut PlotUi<'_>, points: &[Point], extent: Extent, color: egui::Color32) {
+fn draw_faults(plot: &mut PlotUi<'_>, steps: &[f64], extent: Extent, color: egui::Color32) {
     let foot = extent.low + extent.length() * MARGIN / 2.0;
-    let crosses: Vec<Point> = points.iter().filter(|p| !p[1].is_finite()).map(|p| [p[0], foot]).collect();
-    if !crosses.is_empty() {
+    if !steps.is_empty() {
+        let crosses: Vec<Point> = steps.iter().map(|step| [*step, foot]).collect();
         let crosses = Points::new("", PlotPoints::new(crosses)).shape(MarkerShape::Cross);
         plot.points(crosses.radius(3.5).color(color).allow_hover(false));
     }

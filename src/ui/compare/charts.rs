@@ -100,7 +100,7 @@ pub fn ui(
                     if across.grows() {
                         chart(runs, view, shown, &groups, metric, height).show(ui);
                     } else {
-                        paths::chart(ui, runs, shown, metric, &view.board, height);
+                        paths::chart(ui, runs, shown, view, metric, height);
                     }
                 });
                 let cell = cell.response;

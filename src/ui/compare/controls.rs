@@ -1,4 +1,5 @@
-//! How the charts are drawn, and which of them: a row of controls, and a card that unfolds under it.
+//! How the charts are drawn, and which of them: a row of controls, which folds into one line where there is no room for it, and
+//! a card that unfolds under it.
 
 use data::{
     Across, Scale,
@@ -7,17 +8,20 @@ use data::{
 use egui::{ComboBox, RichText, Slider, Ui};
 use state::{
     actions::{Action, key_of},
-    compare::{CompareView, board::MOST_COLUMNS},
+    compare::{
+        CompareView,
+        board::{Board, MOST_COLUMNS},
+    },
 };
 
 use crate::{
-    parts, prompt,
+    chart, parts, prompt,
     theme::{size, space},
 };
 
-/// Below this the controls take three rows, below [`ONE_ROW`] two.
-const TWO_ROWS: f32 = 620.0;
+/// Below this the controls are folded; unfolded they take two rows, or below [`TWO_ROWS`] three.
 const ONE_ROW: f32 = 1180.0;
+const TWO_ROWS: f32 = 620.0;
 
 pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
     let room = ui.available_width();
@@ -31,28 +35,64 @@ pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
             ui.add_space(space::S);
             columns(ui, view);
         });
-    } else if room >= TWO_ROWS {
-        ui.horizontal(|ui| {
-            across(ui, view);
-            ui.add_space(space::S);
-            columns(ui, view);
-        });
-        ui.horizontal(|ui| {
-            smoothing(ui, view);
-            ui.add_space(space::S);
-            scale(ui, view);
-        });
+        parts::caption(ui, gestures());
     } else {
-        ui.horizontal(|ui| across(ui, view));
-        // No two charts fit side by side.
-        ui.horizontal(|ui| smoothing(ui, view));
-        ui.horizontal(|ui| scale(ui, view));
+        fold(ui, &mut view.board);
+    }
+    if room < ONE_ROW && view.board.controls {
+        if room >= TWO_ROWS {
+            ui.horizontal(|ui| {
+                across(ui, view);
+                ui.add_space(space::S);
+                columns(ui, view);
+            });
+            ui.horizontal(|ui| {
+                smoothing(ui, view);
+                ui.add_space(space::S);
+                scale(ui, view);
+            });
+        } else {
+            ui.horizontal(|ui| across(ui, view));
+            // No two charts fit side by side.
+            ui.horizontal(|ui| smoothing(ui, view));
+            ui.horizontal(|ui| scale(ui, view));
+        }
+        parts::caption(ui, gestures());
     }
     if view.choosing {
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
             choose(ui, view, present);
         });
+    }
+}
+
+/// What can be done with the charts.
+fn gestures() -> String {
+    format!("{} · Drag a title to move its chart", chart::GESTURES)
+}
+
+/// The controls in one line: what they are set to.
+fn fold(ui: &mut Ui, board: &mut Board) {
+    let smoothed =
+        if board.smoothing > 0.0 { format!("smoothed {:.2}", board.smoothing) } else { "not smoothed".to_owned() };
+    let scale = scale_word(board.scale).to_lowercase();
+    let clipped = if board.clip { " · outliers clipped" } else { "" };
+    let sign = if board.controls { "⏷" } else { "⏵" };
+    let text = format!("{} · {smoothed} · {scale}{clipped} · {} side by side {sign}", board.x.word(), board.columns);
+    let fold = parts::quiet_row(ui, |ui| parts::quiet(ui, true, &text));
+    prompt::name(&fold, egui::Role::Button, "How charts are drawn");
+    let key = key_of(Action::ChartControls);
+    if fold.on_hover_text(format!("How charts are drawn ({key})\n{}", gestures())).clicked() {
+        board.controls = !board.controls;
+    }
+}
+
+fn scale_word(scale: Scale) -> &'static str {
+    match scale {
+        Scale::Linear => "Linear",
+        Scale::Log => "Log",
+        Scale::SymLog => "Symlog",
     }
 }
 
@@ -77,12 +117,8 @@ fn smoothing(ui: &mut Ui, view: &mut CompareView) {
 
 fn scale(ui: &mut Ui, view: &mut CompareView) {
     parts::caption(ui, "Scale").on_hover_text(key_of(Action::TurnScale));
-    let word = |scale| match scale {
-        Scale::Linear => "Linear",
-        Scale::Log => "Log",
-        Scale::SymLog => "Symlog",
-    };
-    parts::segmented(ui, &mut view.board.scale, &Scale::ALL.map(|scale| (scale, word(scale), scale.about())));
+    let choices = Scale::ALL.map(|scale| (scale, scale_word(scale), scale.about()));
+    parts::segmented(ui, &mut view.board.scale, &choices);
     ui.checkbox(&mut view.board.clip, "Clip outliers").on_hover_text(format!(
         "The few values far from the others do not stretch an axis; an arrow at its edge tells where they lie ({})",
         key_of(Action::ClipOutliers)

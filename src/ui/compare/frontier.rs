@@ -5,12 +5,8 @@ use egui::{ComboBox, Ui};
 use state::{
     Command, Commands,
     actions::{Action, key_of},
-    compare::{
-        board::Board,
-        frontier::{frontier, hangs_from, learnable},
-    },
+    compare::{CompareView, board::Board, frontier::learnable},
     runs::Runs,
-    series::Point,
     train::RunCommand,
 };
 use store::RunRecord;
@@ -22,7 +18,15 @@ const HEIGHT: f32 = 210.0;
 /// Narrower than this, the title and the choices of both axes have a row each.
 const ONE_ROW: f32 = 760.0;
 
-pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], board: &mut Board, present: &[String], commands: &Commands) {
+pub fn ui(
+    ui: &mut Ui,
+    runs: &Runs,
+    shown: &[&RunRecord],
+    view: &mut CompareView,
+    present: &[String],
+    commands: &Commands,
+) {
+    let CompareView { board, paths: known, .. } = view;
     let choices = learnable(present);
     let up = choices.iter().find(|name| **name == board.up).or(choices.first()).cloned();
     let Some(up) = up else { return };
@@ -34,12 +38,7 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], board: &mut Board, pre
             }
         }
     }
-    let path = |record: &RunRecord| {
-        let path = frontier(runs.history(record.id)?, across, &up, hangs_from(record, shown));
-        (!path.is_empty()).then_some(path)
-    };
-    let paths: Vec<(&RunRecord, Vec<Point>)> =
-        shown.iter().filter_map(|record| Some((*record, path(record)?))).collect();
+    let paths = paths::of(runs, shown, known, across, &up);
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         if ui.available_width() < ONE_ROW {

@@ -219,7 +219,7 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &
     let waits = runs.place(record.id).is_some();
     let busy = waits || runs.is_going(record.id);
     ui.spacing_mut().interact_size.y = LOW;
-    ui.horizontal_wrapped(|ui| {
+    parts::quiet_row(ui, |ui| {
         ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         // All four stand in one row.
         ui.spacing_mut().item_spacing.x = 0.0;

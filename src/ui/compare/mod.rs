@@ -26,7 +26,7 @@ use state::{
     train::RunCommand,
 };
 
-use super::{chart, icon::Pen, parts, theme::space};
+use super::{icon::Pen, parts, theme::space};
 pub use charts::GROUP;
 pub use list::filter;
 
@@ -133,6 +133,8 @@ fn keep(ui: &Ui, view: &CompareView, commands: &Commands) {
 fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
     let runs = &workspace.runs;
     let shown = view.shown(runs);
+    // Those that are drawn come back below.
+    view.marked.drawn.clear();
     if shown.is_empty() {
         parts::empty(ui, "No run is ticked", "Tick runs on the left to see them here");
         return;
@@ -143,15 +145,14 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
         return;
     }
     controls::ui(ui, view, &present);
-    parts::caption(ui, format!("{} · Drag a title to move its chart", chart::GESTURES));
     charts::ui(ui, runs, view, &shown, &present, commands);
     ui.add_space(space::S);
-    for sentence in in_words(runs, &shown).take(SENTENCES) {
+    for sentence in in_words(runs, &shown, &mut view.paths).take(SENTENCES) {
         ui.label(sentence);
     }
     tables::summary(ui, runs, &shown);
     ui.add_space(space::S);
-    frontier::ui(ui, runs, &shown, &mut view.board, &present, commands);
+    frontier::ui(ui, runs, &shown, view, &present, commands);
     ui.add_space(space::S);
     if has_many(workspace, view) {
         parallel::ui(ui, runs, &shown, &view.board.table, &mut view.marked);

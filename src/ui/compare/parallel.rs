@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use data::counted;
 use egui::{
-    Align, Color32, CursorIcon, FontId, Galley, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, text::LayoutJob,
-    vec2,
+    Align, Color32, CursorIcon, EventFilter, FontId, Galley, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2,
+    text::LayoutJob, vec2,
 };
 use state::{
-    compare::parallel::{Axis, Marked, axes, nearest, spoken},
+    actions::{Action, key_of},
+    compare::parallel::{Axis, AxisMove, End, Marked, axes, nearest, spoken},
     runs::Runs,
 };
 use store::{RunColumn, RunRecord};
@@ -37,7 +38,11 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn],
     let fit = ((ui.available_width() - 2.0 * space::L) / NARROWEST) as usize;
     let left_out = all.len().saturating_sub(fit.max(2));
     all.truncate(fit.max(2));
-    marked.stretches.retain(|column, _| all.iter().any(|axis| axis.column == *column));
+    if all.len() > 1 {
+        marked.drawn = all.iter().map(|axis| axis.column.clone()).collect();
+    }
+    marked.stretches.retain(|column, _| marked.drawn.contains(column));
+    marked.at.take_if(|column| !marked.drawn.contains(column));
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal_wrapped(|ui| {
@@ -57,11 +62,34 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn],
         parts::caption(
             ui,
             format!(
-                "A line a run · Drag along an axis keeps the runs that pass there, a click on it lets all pass{more}"
+                "A line a run · Drag along an axis keeps the runs that pass there, a click on it lets all pass · {keys} chooses one for the keys{more}",
+                keys = key_of(Action::Axis(AxisMove::Next))
             ),
         );
+        chosen(ui, &all, shown, marked);
         draw(ui, palette, &all, shown, marked);
     });
+}
+
+/// What is marked on the axis that keys mark on, and what they do.
+fn chosen(ui: &mut Ui, axes: &[Axis], shown: &[&RunRecord], marked: &Marked) {
+    let Some(axis) = axes.iter().find(|axis| Some(&axis.column) == marked.at.as_ref()) else { return };
+    let there = axis.told(marked).unwrap_or_else(|| "all runs pass".to_owned());
+    let kept = (0..shown.len()).filter(|run| marked.holds(axes, *run)).count();
+    let key = |to| key_of(Action::Axis(to));
+    parts::caption(
+        ui,
+        format!(
+            "{}: {there} · {kept} of {} pass everywhere · {} and {} leave out, {} and {} take in, {} lets all pass",
+            axis.title,
+            counted(shown.len(), "run", "runs"),
+            key(AxisMove::LeaveOut(End::Lowest)),
+            key(AxisMove::LeaveOut(End::Highest)),
+            key(AxisMove::TakeIn(End::Highest)),
+            key(AxisMove::TakeIn(End::Lowest)),
+            key(AxisMove::PassAll),
+        ),
+    );
 }
 
 fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunRecord], marked: &mut Marked) {
@@ -113,9 +141,15 @@ fn draw(ui: &mut Ui, palette: &'static Palette, axes: &[Axis], shown: &[&RunReco
 /// An axis with its title and its ends; dragging along it marks a stretch.
 fn grip(ui: &mut Ui, palette: &Palette, (x, inner): (f32, Rect), axis: &Axis, marked: &mut Marked) {
     let painter = ui.painter();
-    let title = fitted(ui, &axis.title, palette.strong, 2);
-    painter.galley(pos2(x, inner.top() - END - title.size().y), title, palette.strong);
-    painter.line_segment([pos2(x, inner.top()), pos2(x, inner.bottom())], Stroke::new(1.0, palette.weak));
+    let is_chosen = marked.at.as_ref() == Some(&axis.column);
+    let (color, line) = if is_chosen {
+        (palette.accent, Stroke::new(2.0, palette.accent))
+    } else {
+        (palette.strong, Stroke::new(1.0, palette.weak))
+    };
+    let title = fitted(ui, &axis.title, color, 2);
+    painter.galley(pos2(x, inner.top() - END - title.size().y), title, color);
+    painter.line_segment([pos2(x, inner.top()), pos2(x, inner.bottom())], line);
     let y = |place: f64| inner.bottom() - inner.height() * place as f32;
     for (place, word) in axis.ticks.iter().filter(|(place, _)| is_end(*place)) {
         let word = fitted(ui, word, palette.weak, 1);
@@ -139,7 +173,21 @@ fn grip(ui: &mut Ui, palette: &Palette, (x, inner): (f32, Rect), axis: &Axis, ma
         ui.painter().rect_filled(stretch, 2.0, palette.accent_soft);
         ui.painter().rect_stroke(stretch, 2.0, Stroke::new(1.0, palette.accent), egui::StrokeKind::Inside);
     }
-    let name = format!("Axis {}", axis.title);
+    if is_chosen && std::mem::take(&mut marked.is_sought) {
+        ui.scroll_to_rect(grip.expand2(vec2(0.0, TITLE + END)), None);
+    }
+    if response.gained_focus() {
+        marked.at = Some(axis.column.clone());
+    }
+    if response.has_focus() {
+        // Arrows mark there instead of leading on to what else can be reached.
+        let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(id, arrows));
+    }
+    let name = match axis.told(marked) {
+        Some(there) => format!("Axis {}, marked: {there}", axis.title),
+        None => format!("Axis {}", axis.title),
+    };
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
     let about = format!("{}\n{}", axis.title, axis.column);
     response.on_hover_cursor(CursorIcon::ResizeVertical).on_hover_text(about);

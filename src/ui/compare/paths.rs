@@ -1,15 +1,17 @@
 //! Runs as paths through a plane: what it took them across, what came of it upwards.
 
+use std::sync::Arc;
+
 use data::{
     Across, Scale,
     metrics::{self, judged},
 };
-use egui::{FontId, Rangef, Role, Ui, WidgetInfo};
+use egui::{FontId, Rangef, Rect, Role, Sense, Ui, WidgetInfo};
 use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoints, Points};
 use state::{
     compare::{
-        board::Board,
-        frontier::{ACCURACY, DRIFT, frontier, hangs_from},
+        CompareView,
+        frontier::{ACCURACY, DRIFT, Paths, hangs_from},
     },
     runs::Runs,
     series::Point,
@@ -41,9 +43,28 @@ pub struct Axes<'a> {
     pub height: f32,
 }
 
+/// A run, and the way it went.
+type Path<'r> = (&'r RunRecord, Arc<[Point]>);
+
+/// Those of these runs that have any.
+pub fn of<'r>(runs: &Runs, shown: &[&'r RunRecord], known: &mut Paths, across: Across, up: &str) -> Vec<Path<'r>> {
+    let path = |record: &&'r RunRecord| {
+        let path = known.of(record.id, runs.history(record.id)?, across, up, hangs_from(record, shown));
+        (!path.is_empty()).then_some((*record, path))
+    };
+    shown.iter().filter_map(path).collect()
+}
+
 /// Draws the paths and says where they end.
-pub fn plot(ui: &mut Ui, paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) {
+pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>) {
     let &Axes { of, across, up: learned, scale, height } = axes;
+    let room = egui::vec2(ui.available_width(), height);
+    if !ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, room)) {
+        // Scrolled out of sight it keeps its place and its name.
+        let (_, response) = ui.allocate_exact_size(room, Sense::hover());
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(paths, axes)));
+        return;
+    }
     let palette = parts::palette(ui);
     let axis = |axis: AxisHints<'static>| {
         axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
@@ -53,7 +74,7 @@ pub fn plot(ui: &mut Ui, paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) {
     let x_axis = axis(AxisHints::new_x()).formatter(move |mark, _| across.tick(mark.value));
     let name = learned.to_owned();
     let y_axis = axis(AxisHints::new_y()).formatter(move |mark, _| metrics::value(&name, scale.value(mark.value)));
-    let points = || paths.iter().flat_map(|(_, path)| path);
+    let points = || paths.iter().flat_map(|(_, path)| path.iter());
     let read_as = if across == Across::Drift { DRIFT } else { "" };
     let extent = chart::axis_of(points().map(|point| point[0]), read_as, Scale::Linear).padded(MARGIN);
     let up = chart::axis_of(points().map(|point| point[1]), learned, scale).padded(MARGIN);
@@ -107,12 +128,11 @@ pub fn plot(ui: &mut Ui, paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) {
             }
         })
         .response;
-    let name = spoken(paths, axes);
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(paths, axes)));
 }
 
 /// Where each run stands, in words.
-fn spoken(paths: &[(&RunRecord, Vec<Point>)], axes: &Axes<'_>) -> String {
+fn spoken(paths: &[Path<'_>], axes: &Axes<'_>) -> String {
     let &Axes { of, across, up: learned, .. } = axes;
     let caption = metrics::caption(learned);
     let what = if learned == ACCURACY { "accuracy" } else { judged::rule(learned).unwrap_or(&caption) };
@@ -147,13 +167,9 @@ pub fn why_none(across: Across) -> &'static str {
 }
 
 /// A metric over how far runs had drifted: a card like that of a chart over steps.
-pub fn chart(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], metric: &str, board: &Board, height: f32) {
-    let path = |record: &RunRecord| {
-        let path = frontier(runs.history(record.id)?, board.x, metric, hangs_from(record, shown));
-        (!path.is_empty()).then_some(path)
-    };
-    let paths: Vec<(&RunRecord, Vec<Point>)> =
-        shown.iter().filter_map(|record| Some((*record, path(record)?))).collect();
+pub fn chart(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], view: &mut CompareView, metric: &str, height: f32) {
+    let CompareView { board, paths: known, .. } = view;
+    let paths = of(runs, shown, known, board.x, metric);
     let palette = parts::palette(ui);
     parts::card_frame(ui).inner_margin(egui::Margin::same(space::M as i8)).show(ui, |ui| {
         ui.set_width(ui.available_width());

@@ -1,7 +1,9 @@
 //! All runs as a table: filtered, sorted, with any metric or setting as a column.
 
 use data::metrics::{self, Better};
-use egui::{Button, ComboBox, DragValue, Grid, RichText, ScrollArea, Ui};
+use egui::{
+    Align, Button, ComboBox, DragValue, Grid, Layout, Rect, RichText, ScrollArea, Sense, TextWrapMode, Ui, UiBuilder,
+};
 use state::{
     Commands, Workspace,
     compare::{
@@ -63,7 +65,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
     ScrollArea::both().id_salt("table of runs").auto_shrink([false, false]).show(ui, |ui| {
         let columns = view.board.table.clone();
         Grid::new("table of runs").striped(true).spacing([space::L, space::XS]).show(ui, |ui| {
-            heads(ui, &mut view.board);
+            let bottom = heads(ui, &mut view.board);
+            // Rows that are scrolled up end below the heads.
+            ui.set_clip_rect(ui.clip_rect().intersect(Rect::everything_below(bottom)));
             for (depth, record) in &rows {
                 row(ui, runs, view, (*depth, record), &rows, &columns);
             }
@@ -71,7 +75,19 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
     });
 }
 
-fn heads(ui: &mut Ui, board: &mut Board) {
+/// The first row, which stays in sight when the others are scrolled. Gives its lower edge.
+fn heads(ui: &mut Ui, board: &mut Board) -> f32 {
+    let down = (ui.clip_rect().top() - ui.cursor().top()).max(0.0);
+    let stays = |ui: &mut Ui, add: &mut dyn FnMut(&mut Ui)| {
+        let mut place = ui.available_rect_before_wrap();
+        place.max.y = place.min.y;
+        let place = place.translate(egui::vec2(0.0, down));
+        let mut head = ui.new_child(UiBuilder::new().max_rect(place).layout(Layout::left_to_right(Align::Min)));
+        add(&mut head);
+        ui.allocate_exact_size(head.min_rect().size(), Sense::hover());
+        head.min_rect().bottom()
+    };
+    let mut bottom = ui.cursor().top() + down;
     let columns = board.table.iter().map(|column| (table::title(column), SortBy::Column(column.clone())));
     let fixed = [("Run", SortBy::Name), ("No.", SortBy::Made), ("Method", SortBy::Method), ("Steps", SortBy::Step)];
     let fixed = fixed.map(|(word, by)| (word.to_owned(), by));
@@ -79,7 +95,9 @@ fn heads(ui: &mut Ui, board: &mut Board) {
     for (place, (title, by)) in all.into_iter().enumerate() {
         // Behind the steps stand tags and note, which nothing is sorted by.
         if place == 4 {
-            parts::caption(ui, "Tags and note");
+            stays(ui, &mut |ui| {
+                parts::caption(ui, "Tags and note");
+            });
         }
         let is_by = board.sort == by;
         let sign = match (is_by, board.reversed) {
@@ -88,19 +106,23 @@ fn heads(ui: &mut Ui, board: &mut Board) {
             (true, true) => " ⏶",
         };
         let text = RichText::new(format!("{title}{sign}")).size(size::SMALL);
-        let head = ui.add(Button::new(text).frame(false));
         let order = if is_by && board.reversed { ", turned round" } else { "" };
         let name = if is_by { format!("Sorted by {title}{order}") } else { format!("Sort by {title}") };
-        prompt::name(&head, egui::Role::Button, &name);
-        if let SortBy::Column(column) = &by {
-            head.clone().on_hover_text(column.to_string());
-        }
-        if head.clicked() {
-            board.reversed = is_by && !board.reversed;
-            board.sort = by;
-        }
+        let lower = stays(ui, &mut |ui| {
+            let head = ui.add(Button::new(text.clone()).frame(false).wrap_mode(TextWrapMode::Extend));
+            prompt::name(&head, egui::Role::Button, &name);
+            if let SortBy::Column(column) = &by {
+                head.clone().on_hover_text(column.to_string());
+            }
+            if head.clicked() {
+                board.reversed = is_by && !board.reversed;
+                board.sort = by.clone();
+            }
+        });
+        bottom = bottom.max(lower);
     }
     ui.end_row();
+    bottom
 }
 
 fn row(

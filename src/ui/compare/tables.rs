@@ -25,6 +25,16 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let nothing = History::default();
     let columns: Vec<(Stored, String)> = Metric::headlines(Told::AcrossRuns, |_| true).collect();
     let value = |record: &RunRecord, name: &str| runs.history(record.id).unwrap_or(&nothing).latest(name);
+    // The best of each column, where one is better than another.
+    let best = |(stored, name): &(Stored, String)| {
+        let values = shown.iter().filter_map(|record| value(record, name));
+        match stored.metric.better {
+            Better::More => values.reduce(f64::max),
+            Better::Less => values.reduce(f64::min),
+            Better::Neither => None,
+        }
+    };
+    let best: Vec<Option<f64>> = columns.iter().map(best).collect();
     let rules: Vec<String> =
         metrics_present(runs, shown).into_iter().filter(|name| judged::rule(name).is_some()).collect();
     parts::card(ui, |ui| {
@@ -47,21 +57,14 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                 name(ui, record);
                 ui.label(&record.method);
                 ui.label(record.step.to_string());
-                for (stored, name) in &columns {
+                for ((_, name), best) in columns.iter().zip(&best) {
                     let Some(number) = value(record, name) else {
                         ui.label(RichText::new("–").color(palette.weak));
                         continue;
                     };
                     let told = metrics::told(name, |name| value(record, name));
                     let text = RichText::new(told.unwrap_or_default());
-                    let others = shown.iter().filter_map(|other| value(other, name));
-                    let beats = |other: f64| match stored.metric.better {
-                        Better::More => number >= other,
-                        Better::Less => number <= other,
-                        Better::Neither => false,
-                    };
-                    let is_best = shown.len() > 1 && others.clone().all(beats);
-                    if is_best {
+                    if shown.len() > 1 && *best == Some(number) {
                         ui.label(text.color(palette.good)).on_hover_text("Best of these");
                     } else {
                         ui.label(text);
@@ -122,10 +125,11 @@ fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
 pub fn name(ui: &mut Ui, record: &RunRecord) {
     let palette = parts::palette(ui);
     ui.horizontal(|ui| {
+        // Before anything stands in the row: it begins anew with it.
+        ui.set_max_width(legend::SAMPLE + ui.spacing().item_spacing.x + LONGEST_NAME);
         let look = record.look();
         let color = theme::series_color(palette, look);
         legend::sample(ui, color, theme::series_pattern(look));
-        ui.set_max_width(legend::SAMPLE + ui.spacing().item_spacing.x + LONGEST_NAME);
         ui.add(Label::new(RichText::new(&record.name).size(size::BODY).color(palette.strong)).truncate());
     });
 }

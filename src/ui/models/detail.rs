@@ -51,7 +51,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &ModelEn
 pub fn place(ui: &mut Ui, path: &Path, commands: &Commands) {
     let text = path.display().to_string();
     parts::path_line(ui, &text);
-    ui.horizontal(|ui| {
+    parts::quiet_row(ui, |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         if parts::quiet(ui, true, "Copy path").clicked() {
             ui.copy_text(text);

@@ -123,7 +123,7 @@ fn which(ui: &mut Ui, name: &str, files: &[(String, u64)], commands: &Commands) 
     ScrollArea::vertical().id_salt("gguf files").max_height(140.0).auto_shrink([false, true]).show(ui, |ui| {
         for (file, bytes) in files {
             let word = format!("{file}, {}", size(*bytes));
-            if parts::quiet(ui, true, &word).clicked() {
+            if parts::quiet_row(ui, |ui| parts::quiet(ui, true, &word)).clicked() {
                 send(commands, FetchCommand::Ask(format!("{name}/{file}")));
             }
         }

@@ -179,7 +179,7 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         ..Chart::default()
     }
     .show(ui);
-    if parts::quiet(ui, true, "Show its steps")
+    if parts::quiet_row(ui, |ui| parts::quiet(ui, true, "Show its steps"))
         .on_hover_text("In the charts of the run, with the pairs beside it (H)")
         .clicked()
     {

@@ -310,7 +310,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         edited.join(done);
         pressed = pressed.or(press.map(|press| (index, press)));
     }
-    if parts::quiet(ui, true, "Add answer")
+    if parts::quiet_row(ui, |ui| parts::quiet(ui, true, "Add answer"))
         .on_hover_text(
             "A pair may hold more than two answers; the verdict is about two of them, and those that are worse too",
         )

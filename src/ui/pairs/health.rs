@@ -14,6 +14,7 @@ use state::{
     pairs::{Only, PairsCommand, PairsView},
 };
 
+use super::narrow;
 use crate::{parts, prompt, theme::space};
 
 /// Circles that are told in words.
@@ -26,7 +27,7 @@ const ENOUGH: usize = 20;
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let data = &workspace.pairs;
     let writable = workspace.project.as_ref().is_some_and(|project| !project.read_only);
-    ui.horizontal_wrapped(|ui| {
+    parts::quiet_row(ui, |ui| {
         let title = if view.health_open { "Data health ⏷" } else { "Data health ⏵" };
         let toggle = parts::quiet(ui, true, title);
         prompt::name(&toggle, Role::Button, "Data health");
@@ -37,6 +38,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             view.health_open = !view.health_open;
         }
         references(ui, workspace, view);
+        narrow::found(ui, data, view);
         shown(ui, view, writable, commands);
         if !view.health_open {
             return;

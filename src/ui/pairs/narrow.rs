@@ -1,7 +1,9 @@
 //! The second row of filters, filters kept by name, how many pairs were found, and their words marked.
 
 use data::{Strength, counted};
-use egui::{ComboBox, DragValue, RichText, Role as WidgetRole, TextEdit, TextStyle, Ui, WidgetText, text::LayoutJob};
+use egui::{
+    ComboBox, DragValue, Label, RichText, Role as WidgetRole, TextEdit, TextStyle, Ui, WidgetText, text::LayoutJob,
+};
 use state::{
     Command, Commands, Workspace,
     asking::AskFirst,
@@ -13,7 +15,7 @@ use state::{
 use store::{PairRow, PairSource, Revision};
 use train::objective::{Number, Range};
 
-use crate::{marked::searched, parts, prompt};
+use crate::{marked::searched, parts, prompt, theme::size};
 
 fn table(command: TableCommand) -> Command {
     Command::Pairs(PairsCommand::Table(command))
@@ -35,12 +37,22 @@ pub fn toggle(ui: &mut Ui, view: &mut PairsView) {
     }
 }
 
-/// How many pairs the filter found, or how far it is.
-pub fn found(ui: &mut Ui, data: &PairsData, view: &PairsView) {
-    if let Some(done) = data.lists.done().filter(|_| data.listing) {
-        parts::caption(ui, format!("Looking: {:.0} %", 100.0 * done));
-    } else if view.only.is_none() && view.filter.narrows() && !data.listing {
-        parts::caption(ui, format!("{} of {}", data.ids.len(), counted(data.counts.total(), "pair", "pairs")));
+/// How many pairs the filter found, or how far it is; and the way back to all.
+pub fn found(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+    let narrows = view.filter.narrows();
+    let text = if let Some(done) = data.lists.done().filter(|_| data.listing) {
+        format!("Looking: {:.0} %", 100.0 * done)
+    } else if view.only.is_none() && narrows && !data.listing {
+        format!("{} of {}", data.ids.len(), counted(data.counts.total(), "pair", "pairs"))
+    } else {
+        String::new()
+    };
+    if !text.is_empty() {
+        let color = parts::palette(ui).strong;
+        ui.add(Label::new(RichText::new(text).size(size::SMALL).color(color)).extend());
+    }
+    if narrows && parts::quiet(ui, true, "Clear").on_hover_text("Show all pairs").clicked() {
+        view.filter.clear();
     }
 }
 

@@ -277,7 +277,7 @@ fn put_back(ui: &mut Ui, view: &mut ReferencesView, commands: &Commands) {
         return;
     };
     let text = format!("Put back “{}”", one_line(last.prompt.last_text(), 40));
-    if parts::quiet(ui, true, &text).clicked() {
+    if parts::quiet_row(ui, |ui| parts::quiet(ui, true, &text)).clicked() {
         let after = view.dropped.pop();
         commands.push(of(ReferencesCommand::Change { before: None, after }));
     }

@@ -37,8 +37,9 @@ pub fn push(command: ScoresCommand, commands: &Commands) {
 pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
     let word =
         |whose: Option<Whose>| whose.map_or_else(|| "No scores".to_owned(), |whose| whose.describe(&workspace.runs));
+    let width = ui.spacing().combo_width + 34.0;
     let combo =
-        ComboBox::from_id_salt("scores").selected_text(word(view.scores)).width(130.0).truncate().show_ui(ui, |ui| {
+        ComboBox::from_id_salt("scores").selected_text(word(view.scores)).width(width).truncate().show_ui(ui, |ui| {
             ui.selectable_value(&mut view.scores, None, "No scores");
             for whose in Whose::all(&workspace.runs) {
                 ui.selectable_value(&mut view.scores, Some(whose), word(Some(whose)));

@@ -25,6 +25,8 @@ use crate::{
 };
 
 const ROW: f32 = 28.0;
+/// In less width than this the filters make themselves small, to stand in one row.
+const NARROW: f32 = 760.0;
 
 /// Id of the search field, so that a key can move there.
 const SEARCH: &str = "pairs search";
@@ -34,12 +36,14 @@ pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
     let data = &workspace.pairs;
     let width = ui.available_width();
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().combo_width = 96.0;
+        let is_narrow = width < NARROW;
+        let spacing = ui.spacing_mut();
+        (spacing.combo_width, spacing.item_spacing.x) = if is_narrow { (78.0, 6.0) } else { (96.0, space::S) };
         let search = ui.add(
             TextEdit::singleline(&mut view.filter.search)
                 .id(egui::Id::unique(SEARCH))
-                .hint_text("Search, or press /")
-                .desired_width((width * 0.22).clamp(130.0, 260.0)),
+                .hint_text(if is_narrow { "Search (/)" } else { "Search, or press /" })
+                .desired_width(if is_narrow { 96.0 } else { (width * 0.22).min(260.0) }),
         );
         // Enter ends the search: on with the table.
         if search.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
@@ -52,10 +56,6 @@ pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
         narrow::toggle(ui, view);
         scores::filters(ui, workspace, view);
         sort(ui, view);
-        if view.filter.narrows() && ui.button("Clear").on_hover_text("Show all pairs").clicked() {
-            view.filter.clear();
-        }
-        narrow::found(ui, data, view);
     });
 }
 
@@ -121,18 +121,21 @@ fn tag(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
 fn sort(ui: &mut Ui, view: &mut PairsView) {
     let has_scores = view.scores.is_some();
     let filter = &mut view.filter;
-    let combo = ComboBox::from_id_salt("sort")
-        .selected_text(format!("By {}", filter.sort.word().to_lowercase()))
-        .show_ui(ui, |ui| {
-            for choice in SortBy::ALL.into_iter().filter(|choice| has_scores || !matches!(choice, SortBy::Scores(_))) {
-                ui.selectable_value(&mut filter.sort, choice, choice.word());
-            }
-        });
-    prompt::name(&combo.response, WidgetRole::ComboBox, "Sort by");
-    let (arrow, what) = if filter.descending { ("↓", "Largest first") } else { ("↑", "Smallest first") };
-    if ui.button(arrow).on_hover_text(what).clicked() {
-        filter.descending = !filter.descending;
-    }
+    parts::together(ui, "order", |ui| {
+        let combo = ComboBox::from_id_salt("sort")
+            .selected_text(format!("By {}", filter.sort.word().to_lowercase()))
+            .show_ui(ui, |ui| {
+                let all = SortBy::ALL.into_iter();
+                for choice in all.filter(|choice| has_scores || !matches!(choice, SortBy::Scores(_))) {
+                    ui.selectable_value(&mut filter.sort, choice, choice.word());
+                }
+            });
+        prompt::name(&combo.response, WidgetRole::ComboBox, "Sort by");
+        let (arrow, what) = if filter.descending { ("↓", "Largest first") } else { ("↑", "Smallest first") };
+        if ui.button(arrow).on_hover_text(what).clicked() {
+            filter.descending = !filter.descending;
+        }
+    });
 }
 
 /// The rows. Asks for what is on the screen and not here yet.

@@ -120,6 +120,7 @@ fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut LensView, objective: &Obj
         .sense(Sense::CLICK)
         .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
+        .min_scrolled_height(0.0)
         .animate_scrolling(false)
         .column(Column::exact(44.0))
         .column(Column::remainder().clip(true))

@@ -194,7 +194,7 @@ fn pair_finding(ui: &mut Ui, finding: &PairFinding, lengths: &Lengths, launch: &
         let title = format!("{pairs}: {}", finding.text);
         let text = RichText::new(&title).color(color);
         ui.add(egui::Label::new(text).wrap());
-        ui.horizontal_wrapped(|ui| {
+        parts::quiet_row(ui, |ui| {
             for pair in finding.pairs.iter().take(LINKS) {
                 link(ui, *pair, commands);
             }

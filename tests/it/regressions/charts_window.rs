@@ -94,6 +94,20 @@ fn g2_a_series_without_spread_is_drawn_on_an_axis_of_its_size() {
     }
 }
 
+/// The corners of each part of a mesh that hangs together.
+fn islands(mesh: &egui::Mesh) -> Vec<Vec<egui::epaint::Vertex>> {
+    let mut islands: Vec<Vec<egui::epaint::Vertex>> = Vec::new();
+    let mut highest = None;
+    for triangle in mesh.indices.chunks(3) {
+        if highest < triangle.iter().min() {
+            islands.push(Vec::new());
+        }
+        islands.last_mut().unwrap().extend(triangle.iter().map(|corner| mesh.vertices[*corner as usize]));
+        highest = highest.max(triangle.iter().max());
+    }
+    islands
+}
+
 #[test]
 fn g3_every_run_keeps_its_pattern_on_a_log_scale_and_after_a_gap() {
     // Zero at step 0 as a reward margin is, and not a number in the middle.
@@ -113,9 +127,12 @@ fn g3_every_run_keeps_its_pattern_on_a_log_scale_and_after_a_gap() {
         let (mut count, mut longest) = (0, 0.0f32);
         for shape in shapes(stage) {
             match shape {
-                Shape::LineSegment { points, stroke } if stroke.color == color && stroke.width < 1.9 => {
-                    count += 1;
-                    longest = longest.max(points[0].distance(points[1]));
+                Shape::Mesh(mesh) => {
+                    for island in islands(&mesh).iter().filter(|island| island.iter().any(|at| at.color == color)) {
+                        count += 1;
+                        let extent = egui::Rect::from_points(&island.iter().map(|at| at.pos).collect::<Vec<_>>());
+                        longest = longest.max(extent.size().length());
+                    }
                 }
                 Shape::Circle(circle) if circle.fill == color => count += 1,
                 _ => {}
@@ -125,7 +142,8 @@ fn g3_every_run_keeps_its_pattern_on_a_log_scale_and_after_a_gap() {
     };
     for log in [false, true] {
         if log {
-            stage.click("Log");
+            stage.harness.key_press(egui::Key::L);
+            stage.harness.run();
         }
         for look in 1..4 {
             let (count, longest) = pieces(&stage, look);
@@ -161,12 +179,14 @@ fn a_value_that_is_not_a_number_is_marked_and_told() {
 
 #[test]
 fn what_can_be_done_with_a_chart_is_told() {
-    let stage = compare(
+    let mut stage = compare(
         |project| {
             past_run(project, Method::Mpo, 0.1, 30.0);
         },
         "loss",
     );
+    assert!(stage.says("How charts are drawn"));
+    stage.click("How charts are drawn");
     assert!(stage.says("Drag moves along"));
     assert!(stage.says("Ctrl + wheel zooms"));
 }
