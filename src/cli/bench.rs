@@ -48,6 +48,7 @@ fn show<R: Serialize>(args: &Bench, report: &R, print: fn(&R) -> Result<()>) -> 
 
 fn print_generation(report: &GenerationReport) -> Result<()> {
     output::line(format!("{:<13}{}, kept as {}", "model", report.model, report.dtype))?;
+    output::line(format!("{:<13}{}", "device", report.device.in_words()))?;
     output::line(format!("{:<13}{}", "threads", report.threads))?;
     output::line(format!("{:<13}{:.0} MB", "peak memory", report.peak_memory_mb))?;
     output::line("")?;
@@ -131,6 +132,7 @@ fn print(report: &BenchReport) -> Result<()> {
                 model.name, model.parameters, model.trained_parameters, report.dtype, report.products
             ),
         ),
+        ("device", report.device.in_words()),
         (
             "step",
             format!(
@@ -152,7 +154,7 @@ fn print(report: &BenchReport) -> Result<()> {
         (
             "peak memory",
             format!(
-                "{}; {} before the steps, {} on top in a step (foretold {} in all), {}",
+                "{}; {} before the steps, {} on top in a step (foretold {} in all), {}{}",
                 mb(report.peak_memory_mb),
                 mb(report.memory_before_steps_mb),
                 mb(report.memory_above_mb),
@@ -160,7 +162,8 @@ fn print(report: &BenchReport) -> Result<()> {
                 match report.recomputed_blocks {
                     0 => "nothing recomputed".to_owned(),
                     blocks => format!("{blocks} of {} blocks recomputed", model.layers),
-                }
+                },
+                report.host_peak_memory_mb.map_or(String::new(), |host| format!("; {} of the machine's", mb(host)))
             ),
         ),
         (

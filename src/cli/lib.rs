@@ -70,8 +70,10 @@ fn run(args: Args) -> anyhow::Result<Ending> {
     let Some(command) = command else {
         return window::run(project, renderer, threads);
     };
+    // Read at once, so that each command tells the same of them; tried only by what is not told to take the processor.
     if command.computes() {
-        probe_gpu::ready();
+        engine::cards::remember();
+        engine::cards::try_before_use();
     }
     match command {
         Command::New(args) => new::run(&args),

@@ -1,6 +1,6 @@
 //! `nudge probe-gpu`: tries the graphics cards, each in a process of its own.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use engine::cards;
 
 use super::{args::ProbeGpu, ending::Ending, output};
@@ -14,6 +14,11 @@ pub fn run(args: &ProbeGpu) -> Result<Ending> {
     let trials = cards::try_all(&program);
     if args.json {
         output::json(&trials)?;
+    }
+    if let Some(fault) = &trials.fault {
+        bail!("{fault}. The processor is used");
+    }
+    if args.json {
         return Ok(Ending::Done);
     }
     for told in trials.in_words() {
@@ -25,13 +30,4 @@ pub fn run(args: &ProbeGpu) -> Result<Ending> {
         None => "Where a device is chosen by itself, it is the processor".to_owned(),
     })?;
     Ok(Ending::Done)
-}
-
-/// Has the cards tried once on this machine, before something is computed on whatever is quickest.
-pub fn ready() {
-    if !cards::remember()
-        && let Ok(program) = std::env::current_exe()
-    {
-        cards::try_all(&program);
-    }
 }

@@ -10,12 +10,13 @@ use std::{
 use anyhow::Result;
 use app::{self, Leave, Renderer, WindowOptions};
 use clap::CommandFactory as _;
+use kernels::device;
 use store::{Project, StoreError, demo};
 
 use super::{
     args::{Args, Settings},
     ending::{Ending, leave_within, on_interrupt, usage},
-    output, probe_gpu, train,
+    output, train,
 };
 
 /// Where Linux and its kin say that there is a display.
@@ -33,10 +34,11 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     if !has_display() {
         return without_window("There is no display here", project.as_deref(), threads);
     }
-    // What is known counts for the first run already. A first look takes seconds, and a driver may fall over meanwhile:
-    // neither holds up the window.
+    // A first look takes seconds, and a driver may fall over meanwhile: neither holds up the window, only what would work on
+    // a card.
+    engine::cards::try_before_use();
     if !engine::cards::remember()
-        && let Err(error) = std::thread::Builder::new().name("nudge-cards".to_owned()).spawn(probe_gpu::ready)
+        && let Err(error) = std::thread::Builder::new().name("nudge-cards".to_owned()).spawn(device::trials_before_use)
     {
         tracing::debug!("graphics cards are not tried: {error}");
     }

@@ -5,11 +5,11 @@
 mod drivers;
 
 use std::{
-    fs,
-    io::{self, BufRead as _, BufReader},
+    fmt, fs,
+    io::{self, BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError, SyncSender},
     time::{Duration, Instant},
 };
 
@@ -25,8 +25,21 @@ pub const COMMAND: &str = "probe-gpu";
 /// What tells the child that it is one: the number of the first card that it is to try.
 pub const FROM: &str = "--from";
 
-/// How long one card may take, its shaders compiled by the driver for the first time.
+/// How long the cards may take to be counted, and then each of them, its shaders compiled by the driver for the first time.
+/// Whatever is printed meanwhile.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a process that was ended may take to be gone. A driver can hold it for ever.
+const GOING: Duration = Duration::from_secs(5);
+
+/// What our own lines begin with, because drivers print lines too.
+const MARK: &str = "nudge-probe ";
+
+/// Bytes of a line at most.
+const LONGEST: u64 = 1 << 20;
+
+/// Looks in a row that must come to no verdict before that is one: the machine may have been busy.
+const LOOKS: u32 = 3;
 
 /// What the child says, a line of JSON each.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +56,16 @@ struct Kept {
     program: String,
     drivers: Vec<String>,
     trials: Trials,
+    /// Looks in a row, this one the last, that did not come to a verdict on everything.
+    #[serde(default)]
+    open_looks: u32,
+}
+
+impl Kept {
+    /// Whether it is to be believed without another look.
+    fn counts(&self) -> bool {
+        self.open_looks == 0 || self.open_looks >= LOOKS
+    }
 }
 
 /// What a trial belongs to.
@@ -56,65 +79,84 @@ fn file() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "nudge").map(|dirs| dirs.cache_dir().join("cards.json"))
 }
 
-/// Makes known to this process how the cards did when they were last tried. Whether they ever were.
+/// Makes known to this process how the cards did when they were last tried. Whether they ever were, to the end.
 pub fn remember() -> bool {
     if device::trials().is_some() {
         return true;
     }
-    let known = file().and_then(|file| kept(&file));
+    let known = file().and_then(|file| kept(&file)).filter(Kept::counts);
     let is_known = known.is_some();
-    if let Some(trials) = known {
-        device::remember(trials);
+    if let Some(kept) = known {
+        device::remember(kept.trials);
     }
     is_known
 }
 
+/// Has this program try the cards where nobody has, once one is chosen or asked for by its number.
+pub fn try_before_use() {
+    device::try_before_use(|| {
+        if !remember()
+            && let Ok(program) = std::env::current_exe()
+            && let Some(fault) = try_all(&program).fault
+        {
+            tracing::warn!("{fault}. The processor is used");
+        }
+    });
+}
+
 /// What a file says that this program wrote beside the drivers there are.
-fn kept(file: &Path) -> Option<Trials> {
+fn kept(file: &Path) -> Option<Kept> {
     let text = files::read_text(file, files::SETTINGS).ok()?;
     let kept: Kept = serde_json::from_str(&text).ok()?;
-    (kept.program == program() && kept.drivers == drivers::installed()).then_some(kept.trials)
+    (kept.program == program() && kept.drivers == drivers::installed()).then_some(kept)
 }
 
 /// Tries every card with `program`, which is this one, and makes known and keeps how they did.
 pub fn try_all(program: &Path) -> Trials {
-    let mut found = Trials { cards: Vec::new(), processor: None };
-    let mut all: Option<Vec<CardInfo>> = None;
-    loop {
-        let from = found.cards.len();
-        let Heard { cards, tried, end } = ask(program, from, PATIENCE);
-        if let Some((cards, processor)) = cards {
-            found.processor = processor;
-            all.get_or_insert(cards);
-        }
-        let Some(cards) = &all else {
-            // Nothing is known of this machine, so nothing is kept: another time it may go better.
-            tracing::warn!("The graphics cards could not be counted: {end}. The processor is used");
-            device::remember(found.clone());
-            return found;
-        };
-        let outcomes = tried.into_iter().chain(std::iter::once(Err(end)));
-        for (rates, (number, card)) in outcomes.zip(cards.iter().enumerate().skip(from)) {
-            found.cards.push(Trial { number, card: card.clone(), rates });
-        }
-        if found.cards.len() >= cards.len() {
-            break;
-        }
-    }
+    let (found, is_open) = look(program, PATIENCE);
     device::remember(found.clone());
     if let Some(file) = file()
-        && let Err(error) = keep(&file, &found)
+        && let Err(error) = keep(&file, &found, is_open)
     {
         tracing::debug!("how the graphics cards did is found out again next time: {error}");
     }
     found
 }
 
-fn keep(file: &Path, trials: &Trials) -> io::Result<()> {
+/// Tries every card; how they did, and whether another look could tell more.
+fn look(program: &Path, patience: Duration) -> (Trials, bool) {
+    let mut found = Trials { cards: Vec::new(), processor: None, fault: None };
+    let mut all: Option<Vec<CardInfo>> = None;
+    let mut is_open = false;
+    loop {
+        let from = found.cards.len();
+        let Heard { cards, tried, end } = ask(program, from, patience);
+        if let Some((cards, processor)) = cards {
+            found.processor = processor;
+            all.get_or_insert(cards);
+        }
+        let Some(cards) = &all else {
+            found.fault = Some(format!("The graphics cards could not be counted: {end}"));
+            return (found, is_open || !end.is_verdict());
+        };
+        is_open |= from + tried.len() < cards.len() && !end.is_verdict();
+        let outcomes = tried.into_iter().chain(std::iter::once(Err(end.to_string())));
+        for (rates, (number, card)) in outcomes.zip(cards.iter().enumerate().skip(from)) {
+            found.cards.push(Trial { number, card: card.clone(), rates });
+        }
+        if found.cards.len() >= cards.len() {
+            return (found, is_open);
+        }
+    }
+}
+
+fn keep(file: &Path, trials: &Trials, is_open: bool) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
+    let before = kept(file).map_or(0, |kept| kept.open_looks);
+    let open_looks = if is_open { before.saturating_add(1) } else { 0 };
     let aside = tempfile::NamedTempFile::new_in(folder)?;
-    let kept = Kept { program: program(), drivers: drivers::installed(), trials: trials.clone() };
+    let kept = Kept { program: program(), drivers: drivers::installed(), trials: trials.clone(), open_looks };
     serde_json::to_writer_pretty(&aside, &kept)?;
     aside.persist(file)?;
     Ok(())
@@ -124,63 +166,121 @@ fn keep(file: &Path, trials: &Trials) -> io::Result<()> {
 struct Heard {
     cards: Option<(Vec<CardInfo>, Option<Rates>)>,
     tried: Vec<Result<Rates, String>>,
-    /// A sentence without a subject, for the card that was not finished.
-    end: String,
+    end: End,
+}
+
+/// How it ended. Displayed as a sentence without a subject, for what was not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    FellOver(String),
+    Late(Duration),
+    NotStarted(String),
+}
+
+impl End {
+    /// Whether another look would come to the same.
+    fn is_verdict(&self) -> bool {
+        matches!(self, Self::FellOver(_))
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FellOver(how) => write!(f, "a driver fell over meanwhile ({how})"),
+            Self::Late(patience) => write!(f, "it did not finish within {} seconds", patience.as_secs()),
+            Self::NotStarted(why) => write!(f, "it could not be tried ({why})"),
+        }
+    }
 }
 
 fn ask(program: &Path, from: usize, patience: Duration) -> Heard {
-    let mut heard = Heard { cards: None, tried: Vec::new(), end: String::new() };
     let child = Command::new(program)
         .args([COMMAND, FROM, &from.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
+    let mut heard = Heard { cards: None, tried: Vec::new(), end: End::Late(patience) };
     match child {
-        Ok(child) => listen(child, &mut heard, patience),
-        Err(error) => heard.end = format!("it could not be tried ({error})"),
+        Ok(mut child) => {
+            heard.end = listen(&mut child, &mut heard, from, patience).unwrap_or_else(|end| end);
+            end(&mut child);
+        }
+        Err(error) => heard.end = End::NotStarted(error.to_string()),
     }
     heard
 }
 
-fn listen(mut child: Child, heard: &mut Heard, patience: Duration) {
-    let Some(output) = child.stdout.take() else { return };
-    let (sender, lines) = mpsc::channel();
-    let reader = std::thread::Builder::new().name("nudge-probe".to_owned()).spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
+/// Hears a child out; how that ended. Each card has a deadline of its own, which nothing moves but the word on the one before.
+fn listen(child: &mut Child, heard: &mut Heard, from: usize, patience: Duration) -> Result<End, End> {
+    let not_started = |error: io::Error| End::NotStarted(error.to_string());
+    let output = child.stdout.take().ok_or_else(|| not_started(io::ErrorKind::BrokenPipe.into()))?;
+    let (sender, said) = mpsc::sync_channel(4);
+    let reader = std::thread::Builder::new().name("nudge-probe".to_owned());
+    reader.spawn(move || read(output, &sender)).map_err(not_started)?;
+    let mut deadline = Instant::now() + patience;
+    loop {
+        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return Ok(End::Late(patience)) };
+        match said.recv_timeout(left) {
+            Ok(Said::Cards(cards, processor)) if heard.cards.is_none() => heard.cards = Some((cards, processor)),
+            Ok(Said::Tried(rates)) if heard.expects_more(from) => heard.tried.push(rates),
+            Ok(_) | Err(RecvTimeoutError::Timeout) => continue,
+            // Nothing more will be said; whoever only closed its output may still hang.
+            Err(RecvTimeoutError::Disconnected) => {
+                let how = ended(child, deadline).map(|status| End::FellOver(status.to_string()));
+                return Ok(how.unwrap_or(End::Late(patience)));
             }
         }
-    });
-    if let Err(error) = reader {
-        child.kill().ok();
-        heard.end = format!("it could not be tried ({error})");
-        return;
+        deadline = Instant::now() + patience;
     }
-    let mut last = Instant::now();
+}
+
+impl Heard {
+    fn expects_more(&self, from: usize) -> bool {
+        self.cards.as_ref().is_some_and(|(cards, _)| from + self.tried.len() < cards.len())
+    }
+}
+
+/// Hands on what is said in our own lines; whatever else is printed, in whatever letters, is read and let go.
+fn read(output: impl Read, said: &SyncSender<Said>) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while let Ok(1..) = output.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+        if let Some(ours) = in_line(&line)
+            && said.send(ours).is_err()
+        {
+            return;
+        }
+        line.clear();
+    }
+}
+
+fn in_line(line: &[u8]) -> Option<Said> {
+    let line = String::from_utf8_lossy(line);
+    let (_, ours) = line.split_once(MARK)?;
+    serde_json::from_str(ours.trim_end()).ok()
+}
+
+/// How a process ended, waited for until then.
+fn ended(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     loop {
-        match lines.recv_timeout(patience.saturating_sub(last.elapsed())) {
-            Ok(line) => {
-                last = Instant::now();
-                match serde_json::from_str(&line) {
-                    Ok(Said::Cards(cards, processor)) => heard.cards = Some((cards, processor)),
-                    Ok(Said::Tried(rates)) => heard.tried.push(rates),
-                    // What a driver prints.
-                    Err(_) => {}
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                child.kill().ok();
-                child.wait().ok();
-                heard.end = format!("it did not finish within {} seconds", patience.as_secs());
-                break;
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let how = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-                heard.end = format!("its driver fell over while it was tried ({how})");
-                break;
-            }
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Ends a process that may have ended already.
+fn end(child: &mut Child) {
+    if ended(child, Instant::now()).is_none() {
+        child.kill().ok();
+        if ended(child, Instant::now() + GOING).is_none() {
+            tracing::warn!("Process {} tries a graphics card and cannot be ended: its driver holds it", child.id());
         }
     }
 }
@@ -190,7 +290,8 @@ fn listen(mut child: Child, heard: &mut Heard, patience: Duration) {
 /// # Errors
 /// When nobody listens.
 pub fn try_here(from: usize, mut say: impl FnMut(String) -> io::Result<()>) -> io::Result<()> {
-    let mut tell = |said: &Said| say(serde_json::to_string(said)?);
+    // On a line of its own, whatever a driver has begun.
+    let mut tell = |said: &Said| say(format!("\n{MARK}{}", serde_json::to_string(said)?));
     let cards = gpu::cards();
     let counts = |card: &CardInfo| !card.is_software || device::counts_software();
     let is_any = cards.iter().any(counts);
@@ -246,37 +347,96 @@ mod tests {
     }
 
     fn line(said: &Said) -> String {
-        serde_json::to_string(said).unwrap()
+        format!("{MARK}{}", serde_json::to_string(said).unwrap())
+    }
+
+    /// The lines about two cards, and about one that does well.
+    fn lines() -> (String, String) {
+        let cards = line(&Said::Cards(vec![card("a"), card("b")], Some(rates(50.0))));
+        (cards, line(&Said::Tried(Ok(rates(900.0)))))
     }
 
     #[test]
     fn a_driver_that_falls_over_spoils_its_own_card_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let cards = line(&Said::Cards(vec![card("a"), card("b")], Some(rates(50.0))));
-        let well = line(&Said::Tried(Ok(rates(900.0))));
+        let (cards, well) = lines();
         for (signal, told) in [("SEGV", "signal: 11"), ("KILL", "signal: 9")] {
             // The first card kills the child, the second is tried by another.
             let script = format!("echo noise; echo '{cards}'; test $3 = 0 && kill -{signal} $$; echo '{well}'");
-            let heard = ask(&program(dir.path(), &script), 0, PATIENCE);
-            let Heard { tried, end, .. } = &heard;
-            assert!(tried.is_empty() && end.contains("fell over") && end.contains(told), "{end}");
-            let heard = ask(&program(dir.path(), &script), 1, PATIENCE);
-            assert_eq!(heard.tried, [Ok(rates(900.0))]);
+            let (trials, is_open) = look(&program(dir.path(), &script), PATIENCE);
+            let fault = trials.cards[0].rates.as_ref().unwrap_err();
+            assert!(fault.contains("fell over") && fault.contains(told) && !is_open, "{fault}");
+            assert_eq!(trials.cards[1].rates, Ok(rates(900.0)));
         }
-        let nothing = ask(Path::new("/nowhere/at/all"), 0, PATIENCE);
-        assert!(nothing.cards.is_none() && nothing.end.contains("could not be tried"), "{}", nothing.end);
+        let (nothing, is_open) = look(Path::new("/nowhere/at/all"), PATIENCE);
+        let fault = nothing.fault.unwrap();
+        assert!(nothing.cards.is_empty() && fault.contains("could not be tried") && is_open, "{fault}");
+    }
+
+    #[test]
+    fn a_driver_that_falls_over_while_cards_are_counted_is_told_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for (signal, told) in [("SEGV", "signal: 11"), ("KILL", "signal: 9")] {
+            let (trials, is_open) = look(&program(dir.path(), &format!("kill -{signal} $$")), PATIENCE);
+            let [sentence] = &trials.in_words()[..] else { panic!("{trials:?}") };
+            assert!(sentence.contains("could not be counted") && sentence.contains(told), "{sentence}");
+            let file = dir.path().join(signal);
+            keep(&file, &trials, is_open).unwrap();
+            assert_eq!(kept(&file).filter(Kept::counts).map(|kept| kept.trials), Some(trials));
+        }
     }
 
     #[test]
     fn a_card_that_does_not_finish_is_given_up_and_the_child_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let cards = line(&Said::Cards(vec![card("a"), card("b")], Some(rates(50.0))));
-        let well = line(&Said::Tried(Ok(rates(900.0))));
-        let script = format!("echo $$ >{}/pid; echo '{cards}'; echo '{well}'; exec sleep 600", dir.path().display());
-        let heard = ask(&program(dir.path(), &script), 0, Duration::from_secs(1));
-        assert_eq!((heard.tried.len(), heard.end.as_str()), (1, "it did not finish within 1 seconds"));
-        let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
-        assert!(!Path::new("/proc").join(pid.trim()).exists() || !cfg!(target_os = "linux"));
+        let (cards, well) = lines();
+        let ways = [
+            "exec sleep 600",
+            // Lines are no word of ours.
+            "while :; do echo noise; sleep 0.1; done",
+            // Nothing more can be heard, and still it hangs.
+            "exec >&-; exec sleep 600",
+            "exec cat /dev/zero",
+            "trap '' TERM; while :; do sleep 0.1; done",
+        ];
+        for way in ways {
+            let script = format!("echo $$ >{}/pid; echo '{cards}'; echo '{well}'; {way}", dir.path().display());
+            let started = Instant::now();
+            let heard = ask(&program(dir.path(), &script), 0, Duration::from_secs(2));
+            assert!(started.elapsed() < Duration::from_secs(10), "{way}: {:?}", started.elapsed());
+            assert_eq!((heard.tried.len(), heard.end), (1, End::Late(Duration::from_secs(2))), "{way}");
+            let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+            assert!(!Path::new("/proc").join(pid.trim()).exists() || !cfg!(target_os = "linux"), "{way}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_driver_prints_a_healthy_card_is_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cards, well) = lines();
+        let script = format!(
+            "printf '\\377\\376 loading\\n'; printf 'a banner '; echo '{cards}'; printf '\\377'; echo '{well}'; echo; echo '{well}'"
+        );
+        let (trials, _) = look(&program(dir.path(), &script), PATIENCE);
+        let found: Vec<_> = trials.cards.iter().map(|trial| trial.rates.clone()).collect();
+        assert_eq!(found, [Ok(rates(900.0)), Ok(rates(900.0))]);
+    }
+
+    #[test]
+    fn a_machine_that_was_busy_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cards, well) = lines();
+        let late = program(dir.path(), &format!("echo '{cards}'; echo '{well}'; exec sleep 600"));
+        let (trials, is_open) = look(&late, Duration::from_secs(2));
+        assert!(trials.cards[1].rates.as_ref().unwrap_err().contains("did not finish") && is_open);
+        let file = dir.path().join("cards.json");
+        let counts = || kept(&file).unwrap().counts();
+        for expected in [false, false, true, true] {
+            keep(&file, &trials, is_open).unwrap();
+            assert_eq!(counts(), expected);
+        }
+        keep(&file, &trials, false).unwrap();
+        assert!(counts());
     }
 
     #[test]
@@ -286,8 +446,10 @@ mod tests {
         let trials = Trials {
             cards: vec![Trial { number: 0, card: card("a"), rates: Err("it did not finish".to_owned()) }],
             processor: Some(rates(50.0)),
+            fault: None,
         };
-        keep(&file, &trials).unwrap();
+        keep(&file, &trials, false).unwrap();
+        let kept = |file: &Path| kept(file).map(|kept| kept.trials);
         assert_eq!(kept(&file), Some(trials.clone()));
         let text = fs::read_to_string(&file).unwrap();
         let kept_with = |key: &str, value: serde_json::Value| {
@@ -313,7 +475,9 @@ mod tests {
             card: CardInfo { is_software, ..card("x") },
             rates: rates.map_err(str::to_owned),
         };
-        let of = |cards: Vec<Trial>| Trials { cards, processor: Some(rates(100.0)) }.best().map(|best| best.number);
+        let of = |cards: Vec<Trial>| {
+            Trials { cards, processor: Some(rates(100.0)), fault: None }.best().map(|best| best.number)
+        };
         assert_eq!(of(vec![trial(0, Ok(rates(149.0)), false)]), None);
         assert_eq!(of(vec![trial(0, Ok(rates(151.0)), false), trial(1, Ok(rates(4000.0)), false)]), Some(1));
         assert_eq!(of(vec![trial(0, Err("wrong"), false), trial(1, Ok(rates(1e6)), true)]), None);
@@ -321,7 +485,7 @@ mod tests {
         assert_eq!(of(vec![trial(0, Ok(Rates { tall: 1000.0, head: 30.0, decode: 1.0 }), false)]), None);
         assert_eq!(of(vec![trial(0, Ok(Rates { tall: 1000.0, head: 500.0, decode: 20.0 }), false)]), Some(0));
         let wrong = trial(0, Err("it computes otherwise"), false);
-        let told = Trials { cards: vec![wrong], processor: Some(rates(100.0)) }.in_words();
+        let told = Trials { cards: vec![wrong], processor: Some(rates(100.0)), fault: None }.in_words();
         assert!(told[0].contains("gpu:0 is x") && told[0].contains("not used"), "{told:?}");
     }
 }

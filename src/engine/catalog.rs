@@ -8,7 +8,10 @@ use data::{
     Base, Machine, ModelCard, ModelKind, Needs,
     config::{Basis, RunConfig},
 };
-use kernels::device::{self, DeviceChoice};
+use kernels::{
+    Place,
+    device::{self, DeviceChoice},
+};
 use model::{AdapterSurvey, Shelf, Spec, Survey};
 use store::Project;
 use train::{
@@ -228,10 +231,15 @@ pub fn machine() -> Machine {
     let place = device::open(DeviceChoice::Auto).map(|opened| opened.place);
     let own = place.as_ref().ok().and_then(device::memory);
     let cards = device::trials().map(|trials| trials.in_words()).unwrap_or_default();
-    let accelerator = device::all_present().into_iter().find(|present| present.choice != DeviceChoice::Cpu);
-    match (own, accelerator) {
-        (Some(memory), Some(accelerator)) => {
-            Machine { device: accelerator.name, held: memory.used, free: memory.free, total: memory.total, cards }
+    let name = match &place {
+        Ok(Place::Gpu(card)) => Some(card.info().name.clone()),
+        // candle's devices are chosen before the cards, and are first among those that are there.
+        Ok(Place::Candle(_)) => device::all_present().into_iter().next().map(|present| present.name),
+        Err(_) => None,
+    };
+    match (own, name) {
+        (Some(memory), Some(device)) => {
+            Machine { device, held: memory.used, free: memory.free, total: memory.total, cards }
         }
         _ => Machine {
             device: "the processor".to_owned(),

@@ -7,13 +7,15 @@ use candle_core::DType;
 use proptest::prelude::*;
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, CachedKeys, Generating, Head, HeadOptions,
-    HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Place, Quantized, RmsNorm,
-    RopeTable, Segment, Tensor, Weight, composed,
+    Activation, AdamWBuffers, AdamWStep, AttentionOut, AttentionShape, BlockFormat, CachedKeys, Generating, Head,
+    HeadOptions, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Place, Quantized,
+    RmsNorm, RopeTable, Segment, Tensor, Weight, composed,
     cpu::Cpu,
     gpu,
     testing::{self, Implementation, assert_near, qkv, random, slot, tensor, values},
 };
+
+mod damaged;
 
 /// An implementation, and how far it may be from the hand-written one.
 #[derive(Clone)]

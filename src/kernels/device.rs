@@ -19,7 +19,8 @@ use std::{
 
 use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
-pub use trials::{Trial, Trials, counts_software, remember, trials};
+use trials::trials_unless_looking;
+pub use trials::{Trial, Trials, counts_software, remember, trials, trials_before_use, try_before_use};
 
 pub use super::device_memory::DeviceMemory;
 use super::{
@@ -45,17 +46,38 @@ pub struct Present {
 /// Cards in use, by number. They belong to the process, not to a thread.
 static CARDS: Mutex<Vec<(usize, Arc<Card>)>> = Mutex::new(Vec::new());
 
-/// Has `gpu:{number}` mean a card that is in use already, until the driver gives up on it.
+/// Has `gpu:{number}` mean a card that is in use already, until something goes wrong with it.
 pub fn adopt(number: usize, card: &Arc<Card>) {
     let mut open = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|(known, _)| *known != number);
     open.push((number, Arc::clone(card)));
 }
 
-/// A graphics card, opened once; again after the driver has given up on it.
-fn card(number: usize) -> Result<Arc<Card>> {
+/// A card in use that has nothing against it.
+fn in_use(number: usize) -> Option<Arc<Card>> {
     let mut open = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
-    open.retain(|(_, card)| !card.is_lost());
+    open.retain(|(_, card)| card.is_sound());
+    open.iter().find(|(known, _)| *known == number).map(|(_, card)| Arc::clone(card))
+}
+
+/// A graphics card, opened once; again after something has gone wrong with it. One that nobody has tried shows first that it
+/// computes what the processor does.
+fn card(number: usize) -> Result<Arc<Card>> {
+    if let Some(card) = in_use(number) {
+        return Ok(card);
+    }
+    let trials = trials_before_use();
+    let of_number = trials.as_ref().and_then(|trials| trials.cards.iter().find(|trial| trial.number == number));
+    if let Some(Trial { rates: Err(fault), card, .. }) = of_number
+        && (!card.is_software || counts_software())
+    {
+        // Opened it might take this process along.
+        return Err(KernelError::NoDevice(format!(
+            "{}: {fault}; `nudge probe-gpu` tries it again, or choose \"auto\" or \"cpu\"",
+            card_name(number, card)
+        )));
+    }
+    let mut open = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, card)) = open.iter().find(|(known, _)| *known == number) {
         return Ok(Arc::clone(card));
     }
@@ -66,12 +88,12 @@ fn card(number: usize) -> Result<Arc<Card>> {
             card.info().name
         )));
     }
-    let tried = trials().and_then(|trials| trials.cards.into_iter().find(|trial| trial.card == *card.info()));
-    if let Some(Err(fault)) = tried.map(|trial| trial.rates) {
-        return Err(KernelError::NoDevice(format!(
-            "{}: {fault}; `nudge probe-gpu` tries it again, or choose \"auto\" or \"cpu\"",
-            card_name(number, card.info())
-        )));
+    let is_tried = trials.as_ref().is_some_and(|trials| trials.of(number, card.info()).is_some());
+    if !is_tried {
+        gpu::self_test(&card).map_err(|fault| {
+            let name = card_name(number, card.info());
+            KernelError::NoDevice(format!("{name}: {fault}; update its driver, or choose \"auto\" or \"cpu\""))
+        })?;
     }
     open.push((number, Arc::clone(&card)));
     Ok(card)
@@ -114,10 +136,10 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
                     Err(_) => {}
                 }
             }
-            let trials = trials();
+            let trials = trials_unless_looking();
             if let Some(best) = trials.as_ref().and_then(Trials::best) {
                 match card(best.number) {
-                    Ok(card) if *card.info() != best.card => missing.push(format!(
+                    Ok(card) if !card.info().is_same_as(&best.card) => missing.push(format!(
                         "{} is not the card or the driver that was tried; `nudge probe-gpu` tries it again",
                         card_name(best.number, card.info())
                     )),
@@ -134,8 +156,8 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             }
             if missing.is_empty() {
                 missing.push(match trials {
-                    None => "no graphics card has been tried yet; `nudge probe-gpu` does so".to_owned(),
-                    Some(trials) if trials.cards.is_empty() => {
+                    None => "no graphics card has been tried to the end yet; `nudge probe-gpu` does so".to_owned(),
+                    Some(trials) if trials.cards.is_empty() && trials.fault.is_none() => {
                         "no graphics card answered here; `nudge probe-gpu` looks again".to_owned()
                     }
                     Some(trials) => trials.in_words().join("; "),
@@ -184,6 +206,24 @@ pub fn memory(place: &Place) -> Option<DeviceMemory> {
         Place::Candle(Device::Cuda(device)) => cuda::memory(device),
         Place::Gpu(card) => Some(card.memory()),
         Place::Candle(_) => None,
+    }
+}
+
+/// Whether what lies there can still be worked with. A card whose driver gave up holds nothing any more.
+pub fn is_sound(place: &Place) -> bool {
+    match place {
+        Place::Gpu(card) => card.is_sound(),
+        Place::Candle(_) => true,
+    }
+}
+
+/// Has [`DeviceMemory::peak`] begin anew, with what is in use.
+pub fn forget_peak(place: &Place) {
+    match place {
+        #[cfg(feature = "cuda")]
+        Place::Candle(Device::Cuda(device)) => cuda::forget_peak(device),
+        Place::Gpu(card) => card.forget_peak(),
+        Place::Candle(_) => {}
     }
 }
 
@@ -278,6 +318,20 @@ mod tests {
             let error = text.parse::<DeviceChoice>().unwrap_err();
             assert!(error.contains("cuda:0"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_card_that_something_went_wrong_with_is_not_used_again() {
+        const NUMBER: usize = 2000;
+        let Some(one) = gpu::tests::card(CardOptions::default()) else { return };
+        adopt(NUMBER, &one);
+        let place = open(DeviceChoice::Gpu(NUMBER)).unwrap().place;
+        assert!(is_sound(&place));
+        one.lose();
+        assert!(!is_sound(&place));
+        // No machine has so many.
+        let error = open(DeviceChoice::Gpu(NUMBER)).unwrap_err().to_string();
+        assert!(error.contains("only"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     gemm::{Matrix, Multiplier, Panel, Target},
     parallel,
     rowwise::few,
-    simd::{LANES, add_lanes, exp, fused, max, multiversion, tanh},
+    simd::{LANES, add_lanes, exp, fused, max, multiversion, softcapped},
 };
 
 #[cfg(test)]
@@ -288,7 +288,7 @@ multiversion! {
         if let Some(cap) = softcap {
             let inverse = 1.0 / cap;
             for logit in logits.iter_mut() {
-                *logit = cap * tanh::<FMA>(*logit * inverse);
+                *logit = softcapped::<FMA>(*logit, cap, inverse);
             }
         }
         if let Some(target) = target {
@@ -306,6 +306,7 @@ multiversion! {
         }
         let shift = running.maximum;
         let inverse = softcap.map_or(0.0, |cap| 1.0 / cap);
+        // A logit that is no number makes none of the sum, minus infinity too, whose weight would be 0.
         let mut lanes = [0.0_f32; LANES];
         let (whole, rest) = logits.as_chunks_mut::<LANES>();
         for chunk in whole {
@@ -313,14 +314,14 @@ multiversion! {
                 let weight = exp::<FMA>(chunk[i] - shift);
                 let t = chunk[i] * inverse;
                 chunk[i] = weight * (1.0 - t * t);
-                lanes[i] += weight;
+                lanes[i] += fused::<FMA>(t, 0.0, weight);
             }
         }
         for (i, logit) in rest.iter_mut().enumerate() {
             let weight = exp::<FMA>(*logit - shift);
             let t = *logit * inverse;
             *logit = weight * (1.0 - t * t);
-            lanes[i] += weight;
+            lanes[i] += fused::<FMA>(t, 0.0, weight);
         }
         running.total += f64::from(add_lanes(lanes));
     }
@@ -341,7 +342,7 @@ multiversion! {
         let (cap, inverse) = softcap.map_or((1.0, 0.0), |cap| (cap, 1.0 / cap));
         if softcap.is_some() {
             for logit in logits.iter_mut() {
-                *logit = cap * tanh::<FMA>(*logit * inverse);
+                *logit = softcapped::<FMA>(*logit, cap, inverse);
             }
         }
         let slope = |logit: f32| {
@@ -362,7 +363,7 @@ multiversion! {
     fn cap_all(logits: &mut [f32], cap: f32) {
         let inverse = 1.0 / cap;
         for logit in logits.iter_mut() {
-            *logit = cap * tanh::<FMA>(*logit * inverse);
+            *logit = softcapped::<FMA>(*logit, cap, inverse);
         }
     }
 }

@@ -193,6 +193,14 @@ pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
+/// `cap · tanh(x · inverse)`, where `inverse` is `1 / cap`. What is no number stays so: the tangent of infinity would be 1,
+/// and nobody would see that something is wrong.
+#[inline(always)]
+pub(super) fn softcapped<const FMA: bool>(x: f32, cap: f32, inverse: f32) -> f32 {
+    let inside = cap * tanh::<FMA>(x * inverse);
+    if x.abs() < f32::INFINITY { inside } else { x }
+}
+
 /// The bits of `x` in bf16: rounded to nearest, ties to even.
 #[inline(always)]
 pub(super) fn bf16_bits(x: f32) -> u16 {

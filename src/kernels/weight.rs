@@ -109,7 +109,7 @@ impl Weight {
             {
                 Ok(Self::OnCard(Blocks::upload(card, weight)?))
             }
-            Self::OnCard(_) if matches!(place, Place::Gpu(_)) => Ok(self),
+            Self::OnCard(weight) if matches!(place, Place::Gpu(card) if weight.is_on(card)) => Ok(self),
             Self::OnCard(weight) => Self::from(weight.download()?).placed(place, kind),
             Self::Quantized(_) => Ok(self.widened()?.to_dtype(kind)?.to_place(place)?.into()),
             Self::Dense(tensor) => Ok(tensor.to_place(place)?.into()),

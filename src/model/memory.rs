@@ -17,11 +17,43 @@ use data::config::{Precision, Recompute};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 pub(super) const FLOAT: u64 = 4;
-/// Answer rows and vocabulary entries that the head works on at a time.
-const HEAD_CHUNK: (usize, usize) = (512, 1024);
+/// What kernels work with, beside what they are given and what they give.
+#[derive(Debug, Clone, Copy)]
+struct Workspace {
+    /// Answer rows and vocabulary entries that the head works on at a time.
+    head: (usize, usize),
+    /// Query rows and keys whose weights, and their gradients, each thread works on at a time; none where they stay in
+    /// registers.
+    attention: (usize, usize),
+    /// Numbers of a matrix that are widened at a time, where they are so many that they count.
+    widened: usize,
+}
 
-/// Query rows and keys whose weights, and their gradients, each thread works on at a time.
-const ATTENTION_BLOCK: (usize, usize) = (128, 256);
+impl Workspace {
+    const PROCESSOR: Self = Self { head: (512, 1024), attention: (128, 256), widened: 0 };
+    const CARD: Self = Self { head: (1024, 4096), attention: (0, 0), widened: 8 << 20 };
+
+    fn of(place: &Place) -> Self {
+        if matches!(place, Place::Gpu(_)) { Self::CARD } else { Self::PROCESSOR }
+    }
+
+    /// Bytes of it that the head takes of so many rows.
+    fn head(self, spec: &Spec, answer_tokens: usize) -> u64 {
+        let (rows, entries) = self.head;
+        FLOAT * (answer_tokens.min(rows) * spec.vocab_size.min(entries)) as u64
+    }
+
+    /// Bytes of it that attention takes of a row.
+    fn attention(self, row_tokens: usize) -> u64 {
+        let (queries, keys) = self.attention;
+        FLOAT * (2 * queries * keys.min(row_tokens) * rayon::current_num_threads()) as u64
+    }
+
+    /// Bytes of it that a matrix takes.
+    fn widened(self, spec: &Spec) -> u64 {
+        FLOAT * self.widened.min(spec.hidden_size * spec.intermediate_size.max(spec.vocab_size)) as u64
+    }
+}
 
 /// The last block's backward comes right after its forward: to run that again would free nothing.
 const LEAST_WHOLE: usize = 1;
@@ -210,7 +242,8 @@ impl Policy {
             let adapters = block.projections().flat_map(Projection::adapters);
             adapters.map(|lora| lora.a.dims()[0]).sum()
         });
-        row_bytes(&self.spec, self.chosen.compute, ranks, whole, row_tokens, answer_tokens)
+        let workspace = Workspace::of(&self.place);
+        row_bytes(&self.spec, (self.chosen.compute, workspace), ranks, whole, row_tokens, answer_tokens)
     }
 }
 
@@ -218,7 +251,7 @@ impl Policy {
 /// together.
 fn row_bytes(
     spec: &Spec,
-    compute: Compute,
+    (compute, workspace): (Compute, Workspace),
     ranks: usize,
     whole: usize,
     row_tokens: usize,
@@ -228,14 +261,10 @@ fn row_bytes(
     let again = (spec.layers.len() - whole) as u64;
     let kept = again * widths.input + whole as u64 * widths.whole;
     // Final hidden states, predictors, their gradients and u, which stay until the end.
-    let finished = 4 * spec.hidden_size * answer_tokens;
-    let (rows, entries) = HEAD_CHUNK;
-    let logits = answer_tokens.min(rows) * spec.vocab_size.min(entries);
+    let finished = FLOAT * (4 * spec.hidden_size * answer_tokens) as u64;
     let tokens = row_tokens as u64;
-    let (queries, keys) = ATTENTION_BLOCK;
-    let scores = 2 * queries * keys.min(row_tokens) * rayon::current_num_threads();
-    let working = (widths.feeding * tokens).max(widths.attending * tokens + FLOAT * scores as u64);
-    kept * tokens + working + FLOAT * (finished + logits) as u64
+    let working = (widths.feeding * tokens).max(widths.attending * tokens + workspace.attention(row_tokens));
+    kept * tokens + working + finished + workspace.head(spec, answer_tokens) + workspace.widened(spec)
 }
 
 /// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own weights
@@ -253,7 +282,7 @@ pub(super) fn adapter_training_bytes(
     let trained: usize = linears().map(|it| rank * (it.input + it.output)).sum();
     let ranks = rank * spec.linears(0).count();
     let whole = if again { LEAST_WHOLE } else { spec.layers.len() };
-    let row = row_bytes(spec, compute, ranks, whole, row_tokens, row_tokens / 2);
+    let row = row_bytes(spec, (compute, Workspace::PROCESSOR), ranks, whole, row_tokens, row_tokens / 2);
     held + 4 * FLOAT * trained as u64 + row
 }
 

@@ -1,18 +1,19 @@
 //! Runs on a graphics card: on most test machines the processor in disguise.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use nudge::{
     data::config::{Margin, ObjectiveConfig, RunConfig, Targets, TokenBudget},
     engine::{
+        Speakers,
         bench::{self, BenchModel, BenchOptions},
-        protocol::{Metrics, Outcome},
+        protocol::{Metrics, Outcome, Weights},
     },
     kernels::{
         device::{self, DeviceChoice},
         gpu::{Card, CardOptions},
     },
-    model::{AdapterShape, LoadOptions},
+    model::{AdapterShape, GenerateOptions, LoadOptions},
     store::RunId,
 };
 
@@ -151,6 +152,26 @@ fn a_card_whose_driver_gives_up_costs_no_more_than_the_steps_since_the_checkpoin
 }
 
 #[test]
+fn who_answers_on_a_card_that_fell_over_is_loaded_anew() {
+    const NUMBER: usize = 1006;
+    let Some(card) = opened(NUMBER, CardOptions::default()) else { return };
+    let toy = Toy::new();
+    let run = trained(&toy, &on_card(NUMBER));
+    let weights = Weights::Run { project: toy.project.clone(), run, step: None };
+    let mut speakers = Speakers::default();
+    let answer = |speakers: &mut Speakers| -> Vec<u32> {
+        let policy = &speakers.get(&weights).unwrap().policy;
+        let options = GenerateOptions { max_new: 3, ..GenerateOptions::default() };
+        let answers = policy.generate(&[vec![5, 6]], &options, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        answers[0].ids.clone()
+    };
+    let before = answer(&mut speakers);
+    card.lose();
+    assert!(opened(NUMBER, CardOptions::default()).is_some());
+    assert_eq!(answer(&mut speakers), before);
+}
+
+#[test]
 fn what_each_shader_takes_is_told_beside_the_parts_of_a_step() {
     const NUMBER: usize = 1004;
     let options = |bare| CardOptions { bare, ..CardOptions::default() };
@@ -182,6 +203,12 @@ fn what_each_shader_takes_is_told_beside_the_parts_of_a_step() {
     assert!(gemm.gflops.unwrap() > 0.0 && gemm.matmul_share.unwrap() > 0.0 && gemm.runs > 10, "{gemm:?}");
     assert!(report.kernels.iter().any(|kernel| kernel.name == "adamw" && kernel.gflops.is_none()));
     assert_eq!(report.no_kernels, None);
+    let card = Card::open(0, CardOptions::default()).unwrap();
+    assert_eq!(report.device.driver.as_ref(), Some(&card.info().driver));
+    assert_eq!((report.device.kind.as_str(), report.device.card.as_ref()), ("gpu", Some(&card.info().name)));
+    // Of the card's own memory: the program around it is not in it.
+    assert!(report.peak_memory_mb < report.host_peak_memory_mb.unwrap(), "{report:?}");
+    assert!(report.memory_above_mb > 0.0 && report.peak_memory_mb >= report.memory_before_steps_mb, "{report:?}");
 
     let without = measured(NUMBER + 1);
     assert!(without.kernels.is_empty() && without.no_kernels.unwrap().contains("no clock"));
@@ -201,21 +228,32 @@ fn a_card_that_did_not_finish_is_refused_until_the_drivers_are_others() {
         let output = nudge.output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
+    let file = dir.path().join("nudge/cards.json");
+    let model = model();
+    let answer_on = |device| {
+        let model = model.to_str().unwrap();
+        nudge(&["generate", "--model", model, "--device", device, "--prompt-ids", "5,6", "--max-new", "1"])
+    };
+    // Who wants the processor waits for no card.
+    let (done, told) = answer_on("cpu");
+    assert!(done && !file.exists(), "{told}");
     let (done, told) = nudge(&["probe-gpu"]);
     assert!(done, "{told}");
-    let file = dir.path().join("nudge/cards.json");
     let rewrite = |pointer: &str, value: serde_json::Value| {
         let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         *kept.pointer_mut(pointer).unwrap() = value;
         std::fs::write(&file, kept.to_string()).unwrap();
     };
-    let model = model();
-    let answer =
-        ["generate", "--model", model.to_str().unwrap(), "--device", "gpu:0", "--prompt-ids", "5,6", "--max-new", "1"];
     rewrite("/trials/cards/0/rates", serde_json::json!({"Err": "it did not finish within 60 seconds"}));
-    let (done, told) = nudge(&answer);
+    // Not for the first time: this machine may be busy as well.
+    rewrite("/open_looks", serde_json::json!(3));
+    let (done, told) = answer_on("gpu:0");
     assert!(!done && told.contains("did not finish") && told.contains("`nudge probe-gpu` tries it again"), "{told}");
+    // What memory there is is told otherwise from day to day.
+    rewrite("/trials/cards/0/card/memory", serde_json::json!({"Shared": 4096}));
+    let (done, told) = answer_on("gpu:0");
+    assert!(!done && told.contains("did not finish"), "{told}");
     rewrite("/drivers", serde_json::json!(["another"]));
-    let (done, told) = nudge(&answer);
+    let (done, told) = answer_on("gpu:0");
     assert!(done, "{told}");
 }

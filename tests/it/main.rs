@@ -16,6 +16,7 @@ mod cli_text;
 mod commands_window;
 mod compare_window;
 mod contrast;
+mod damaged;
 mod demo;
 mod devices;
 mod download_window;

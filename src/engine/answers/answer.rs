@@ -7,7 +7,7 @@ use std::{
 };
 
 use data::config::{Precision, RunConfig};
-use kernels::device::DeviceChoice;
+use kernels::device::{self, DeviceChoice};
 use model::{GenerateOptions, Halt, LoadOptions, Policy, Shelf};
 use serde::Deserialize;
 use store::{Project, RunId, RunRecord};
@@ -368,6 +368,8 @@ impl Speakers {
             Weights::Run { step, .. } | Weights::Scaled { step, .. } => *step,
             Weights::Model { .. } | Weights::Start { .. } => None,
         };
+        // What a card held that fell over is gone.
+        self.0.retain(|(_, speaker)| device::is_sound(speaker.policy.place()));
         let fits = |speaker: &Speaker| asked.is_none() || speaker.passed_over.is_empty();
         if let Some(index) = self.0.iter().position(|(loaded, speaker)| *loaded == voice && fits(speaker)) {
             let found = self.0.remove(index);

@@ -361,7 +361,7 @@ multiversion! {
             for (score, d_score) in scores.as_flattened_mut().iter_mut().zip(d_scores.as_flattened_mut()) {
                 // A hidden score gives -1 here: its weight is taken from the score itself.
                 let t = tanh::<FMA>(*score * inverse);
-                let capped = if *score == f32::NEG_INFINITY { *score } else { cap * t };
+                let capped = if score.abs() < f32::INFINITY { cap * t } else { *score };
                 let p = exp::<FMA>(capped - lse);
                 *score = p;
                 *d_score = p * (*d_score - delta) * (1.0 - t * t);

@@ -12,7 +12,7 @@ use crate::{
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
-    simd::{VECTOR, add_vector, exp, max_of, multiversion, tanh},
+    simd::{VECTOR, add_vector, exp, max_of, multiversion, softcapped},
 };
 
 const FORWARD: &str = "attention";
@@ -203,8 +203,7 @@ multiversion! {
             let inverse = 1.0 / cap;
             for score in scores.as_flattened_mut() {
                 // A hidden score stays minus infinity.
-                let capped = cap * tanh::<FMA>(*score * inverse);
-                *score = if *score == f32::NEG_INFINITY { *score } else { capped };
+                *score = softcapped::<FMA>(*score, cap, inverse);
             }
         }
         let largest = max_of(scores);

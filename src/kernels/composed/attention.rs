@@ -64,7 +64,7 @@ impl Attention {
             let (keys, values) = (block.keys(k, shape)?, block.keys(v, shape)?);
             let scores = raw_scores(&queries, &keys)?;
             let scores = match shape.softcap {
-                Some(cap) => (cap_tanh(&scores, cap)? * f64::from(cap))?,
+                Some(cap) => softcapped(&scores, &cap_tanh(&scores, cap)?, cap)?,
                 None => scores,
             };
             let scores = add_bias(&scores, &marks.bias(&block, shape)?)?;
@@ -104,7 +104,7 @@ impl Attention {
             let (scores, slope) = match shape.softcap {
                 Some(cap) => {
                     let t = cap_tanh(&scores, cap)?;
-                    ((&t * f64::from(cap))?, Some(t.sqr()?.affine(-1.0, 1.0)?))
+                    (softcapped(&scores, &t, cap)?, Some(t.sqr()?.affine(-1.0, 1.0)?))
                 }
                 None => (scores, None),
             };
@@ -156,7 +156,7 @@ pub(super) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionSha
         let query = precise(&q.narrow(0, row, 1)?)?.reshape((kv_heads, shape.group(), head_dim))?;
         let mut scores = raw_scores(&(query * f64::from(shape.scale))?, &heads(cache.keys.candle()?)?)?;
         if let Some(cap) = shape.softcap {
-            scores = (cap_tanh(&scores, cap)? * f64::from(cap))?;
+            scores = softcapped(&scores, &cap_tanh(&scores, cap)?, cap)?;
         }
         let maxima = scores.max_keepdim(D::Minus1)?;
         let weights = scores.broadcast_sub(&maxima)?.exp()?;
@@ -175,6 +175,11 @@ fn raw_scores(queries: &Tensor, keys: &Tensor) -> Result<Tensor> {
 /// `tanh(score / cap)`.
 fn cap_tanh(scores: &Tensor, cap: f32) -> Result<Tensor> {
     Ok((scores / f64::from(cap))?.tanh()?)
+}
+
+/// `cap · t`, where `t` is [`cap_tanh`]. What is no number becomes NaN: the tangent of infinity would be 1.
+fn softcapped(scores: &Tensor, t: &Tensor, cap: f32) -> Result<Tensor> {
+    Ok(((t * f64::from(cap))? + (scores * 0.0)?)?)
 }
 
 /// Adds `bias[queries, keys]` for every head: the rows of `scores` are the block's queries, head after head.

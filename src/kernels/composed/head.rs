@@ -75,7 +75,9 @@ fn of_rows(
     for columns in slices(h, w, slice)? {
         let w = part(w, columns)?;
         let (logits, slope) = logits_of(h, &w, options)?;
-        let larger = maximum.maximum(&logits.max_keepdim(D::Minus1)?)?;
+        // A logit of minus infinity has no weight, and would not be seen without this.
+        let none = (logits.min_keepdim(D::Minus1)? * 0.0)?;
+        let larger = (maximum.maximum(&logits.max_keepdim(D::Minus1)?)? + none)?;
         let factor = (maximum - &larger)?.exp()?;
         let weights = logits.broadcast_sub(&larger)?.exp()?;
         drop(logits);
@@ -174,9 +176,10 @@ fn cap(raw: Tensor, options: &HeadOptions) -> Result<(Tensor, Option<Tensor>)> {
     let Some(cap) = options.softcap.map(f64::from) else {
         return Ok((raw, None));
     };
-    let t = (raw / cap)?.tanh()?;
+    let t = (&raw / cap)?.tanh()?;
     let slope = t.sqr()?.affine(-1.0, 1.0)?;
-    Ok(((t * cap)?, Some(slope)))
+    // What is no number becomes NaN: the tangent of infinity would be 1.
+    Ok((((t * cap)? + (raw * 0.0)?)?, Some(slope)))
 }
 
 /// What a row has to do with its target: `[rows, 1]`, and the target's row of the matrix.

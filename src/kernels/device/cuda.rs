@@ -73,6 +73,20 @@ pub(super) fn memory(device: &CudaDevice) -> Option<DeviceMemory> {
     })
 }
 
+/// Has the most that was used begin anew.
+pub(super) fn forget_peak(device: &CudaDevice) {
+    let mut nothing = 0_u64;
+    if let (Ok(()), Some(pool)) = (device.synchronize(), pool(device)) {
+        // SAFETY: the pool is the device's own; the attribute is a u64, the call reads one, and 0 is what may be set.
+        let done = unsafe {
+            sys::cuMemPoolSetAttribute(pool, Attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut nothing).cast())
+        };
+        if done != CUresult::CUDA_SUCCESS {
+            tracing::debug!("the device's peak of memory is that of the whole process: {done:?}");
+        }
+    }
+}
+
 pub(super) fn trim(device: &CudaDevice) {
     // What is still queued may use what was given back.
     if let (Ok(()), Some(pool)) = (device.synchronize(), pool(device)) {

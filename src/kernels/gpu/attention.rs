@@ -19,10 +19,11 @@ use super::{
     columns,
     commands::{Run, groups, number},
     gemm::{self, Matrix},
+    linear,
     memory::{Piece, Span},
     shader::Shader,
 };
-use plan::{Part, Plan, Room};
+use plan::{Limits, Part, Plan};
 
 static FORWARD_SHADER: Shader = Shader::of_products(
     "attention",
@@ -129,38 +130,52 @@ fn rows_of<'a>(piece: &'a Piece, rows: &Range<usize>, width: usize) -> Span<'a> 
 }
 
 /// What one run may take: `products` multiplications for each pair of rows and component of a head.
-fn room(card: &Card, shape: &AttentionShape, row_width: usize, other_width: usize, products: usize) -> Room {
+fn limits(card: &Card, shape: &AttentionShape, row_width: usize, other_width: usize, products: usize) -> Limits {
     let bytes = (card.binding_limit() as usize).saturating_sub(512);
     let per_pair = (shape.heads * shape.head_dim * products) as u64;
-    Room { rows: bytes / 4 / row_width, others: bytes / 4 / other_width, pairs: card.pace.budget() / per_pair }
+    Limits { rows: bytes / 4 / row_width, others: bytes / 4 / other_width, pairs: card.pace.budget() / per_pair }
 }
 
-/// Key heads worked on at once: all, or as many as let one operand span all rows that a block of a long document reaches.
-///
-/// # Errors
-/// A sentence, where one is too much.
-fn key_heads_at_once(operation: &'static str, card: &Card, layout: &Layout, shape: &AttentionShape) -> Result<usize> {
-    let of_head = 4 * padded(shape).head_dim * shape.group();
-    let room = (card.binding_limit() as usize).saturating_sub(512);
-    if layout.tokens() * of_head * shape.kv_heads <= room {
-        return Ok(shape.kv_heads);
-    }
-    let reach = Plan::reach(layout, shape.window).max(1);
-    match room / (reach * of_head) {
-        0 => access::fault(
-            operation,
-            format!(
-                "a document of {reach} tokens is too long for {}, where one operand spans {} MiB: {} tokens fit; leave longer ones out, or choose another device",
-                card.info().name,
-                card.binding_limit() >> 20,
-                room / of_head
+/// Heads worked on at once: so many key heads, each with so many of its query heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct AtOnce {
+    keys: usize,
+    queries: usize,
+}
+
+impl AtOnce {
+    /// All, or as many as let one operand span all rows that a block of a long document reaches.
+    ///
+    /// # Errors
+    /// A sentence, where one query head is too much.
+    fn of(operation: &'static str, card: &Card, layout: &Layout, shape: &AttentionShape) -> Result<Self> {
+        let (of_query, group) = (4 * padded(shape).head_dim, shape.group());
+        let room = (card.binding_limit() as usize).saturating_sub(512);
+        if layout.tokens() * of_query * shape.heads <= room {
+            return Ok(Self { keys: shape.kv_heads, queries: group });
+        }
+        let reach = Plan::reach(layout, shape.window).max(1);
+        match room / (reach * of_query) {
+            0 => access::fault(
+                operation,
+                format!(
+                    "a document of {reach} tokens is too long for {}, where one operand spans {} MiB: {} tokens fit; leave longer ones out, or choose another device",
+                    card.info().name,
+                    card.binding_limit() >> 20,
+                    room / of_query
+                ),
             ),
-        ),
-        heads => Ok(heads.min(shape.kv_heads)),
+            queries if queries < group => Ok(Self { keys: 1, queries }),
+            queries => Ok(Self { keys: (queries / group).min(shape.kv_heads), queries: group }),
+        }
+    }
+
+    fn is_all(self, shape: &AttentionShape) -> bool {
+        self == Self { keys: shape.kv_heads, queries: shape.group() }
     }
 }
 
-/// Some key heads with their query heads, as matrices and a shape of their own.
+/// Some key heads with all or some of their query heads, as matrices and a shape of their own.
 struct Group {
     keys: Range<usize>,
     queries: Range<usize>,
@@ -168,14 +183,19 @@ struct Group {
 }
 
 impl Group {
-    /// All heads, so many key heads at a time.
-    fn all(shape: &AttentionShape, at_once: usize) -> impl Iterator<Item = Self> + '_ {
-        (0..shape.kv_heads).step_by(at_once).map(move |first| {
-            let keys = first..shape.kv_heads.min(first + at_once);
-            let queries = keys.start * shape.group()..keys.end * shape.group();
-            let shape = AttentionShape { heads: queries.len(), kv_heads: keys.len(), ..shape.clone() };
-            Self { keys, queries, shape }
-        })
+    /// All heads, so many at a time.
+    fn all(shape: &AttentionShape, at_once: AtOnce) -> impl Iterator<Item = Self> + '_ {
+        let group = shape.group();
+        let of_keys = move |keys: Range<usize>| {
+            let all = keys.start * group..keys.end * group;
+            all.clone().step_by(at_once.queries * keys.len()).map(move |first| {
+                let queries = first..all.end.min(first + at_once.queries * keys.len());
+                let shape = AttentionShape { heads: queries.len(), kv_heads: keys.len(), ..shape.clone() };
+                Self { keys: keys.clone(), queries, shape }
+            })
+        };
+        let keys = (0..shape.kv_heads).step_by(at_once.keys);
+        keys.map(move |first| first..shape.kv_heads.min(first + at_once.keys)).flat_map(of_keys)
     }
 
     fn cut(heads: &Range<usize>, of_head: usize, whole: &Tensor) -> Result<Tensor> {
@@ -186,6 +206,14 @@ impl Group {
         let part = part.gpu(FORWARD, "some heads")?;
         columns::block(whole, heads.start * of_head, part, 0, heads.len() * of_head)
     }
+
+    /// Puts the gradient of its keys, or adds it to that of the query heads before.
+    fn put_sum(&self, of_head: usize, part: Tensor, whole: &Piece, group: usize) -> Result<()> {
+        let is_first = self.queries.start == self.keys.start * group;
+        let sum =
+            if is_first { part } else { linear::add(&Self::cut(&self.keys, of_head, &whole.clone().into())?, part)? };
+        Self::put(&self.keys, of_head, &sum, whole)
+    }
 }
 
 /// `(o, lse)`.
@@ -193,8 +221,8 @@ pub(super) fn forward(qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> 
     check_operands(FORWARD, qkv, layout, shape)?;
     check_width(FORWARD, shape)?;
     let card = qkv.q.gpu(FORWARD, "q")?.card();
-    let at_once = key_heads_at_once(FORWARD, card, layout, shape)?;
-    if at_once == shape.kv_heads {
+    let at_once = AtOnce::of(FORWARD, card, layout, shape)?;
+    if at_once.is_all(shape) {
         return forward_whole(qkv, layout, shape);
     }
     let (tokens, width) = (layout.tokens(), shape.head_dim);
@@ -220,7 +248,7 @@ fn forward_whole(qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Resul
     let (wide, narrow, tokens) = (shape.query_width(), shape.key_width(), layout.tokens());
     let o = Piece::new(card, &[tokens, wide], DType::F32)?;
     let lse = Piece::new(card, &[tokens, shape.heads], DType::F32)?;
-    let plan = Plan::of_queries(layout, shape.window, &room(card, shape, wide, narrow, 2));
+    let plan = Plan::of_queries(layout, shape.window, &limits(card, shape, wide, narrow, 2));
     let numbers = Piece::indices(card, &plan.numbers)?;
     for part in &plan.parts {
         let parameters = parameters(part, shape);
@@ -271,8 +299,8 @@ pub(super) fn backward(
     access::expect_dims(BACKWARD, "lse", lse.dims(), &[tokens, shape.heads])?;
     access::expect_dims(BACKWARD, "gradient of o", d_o.dims(), &[tokens, wide])?;
     let card = d_o.gpu(BACKWARD, "gradient of o")?.card();
-    let at_once = key_heads_at_once(BACKWARD, card, layout, shape)?;
-    if at_once == shape.kv_heads {
+    let at_once = AtOnce::of(BACKWARD, card, layout, shape)?;
+    if at_once.is_all(shape) {
         return backward_whole(qkv, outcome, layout, shape);
     }
     let width = shape.head_dim;
@@ -286,8 +314,8 @@ pub(super) fn backward(
         let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
         let (some_dq, some_dk, some_dv) = backward_whole(Qkv { q: &q, k: &k, v: &v }, outcome, layout, &group.shape)?;
         Group::put(&group.queries, width, &some_dq, &dq)?;
-        Group::put(&group.keys, width, &some_dk, &dk)?;
-        Group::put(&group.keys, width, &some_dv, &dv)?;
+        group.put_sum(width, some_dk, &dk, shape.group())?;
+        group.put_sum(width, some_dv, &dv, shape.group())?;
     }
     Ok((dq.into(), dk.into(), dv.into()))
 }
@@ -348,7 +376,7 @@ impl Operands<'_> {
         let Self { q, k, v, d_o, stats, card, layout, shape } = self;
         let (wide, narrow) = (shape.query_width(), shape.key_width());
         let dq = Piece::new(card, q.dims(), DType::F32)?;
-        let plan = Plan::of_queries(layout, shape.window, &room(card, shape, wide, narrow, 3));
+        let plan = Plan::of_queries(layout, shape.window, &limits(card, shape, wide, narrow, 3));
         let numbers = Piece::indices(card, &plan.numbers)?;
         for part in &plan.parts {
             let parameters = parameters(part, shape);
@@ -375,7 +403,7 @@ impl Operands<'_> {
     fn keys(self) -> Result<(Piece, Piece)> {
         let Self { k, v, card, layout, shape, .. } = self;
         let (wide, narrow, tokens) = (shape.query_width(), shape.key_width(), layout.tokens());
-        let plan = Plan::of_keys(layout, shape.window, &room(card, shape, narrow, wide, 4));
+        let plan = Plan::of_keys(layout, shape.window, &limits(card, shape, narrow, wide, 4));
         let numbers = Piece::indices(card, &plan.numbers)?;
         let (dk, dv) = (Piece::new(card, k.dims(), DType::F32)?, Piece::new(card, v.dims(), DType::F32)?);
         let parts = self.head_parts(plan.parts.iter().map(|part| part.blocks as usize).sum());

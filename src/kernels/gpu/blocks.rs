@@ -79,6 +79,10 @@ impl Blocks {
         self.rows * self.row_bytes()
     }
 
+    pub(crate) fn is_on(&self, card: &Arc<Card>) -> bool {
+        Arc::ptr_eq(self.words.card(), card)
+    }
+
     /// The same matrix in the processor's memory.
     pub(crate) fn download(&self) -> Result<Quantized> {
         let bytes = self.words.read()?;

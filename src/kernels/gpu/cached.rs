@@ -14,10 +14,16 @@ use super::{
 
 static STRETCH_SHADER: Shader = Shader::of_products(
     "cached attention",
-    concat!(include_str!("sum.wgsl"), include_str!("largest.wgsl"), include_str!("cached/stretch.wgsl")),
+    concat!(
+        include_str!("finite.wgsl"),
+        include_str!("sum.wgsl"),
+        include_str!("largest.wgsl"),
+        include_str!("cached/stretch.wgsl")
+    ),
     4,
 );
-static JOIN_SHADER: Shader = Shader::new("cached attention, joined", include_str!("cached/join.wgsl"), 3);
+static JOIN_SHADER: Shader =
+    Shader::new("cached attention, joined", concat!(include_str!("finite.wgsl"), include_str!("cached/join.wgsl")), 3);
 
 const OPERATION: &str = "cached attention";
 
@@ -74,14 +80,53 @@ pub(super) fn forward(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionSh
             })?;
         }
     }
-    let starts: Vec<u32> = starts.iter().map(|&start| start as u32).collect();
-    let starts = Piece::indices(card, &starts)?;
-    card.run(&Run {
-        program: JOIN_SHADER.with(&constants),
-        operands: &[o.all(), sums.all(), starts.all()],
-        parameters: &[shape.heads as u32],
-        groups: [shape.heads as u32, caches.len() as u32, 1],
-        work: (stretches * wide) as u64,
-    })?;
+    join_all(&o, sums, starts, shape)?;
     Ok(o.into())
+}
+
+/// Joins the stretches of each row, those from number `starts[i]` to number `starts[i + 1]`. Where a row has more of them than
+/// one operand spans, some at a time become one first, until they do.
+fn join_all(o: &Piece, sums: Piece, starts: Vec<usize>, shape: &AttentionShape) -> Result<()> {
+    let (card, record) = (o.card(), shape.heads * (shape.head_dim + 2));
+    let most = columns::rows_per_run(card, record).max(2);
+    let (mut sums, mut starts) = (sums, starts);
+    while starts.windows(2).any(|row| row[1] - row[0] > most) {
+        let (mut parts, mut rows) = (vec![0], vec![0]);
+        for row in starts.windows(2) {
+            parts.extend((row[0]..row[1]).step_by(most).map(|first| row[1].min(first + most)));
+            rows.push(parts.len() - 1);
+        }
+        let joined = Piece::new(card, &[parts.len() - 1, record], DType::F32)?;
+        join(&joined, &sums, &parts, shape, true)?;
+        (sums, starts) = (joined, rows);
+    }
+    join(o, &sums, &starts, shape, false)
+}
+
+/// Joins the stretches of each row, which one operand spans: to the outcome, or to one stretch.
+fn join(to: &Piece, sums: &Piece, starts: &[usize], shape: &AttentionShape, is_partial: bool) -> Result<()> {
+    let (card, rows, record) = (to.card(), starts.len() - 1, shape.heads * (shape.head_dim + 2));
+    let width = if is_partial { record } else { shape.query_width() };
+    let most = columns::rows_per_run(card, record);
+    let mut first = 0;
+    while first < rows {
+        let fits = |end: &usize| starts[*end] - starts[first] <= most && end - first <= most;
+        let end = (first + 1..=rows).take_while(fits).last().unwrap_or(first + 1);
+        let stretches = starts[first]..starts[end];
+        let own: Vec<u32> = starts[first..=end].iter().map(|start| (start - stretches.start) as u32).collect();
+        let own = Piece::indices(card, &own)?;
+        card.run(&Run {
+            program: JOIN_SHADER.with(&[("HEAD_DIM", shape.head_dim as u32), ("PARTIAL", u32::from(is_partial))]),
+            operands: &[
+                to.span(first * width..end * width),
+                sums.span(stretches.start * record..stretches.end * record),
+                own.all(),
+            ],
+            parameters: &[shape.heads as u32],
+            groups: [shape.heads as u32, (end - first) as u32, 1],
+            work: (stretches.len() * shape.query_width()) as u64,
+        })?;
+        first = end;
+    }
+    Ok(())
 }

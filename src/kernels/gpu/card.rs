@@ -63,9 +63,9 @@ impl Card {
         self.driver.binding_limit
     }
 
-    /// Whether the driver has given up.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.driver.is_lost()
+    /// Whether it still answers, and nothing makes what it computes doubtful.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.driver.is_sound()
     }
 
     /// Breaks it, as a driver that falls over would: for tests.
@@ -85,9 +85,14 @@ impl Card {
     /// What this process has and may still take of the card's memory.
     pub(crate) fn memory(&self) -> DeviceMemory {
         let total = self.info().memory.room();
-        let (used, peak, idle) = self.pool.bytes();
-        let free = self.info().memory.free(used);
-        DeviceMemory { free, total, used: used + idle, peak: peak.max(used + idle) }
+        let free = self.info().memory.free(self.pool.used());
+        DeviceMemory { free, total, used: self.pool.held(), peak: self.pool.peak() }
+    }
+
+    /// Has [`DeviceMemory::peak`] begin anew, with what is in use.
+    pub(crate) fn forget_peak(&self) {
+        self.trim();
+        self.pool.forget_peak();
     }
 
     /// Gives back to the driver what is held but not used.

@@ -4,12 +4,9 @@ use super::{
     super::{KernelError, Result},
     card::Card,
     memory::{Piece, Span},
-    recording::Dispatch,
+    recording::{Dispatch, TRANSFER},
     shader::Program,
 };
-
-/// Bytes copied to or from the card at once.
-const TRANSFER: u64 = 64 << 20;
 
 /// One run of a shader.
 pub(super) struct Run<'a> {
@@ -101,27 +98,13 @@ impl Piece {
         Ok(())
     }
 
-    /// Puts bytes into a piece that no command names which is not handed over yet: a write overtakes those.
-    pub(super) fn write_first(&self, bytes: &[u8]) -> Result<()> {
-        let card = self.card();
+    /// Puts bytes into it, after everything that was asked before.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 != self.bytes() || !self.start().is_multiple_of(4) {
             let message = format!("{} bytes for {}", bytes.len(), self.bytes());
             return Err(KernelError::Value { operation: "upload", message });
         }
-        let whole = bytes.len() / 4 * 4;
-        for (index, part) in bytes[..whole].chunks(TRANSFER as usize).enumerate() {
-            card.driver.queue.write_buffer(self.buffer()?, self.start() + index as u64 * TRANSFER, part);
-            if whole as u64 > TRANSFER {
-                card.driver.queue.submit([]);
-                card.driver.wait_for(None)?;
-            }
-        }
-        if whole < bytes.len() {
-            let mut last = [0; 4];
-            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-            card.driver.queue.write_buffer(self.buffer()?, self.start() + whole as u64, &last);
-        }
-        card.driver.check()
+        self.card().recording()?.write(self.buffer()?, self.start(), bytes)
     }
 
     /// Its elements' bytes, in row order. Waits for the card.

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,13 @@ pub struct CardInfo {
 }
 
 impl CardInfo {
+    /// Whether it is the same card with the same driver. What memory there is may be told otherwise the next time, where it
+    /// is the machine's.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let identity = |of: &Self| (of.name.clone(), of.driver.clone(), of.backend.clone(), of.is_software);
+        identity(self) == identity(other)
+    }
+
     /// Card, interface and driver: what results may depend on in their last digits.
     pub fn in_words(&self) -> String {
         format!("{} ({} {})", self.name, self.backend, self.driver)
@@ -65,6 +73,10 @@ pub(super) struct Driver {
     pub(super) queue: wgpu::Queue,
     /// Bytes that one operand of a shader may span.
     pub(super) binding_limit: u64,
+    /// Bytes of the largest buffer.
+    pub(super) buffer_limit: u64,
+    /// Bytes that all buffers together may have, for tests: less than the card has.
+    pub(super) memory_limit: Option<u64>,
     health: Arc<Health>,
 }
 
@@ -78,8 +90,10 @@ impl fmt::Debug for Driver {
 #[derive(Debug, Default)]
 struct Health {
     is_lost: AtomicBool,
-    /// The first fault, in the driver's words.
+    /// The first fault, in the driver's words. What was computed since may be wrong, so it stays.
     fault: Mutex<Option<String>>,
+    /// That there was no room for something since the last look.
+    full: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -87,6 +101,22 @@ impl Health {
         if let Ok(mut first) = self.fault.lock() {
             first.get_or_insert(fault);
         }
+    }
+
+    fn hear(&self, error: &wgpu::Error) {
+        match error {
+            wgpu::Error::OutOfMemory { .. } => {
+                if let Ok(mut full) = self.full.lock() {
+                    full.get_or_insert(error.to_string());
+                }
+            }
+            _ => self.note(error.to_string()),
+        }
+    }
+
+    fn lose(&self, why: String) {
+        self.note(why);
+        self.is_lost.store(true, Ordering::Release);
     }
 }
 
@@ -103,7 +133,12 @@ pub struct CardOptions {
     pub bare: bool,
     /// Multiplications that are handed over at once, instead of what fits a hundredth of a second.
     pub batch_work: Option<u64>,
+    /// Bytes of memory that it has, less than the card itself.
+    pub memory_limit: Option<u64>,
 }
+
+/// How long a batch may take before the driver counts as hung: a thousand times what a slow one does.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Vulkan before DirectX on Windows, because its shaders are translated more directly.
 const BACKENDS: [wgpu::Backends; 3] = [wgpu::Backends::METAL, wgpu::Backends::VULKAN, wgpu::Backends::DX12];
@@ -150,6 +185,25 @@ pub fn cards() -> Vec<CardInfo> {
     adapters(false).iter().map(CardInfo::of).collect()
 }
 
+/// What shaders need of a card that offers this, with as large operands as it has. Of what only pictures need as little as
+/// every card has.
+fn needed(offered: &wgpu::Limits, bare: bool) -> wgpu::Limits {
+    let usual = wgpu::Limits::default();
+    let sizes = if bare { &usual } else { offered };
+    wgpu::Limits {
+        max_storage_buffer_binding_size: sizes.max_storage_buffer_binding_size,
+        max_buffer_size: sizes.max_buffer_size,
+        max_storage_buffers_per_shader_stage: usual.max_storage_buffers_per_shader_stage,
+        max_compute_workgroup_storage_size: usual.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: usual.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: usual.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: usual.max_compute_workgroup_size_y,
+        max_compute_workgroup_size_z: usual.max_compute_workgroup_size_z,
+        max_compute_workgroups_per_dimension: usual.max_compute_workgroups_per_dimension,
+        ..wgpu::Limits::downlevel_webgl2_defaults().or_worse_values_from(offered)
+    }
+}
+
 impl Driver {
     /// Takes a card into use.
     ///
@@ -171,16 +225,7 @@ impl Driver {
 
     fn of_adapter(adapter: &wgpu::Adapter, options: CardOptions) -> Result<Self> {
         let info = CardInfo::of(adapter);
-        let (offered, least) = (adapter.limits(), wgpu::Limits::default());
-        let limits = wgpu::Limits {
-            max_buffer_size: if options.bare { least.max_buffer_size } else { offered.max_buffer_size },
-            max_storage_buffer_binding_size: if options.bare {
-                least.max_storage_buffer_binding_size
-            } else {
-                offered.max_storage_buffer_binding_size
-            },
-            ..least
-        };
+        let limits = needed(&adapter.limits(), options.bare);
         // Nothing else: neither half precision nor subgroups nor matrices of them.
         let wanted = if options.bare { wgpu::Features::empty() } else { wgpu::Features::TIMESTAMP_QUERY };
         let descriptor = wgpu::DeviceDescriptor {
@@ -196,7 +241,7 @@ impl Driver {
         })?;
         let health = Arc::new(Health::default());
         let on_fault = Arc::clone(&health);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| on_fault.note(error.to_string())));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| on_fault.hear(&error)));
         let on_lost = Arc::clone(&health);
         device.set_device_lost_callback(move |reason, message| {
             if !matches!(reason, wgpu::DeviceLostReason::Destroyed) || !message.is_empty() {
@@ -207,6 +252,8 @@ impl Driver {
         let own_limit = limits.max_storage_buffer_binding_size;
         Ok(Self {
             binding_limit: options.binding_limit.map_or(own_limit, |limit| limit.min(own_limit)),
+            buffer_limit: limits.max_buffer_size,
+            memory_limit: options.memory_limit,
             info,
             device,
             queue,
@@ -217,28 +264,48 @@ impl Driver {
     /// Whether everything that was asked of it so far went well.
     ///
     /// # Errors
-    /// [`KernelError::DeviceLost`] once the driver has given up, [`KernelError::Gpu`] for any other fault.
+    /// [`KernelError::DeviceLost`] once the driver has given up, [`KernelError::OutOfMemory`] once for what had no room,
+    /// [`KernelError::Gpu`] from any other fault on.
     pub(super) fn check(&self) -> Result<()> {
         let fault = || self.health.fault.lock().ok().and_then(|fault| fault.clone());
         if self.health.is_lost.load(Ordering::Acquire) {
             let reason = fault().unwrap_or_else(|| "the device was lost".to_owned());
             return Err(KernelError::DeviceLost(format!("{}: {reason}", self.info.name)));
         }
-        match fault() {
-            Some(fault) => Err(self.fault(fault)),
+        if let Some(fault) = fault() {
+            return Err(self.fault(fault));
+        }
+        match self.health.full.lock().ok().and_then(|mut full| full.take()) {
+            Some(full) => Err(KernelError::OutOfMemory(format!("{}: {full}", self.info.name))),
             None => Ok(()),
         }
     }
 
-    /// Whether the driver has given up.
-    pub(super) fn is_lost(&self) -> bool {
-        self.health.is_lost.load(Ordering::Acquire)
+    /// Whether the driver has not given up, and no fault makes what it computes doubtful.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_lost = self.health.is_lost.load(Ordering::Acquire);
+        !is_lost && self.health.fault.lock().is_ok_and(|fault| fault.is_none())
     }
 
     /// Breaks it, as a driver that falls over would: for tests.
     pub(super) fn lose(&self) {
-        self.health.note("the device was lost on purpose".to_owned());
-        self.health.is_lost.store(true, Ordering::Release);
+        self.health.lose("the device was lost on purpose".to_owned());
+    }
+
+    /// A buffer of so many bytes, beside the `held` that there are. In what words the driver has no room for it, which spoils
+    /// nothing else.
+    pub(super) fn buffer(&self, size: u64, usage: wgpu::BufferUsages, held: u64) -> Result<wgpu::Buffer, String> {
+        if self.memory_limit.is_some_and(|limit| held + size > limit) {
+            return Err("not enough memory left, for a test".to_owned());
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let mapped_at_creation = usage.contains(wgpu::BufferUsages::MAP_WRITE);
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation };
+        let buffer = self.device.create_buffer(&descriptor);
+        match pollster::block_on(scope.pop()) {
+            None => Ok(buffer),
+            Some(error) => Err(error.to_string()),
+        }
     }
 
     /// A buffer full of what is no number, for tests.
@@ -259,11 +326,18 @@ impl Driver {
         KernelError::Gpu(format!("{}: {what}", self.info.name))
     }
 
-    /// Waits until what was handed over is done: up to this, or all of it.
+    /// Waits until what was handed over is done: up to this, or all of it. A card that does not answer is lost.
     pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        match self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None }) {
+        self.heard(self.device.poll(wgpu::PollType::Wait { submission_index, timeout: Some(PATIENCE) }))
+    }
+
+    fn heard(&self, answer: Result<wgpu::PollStatus, wgpu::PollError>) -> Result<()> {
+        match answer {
             Ok(_) => Ok(()),
             Err(error) => {
+                if matches!(error, wgpu::PollError::Timeout) {
+                    self.health.lose(format!("the driver did not answer within {} seconds", PATIENCE.as_secs()));
+                }
                 self.check()?;
                 Err(self.fault(error))
             }
@@ -286,5 +360,65 @@ impl Driver {
         }
         buffer.unmap();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::card, *};
+
+    #[test]
+    fn what_had_no_room_is_told_once_and_any_other_fault_stays() {
+        let Some(card) = card(CardOptions::default()) else { return };
+        let driver = &card.driver;
+        driver.health.hear(&wgpu::Error::OutOfMemory { source: "staging".into() });
+        assert!(matches!(driver.check(), Err(KernelError::OutOfMemory(_))));
+        driver.check().unwrap();
+        assert!(driver.is_sound());
+        // Larger than any buffer, in no scope.
+        let refused = driver.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: u64::MAX / 2,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
+        for _ in 0..2 {
+            assert!(matches!(driver.check(), Err(KernelError::Gpu(_))));
+        }
+        assert!(!driver.is_sound());
+        drop(refused);
+    }
+
+    #[test]
+    fn a_driver_that_does_not_answer_is_given_up() {
+        let Some(card) = card(CardOptions::default()) else { return };
+        card.driver.heard(Ok(wgpu::PollStatus::QueueEmpty)).unwrap();
+        let error = card.driver.heard(Err(wgpu::PollError::Timeout)).unwrap_err();
+        assert!(matches!(&error, KernelError::DeviceLost(why) if why.contains("did not answer")), "{error}");
+        assert!(!card.driver.is_sound());
+    }
+
+    #[test]
+    fn a_card_is_asked_for_what_computing_needs_alone() {
+        // A card for computing: large buffers, no pictures.
+        let offered = wgpu::Limits {
+            max_texture_dimension_1d: 16,
+            max_texture_dimension_2d: 16,
+            max_texture_dimension_3d: 16,
+            max_texture_array_layers: 1,
+            max_sampled_textures_per_shader_stage: 0,
+            max_color_attachments: 0,
+            max_vertex_buffers: 0,
+            max_storage_buffer_binding_size: 1 << 30,
+            max_buffer_size: 1 << 31,
+            ..wgpu::Limits::default()
+        };
+        for bare in [false, true] {
+            let needed = needed(&offered, bare);
+            assert!(needed.check_limits(&offered), "{needed:?}");
+            assert_eq!(needed.max_compute_invocations_per_workgroup, 256);
+        }
+        assert_eq!(needed(&offered, false).max_buffer_size, 1 << 31);
+        assert!(!wgpu::Limits::default().check_limits(&offered));
     }
 }

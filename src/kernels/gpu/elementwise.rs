@@ -7,7 +7,8 @@ use super::{
     shader::Shader,
 };
 
-static ELEMENTWISE: Shader = Shader::new("elementwise", include_str!("elementwise.wgsl"), 2);
+static ELEMENTWISE: Shader =
+    Shader::new("elementwise", concat!(include_str!("finite.wgsl"), include_str!("elementwise.wgsl")), 2);
 
 /// What becomes of two lists of as many numbers.
 #[derive(Debug, Clone, Copy)]

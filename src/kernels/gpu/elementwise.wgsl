@@ -17,6 +17,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     } else if (OPERATION == 2u) {
         y[p.y + i] = y[p.y + i] * p.factor;
     } else {
-        y[p.y + i] = p.factor * tanh(clamp(y[p.y + i] / p.factor, -15.0, 15.0));
+        y[p.y + i] = softcapped(y[p.y + i], p.factor);
     }
 }

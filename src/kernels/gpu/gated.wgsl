@@ -12,7 +12,8 @@ struct Parameters { a: u32, b: u32, gate: u32, up: u32, dh: u32, len: u32 }
 const ROOT: f32 = 0.7978846; // sqrt(2/π)
 const CUBIC: f32 = 0.044715;
 
-// Beyond 30 the results are 0 or 1 to the last digit, and a shader need not know infinity.
+// Beyond 80 and 15 the results do not change any more, and a shader need not know infinity. What is no number is carried by
+// the gate itself, which every result is a multiple of.
 fn sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)));
 }

@@ -8,7 +8,7 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> table: array<u32>;
-@group(0) @binding(3) var<storage, read_write> ids: array<u32>;
+@group(0) @binding(3) var<storage, read> ids: array<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

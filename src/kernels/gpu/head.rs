@@ -20,7 +20,12 @@ use super::{
 
 static ROWS_OF: Shader = Shader::new(
     "head_rows",
-    concat!(include_str!("sum.wgsl"), include_str!("largest.wgsl"), include_str!("head_rows.wgsl")),
+    concat!(
+        include_str!("finite.wgsl"),
+        include_str!("sum.wgsl"),
+        include_str!("largest.wgsl"),
+        include_str!("head_rows.wgsl")
+    ),
     4,
 );
 static FINISH: Shader = Shader::new("head_finish", include_str!("head_finish.wgsl"), 3);

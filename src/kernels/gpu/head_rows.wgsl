@@ -13,9 +13,10 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> running: array<f32>; // STAGE 1: log-sum-exp and coefficient of each row
 @group(0) @binding(3) var<storage, read_write> u: array<f32>;
-@group(0) @binding(4) var<storage, read_write> targets: array<u32>;
+@group(0) @binding(4) var<storage, read> targets: array<u32>;
 
 const LOWEST: f32 = -3.0e38;
+const NOTHING: f32 = -100.0;
 
 alias Number = f32;
 const THREADS: u32 = 128u;
@@ -23,7 +24,7 @@ const LANES: u32 = THREADS;
 
 fn capped(logit: f32) -> f32 {
     if (p.is_capped == 0u) { return logit; }
-    return p.cap * tanh(clamp(logit / p.cap, -15.0, 15.0));
+    return softcapped(logit, p.cap);
 }
 
 fn slope(logit: f32) -> f32 {
@@ -48,7 +49,7 @@ fn main(
         for (var i = thread; i < p.len; i += 128u) {
             let logit = capped(logits[at + i]);
             let onto = select(0.0, 1.0, goal == p.start + i);
-            logits[at + i] = coefficient * slope(logit) * (onto - exp(max(logit - lse, -100.0)));
+            logits[at + i] = coefficient * slope(logit) * (onto - weight_of(logit, lse, NOTHING));
         }
         return;
     }
@@ -65,7 +66,7 @@ fn main(
     var total = 0.0;
     if (p.is_first == 0u) {
         maximum = max(running[state], largest);
-        let shrink = exp(max(running[state] - maximum, -100.0));
+        let shrink = weight_of(running[state], maximum, NOTHING);
         total = running[state + 1u] * shrink;
         if (p.width > 0u && running[state] < maximum) {
             for (var i = thread; i < p.width; i += 128u) {
@@ -76,7 +77,7 @@ fn main(
     var sum = 0.0;
     for (var i = thread; i < p.len; i += 128u) {
         let logit = logits[at + i];
-        let weight = exp(max(logit - maximum, -100.0));
+        let weight = weight_of(logit, maximum, NOTHING);
         if (goal == p.start + i) {
             running[state + 2u] = logit;
             running[state + 3u] = slope(logit);

@@ -1,4 +1,4 @@
-// f32 to bf16 and back, two numbers a thread: round to nearest, ties to even, NaN stays NaN.
+// f32 to bf16, two numbers a thread: round to nearest, ties to even, NaN stays NaN.
 
 struct Parameters { words: u32, x: u32, len: u32 }
 

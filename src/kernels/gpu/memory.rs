@@ -34,11 +34,12 @@ impl Drop for Block {
     }
 }
 
-/// A size that buffers are made in: an eighth of a power of two apart, so that most can be used again.
-fn rounded(bytes: u64) -> u64 {
-    let bytes = bytes.max(256);
-    let step = (bytes.next_power_of_two() / 16).max(256);
-    bytes.next_multiple_of(step)
+/// A size that buffers are made in: an eighth of a power of two apart, so that most can be used again, and none larger than
+/// the `limit` of one.
+fn rounded(bytes: u64, limit: u64) -> u64 {
+    let least = bytes.max(256);
+    let step = (least.next_power_of_two() / 16).max(256);
+    least.next_multiple_of(step).min(limit / 4 * 4).max(bytes)
 }
 
 const USAGE: wgpu::BufferUsages =
@@ -69,27 +70,28 @@ impl Piece {
     /// # Errors
     /// [`KernelError::OutOfMemory`].
     pub(crate) fn new(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
-        let piece = Self::of_pool(card, dims, dtype, false)?;
+        let piece = Self::of_pool(card, dims, dtype)?;
         if let Some(poison) = &card.poison {
             card.recording()?.spread(poison, piece.buffer()?);
         }
         Ok(piece)
     }
 
-    /// The same, `first` to be written by the host: see [`super::pool::Pool::take`].
-    fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType, first: bool) -> Result<Self> {
+    /// The same, to be written as a whole.
+    fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
         let bytes = (dims.iter().product::<usize>() * dtype.size_in_bytes()) as u64;
-        let size = rounded(bytes);
-        if bytes > card.info().largest_buffer {
+        let limit = card.driver.buffer_limit;
+        let size = rounded(bytes, limit);
+        if bytes > limit {
             return Err(card.driver.fault(format_args!(
                 "a tensor {dims:?} of {} MiB is larger than the {} MiB that one buffer can have",
                 bytes >> 20,
-                card.info().largest_buffer >> 20
+                limit >> 20
             )));
         }
-        let buffer = match card.pool.take(size, first) {
+        let buffer = match card.pool.take(size) {
             Some(buffer) => buffer,
-            None => create(card, size)?,
+            None => card.recording()?.create(size, USAGE)?,
         };
         card.pool.count(buffer.size());
         Ok(Self::of_buffer(card, buffer, false, dims, dtype))
@@ -107,10 +109,10 @@ impl Piece {
         Ok(piece)
     }
 
-    /// These bytes, which are its elements in row order. Nothing is waited for and nothing handed over.
+    /// These bytes, which are its elements in row order. Nothing is waited for and nothing handed over, until they are many.
     pub(crate) fn upload(card: &Arc<Card>, bytes: &[u8], dims: &[usize], dtype: DType) -> Result<Self> {
-        let piece = Self::of_pool(card, dims, dtype, true)?;
-        piece.write_first(bytes)?;
+        let piece = Self::of_pool(card, dims, dtype)?;
+        piece.write(bytes)?;
         Ok(piece)
     }
 
@@ -121,8 +123,9 @@ impl Piece {
             return Ok(Self::of_buffer(card, buffer, true, &dims, DType::U32));
         }
         let bytes = (indices.len() * DType::U32.size_in_bytes()) as u64;
-        let piece = Self::of_buffer(card, create(card, rounded(bytes))?, true, &dims, DType::U32);
-        piece.write_first(bytemuck::cast_slice(indices))?;
+        let buffer = card.recording()?.create(rounded(bytes, card.driver.buffer_limit), USAGE)?;
+        let piece = Self::of_buffer(card, buffer, true, &dims, DType::U32);
+        piece.write(bytemuck::cast_slice(indices))?;
         card.lists.keep(indices, piece.buffer()?);
         Ok(piece)
     }
@@ -225,36 +228,6 @@ impl Piece {
     }
 }
 
-fn create(card: &Card, size: u64) -> Result<wgpu::Buffer> {
-    let attempt = || {
-        let scope = card.driver.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffer = card.driver.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size,
-            usage: USAGE,
-            mapped_at_creation: false,
-        });
-        match pollster::block_on(scope.pop()) {
-            None => Ok(buffer),
-            Some(error) => Err(error),
-        }
-    };
-    attempt().or_else(|_| {
-        // What is freed is so only once the card is done with it.
-        card.pool.trim();
-        card.wait()?;
-        attempt().map_err(|error| {
-            let (used, ..) = card.pool.bytes();
-            KernelError::OutOfMemory(format!(
-                "{} had no room for {} MiB beside the {} MiB in use ({error})",
-                card.info().name,
-                size >> 20,
-                used >> 20
-            ))
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::rounded;
@@ -262,9 +235,18 @@ mod tests {
     #[test]
     fn sizes_are_a_few_steps_apart_and_waste_little() {
         for bytes in [1, 255, 256, 257, 1000, 65_537, 1_000_001, (1 << 30) + 5] {
-            let size = rounded(bytes);
+            let size = rounded(bytes, u64::MAX);
             assert!(size >= bytes && size.is_multiple_of(256), "{bytes}: {size}");
             assert!(size as f64 <= (bytes as f64 * 1.13).max(bytes as f64 + 256.0), "{bytes}: {size}");
+        }
+    }
+
+    #[test]
+    fn what_fits_the_largest_buffer_is_not_rounded_past_it() {
+        const LIMIT: u64 = (1 << 31) - 1;
+        for bytes in [LIMIT / 4 * 4, LIMIT / 4 * 4 - 4096, 1 << 30] {
+            let size = rounded(bytes, LIMIT);
+            assert!((bytes..=LIMIT).contains(&size) && size.is_multiple_of(4), "{bytes}: {size}");
         }
     }
 }

@@ -11,35 +11,20 @@ use std::{
 /// Buffers that nobody uses now, and how much there is.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    /// By size, each with the batch in which it was last named.
-    free: Mutex<BTreeMap<u64, Vec<(wgpu::Buffer, u64)>>>,
-    /// The batch that is being recorded.
-    batch: AtomicU64,
+    /// By size.
+    free: Mutex<BTreeMap<u64, Vec<wgpu::Buffer>>>,
     used: AtomicU64,
-    peak: AtomicU64,
     idle: AtomicU64,
+    /// The most that was held.
+    peak: AtomicU64,
 }
 
 impl Pool {
-    /// A batch was handed over.
-    pub(super) fn next_batch(&self) {
-        self.batch.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Batches that were handed over.
-    #[cfg(test)]
-    pub(super) fn batch(&self) -> u64 {
-        self.batch.load(Ordering::Relaxed)
-    }
-
-    /// A buffer of about this size; one that no command names which is not handed over yet, if it is to be written `first`.
-    pub(super) fn take(&self, size: u64, first: bool) -> Option<wgpu::Buffer> {
+    /// A buffer of about this size. What is recorded from now on comes after all that reads it.
+    pub(super) fn take(&self, size: u64) -> Option<wgpu::Buffer> {
         let mut free = self.free.lock().ok()?;
-        let batch = self.batch.load(Ordering::Relaxed);
-        let (found, buffer) = free.range_mut(size..=size + size / 4).find_map(|(&found, buffers)| {
-            let at = buffers.iter().rposition(|&(_, last)| !first || last < batch)?;
-            Some((found, buffers.swap_remove(at).0))
-        })?;
+        let (found, buffer) =
+            free.range_mut(size..=size + size / 4).find_map(|(&found, buffers)| Some((found, buffers.pop()?)))?;
         self.idle.fetch_sub(found, Ordering::Relaxed);
         Some(buffer)
     }
@@ -49,13 +34,23 @@ impl Pool {
         self.used.fetch_sub(size, Ordering::Relaxed);
         if let Ok(mut free) = self.free.lock() {
             self.idle.fetch_add(size, Ordering::Relaxed);
-            free.entry(size).or_default().push((buffer, self.batch.load(Ordering::Relaxed)));
+            free.entry(size).or_default().push(buffer);
         }
     }
 
     pub(super) fn count(&self, size: u64) {
-        let used = self.used.fetch_add(size, Ordering::Relaxed) + size;
-        self.peak.fetch_max(used, Ordering::Relaxed);
+        self.used.fetch_add(size, Ordering::Relaxed);
+        self.peak.fetch_max(self.held(), Ordering::Relaxed);
+    }
+
+    /// Bytes in use and held for later.
+    pub(super) fn held(&self) -> u64 {
+        self.used.load(Ordering::Relaxed) + self.idle.load(Ordering::Relaxed)
+    }
+
+    /// What is held now is the most from here on.
+    pub(super) fn forget_peak(&self) {
+        self.peak.store(self.held(), Ordering::Relaxed);
     }
 
     /// Gives back to the driver what nobody uses.
@@ -66,9 +61,13 @@ impl Pool {
         }
     }
 
-    /// Bytes in use, the most there were, and bytes held for later.
-    pub(super) fn bytes(&self) -> (u64, u64, u64) {
-        let read = |of: &AtomicU64| of.load(Ordering::Relaxed);
-        (read(&self.used), read(&self.peak), read(&self.idle))
+    /// Bytes in use.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were held.
+    pub(super) fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::Result,
+    super::{KernelError, Result},
     driver::Driver,
     pace::Pace,
     pool::Pool,
@@ -18,6 +18,9 @@ use super::{
 
 /// Runs of shaders in a batch at most: as many as there is room for parameters.
 const BATCH: usize = 512;
+
+/// Bytes copied to or from the card at once, and the most that wait on the way to it.
+pub(super) const TRANSFER: u64 = 64 << 20;
 
 /// Batches that the card may have before it.
 const AHEAD: usize = 2;
@@ -32,6 +35,8 @@ pub(super) struct Recording {
     /// Of each run, in order.
     parameters: Vec<u8>,
     parameter_buffer: wgpu::Buffer,
+    /// Bytes in it that are on their way to the card.
+    staged: u64,
     /// Multiplications in it, roughly.
     work: u64,
     /// Batches that may not be done.
@@ -84,12 +89,69 @@ impl Recording {
             encoder: None,
             parameters: Vec::new(),
             parameter_buffer,
+            staged: 0,
             work: 0,
             in_flight: VecDeque::new(),
             last_done: None,
             readback: None,
             profile: None,
         }
+    }
+
+    /// A buffer. Where there is no room, what is not in use is given back and everything waited for, once.
+    ///
+    /// # Errors
+    /// [`KernelError::OutOfMemory`].
+    pub(super) fn create(&mut self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        self.create_after(size, usage, Self::wait)
+    }
+
+    fn create_after(
+        &mut self,
+        size: u64,
+        usage: wgpu::BufferUsages,
+        wait: fn(&mut Self) -> Result<()>,
+    ) -> Result<wgpu::Buffer> {
+        if let Ok(buffer) = self.driver.buffer(size, usage, self.pool.held()) {
+            return Ok(buffer);
+        }
+        // What is freed is so only once the card is done with it.
+        self.pool.trim();
+        wait(self)?;
+        self.driver.buffer(size, usage, self.pool.held()).map_err(|error| {
+            KernelError::OutOfMemory(format!(
+                "{} had no room for {} MiB beside the {} MiB in use ({error})",
+                self.driver.info.name,
+                size >> 20,
+                self.pool.used() >> 20
+            ))
+        })
+    }
+
+    /// These bytes on their way to the card, with zeros behind them up to a whole word.
+    fn stage(&mut self, bytes: &[u8], wait: fn(&mut Self) -> Result<()>) -> Result<wgpu::Buffer> {
+        const STAGED: wgpu::BufferUsages = wgpu::BufferUsages::MAP_WRITE.union(wgpu::BufferUsages::COPY_SRC);
+        let staged = self.create_after((bytes.len() as u64).next_multiple_of(4), STAGED, wait)?;
+        {
+            let mut room = staged.get_mapped_range_mut(..).map_err(|error| self.driver.fault(error))?;
+            room.slice(..bytes.len()).copy_from_slice(bytes);
+        }
+        staged.unmap();
+        Ok(staged)
+    }
+
+    /// Puts bytes into a buffer. Many are waited for, so that few of them are in memory twice.
+    pub(super) fn write(&mut self, to: &wgpu::Buffer, first: u64, bytes: &[u8]) -> Result<()> {
+        for (at, part) in (first..).step_by(TRANSFER as usize).zip(bytes.chunks(TRANSFER as usize)) {
+            let staged = self.stage(part, Self::wait)?;
+            self.copy((&staged, 0), (to, at), staged.size());
+            self.staged += staged.size();
+            drop(staged);
+            if self.staged >= TRANSFER {
+                self.wait()?;
+            }
+        }
+        Ok(())
     }
 
     fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
@@ -172,12 +234,10 @@ impl Recording {
     pub(super) fn read(&mut self, from: &wgpu::Buffer, first: u64, len: u64, take: impl FnOnce(&[u8])) -> Result<()> {
         let readback = match self.readback.take().filter(|buffer| buffer.size() >= len) {
             Some(buffer) => buffer,
-            None => self.driver.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("readback"),
-                size: len.next_power_of_two().max(4096),
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }),
+            None => self.create(
+                len.next_power_of_two().max(4096),
+                wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            )?,
         };
         self.copy((from, first), (&readback, 0), len);
         self.submit()?;
@@ -188,19 +248,21 @@ impl Recording {
     }
 
     fn submit(&mut self) -> Result<()> {
-        let Some(mut encoder) = self.encoder.take() else { return self.driver.check() };
-        if !self.parameters.is_empty() {
-            self.driver.queue.write_buffer(&self.parameter_buffer, 0, &self.parameters);
-            self.parameters.clear();
+        if self.encoder.is_none() {
+            return self.driver.check();
         }
+        // What has no room must not cost what was recorded.
+        let parameters = self.parameters_first()?;
+        let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
+        self.parameters.clear();
+        self.staged = 0;
         if let Some(profile) = &self.profile {
             profile.close(&mut encoder);
         }
         let work = std::mem::take(&mut self.work);
         let commands = encoder.finish();
         let began = Instant::now();
-        let index = self.driver.queue.submit([commands]);
-        self.pool.next_batch();
+        let index = self.driver.queue.submit(parameters.into_iter().chain([commands]));
         self.in_flight.push_back(Batch { index, work, began });
         // Some drivers do the work before they come back.
         let took = began.elapsed();
@@ -214,6 +276,20 @@ impl Recording {
             self.await_oldest()?;
         }
         self.driver.check()
+    }
+
+    /// The command that puts the parameters of all runs where they read them.
+    fn parameters_first(&mut self) -> Result<Option<wgpu::CommandBuffer>> {
+        if self.parameters.is_empty() {
+            return Ok(None);
+        }
+        let parameters = std::mem::take(&mut self.parameters);
+        let staged = self.stage(&parameters, Self::drain);
+        self.parameters = parameters;
+        let staged = staged?;
+        let mut encoder = self.driver.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&staged, 0, &self.parameter_buffer, 0, staged.size());
+        Ok(Some(encoder.finish()))
     }
 
     /// Waits for the batch that was handed over first. From the end of one to the end of the next, both waited for, is what
@@ -249,6 +325,18 @@ impl Recording {
     pub(super) fn wait(&mut self) -> Result<()> {
         self.submit()?;
         self.drain()
+    }
+
+    /// Bytes that wait on the way to the card.
+    #[cfg(test)]
+    pub(super) fn staged(&self) -> u64 {
+        self.staged
+    }
+
+    /// Whether nothing was handed over that may not be done.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
     }
 
     /// Has every run of a shader timed from now on.

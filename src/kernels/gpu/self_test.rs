@@ -34,6 +34,8 @@ const CASES: &[Case] = &[
     ("embedding", embedding),
     ("head", head),
     ("copies", copies),
+    ("numbers kept in bf16", kept),
+    ("sums of squares", squares),
     ("AdamW", adamw),
 ];
 
@@ -112,13 +114,25 @@ fn linear(by: &Implementation) -> Result<Vec<Vec<f32>>> {
     Ok(found)
 }
 
+/// Blocks that shaders read as they are.
+pub(super) const STORED: [BlockFormat; 8] = [
+    BlockFormat::Q8_0,
+    BlockFormat::Q4_0,
+    BlockFormat::Q4_1,
+    BlockFormat::Q5_0,
+    BlockFormat::Q5_1,
+    BlockFormat::Q4K,
+    BlockFormat::Q5K,
+    BlockFormat::Q6K,
+];
+
 fn stored(by: &Implementation) -> Result<Vec<Vec<f32>>> {
     let x = by.random(1, &[3, 256])?;
     let values: Vec<f32> = random(2, &[5, 256])?.to_vec()?;
     let mut found = Vec::new();
     let bf16 = Tensor::from_vec(values.clone(), (5, 256), &Place::CPU)?.to_dtype(DType::BF16)?;
     let mut weights: Vec<Weight> = vec![bf16.into()];
-    for format in [BlockFormat::Q8_0, BlockFormat::Q4K, BlockFormat::Q6K, BlockFormat::Q5K, BlockFormat::Q4_0] {
+    for format in STORED {
         weights.push(Quantized::quantize(format, &values, 5, 256)?.into());
     }
     for weight in weights {
@@ -238,6 +252,22 @@ fn copies(by: &Implementation) -> Result<Vec<Vec<f32>>> {
     let sum = by.kernels.add(&y, cut.copy()?)?;
     let dropped = by.kernels.dropout(&x, &Mask::new(0.4, 0x9E37_79B9_7F4A_7C15))?;
     numbers([joined, cut, sum, dropped, by.kernels.scale(&x, -2.5)?])
+}
+
+fn kept(by: &Implementation) -> Result<Vec<Vec<f32>>> {
+    let x = by.random(1, &[3, 67])?;
+    let kept = if by.place.is_cpu() { x.to_dtype(DType::BF16)?.to_dtype(DType::F32)? } else { by.kernels.keep(&x)? };
+    numbers([by.kernels.recall(&kept)?])
+}
+
+fn squares(by: &Implementation) -> Result<Vec<Vec<f32>>> {
+    const LEN: usize = 4099;
+    let mut grads = Gradients::new(LEN, &by.place)?;
+    by.kernels.embed_backward(&[0], &by.random(1, &[1, LEN])?, 1.0, slot(0, LEN), &mut grads)?;
+    let is_finite = grads.is_finite()?;
+    let sum = grads.norm_squared()? as f32;
+    grads.scale(f32::NAN)?;
+    Ok(vec![vec![sum, f32::from(u8::from(is_finite)), f32::from(u8::from(grads.is_finite()?))]])
 }
 
 fn adamw(by: &Implementation) -> Result<Vec<Vec<f32>>> {

@@ -12,7 +12,7 @@ use super::{
 
 /// A compute shader in WGSL whose entry is `main`. Binding 0 of group 0 is its parameters, a struct of `u32` and `f32`
 /// alone: first one `u32` an operand, the element at which the operand begins, then what it is run with. Bindings from 1
-/// on are its operands, each `var<storage, read_write>`.
+/// on are its operands, each `var<storage, read_write>`, or `read` where nobody writes to the buffer that it lies in.
 #[derive(Debug)]
 pub(super) struct Shader {
     pub name: &'static str,
@@ -58,7 +58,7 @@ pub(super) struct Pipeline {
     pub operands: wgpu::BindGroupLayout,
 }
 
-type Key = (&'static str, Vec<u32>);
+pub(super) type Key = (&'static str, Vec<u32>);
 
 /// The programs compiled so far.
 #[derive(Debug, Default)]
@@ -68,6 +68,12 @@ pub(super) struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
 pub(super) const PARAMETERS: u64 = 256;
 
 impl Pipelines {
+    /// What was compiled: shaders with the values of their constants.
+    #[cfg(test)]
+    pub(super) fn compiled(&self) -> Vec<Key> {
+        self.0.lock().unwrap().keys().cloned().collect()
+    }
+
     pub(super) fn get(&self, driver: &Driver, program: Program<'_>) -> Result<Arc<Pipeline>> {
         let key = (program.shader.name, program.constants.iter().map(|&(_, value)| value).collect());
         let mut known = self.0.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))?;
@@ -96,9 +102,11 @@ fn compile(driver: &Driver, program: Program<'_>) -> Result<Pipeline> {
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
         count: None,
     };
-    let storage = wgpu::BufferBindingType::Storage { read_only: false };
+    let storage = |binding: u32| wgpu::BufferBindingType::Storage {
+        read_only: shader.source.contains(&format!("@binding({binding}) var<storage, read> ")),
+    };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
-    entries.extend((1..=shader.operands as u32).map(|binding| entry(binding, storage, false)));
+    entries.extend((1..=shader.operands as u32).map(|binding| entry(binding, storage(binding), false)));
     let operands = driver
         .device
         .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.name), entries: &entries });

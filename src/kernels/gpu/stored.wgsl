@@ -21,12 +21,13 @@ fn signed_byte(at: u32) -> f32 {
     return f32(i32(byte(at) << 24u) >> 24u);
 }
 
-// Half precision; small ones in whole steps, so that none is flushed to zero.
+// Half precision; small ones in whole steps, so that none is flushed to zero. Infinity and NaN stay what they are.
 fn half_at(at: u32) -> f32 {
     let bits = bytes_from(at) & 0xffffu;
     let exponent = bits & 0x7c00u;
     let mantissa = bits & 0x3ffu;
-    var size = bitcast<f32>(((exponent | mantissa) << 13u) + (112u << 23u));
+    let none = select(0u, 112u << 23u, exponent == 0x7c00u);
+    var size = bitcast<f32>(((exponent | mantissa) << 13u) + (112u << 23u) + none);
     if (exponent == 0u) { size = f32(mantissa) * 5.9604645e-8; }
     return select(size, -size, (bits & 0x8000u) != 0u);
 }

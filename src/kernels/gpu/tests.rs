@@ -1,16 +1,19 @@
 //! What every card must do, on whatever card there is: on most test machines the processor in disguise.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Card, CardOptions, Piece, cards};
+use super::{Card, CardOptions, Piece, cards, recording::TRANSFER};
 use crate::{
-    AttentionOut, AttentionShape, DType, Gradients, InputGradient, Layout, Linear, Place, Segment, Tensor,
+    AttentionOut, AttentionShape, BlockFormat, CachedKeys, DType, Gradients, InputGradient, KernelError, Layout,
+    Linear, Place, Quantized, RopeTable, Segment, Tensor, Weight,
     testing::{Implementation, assert_near, qkv, random, tensor, values},
 };
 
-/// A card to test on, poisoned and watched by the validation layers; `None`, with a printed reason, where there is none. With `CI` set that is a failure.
+/// A card to test on, poisoned unless it has little memory, and watched by the validation layers; `None`, with a printed
+/// reason, where there is none. With `CI` set that is a failure.
 pub(crate) fn card(options: CardOptions) -> Option<Arc<Card>> {
-    let opened = Card::open(0, CardOptions { poison: true, validated: true, ..options });
+    let poison = options.memory_limit.is_none();
+    let opened = Card::open(0, CardOptions { poison, validated: true, ..options });
     match opened {
         Ok(card) => Some(card),
         Err(error) if std::env::var_os("CI").is_some() => panic!("with CI set a card must answer: {error}"),
@@ -90,6 +93,17 @@ fn a_lost_card_is_told_and_nothing_hangs() {
 fn a_card_that_computes_rightly_passes_its_self_test() {
     let Some(card) = card(CardOptions::default()) else { return };
     super::self_test(&card).unwrap();
+    // Every shader, and every way of storing numbers in blocks.
+    let compiled = card.pipelines.compiled();
+    let names: BTreeSet<&str> = compiled.iter().map(|(name, _)| *name).collect();
+    for name in ["narrow", "widen_bf16", "squares", "blocks", "dropout", "matvec", "head_finish", "scatter"] {
+        assert!(names.contains(name), "{name} is not among {names:?}");
+    }
+    for code in 0..super::self_test::STORED.len() as u32 {
+        let is_read =
+            |name: &str| compiled.iter().any(|(known, constants)| *known == name && constants.contains(&code));
+        assert!(is_read("blocks") && is_read("matvec"), "format {code}: {compiled:?}");
+    }
     let (card, processor) = (super::rates(&card).unwrap(), super::processor_rates().unwrap());
     eprintln!("card to processor: {}", card.in_words(&processor));
     for rates in [card, processor] {
@@ -152,7 +166,7 @@ fn a_list_that_was_asked_for_before_is_there_and_nothing_is_handed_over_for_it()
     assert!(again.buffer().unwrap() == pieces[19].buffer().unwrap());
     // The first ones made room, and whoever holds them still has them.
     assert!(Piece::indices(&card, &lists[0]).unwrap().buffer().unwrap() != pieces[0].buffer().unwrap());
-    assert_eq!(card.pool.batch(), 0, "nothing was handed over");
+    assert!(card.recording().unwrap().is_idle(), "nothing was handed over");
     for (list, piece) in lists.iter().zip(pieces) {
         assert_eq!(Tensor::from(piece).to_vec::<u32>().unwrap(), *list);
     }
@@ -160,7 +174,7 @@ fn a_list_that_was_asked_for_before_is_there_and_nothing_is_handed_over_for_it()
 }
 
 #[test]
-fn what_is_written_first_is_not_written_into_what_waiting_commands_read() {
+fn what_is_written_is_not_written_into_what_waiting_commands_read() {
     let Some(card) = card(CardOptions::default()) else { return };
     let upload = |value: f32| Piece::upload(&card, bytemuck::bytes_of(&[value; 64]), &[64], DType::F32).unwrap();
     let sum = Piece::zeros(&card, &[64], DType::F32).unwrap();
@@ -204,13 +218,16 @@ fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time() {
         Ok::<_, crate::KernelError>([o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>())
     };
     let small = Implementation::card(&small);
-    // Heads of 12 numbers, two queries' to a key's: 165 tokens fit with one key head, 82 with two.
-    let (found, expected) = (of(&small, 150).unwrap(), of(&Implementation::cpu(), 150).unwrap());
-    for (found, expected) in found.iter().zip(&expected) {
-        assert_near("in pieces", found, expected, 4e-5);
+    // Heads of 12 numbers, two queries' to a key's: 82 tokens fit with all heads, 165 with one key head, 330 with one query
+    // head.
+    for tokens in [150, 200, 330] {
+        let (found, expected) = (of(&small, tokens).unwrap(), of(&Implementation::cpu(), tokens).unwrap());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_near("in pieces", found, expected, 4e-5);
+        }
     }
-    let error = of(&small, 200).unwrap_err().to_string();
-    assert!(error.contains("200 tokens is too long") && error.contains("165 tokens fit"), "{error}");
+    let error = of(&small, 340).unwrap_err().to_string();
+    assert!(error.contains("340 tokens is too long") && error.contains("330 tokens fit"), "{error}");
 }
 
 #[test]
@@ -221,4 +238,100 @@ fn a_card_without_any_extra_computes_rightly() {
     assert!(card.binding_limit() <= 128 << 20);
     let error = card.watch().unwrap_err().to_string();
     assert!(error.contains("no clock"), "{error}");
+}
+
+#[test]
+fn what_has_no_room_spoils_nothing_else() {
+    const MANY: usize = 1 << 20; // 4 MiB
+    let options = CardOptions { memory_limit: Some(10 << 20), ..CardOptions::default() };
+    let Some(card) = card(options) else { return };
+    let place = Place::Gpu(Arc::clone(&card));
+    let sum = tensor(&random(1, 64), 64).to_place(&place).unwrap();
+    super::elementwise::add(sum.gpu("", "").unwrap(), sum.gpu("", "").unwrap()).unwrap();
+    let first = Tensor::zeros(MANY, DType::F32, &place).unwrap();
+    // As a tensor, on the way to the card, and on the way back.
+    let second = Tensor::zeros(2 * MANY, DType::F32, &place).map(drop);
+    let uploaded = Tensor::from_vec(vec![1.0_f32; MANY], MANY, &place).map(drop);
+    let whole = Tensor::zeros(MANY, DType::F32, &place).unwrap();
+    let read = first.to_vec::<f32>().map(drop);
+    for (what, refused) in [("zeros", second), ("upload", uploaded), ("read", read)] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, KernelError::OutOfMemory(_)), "{what}: {error}");
+    }
+    drop((first, whole));
+    // What was asked before is done, and what is asked now.
+    let twice: Vec<f32> = random(1, 64).iter().map(|&x| 2.0 * x as f32).collect();
+    assert_eq!(sum.to_vec::<f32>().unwrap(), twice);
+    assert_eq!(Tensor::from_vec(vec![3.0_f32; 1000], 1000, &place).unwrap().to_vec::<f32>().unwrap(), vec![3.0; 1000]);
+}
+
+#[test]
+fn weights_are_not_in_memory_twice_while_they_are_loaded() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let part = vec![7_u8; 9 << 20];
+    let loaded: Vec<Piece> = (0..20)
+        .map(|_| {
+            let piece = Piece::upload(&card, &part, &[part.len() / 4], DType::U32).unwrap();
+            assert!(card.recording().unwrap().staged() < TRANSFER);
+            piece
+        })
+        .collect();
+    assert!(loaded.iter().all(|piece| piece.read().unwrap() == part));
+}
+
+#[test]
+fn the_peak_begins_anew_when_it_is_forgotten() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let place = Place::Gpu(Arc::clone(&card));
+    let held = |len: usize| drop(Tensor::zeros(len << 18, DType::F32, &place).unwrap());
+    held(40);
+    assert!(card.memory().peak >= 40 << 20);
+    card.forget_peak();
+    held(3);
+    assert!((3 << 20..10 << 20).contains(&card.memory().peak), "{:?}", card.memory());
+}
+
+#[test]
+fn a_table_larger_than_an_operand_is_read_in_pieces() {
+    let Some(small) = card(CardOptions { binding_limit: Some(2048), ..CardOptions::default() }) else { return };
+    let rotated = |by: &Implementation| {
+        let table =
+            RopeTable { cos: by.tensor(&random(1, 700 * 3), (700, 3)), sin: by.tensor(&random(2, 700 * 3), (700, 3)) };
+        let x = by.tensor(&random(3, 5 * 16), (5, 16));
+        values(&by.kernels.rope(x, 2, &[699, 0, 127, 128, 300], &table, true).unwrap())
+    };
+    assert_near("x", &rotated(&Implementation::card(&small)), &rotated(&Implementation::cpu()), 1e-6);
+}
+
+#[test]
+fn a_cache_longer_than_an_operand_is_joined_in_pieces() {
+    let Some(small) = card(CardOptions { binding_limit: Some(4096), ..CardOptions::default() }) else { return };
+    let shape = AttentionShape { heads: 2, kv_heads: 1, head_dim: 8, scale: 0.4, softcap: None, window: None };
+    let attended = |by: &Implementation, lengths: &[usize]| {
+        let of = |seed: usize, rows: usize, width| by.tensor(&random(seed as u64, rows * width), (rows, width));
+        let kept: Vec<_> = lengths.iter().map(|&len| (of(len, len, 8), of(len + 1, len, 8), len)).collect();
+        let caches: Vec<_> = kept.iter().map(|(keys, values, len)| CachedKeys { keys, values, len: *len }).collect();
+        let q: Vec<f64> = lengths.iter().flat_map(|&len| random(len as u64 + 2, 16)).collect();
+        let q = by.tensor(&q, (lengths.len(), 16));
+        values(&by.kernels.attention_cached(&q, &caches, &shape).unwrap())
+    };
+    // One operand spans 44 stretches of 64 keys.
+    let lengths = [3000, 50, 2900, 2816];
+    let by_card = attended(&Implementation::card(&small), &lengths);
+    assert_near("o", &by_card, &attended(&Implementation::cpu(), &lengths), 4e-5);
+    // A row's bits are its own.
+    assert_eq!(by_card[32..48], attended(&Implementation::card(&small), &lengths[2..3]));
+}
+
+#[test]
+fn blocks_on_one_card_are_no_operands_of_another() {
+    let (Some(one), Some(other)) = (card(CardOptions::default()), card(CardOptions::default())) else { return };
+    let numbers: Vec<f32> = random(1, 512).iter().map(|&x| x as f32).collect();
+    let weight = Weight::from(Quantized::quantize(BlockFormat::Q8_0, &numbers, 2, 256).unwrap());
+    let there = weight.clone().placed(&Place::Gpu(one), DType::F32).unwrap();
+    let other = Place::Gpu(other);
+    let moved = there.placed(&other, DType::F32).unwrap();
+    let Weight::OnCard(blocks) = &moved else { panic!("{moved:?}") };
+    assert!(matches!(&other, Place::Gpu(card) if blocks.is_on(card)));
+    assert_eq!(moved.to_vec().unwrap(), weight.to_vec().unwrap());
 }

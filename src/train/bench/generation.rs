@@ -3,11 +3,12 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use data::MEGABYTE;
+use kernels::device;
 use model::{GenerateOptions, LoadOptions, Policy};
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
 
-use super::{BenchModel, SEED, load};
+use super::{BenchModel, DeviceReport, SEED, load};
 use crate::{
     error::{Result, TrainError},
     memory::process,
@@ -24,10 +25,11 @@ const TRIES: usize = 3;
 #[derive(Debug, Clone, Serialize)]
 pub struct GenerationReport {
     pub model: String,
+    pub device: DeviceReport,
     pub dtype: String,
     pub threads: usize,
     pub cases: Vec<GenerationCase>,
-    /// The most memory the process held, loading included.
+    /// The most memory that was held on the device, loading included.
     pub peak_memory_mb: f64,
 }
 
@@ -76,12 +78,14 @@ pub fn generation(
             CASES[0].0
         )));
     }
+    let peak = device::memory(policy.place()).map_or_else(process::peak_resident_bytes, |memory| memory.peak);
     Ok(GenerationReport {
         model: name,
+        device: DeviceReport::of(policy.place()),
         dtype: policy.weight_format(),
         threads: rayon::current_num_threads(),
         cases,
-        peak_memory_mb: process::peak_resident_bytes() as f64 / MEGABYTE as f64,
+        peak_memory_mb: peak as f64 / MEGABYTE as f64,
     })
 }
 

@@ -19,14 +19,14 @@ use std::{
 
 pub use generation::{GenerationCase, GenerationReport, generation};
 pub use peak::MatmulPeak;
-pub use report::{BenchReport, KernelReport, ModelReport, PartReport};
+pub use report::{BenchReport, DeviceReport, KernelReport, ModelReport, PartReport};
 pub use shapes::Shape;
 
 use data::{
     PairId,
     config::{ObjectiveConfig, TokenBudget},
 };
-use kernels::{Place, gpu::KernelTime};
+use kernels::{Place, device, gpu::KernelTime};
 use model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, PolicyError, init};
 
 use self::timed::{Phase, Stopwatch, Timed};
@@ -97,8 +97,12 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         bench.anchor()?;
     }
 
-    let load_peak = process::peak_resident_bytes();
-    let before = process::resident_bytes();
+    let place = bench.trainer.policy.place().clone();
+    let on_device = || device::memory(&place).map(|memory| memory.peak);
+    let host_peak = process::peak_resident_bytes();
+    let load_peak = on_device().unwrap_or(host_peak);
+    let before = process::used_on(&place);
+    device::forget_peak(&place);
     let peak = process::PeakWatch::start().map_err(TrainError::io("watch", "memory"))?;
     let mut steps = Vec::with_capacity(options.steps);
     let mut losses = Vec::with_capacity(rounds);
@@ -117,7 +121,9 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         }
     }
     let cpu = process::processor_secs() - cpu;
-    let (step_peak, _) = peak.finish();
+    let (host_step_peak, _) = peak.finish();
+    let step_peak = on_device().unwrap_or(host_step_peak);
+    let host_peak = on_device().map(|_| host_peak.max(host_step_peak));
 
     on_phase("Measuring the matmul peak");
     let rows = steps.iter().map(|step| step.longest_row.0).max();
@@ -128,7 +134,7 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         bench.trainer.policy.weight_dtype(),
         bench.trainer.policy.place(),
     )?;
-    let held = Held { load_peak, before, step_peak };
+    let held = Held { load_peak, before, step_peak, host_peak };
     let mut report = bench.report(name, &steps, losses, cpu, &matmul, held);
     on_phase("Timing each shader");
     match bench.watched_step(rounds)? {
@@ -156,11 +162,13 @@ fn load(model: &BenchModel, options: &LoadOptions, on_phase: &mut dyn FnMut(&str
     }
 }
 
-/// Bytes held: the most while loading, before the steps, the most in a step.
+/// Bytes held where the model lies: the most while loading, before the steps, the most in a step; and the most that the
+/// process held in the machine's memory, where that is another.
 struct Held {
     load_peak: u64,
     before: u64,
     step_peak: u64,
+    host_peak: Option<u64>,
 }
 
 /// One measured step.

@@ -1,7 +1,7 @@
 //! What is told about measured steps.
 
 use data::MEGABYTE;
-use kernels::gpu::KernelTime;
+use kernels::{Place, gpu::KernelTime};
 use serde::Serialize;
 
 use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::Part};
@@ -11,6 +11,7 @@ use crate::objective;
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchReport {
     pub model: ModelReport,
+    pub device: DeviceReport,
     pub dtype: String,
     /// In what the large products are taken, by what, and why.
     pub products: String,
@@ -31,8 +32,12 @@ pub struct BenchReport {
     pub tokens_per_s: f64,
     /// Tokens that were computed, each prompt once.
     pub computed_tokens_per_s: f64,
-    /// The most memory the process held, loading included.
+    /// The most memory that was held on the device, loading included. This and the next three are of a card's own memory
+    /// where the model lies there.
     pub peak_memory_mb: f64,
+    /// The most that the process held in the machine's memory, where the device is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_peak_memory_mb: Option<f64>,
     /// Held after loading, before the first step.
     pub memory_before_steps_mb: f64,
     /// The most a step held on top of that.
@@ -54,6 +59,47 @@ pub struct BenchReport {
     pub reference_s_per_pair: Option<f64>,
     /// Of every step from the first, warm-up included.
     pub losses: Vec<f64>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceReport {
+    /// `cpu`, `gpu`, or what an accelerator of candle's is called.
+    pub kind: String,
+    /// What a card's maker calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+    /// `vulkan`, `metal` or `dx12`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// Its driver and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+}
+
+impl DeviceReport {
+    pub(super) fn of(place: &Place) -> Self {
+        let plain = |kind: &str| Self { kind: kind.to_owned(), card: None, backend: None, driver: None };
+        match place {
+            Place::Gpu(card) => Self {
+                card: Some(card.info().name.clone()),
+                backend: Some(card.info().backend.clone()),
+                driver: Some(card.info().driver.clone()),
+                ..plain("gpu")
+            },
+            place if place.is_cpu() => plain("cpu"),
+            Place::Candle(device) => plain(if device.is_cuda() { "cuda" } else { "metal" }),
+        }
+    }
+
+    /// For people.
+    pub fn in_words(&self) -> String {
+        match (&self.card, &self.backend, &self.driver) {
+            (Some(card), Some(backend), Some(driver)) => format!("{card} ({backend} {driver})"),
+            _ if self.kind == "cpu" => "the processor".to_owned(),
+            _ => self.kind.clone(),
+        }
+    }
 }
 
 /// The model's sizes.
@@ -149,6 +195,7 @@ impl Bench<'_> {
                 head_dim: spec.head_dim,
                 vocab_size: spec.vocab_size,
             },
+            device: DeviceReport::of(self.trainer.policy.place()),
             dtype: self.trainer.policy.weight_format(),
             products: products.remark().map_or(products.name().to_owned(), |why| format!("{} {why}", products.name())),
             recompute: recomputed_blocks > 0,
@@ -164,6 +211,7 @@ impl Bench<'_> {
             tokens_per_s: per_second(&|step| step.tokens as f64),
             computed_tokens_per_s: per_second(&|step| step.computed as f64),
             peak_memory_mb: mb(held.load_peak.max(held.step_peak)),
+            host_peak_memory_mb: held.host_peak.map(mb),
             memory_before_steps_mb: mb(held.before),
             memory_above_mb: mb(held.step_peak.saturating_sub(held.before)),
             estimated_memory_mb: mb(self.trainer.policy.estimate_bytes(longest.0, longest.1)),

@@ -249,6 +249,7 @@ fn largest(
 fn attempt(policy: &mut Policy, row: &Packed<()>, again: bool) -> Result<Attempt> {
     // So that the pages of the gradients are there before.
     policy.gradients().zero().map_err(PolicyError::from)?;
+    device::forget_peak(policy.place());
     let watch = process::PeakWatch::start().map_err(TrainError::io("watch", "memory"))?;
     let rows = std::slice::from_ref(row);
     let mut secs = f64::INFINITY;

@@ -18,7 +18,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> k: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> plan: array<u32>;
+@group(0) @binding(6) var<storage, read> plan: array<u32>;
 
 const LOWEST: f32 = -1e30;
 
@@ -52,10 +52,10 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
         var high = highest;
         for (var i = 0u; i < 16u; i++) { high = max(high, staged[i * 16u + group]); }
 
-        let shrink = weight(highest - high);
+        let shrink = weight(highest, high);
         highest = high;
-        let part = select(vec4<f32>(0.0), weight(score - high), sees);
-        let part_other = select(vec4<f32>(0.0), weight(score_other - high), sees_other);
+        let part = select(vec4<f32>(0.0), weight(score, high), sees);
+        let part_other = select(vec4<f32>(0.0), weight(score_other, high), sees_other);
         total = total * shrink + (part + part_other);
         share(part, part_other);
         scale_sums(&sums, shrink);
@@ -68,10 +68,11 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
     var whole = vec4<f32>(0.0);
     for (var i = 0u; i < 16u; i++) { whole += staged[i * 16u + group]; }
     // A row past the block's last may see nothing; it is not written.
-    scale_sums(&sums, vec4<f32>(1.0) / max(whole, vec4<f32>(1e-30)));
+    let some = select(whole, max(whole, vec4<f32>(1e-30)), are_numbers(whole));
+    scale_sums(&sums, vec4<f32>(1.0) / some);
     write_sums(1u, &sums);
     if (lane == 0u) {
-        let logarithm = highest + log(max(whole, vec4<f32>(1e-30)));
+        let logarithm = select(whole, highest + log(some), are_numbers(whole));
         write_lse(group, logarithm.x);
         write_lse(group + 16u, logarithm.y);
         write_lse(group + 32u, logarithm.z);

@@ -25,7 +25,7 @@ struct Parameters {
 @group(0) @binding(5) var<storage, read_write> v: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> d_o: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> stats: array<f32>; // log-sum-exp and Σ do·o, of each query's head
-@group(0) @binding(8) var<storage, read_write> plan: array<u32>;
+@group(0) @binding(8) var<storage, read> plan: array<u32>;
 
 // A block in the plan: five numbers.
 var<private> first_row: u32; // in the packed row
@@ -66,7 +66,7 @@ fn query(row: u32) -> Query {
 // The weights of keys for a query.
 fn weights_for(query: Query, scores: vec4<f32>, keys: vec4<u32>) -> vec4<f32> {
     let sees = seen(vec4<u32>(query.position), keys) & vec4<bool>(query.is_there);
-    return select(vec4<f32>(0.0), weight(scores - query.lse), sees);
+    return select(vec4<f32>(0.0), weight(scores, vec4<f32>(query.lse)), sees);
 }
 
 @compute @workgroup_size(256)

@@ -11,7 +11,7 @@ const BLOCK: usize = 64;
 pub(super) const TILE: usize = 32;
 
 /// What one run may take, in rows of each side and in pairs of a query and a key.
-pub(super) struct Room {
+pub(super) struct Limits {
     pub rows: usize,
     pub others: usize,
     pub pairs: u64,
@@ -52,9 +52,9 @@ struct Block {
 
 impl Plan {
     /// Blocks of queries, and the keys that they see.
-    pub(super) fn of_queries(layout: &Layout, window: Option<usize>, room: &Room) -> Self {
+    pub(super) fn of_queries(layout: &Layout, window: Option<usize>, limits: &Limits) -> Self {
         let blocks = layout.segments().iter().flat_map(|segment| query_blocks(segment, window)).collect();
-        let (parts, blocks) = cut(blocks, room);
+        let (parts, blocks) = cut(blocks, limits);
         let numbers = blocks.into_iter().flat_map(|block| block.record).collect();
         Self { numbers, positions: 0, parts }
     }
@@ -68,9 +68,9 @@ impl Plan {
     }
 
     /// Blocks of keys, and the queries that see them.
-    pub(super) fn of_keys(layout: &Layout, window: Option<usize>, room: &Room) -> Self {
+    pub(super) fn of_keys(layout: &Layout, window: Option<usize>, limits: &Limits) -> Self {
         let blocks = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window)).collect();
-        let (parts, mut blocks) = cut(blocks, room);
+        let (parts, mut blocks) = cut(blocks, limits);
         let mut first = blocks.iter().map(|block| block.record.len() + 2).sum::<usize>();
         for block in &mut blocks {
             block.record.extend([first as u32, block.ranges.len() as u32]);
@@ -85,7 +85,7 @@ impl Plan {
 }
 
 /// Cuts blocks into runs: in each the long ones first, so that no workgroup works on alone at the end.
-fn cut(blocks: Vec<Block>, room: &Room) -> (Vec<Part>, Vec<Block>) {
+fn cut(blocks: Vec<Block>, limits: &Limits) -> (Vec<Part>, Vec<Block>) {
     let mut parts: Vec<Part> = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
         let joined = parts.last().map(|part| Part {
@@ -95,8 +95,9 @@ fn cut(blocks: Vec<Block>, room: &Room) -> (Vec<Part>, Vec<Block>) {
             pairs: part.pairs + block.pairs,
             ..*part
         });
-        let fits =
-            |part: &Part| part.rows.len() <= room.rows && part.others.len() <= room.others && part.pairs <= room.pairs;
+        let fits = |part: &Part| {
+            part.rows.len() <= limits.rows && part.others.len() <= limits.others && part.pairs <= limits.pairs
+        };
         match (joined.filter(fits), parts.last_mut()) {
             (Some(joined), Some(last)) => *last = joined,
             _ => parts.push(Part {
@@ -186,7 +187,7 @@ fn key_blocks<'a>(layout: &'a Layout, segment: &'a Segment, window: Option<usize
 mod tests {
     use super::*;
 
-    const ENDLESS: Room = Room { rows: usize::MAX, others: usize::MAX, pairs: u64::MAX };
+    const ENDLESS: Limits = Limits { rows: usize::MAX, others: usize::MAX, pairs: u64::MAX };
 
     /// A prompt of 70 with answers of 3 and 80, and a text of 5.
     fn layout() -> Layout {
@@ -250,11 +251,11 @@ mod tests {
         assert_eq!(whole.numbers[..3], [0, 64, 0]);
         assert_eq!(whole.numbers[whole.positions as usize..].iter().max(), Some(&149));
 
-        let room = Room { rows: 80, ..ENDLESS };
-        let rows: Vec<_> = Plan::of_queries(&layout(), None, &room).parts.into_iter().map(|part| part.rows).collect();
+        let limits = Limits { rows: 80, ..ENDLESS };
+        let rows: Vec<_> = Plan::of_queries(&layout(), None, &limits).parts.into_iter().map(|part| part.rows).collect();
         assert_eq!(rows, [0..73, 73..153, 153..158]);
-        let room = Room { pairs: 1, ..ENDLESS };
-        let parts = Plan::of_queries(&layout(), None, &room).parts;
+        let limits = Limits { pairs: 1, ..ENDLESS };
+        let parts = Plan::of_queries(&layout(), None, &limits).parts;
         assert!(parts.iter().all(|part| part.blocks == 1) && parts.len() == 6);
     }
 }

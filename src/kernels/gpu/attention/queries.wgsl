@@ -19,7 +19,7 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> v: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> d_o: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> stats: array<f32>; // log-sum-exp and Σ do·o, of each query's head
-@group(0) @binding(7) var<storage, read_write> plan: array<u32>;
+@group(0) @binding(7) var<storage, read> plan: array<u32>;
 
 fn block_at(which: u32, row: u32, i: u32) -> vec4<f32> {
     if (row >= block_rows) { return vec4<f32>(0.0); }
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
 // Of the products of queries with a key, from those of the gradient of the outcome with its value.
 fn gradient(products: vec4<f32>, pull: vec4<f32>, sees: vec4<bool>, stats: mat2x4<f32>) -> vec4<f32> {
     let score = capped(products);
-    let d = weight(score - stats[0]) * (pull - stats[1]) * slope(score);
+    let d = weight(score, stats[0]) * (pull - stats[1]) * slope(score);
     return select(vec4<f32>(0.0), d, sees);
 }
 

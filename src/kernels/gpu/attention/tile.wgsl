@@ -37,10 +37,16 @@ fn seen(queries: vec4<u32>, keys: vec4<u32>) -> vec4<bool> {
     return (keys <= queries) & ((queries - keys) < vec4<u32>(p.window));
 }
 
+// By their bits: see `finite.wgsl`.
+fn are_numbers(x: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
+}
+
 fn capped(products: vec4<f32>) -> vec4<f32> {
     let scores = products * p.scale;
     if (p.cap == 0.0) { return scores; }
-    return p.cap * tanh(clamp(scores / p.cap, vec4<f32>(-15.0), vec4<f32>(15.0)));
+    let inside = p.cap * tanh(clamp(scores / p.cap, vec4<f32>(-15.0), vec4<f32>(15.0)));
+    return select(scores, inside, are_numbers(scores));
 }
 
 // What a score gains with its product of query and key.
@@ -50,9 +56,11 @@ fn slope(scores: vec4<f32>) -> vec4<f32> {
     return p.scale * (vec4<f32>(1.0) - part * part);
 }
 
-// `exp`, where the weight is not too small to count.
-fn weight(differences: vec4<f32>) -> vec4<f32> {
-    return exp(clamp(differences, vec4<f32>(NOTHING), vec4<f32>(0.0)));
+// `exp(scores − highest)`, where the weight is not too small to count; what is no number stays none.
+fn weight(scores: vec4<f32>, highest: vec4<f32>) -> vec4<f32> {
+    let differences = scores - highest;
+    let weights = exp(clamp(differences, vec4<f32>(NOTHING), vec4<f32>(0.0)));
+    return select(differences, weights, are_numbers(scores) & are_numbers(highest));
 }
 
 // The products of this thread's rows of the block with its two rows of the tile, a vector for each of these.

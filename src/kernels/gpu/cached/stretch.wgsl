@@ -32,7 +32,7 @@ var<workgroup> weights: array<f32, 64>;
 fn capped(product: f32) -> f32 {
     let score = product * p.scale;
     if (p.cap == 0.0) { return score; }
-    return p.cap * tanh(clamp(score / p.cap, -15.0, 15.0));
+    return softcapped(score, p.cap);
 }
 
 @compute @workgroup_size(64)
@@ -61,7 +61,7 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) t
     let score = capped(product);
 
     let highest = largest_of(thread, select(LOWEST, score, thread < count));
-    let weight = select(0.0, exp(clamp(score - highest, NOTHING, 0.0)), thread < count);
+    let weight = select(0.0, weight_of(score, highest, NOTHING), thread < count);
     weights[thread] = weight;
     let total = sum_of(thread, weight);
 
