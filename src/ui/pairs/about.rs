@@ -88,8 +88,8 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
             who => format!("Labelled by {who}"),
         };
         let took = verdict.took_ms.map_or_else(String::new, |ms| format!(" in {:.1} s", f64::from(ms) / 1000.0));
-        let ago = ago(workspace.now_ms - verdict.at_ms);
-        facts.push(format!("{who}{took}{ago}"));
+        let when = when(verdict.at_ms, workspace.now_ms);
+        facts.push(format!("{who}{took}{when}"));
     }
     if pair.reward != 1.0 {
         facts.push(format!("Reward {}", pair.reward));
@@ -125,14 +125,18 @@ fn split_word(split: Split) -> &'static str {
     }
 }
 
-fn ago(ms: i64) -> String {
-    let minutes = ms / 60_000;
+/// How long ago it was; the day, where that says more.
+fn when(at_ms: i64, now_ms: i64) -> String {
+    let minutes = now_ms.saturating_sub(at_ms).div_euclid(60_000);
     match minutes {
         ..0 => String::new(),
         0 => ", just now".to_owned(),
         1..60 => format!(", {minutes} min ago"),
         60..1440 => format!(", {} h ago", minutes / 60),
-        _ => format!(", {} days ago", minutes / 1440),
+        1440..2880 => ", a day ago".to_owned(),
+        2880..43_200 => format!(", {} days ago", minutes / 1440),
+        _ => jiff::Timestamp::from_millisecond(at_ms)
+            .map_or_else(|_| String::new(), |at| at.strftime(", on %-d %b %Y").to_string()),
     }
 }
 
@@ -184,5 +188,22 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         .clicked()
     {
         commands.push(Command::Runs(RunCommand::ShowSteps(pair)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::when;
+
+    #[test]
+    fn what_is_long_ago_has_its_day() {
+        const DAY: i64 = 86_400_000;
+        let at = 1_700_000_000_000; // 14 November 2023
+        let after = [(-1, ""), (0, ", just now"), (59 * 60_000, ", 59 min ago"), (DAY - 1, ", 23 h ago")];
+        let later = [(DAY, ", a day ago"), (29 * DAY, ", 29 days ago"), (30 * DAY, ", on 14 Nov 2023")];
+        for (passed, said) in after.into_iter().chain(later) {
+            assert_eq!(when(at, at + passed), said);
+        }
+        assert_eq!(when(i64::MIN, 0), "");
     }
 }
