@@ -305,10 +305,15 @@ fn five_adamw_steps_end_where_pytorch_ends() {
     }
 }
 
-/// Equal within 1e-4 of the number's size (or absolutely, below 1).
+/// Equal within 1e-4 of the number's size, a number below a hundredth within 1e-6.
 pub fn check_number(got: f64, want: &Value, what: &str) {
+    check_number_of(got, want, 1e-2, what);
+}
+
+/// Equal within 1e-4 of the number's size, or of `scale` where that is larger: the size of what it was computed from.
+pub fn check_number_of(got: f64, want: &Value, scale: f64, what: &str) {
     let want = want.as_f64().unwrap();
-    let off = (got - want).abs() / want.abs().max(1e-2);
+    let off = (got - want).abs() / want.abs().max(scale);
     assert!(off < TOLERANCE, "{what}: {got} instead of {want}");
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     fixture::{self, Fixture, for_policy, largest_difference, numbers},
-    parity::{check_number, trainer},
+    parity::{check_number, check_number_of, trainer},
 };
 
 const SCORE: &str = "base_model.model.score.weight";
@@ -114,7 +114,8 @@ fn five_steps_end_where_pytorch_ends() {
         for want in fixture.expected["reward"]["training"].as_array().unwrap() {
             let objective = BradleyTerry { center: 0.01, margin: 0.0 };
             let (loss, _) = pairs.step(&mut trainer, objective, training["lr"].as_f64().unwrap());
-            check_number(loss, want, &format!("{} loss of step {}", fixture.name, trainer.optimizer.step()));
+            // AdamW's first steps round where a gradient is near zero; a small loss then is the tail of a margin of order 1.
+            check_number_of(loss, want, 1.0, &format!("{} loss of step {}", fixture.name, trainer.optimizer.step()));
         }
     }
 }
