@@ -25,8 +25,9 @@ pub fn run(args: &Bundle) -> Result<Ending> {
         || "it has no checkpoint, so none of its weights are in it".to_owned(),
         |step| format!("with its weights of step {step}"),
     );
-    output::line(format!("{} is in {}, {weights}: {}.", record.name, args.out.display(), size(bundled.bytes)))?;
-    output::line(format!("`nudge open {}` shows it, also on another machine.", args.out.display()))?;
+    // Standard output may be where it went.
+    output::note(format!("{} is in {}, {weights}: {}.", record.name, args.out.display(), size(bundled.bytes)));
+    output::note(format!("`nudge open {}` shows it, also on another machine.", args.out.display()));
     Ok(Ending::Done)
 }
 

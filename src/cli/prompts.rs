@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use data::{Chat, Prompt, Role, Turn};
+use data::{Chat, Prompt, Role, Turn, integers};
 use formats::Asked;
 use store::Project;
 
@@ -83,7 +83,7 @@ fn parse_messages(text: &str, may_be_plain: bool) -> Result<Chat> {
     if may_be_plain && !trimmed.is_empty() && !trimmed.starts_with(['[', '{']) {
         return Ok(vec![Turn::new(Role::User, trimmed)].into());
     }
-    Ok(serde_json::from_str(trimmed)?)
+    Ok(integers::read(trimmed)?)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
-use data::{Answer, Chat, FlawNote, Inspection, Origin, Part, Prompt, Role, TokenView, counted};
-use model::Shelf;
+use data::{Answer, Chat, FlawNote, Inspection, Origin, Part, Prompt, Role, TokenView, counted, integers};
+use model::HubCache;
 use serde_json::json;
 use text::{Codec, Conversation, Limits};
 
@@ -17,7 +17,7 @@ struct Seen {
 }
 
 pub fn run(args: &Tokens) -> Result<Ending> {
-    let codec = Codec::load(&Shelf::of_user().resolve(&args.model)?)?;
+    let codec = Codec::load(&HubCache::of_user().resolve(&args.model)?)?;
     let Seen { text, inspection } = match (&args.text, &args.messages) {
         (Some(text), _) => Seen { text: text.clone(), inspection: plain(&codec, &codec.encode_text(text)) },
         (None, Some(path)) => {
@@ -57,9 +57,9 @@ pub fn run(args: &Tokens) -> Result<Ending> {
 /// Messages as a list, or an object with `messages`, `tools`, `documents` and `chat_template_kwargs`.
 fn parse(text: &str) -> Result<Conversation> {
     let conversation = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text)?
+        integers::read(text)?
     } else {
-        Conversation { messages: serde_json::from_str(text)?, ..Conversation::default() }
+        Conversation { messages: integers::read(text)?, ..Conversation::default() }
     };
     anyhow::ensure!(!conversation.messages.is_empty(), "it holds no messages");
     Ok(conversation)

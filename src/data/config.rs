@@ -84,7 +84,9 @@ mod suggest;
 mod targets;
 mod text;
 mod tokens;
+pub mod typed;
 mod validate;
+mod when;
 mod words;
 
 use std::path::PathBuf;
@@ -103,13 +105,14 @@ pub use self::{
     method::Method,
     precision::Precision,
     rlhf::{PpoConfig, RewardConfig, RlhfConfig},
-    setting::{AtFork, Group, Kind, Live, Range, Setting, When},
+    setting::{AtFork, Group, Kind, Live, Range, Setting},
     suggest::{Basis, FOLLOWING, Suggestion},
     targets::Targets,
     text::{ConfigError, plain_number},
-    tokens::{Contrast, Every, LastToken, Prior, TiConfig, TisConfig, TokenWeights, Transform},
+    tokens::{Contrast, Every, LastToken, Prior, TiConfig, TisConfig, Transform},
     validate::validate,
-    words::{DriftAction, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule, Word},
+    when::When,
+    words::{DriftAction, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule, TokenWeights, Word},
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -255,7 +258,7 @@ section! { ObjectiveConfig = "objective";
 
     /// Whether some tokens of an answer count more than others in the margin
     token_weights: TokenWeights = TokenWeights::None,
-        TOKEN_WEIGHTS = Setting::choice("Token weights", tokens::TOKEN_WEIGHTS).at(Group::Method, 22).only(When::Preference)
+        TOKEN_WEIGHTS = Setting::choice("Token weights", words::TOKEN_WEIGHTS).at(Group::Method, 22).only(When::Preference).refits()
             .changes("from the next step on; a contrast pair is fitted on the pairs at the fork");
 
     /// Weight of the KL term on reference answers: holds the policy where it started

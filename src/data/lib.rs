@@ -14,6 +14,7 @@ pub mod frontier;
 pub mod habits;
 pub mod health;
 mod inspection;
+pub mod integers;
 mod message;
 pub mod metrics;
 mod mix;

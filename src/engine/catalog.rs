@@ -12,7 +12,7 @@ use kernels::{
     Place,
     device::{self, DeviceChoice},
 };
-use model::{AdapterSurvey, Shelf, Spec, Survey};
+use model::{AdapterSurvey, HubCache, Spec, Survey};
 use store::Project;
 use train::{
     Result,
@@ -34,32 +34,32 @@ pub struct Found {
 /// Where models are looked for.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    shelf: Shelf,
+    hub_cache: HubCache,
 }
 
 impl Catalog {
     /// With the Hugging Face cache of whoever runs this program.
     pub fn of_user() -> Self {
-        Self { shelf: Shelf::of_user() }
+        Self { hub_cache: HubCache::of_user() }
     }
 
     /// With a cache elsewhere.
     pub fn at(cache: impl Into<PathBuf>) -> Self {
-        Self { shelf: Shelf::at(cache) }
+        Self { hub_cache: HubCache::at(cache) }
     }
 
     /// The folder of the cache.
     pub fn cache(&self) -> &Path {
-        self.shelf.root()
+        self.hub_cache.root()
     }
 
     /// Everything in the cache, by name.
     pub fn cached(&self) -> Vec<Found> {
-        let entries = self.shelf.entries().into_iter();
+        let entries = self.hub_cache.entries().into_iter();
         let found = entries.map(|(name, entry)| Found {
             name,
             // One that was not fetched to the end says so on its card.
-            path: self.shelf.resolve(&entry).unwrap_or(entry),
+            path: self.hub_cache.resolve(&entry).unwrap_or(entry),
         });
         found.collect()
     }
@@ -67,8 +67,9 @@ impl Catalog {
     /// The model that a path or a name means, or the models and adapters somewhere below it. The path itself where there is
     /// none: its card says why.
     pub fn found_in(&self, place: &Path) -> Vec<Found> {
-        let named = |path: PathBuf| Found { name: self.shelf.name_of(&path).unwrap_or_else(|| file_name(&path)), path };
-        let meant = self.shelf.resolve(place);
+        let named =
+            |path: PathBuf| Found { name: self.hub_cache.name_of(&path).unwrap_or_else(|| file_name(&path)), path };
+        let meant = self.hub_cache.resolve(place);
         let meant = meant.unwrap_or_else(|_| place.to_owned());
         if !meant.is_dir() {
             return vec![named(meant)];
@@ -115,7 +116,7 @@ impl Catalog {
     }
 
     fn fill_model(&self, card: &mut ModelCard) -> Result<()> {
-        let folder = self.shelf.resolve(&card.folder)?;
+        let folder = self.hub_cache.resolve(&card.folder)?;
         let survey = Survey::of(&folder)?;
         card.bytes = survey.bytes;
         card.family = Some(format!("{:?}", survey.spec.family));
@@ -159,13 +160,13 @@ impl Catalog {
         }
         let beside = adapter.join(named);
         let named = if beside.exists() { &beside } else { Path::new(named) };
-        let folder = self.shelf.resolve(named).ok()?;
+        let folder = self.hub_cache.resolve(named).ok()?;
         folder.exists().then_some(folder)
     }
 
     /// Makes sure that a model can be read, whatever way it is named: a project whose model cannot would be of no use.
     pub fn usable(&self, model: &Path) -> Result<Usable> {
-        let folder = self.shelf.resolve(model)?;
+        let folder = self.hub_cache.resolve(model)?;
         Survey::of(&folder)?;
         let codec = text::Codec::load(&folder)?;
         Ok(Usable { folder: std::path::absolute(&folder).unwrap_or(folder), has_template: codec.has_template() })

@@ -15,11 +15,8 @@ pub struct Bundled {
     pub bytes: u64,
 }
 
-/// Writes the bundle; what is there already is only replaced with `overwrite`.
+/// Writes the bundle; a file that is there already is only replaced with `overwrite`, and of databases only a bundle.
 pub fn bundle(project: &Project, run: RunId, to: &Path, overwrite: bool) -> Result<Bundled, ExportError> {
-    if to.exists() && !overwrite {
-        return Err(ExportError::Exists { path: to.to_owned() });
-    }
     let folders = project.run(run)?.checkpoints;
     let step = rotation::steps(&folders).last().copied();
     let mut files = Vec::new();
@@ -37,7 +34,6 @@ pub fn bundle(project: &Project, run: RunId, to: &Path, overwrite: bool) -> Resu
         };
         read().map_err(write_error(&folder))?;
     }
-    project.bundle(run, &files, to, overwrite)?;
-    let bytes = fs::metadata(to).map_err(write_error(to))?.len();
+    let bytes = project.bundle(run, &files, to, overwrite)?;
     Ok(Bundled { step, bytes })
 }

@@ -53,7 +53,10 @@ pub enum ExportError {
 
 impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
-        Self::Run(error.into())
+        match error {
+            StoreError::Output(error) => error.into(),
+            error => Self::Run(error.into()),
+        }
     }
 }
 

@@ -16,9 +16,9 @@ const ANSWER: &str = "qzANSWERzq";
 /// The file for the model `gguf` in the same folder.
 pub(super) fn modelfile(codec: &Codec, gguf: &str) -> String {
     let mut text = format!("# ollama create NAME -f Modelfile\nFROM ./{gguf}\n");
-    match Frame::of(codec) {
-        Some(frame) => {
-            writeln!(text, "TEMPLATE \"\"\"{}\"\"\"", frame.in_go()).ok();
+    match Markers::of(codec) {
+        Some(markers) => {
+            writeln!(text, "TEMPLATE \"\"\"{}\"\"\"", markers.in_go()).ok();
         }
         None if codec.has_template() => text.push_str(
             "# The model's chat template has no counterpart in Ollama's language that writes the same; Ollama chooses one itself.\n",
@@ -35,7 +35,7 @@ pub(super) fn modelfile(codec: &Codec, gguf: &str) -> String {
 }
 
 /// What a chat template writes around the texts of a conversation.
-struct Frame {
+struct Markers {
     /// Before the system text, which comes first.
     system: String,
     /// Before a user's text: at the very start, after the system's, and after an answer.
@@ -46,7 +46,7 @@ struct Frame {
     answer: String,
 }
 
-impl Frame {
+impl Markers {
     fn of(codec: &Codec) -> Option<Self> {
         let render = |turns: &[(Role, &str)]| {
             let turns: Vec<Turn> = turns.iter().map(|(role, text)| Turn::new(*role, *text)).collect();
@@ -66,7 +66,7 @@ impl Frame {
         let again = render(&[user, (Role::Assistant, ANSWER), (Role::User, SYSTEM)])?;
         let (_, rest) = again.split_once(ANSWER)?;
         let (after_answer, _) = rest.split_once(SYSTEM)?;
-        let frame = Self {
+        let markers = Self {
             system: system.to_owned(),
             first: first.to_owned(),
             after_system: after_system.to_owned(),
@@ -83,8 +83,8 @@ impl Frame {
         ];
         let same = [&long[..], &long[1..], &long[..2], &long[1..4]]
             .into_iter()
-            .all(|turns| render(turns).is_some_and(|text| text == frame.written(turns)));
-        (same && !frame.in_go().contains("\"\"\"")).then_some(frame)
+            .all(|turns| render(turns).is_some_and(|text| text == markers.written(turns)));
+        (same && !markers.in_go().contains("\"\"\"")).then_some(markers)
     }
 
     fn written(&self, turns: &[(Role, &str)]) -> String {

@@ -6,6 +6,8 @@
 //! well be a pipe: [`read_any`] takes it, up to a limit, and [`open_any`], if somebody writes into it.
 
 mod contained;
+mod database;
+mod lines;
 mod output;
 mod pipe;
 
@@ -16,6 +18,7 @@ use std::{
 };
 
 pub use contained::contained;
+pub use lines::lines;
 pub use output::{Output, Place, WriteError};
 pub use pipe::open_any;
 

@@ -6,11 +6,13 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
-    io::{self, BufWriter, Read as _, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
+
+use super::database;
 
 /// A file that cannot be written, or should not be.
 #[derive(Debug, thiserror::Error)]
@@ -69,14 +71,31 @@ enum Way {
 }
 
 impl Output {
-    /// Refuses with [`WriteError::Exists`] to `replace` a file unasked.
+    /// Refuses with [`WriteError::Exists`] to `replace` a file unasked, and a database whatever is asked.
     pub fn create(path: &Path, replace: bool) -> Result<Self, WriteError> {
+        Self::over(path, replace, None)
+    }
+
+    /// The same for a database of SQLite, which may take the place of one with the same application id.
+    pub fn create_database(path: &Path, replace: bool, id: u32) -> Result<Self, WriteError> {
+        Self::over(path, replace, Some(id))
+    }
+
+    fn over(path: &Path, replace: bool, replaceable: Option<u32>) -> Result<Self, WriteError> {
         let failed = |source| WriteError::Write { path: path.to_owned(), source };
-        let (target, old) = match Place::of(path)? {
+        let unfit = |reason| Err(WriteError::Unfit { path: path.to_owned(), reason });
+        let place = Place::of(path)?;
+        if let Place::Free(target) | Place::Taken(target) = &place
+            && database::needs(target).map_err(failed)?
+        {
+            return unfit("it belongs to the database beside it; name another file");
+        }
+        let (target, old) = match place {
             Place::Taken(_) if !replace => return Err(WriteError::Exists { path: path.to_owned() }),
-            Place::Taken(target) if is_database(&target).map_err(failed)? => {
-                let reason = "it is a database, which nothing here replaces; name another file";
-                return Err(WriteError::Unfit { path: path.to_owned(), reason });
+            Place::Taken(target)
+                if database::id(&target).map_err(failed)?.is_some_and(|id| Some(id) != replaceable) =>
+            {
+                return unfit("it is a database, which nothing here replaces; name another file");
             }
             Place::Taken(target) => {
                 let old = Box::new(fs::metadata(&target).map_err(failed)?);
@@ -91,6 +110,14 @@ impl Output {
         };
         let file = aside(folder_of(&target)).map_err(failed)?;
         Ok(Self { path: path.to_owned(), way: Way::Aside { file: BufWriter::new(file), target, old } })
+    }
+
+    /// The empty file that is going to its place, for who writes a file by its name; a pipe or a terminal has none.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.way {
+            Way::Aside { file, .. } => Some(file.get_ref().path()),
+            Way::Through(_) => None,
+        }
     }
 
     /// On the disk, and in its place.
@@ -158,19 +185,6 @@ fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Whether all that somebody has may lie in there, such as a project's pairs and runs.
-fn is_database(path: &Path) -> io::Result<bool> {
-    const MARK: &[u8] = b"SQLite format 3\0";
-    let mut start = Vec::with_capacity(MARK.len());
-    // What may be written but not read cannot be looked into; a project is always readable.
-    match File::open(path) {
-        Ok(file) => file.take(MARK.len() as u64).read_to_end(&mut start)?,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    Ok(start == MARK)
 }
 
 /// A file with the rights that any new file gets here.
@@ -258,6 +272,38 @@ mod tests {
         fs::write(&path, "SQLite format 3\0 and all that somebody has").unwrap();
         assert!(write(&path, "report", true).unwrap_err().to_string().contains("database"));
         assert!(fs::read(&path).unwrap().starts_with(b"SQLite"));
+        // What it keeps beside itself is it too.
+        for beside in ["project.sqlite-wal", "project.sqlite-shm", "project.sqlite-journal"] {
+            let beside = dir.path().join(beside);
+            for there in [false, true] {
+                let error = write(&beside, "report", true).unwrap_err().to_string();
+                assert!(error.contains("belongs to the database"), "{error}");
+                assert_eq!(beside.exists(), there);
+                fs::write(&beside, "the newest changes").unwrap();
+            }
+        }
+        write(&dir.path().join("notes-wal"), "of no database", false).unwrap();
+    }
+
+    #[test]
+    fn a_database_takes_the_place_of_one_of_its_kind_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kept");
+        for (id, is_replaced) in [(7_u32, true), (8, false)] {
+            let mut old = b"SQLite format 3\0".to_vec();
+            old.resize(68, 0);
+            old.extend(id.to_be_bytes());
+            fs::write(&path, &old).unwrap();
+            match Output::create_database(&path, true, 7) {
+                Ok(output) => {
+                    fs::write(output.file().unwrap(), "new").unwrap();
+                    output.finish().unwrap();
+                }
+                Err(error) => assert!(error.to_string().contains("database"), "{error}"),
+            }
+            assert_eq!(fs::read(&path).unwrap() == b"new", is_replaced);
+        }
+        assert_eq!(names(dir.path()), ["kept"]);
     }
 
     #[cfg(unix)]

@@ -3,8 +3,11 @@
 
 use serde_json::Value as Json;
 
-use super::fields::{Content, Record};
-use ::data::Prompt;
+use super::{
+    fields::{Content, Record},
+    labels::{self, Labels},
+};
+use ::data::{Prompt, Turn};
 
 /// What columns with the prompt are called in sets that people share, the likeliest first.
 const QUESTIONS: [&str; 24] = [
@@ -34,7 +37,7 @@ const QUESTIONS: [&str; 24] = [
     "text",
 ];
 
-/// Texts that say where a record is from or what it is about, not what was asked.
+/// Columns that may say where a record is from or what it is about, not what was asked: see [`labels`].
 const ABOUT: [&str; 20] = [
     "source",
     "dataset",
@@ -122,16 +125,24 @@ pub fn prompt(record: &Record<'_>) -> Result<Prompt, String> {
         Content::Turns(turns) => Prompt::chat(turns),
     };
     let questions = || record.unused().any(|(name, text)| QUESTIONS.contains(&name) && may_hold_text(text));
-    if matches!(&prompt, Prompt::Text(text) if text.trim().is_empty()) && questions() {
-        refuse_to_guess(record)?;
+    if is_blank(&prompt) && questions() {
+        refuse_to_guess(record, &Labels::default())?;
     }
     Ok(prompt)
 }
 
+/// Nothing is asked in it.
+pub fn is_blank(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Text(text) => text.trim().is_empty(),
+        Prompt::Chat(chat) => chat.iter().all(Turn::is_empty),
+    }
+}
+
 /// Refuses to take what the answers share for the prompt where the prompt is said to be missing, or where another column may
 /// be the question.
-pub fn refuse_to_guess(record: &Record<'_>) -> Result<(), String> {
-    let found: Vec<(&str, &str)> = record.unused().filter(|(name, text)| may_be_question(name, text)).collect();
+pub fn refuse_to_guess(record: &Record<'_>, labels: &Labels) -> Result<(), String> {
+    let found: Vec<(&str, &str)> = record.unused().filter(|(name, text)| may_be_question(name, text, labels)).collect();
     let rank = |(name, _): &(&str, &str)| QUESTIONS.iter().position(|known| known == name).unwrap_or(QUESTIONS.len());
     let Some((likeliest, text)) = found.iter().copied().min_by_key(rank) else {
         return if record.promises("prompt") { record.require("prompt").map(drop) } else { Ok(()) };
@@ -153,15 +164,18 @@ fn propose(ours: &str, theirs: &str) -> String {
     format!("name it with `nudge import PROJECT FILE --map {ours}={theirs}`")
 }
 
-fn may_be_question(name: &str, text: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let about = ABOUT.iter().any(|word| lower == *word || lower.ends_with(&format!("_{word}")))
-        || lower.contains("score")
-        || lower.contains("rating")
-        || lower.contains("model")
-        || lower.starts_with("meta");
+fn may_be_question(name: &str, text: &str, labels: &Labels) -> bool {
     let answers = ANSWERS.iter().any(|(_, names)| names.contains(&name));
-    !about && !answers && !OURS.contains(&name) && may_hold_text(text)
+    let label = || is_about(name) && (labels::is_code(text) || labels.holds(name, text));
+    !answers && !OURS.contains(&name) && may_hold_text(text) && !label()
+}
+
+/// Whether a column of this name may say where a record is from or what it is about.
+pub fn is_about(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ABOUT.iter().any(|word| lower == *word || lower.strip_suffix(word).is_some_and(|front| front.ends_with('_')))
+        || ["score", "rating", "model"].iter().any(|word| lower.contains(word))
+        || lower.starts_with("meta")
 }
 
 /// A number in no more digits than tell it from others of 32 bits.

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value as Json;
 
 use super::object::{self, Field};
-use ::data::{Given, Split, Strength, Turn, kind};
+use ::data::{Given, Split, Strength, Turn, integers, kind};
 
 /// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
 /// two of the file's, a line each.
@@ -71,8 +71,8 @@ impl FieldMap {
 pub struct Record<'a> {
     fields: Vec<Field<'a>>,
     names: &'a FieldMap,
-    /// Which of the first 64 fields were asked for.
-    used: Cell<u64>,
+    /// Which of the fields were asked for.
+    used: Vec<Cell<bool>>,
     /// Names that stand twice in a message.
     doubled: RefCell<Vec<String>>,
 }
@@ -91,7 +91,9 @@ impl<'a> Record<'a> {
         {
             return Err(format!("expected a record {{..}}, found {}", kind(&other)));
         }
-        Ok(Self { fields: object::fields(text)?, names, used: Cell::default(), doubled: RefCell::default() })
+        let fields = object::fields(text)?;
+        let used = vec![Cell::new(false); fields.len()];
+        Ok(Self { fields, names, used, doubled: RefCell::default() })
     }
 
     /// An object in a field of the file, as a record of its own.
@@ -103,8 +105,8 @@ impl<'a> Record<'a> {
     /// The value of the file's field of this name as it stands there; the last of several.
     fn text_of(&self, name: &str) -> Option<&'a str> {
         let mut found = None;
-        for (at, (_, text)) in self.fields.iter().enumerate().filter(|(_, (own, _))| own == name) {
-            self.used.set(self.used.get() | 1_u64.checked_shl(at as u32).unwrap_or(0));
+        for ((_, text), used) in self.fields.iter().zip(&self.used).filter(|((own, _), _)| own == name) {
+            used.set(true);
             found = Some(*text);
         }
         found
@@ -215,10 +217,8 @@ impl<'a> Record<'a> {
 
     /// Fields that nothing was asked of so far, each with its value as it stands in the file.
     pub fn unused(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        let used = self.used.get();
-        let is_used = move |at: usize| 1_u64.checked_shl(at as u32).is_some_and(|bit| used & bit != 0);
-        let unused = self.fields.iter().enumerate().filter(move |(at, _)| !is_used(*at));
-        unused.map(|(_, (name, text))| (&**name, *text))
+        let unused = self.fields.iter().zip(&self.used).filter(|(_, used)| !used.get());
+        unused.map(|((name, text), _)| (&**name, *text))
     }
 
     /// Names that stand twice, in the record itself and in the messages that were read.
@@ -351,9 +351,9 @@ impl<'a> Record<'a> {
     pub fn given(&self) -> Result<Given, String> {
         let spelled = |name: &str| match self.raw(name)? {
             Some(Json::String(text)) if text.trim().is_empty() => Ok(None),
-            Some(Json::String(text)) => serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|error| format!("{name:?} is a text that is not JSON: {error}")),
+            Some(Json::String(text)) => {
+                integers::read(&text).map(Some).map_err(|error| format!("{name:?} is a text that is not JSON: {error}"))
+            }
             value => Ok(value),
         };
         let tools = match spelled("tools")? {

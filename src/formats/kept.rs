@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, VecDeque},
 };
 
-use super::agreement::Tally;
+use super::{agreement::Tally, labels::Labels};
 use ::data::{Answer, Prompt, Turn};
 
 /// Bytes of answers that may wait for another, and of conversations that may be gone on with.
@@ -17,6 +17,8 @@ pub struct Kept {
     pub waiting: RefCell<Waiting>,
     pub chains: RefCell<Chains>,
     pub votes: RefCell<Tally>,
+    /// Of the file's first records, before any of them is read.
+    pub labels: Labels,
 }
 
 /// Answers of one label that wait for one of the other, by their prompt.

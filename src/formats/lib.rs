@@ -14,6 +14,7 @@ mod draft;
 mod fields;
 mod folder;
 mod kept;
+mod labels;
 mod object;
 mod options;
 mod prompts;

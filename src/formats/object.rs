@@ -10,6 +10,8 @@ use std::{borrow::Cow, cell::RefCell, fmt};
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
+use ::data::integers;
+
 /// A name and its value, as they stand in the text.
 pub type Field<'a> = (Cow<'a, str>, &'a str);
 
@@ -41,7 +43,8 @@ pub fn value(raw: &str, doubled: &RefCell<Vec<String>>) -> Result<Json, String> 
         let value = Noting { doubled }.deserialize(&mut from)?;
         from.end().map(|()| value)
     };
-    read(raw).or_else(|_| read(&without_no_numbers(raw))).map_err(|error| sentence(&error))
+    let kept = integers::kept(raw);
+    read(&kept).or_else(|_| read(&without_no_numbers(&kept))).map_err(|error| sentence(&error))
 }
 
 /// What is wrong with a text that should be JSON.
@@ -92,12 +95,12 @@ fn cut(text: &str) -> Option<Vec<Field<'_>>> {
 }
 
 /// White space as JSON knows it.
-fn is_blank(byte: u8) -> bool {
+pub fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Where the text that begins with the quote at `at` ends, behind its closing quote.
-fn quoted(bytes: &[u8], at: usize) -> Option<usize> {
+pub fn quoted(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes.get(at) != Some(&b'"') {
         return None;
     }
@@ -111,7 +114,8 @@ fn quoted(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
+/// Where the value that begins at `at` ends.
+pub fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     let mut depth = 0_u32;
     loop {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use ::data::{Answer, Chat, Given, Prompt, Role, Turn, expand};
+use ::data::{Answer, Chat, Given, Prompt, Role, Turn, expand, integers};
 
 use crate::{FormatError, Options, Reader};
 
@@ -80,7 +80,7 @@ pub fn read_line(line: &str) -> Result<Asked, String> {
         given: Given,
         prompt_ids: Option<Vec<u32>>,
     }
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let line: Line = integers::read(line).map_err(|error| error.to_string())?;
     match (line.prompt, line.messages, line.prompt_ids) {
         (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
         (None, Some(turns), None) => {

@@ -23,7 +23,11 @@ use ::data::Pair;
 /// Records between two calls of a progress callback.
 const REPORT_EVERY: u64 = 256;
 
-/// Reads a file as far as it is asked to; holds one record at a time, unless one waits for another. What does not come in is
+/// The first records are looked through before any of them is read: so many, and of so many bytes in all.
+const AHEAD: usize = 64;
+const AHEAD_BYTES: usize = 1 << 20;
+
+/// Reads a file as far as it is asked to; holds one record at a time behind its beginning, unless one waits for another. What does not come in is
 /// in its report.
 pub struct Reader {
     path: PathBuf,
@@ -32,6 +36,10 @@ pub struct Reader {
     options: Options,
     now_ms: i64,
     opened: Opened,
+    /// The file's first records, each with its place; absent until they were looked through.
+    ahead: Option<VecDeque<(u64, Result<String, String>)>>,
+    /// They were all that the file holds.
+    none_behind: bool,
     /// Of a record that gave several.
     next: VecDeque<Pair>,
     kept: Kept,
@@ -53,6 +61,8 @@ impl Reader {
             options: dataset_info::for_file(path, options),
             now_ms: jiff::Timestamp::now().as_millisecond(),
             opened,
+            ahead: None,
+            none_behind: false,
             next: VecDeque::new(),
             kept: Kept::default(),
             pairs: 0,
@@ -83,16 +93,50 @@ impl Reader {
         ImportReport { agreement, ..self.report }
     }
 
+    /// Reads the first records for what they have in common.
+    fn look_ahead(&mut self) -> io::Result<VecDeque<(u64, Result<String, String>)>> {
+        let (mut ahead, mut bytes) = (VecDeque::new(), 0);
+        while ahead.len() < AHEAD && bytes < AHEAD_BYTES {
+            let Some(Stretch { place, text }) = self.opened.records.next()? else {
+                self.none_behind = true;
+                break;
+            };
+            if let Ok(text) = text {
+                self.kept.labels.see(text);
+                bytes += text.len();
+            }
+            ahead.push_back((place, text.map(str::to_owned)));
+        }
+        Ok(ahead)
+    }
+
     /// The next pair; what cannot be one is noted on the way.
     fn next_pair(&mut self) -> Result<Option<Pair>, FormatError> {
-        let failed = |source| FormatError::reading(&self.path)(source);
+        let failed = FormatError::reading(&self.path);
+        let mut ahead = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.look_ahead().map_err(&failed)?,
+        };
+        let next = self.next_of(&mut ahead);
+        self.ahead = Some(ahead);
+        next
+    }
+
+    fn next_of(&mut self, ahead: &mut VecDeque<(u64, Result<String, String>)>) -> Result<Option<Pair>, FormatError> {
+        let failed = FormatError::reading(&self.path);
         loop {
             if let Some(pair) = self.next.pop_front() {
                 self.pairs += 1;
                 return Ok(Some(pair));
             }
-            let Some(Stretch { place, text }) = self.opened.records.next().map_err(failed)? else {
-                break;
+            let first = ahead.pop_front();
+            let (place, text) = match &first {
+                Some((place, text)) => (*place, text.as_deref().map_err(Clone::clone)),
+                None if self.none_behind => break,
+                None => match self.opened.records.next().map_err(&failed)? {
+                    Some(Stretch { place, text }) => (place, text),
+                    None => break,
+                },
             };
             self.report.records += 1;
             let kept = &self.kept;

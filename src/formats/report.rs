@@ -158,7 +158,7 @@ pub enum FormatError {
 
 impl FormatError {
     /// An error while reading `path`.
-    pub(super) fn reading(path: &Path) -> impl Fn(io::Error) -> Self {
+    pub(super) fn reading(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| match source.kind() {
             io::ErrorKind::InvalidData => Self::Unfit { path: path.clone(), reason: source.to_string() },

@@ -2,13 +2,18 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use model::{Shelf, hugging_face_home};
+use model::{HubCache, hugging_face_home};
 
 const ENDPOINT: &str = "https://huggingface.co";
+
+/// Of a token's file, no more bytes are read.
+const LONGEST_TOKEN: u64 = 4096;
 
 /// The hub and the cache that downloads go between. The fields are for tests and for those who know better.
 #[derive(Clone)]
@@ -45,7 +50,7 @@ impl Hub {
     /// What the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, and
     /// the token file of `hf auth login`.
     pub fn of_user() -> Self {
-        Self::read(|key| std::env::var_os(key), &hugging_face_home(), Shelf::of_user().root())
+        Self::read(|key| std::env::var_os(key), &hugging_face_home(), HubCache::of_user().root())
     }
 
     fn read(environment: impl Fn(&str) -> Option<OsString>, home: &Path, cache: &Path) -> Self {
@@ -82,7 +87,9 @@ impl Hub {
 }
 
 fn token_file(path: &Path) -> Option<String> {
-    let token = std::fs::read_to_string(path).ok()?.trim().to_owned();
+    let mut token = String::new();
+    File::open(path).ok()?.take(LONGEST_TOKEN).read_to_string(&mut token).ok()?;
+    let token = token.trim().to_owned();
     (!token.is_empty()).then_some(token)
 }
 

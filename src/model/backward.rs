@@ -2,7 +2,7 @@
 
 use super::{
     Policy, PolicyError, Result, Row,
-    frame::Dropout,
+    context::Dropout,
     pass::{Ascent, HeadPass, Kept, Pass},
 };
 use ::kernels::{Gradients, InputGradient, Slot, Tensor};
@@ -87,19 +87,19 @@ impl Policy {
     ) -> Result<Option<Tensor>> {
         let kernels = self.kernels.as_ref();
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
-        let frame = self.frame(&row.layout, &rotations, dropout);
-        let (norm, input) = (self.final_norm.operands(frame.norm), InputGradient::Fresh);
+        let context = self.context(&row.layout, &rotations, dropout);
+        let (norm, input) = (self.final_norm.operands(context.norm), InputGradient::Fresh);
         let mut dy = kernels.rms_norm_backward(&hidden, &norm, &inv_rms, d_normed, input, gradients)?;
         for (index, block) in self.blocks.iter().enumerate().rev() {
             let rows = if index + 1 == self.blocks.len() { row.needed() } else { None };
             let saved = match kept.pop() {
                 Some(Kept::Whole(saved)) => *saved,
                 // Kept and recalled like the others: what is computed does not depend on what is recomputed.
-                Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1.keep(kernels)?,
+                Some(Kept::Input(x)) => block.forward(&context, x, rows)?.1.keep(kernels)?,
                 None => break,
             };
             let Some(gradient) = dy.take() else { break };
-            dy = block.backward(&frame, saved, gradient, rows, index > 0 || needs_input, gradients)?;
+            dy = block.backward(&context, saved, gradient, rows, index > 0 || needs_input, gradients)?;
         }
         Ok(dy)
     }

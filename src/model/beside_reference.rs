@@ -6,7 +6,7 @@
 
 use ::kernels::{DType, HeadWant, Tensor};
 
-use super::{Policy, Result, Row, frame::PassWeights, policy::split};
+use super::{Policy, Result, Row, context::PassWeights, policy::split};
 
 /// What a policy and its reference say of a row's answers, by answer and token, in nats.
 pub struct Beside {

@@ -17,9 +17,9 @@
 
 use super::{
     Result,
-    frame::Frame,
-    half::{Entry, Exit, ExitSaved, Heads, Norm, expected},
+    context::PassContext,
     projection::{Projection, ProjectionSaved},
+    sublayer::{Entry, Exit, ExitSaved, Heads, Norm, expected},
 };
 use ::kernels::{AttentionOut, AttentionShape, CachedKeys, Gradients, Kernels, Qkv, Tensor};
 
@@ -107,34 +107,45 @@ struct Output {
 
 impl Block {
     /// The block's result for all rows, or for `rows` only, and what the backward needs.
-    pub(super) fn forward(&self, frame: &Frame<'_>, x: Tensor, rows: Option<&[u32]>) -> Result<(Tensor, Saved)> {
-        let attended = self.attend(frame, &x)?;
+    pub(super) fn forward(
+        &self,
+        context: &PassContext<'_>,
+        x: Tensor,
+        rows: Option<&[u32]>,
+    ) -> Result<(Tensor, Saved)> {
+        let attended = self.attend(context, &x)?;
         let (y, output) = match rows {
-            None => self.output(frame, &x, &attended.o, None)?,
+            None => self.output(context, &x, &attended.o, None)?,
             Some(rows) => {
-                let kernels = frame.kernels;
+                let kernels = context.kernels;
                 let some_x = kernels.gather_rows(&x, rows)?;
                 let some_o = kernels.gather_rows(&attended.o, rows)?;
-                self.output(frame, &some_x, &some_o.clone(), Some(some_o))?
+                self.output(context, &some_x, &some_o.clone(), Some(some_o))?
             }
         };
         Ok((y, Saved { x, attended, output }))
     }
 
-    fn attend(&self, frame: &Frame<'_>, x: &Tensor) -> Result<Attended> {
-        let Frame { kernels, layout, .. } = frame;
-        let ([q, k, v], saved) = self.attention_in.forward(frame, x)?;
-        let (q, kept_q) = self.query.forward(frame, q)?;
-        let (k, kept_k) = self.key.forward(frame, k)?;
+    fn attend(&self, context: &PassContext<'_>, x: &Tensor) -> Result<Attended> {
+        let PassContext { kernels, layout, .. } = context;
+        let ([q, k, v], saved) = self.attention_in.forward(context, x)?;
+        let (q, kept_q) = self.query.forward(context, q)?;
+        let (k, kept_k) = self.key.forward(context, k)?;
         let (o, lse) = kernels.attention(Qkv { q: &q, k: &k, v: &v }, layout, &self.attention)?;
         Ok(Attended { q: kept_q, k: kept_k, v, o, lse, saved })
     }
 
-    fn output(&self, frame: &Frame<'_>, x: &Tensor, o: &Tensor, keep_o: Option<Tensor>) -> Result<(Tensor, Output)> {
-        let (mid, attention_out) = self.attention_out.forward(frame, o, x)?;
-        let ([gate, up], mlp_in) = self.mlp_in.forward(frame, &mid)?;
-        let activated = frame.kernels.gated(&gate, &up, frame.activation)?;
-        let (y, mlp_out) = self.mlp_out.forward(frame, &activated, &mid)?;
+    fn output(
+        &self,
+        context: &PassContext<'_>,
+        x: &Tensor,
+        o: &Tensor,
+        keep_o: Option<Tensor>,
+    ) -> Result<(Tensor, Output)> {
+        let (mid, attention_out) = self.attention_out.forward(context, o, x)?;
+        let ([gate, up], mlp_in) = self.mlp_in.forward(context, &mid)?;
+        let activated = context.kernels.gated(&gate, &up, context.activation)?;
+        let (y, mlp_out) = self.mlp_out.forward(context, &activated, &mid)?;
         Ok((y, Output { o: keep_o, attention_out, mid, gate, up, mlp_in, mlp_out }))
     }
 
@@ -142,54 +153,54 @@ impl Block {
     /// is freed on the way. Without `needs_dx` (first block over frozen embeddings) nothing below q, k, v is computed.
     pub(super) fn backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         saved: Saved,
         dy: Tensor,
         rows: Option<&[u32]>,
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let kernels = frame.kernels;
+        let kernels = context.kernels;
         let Saved { mut x, mut attended, mut output } = saved;
         recall(output.activations().chain([&mut attended.o]), kernels)?;
-        let (d_mid, d_o) = self.output_backward(frame, output, &attended.o, dy, gradients)?;
+        let (d_mid, d_o) = self.output_backward(context, output, &attended.o, dy, gradients)?;
         let (d_mid, d_o) = match rows {
             None => (d_mid, d_o),
             Some(rows) => {
-                let tokens = frame.layout.tokens();
+                let tokens = context.layout.tokens();
                 (kernels.scatter_rows(&d_mid, rows, tokens)?, kernels.scatter_rows(&d_o, rows, tokens)?)
             }
         };
         recall(attended.activations().into_iter().chain([&mut x]), kernels)?;
-        self.attend_backward(frame, &x, attended, &d_o, d_mid, needs_dx, gradients)
+        self.attend_backward(context, &x, attended, &d_o, d_mid, needs_dx, gradients)
     }
 
     /// Gradients of `mid` (through the MLP and the residual) and of the attention's result.
     fn output_backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         output: Output,
         all_o: &Tensor,
         dy: Tensor,
         gradients: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
-        let Frame { kernels, activation, .. } = frame;
+        let PassContext { kernels, activation, .. } = context;
         let Output { o, attention_out, mid, gate, up, mlp_in, mlp_out } = output;
         let activated = kernels.gated(&gate, &up, *activation)?;
-        let d_activated = self.mlp_out.backward(frame, &activated, mlp_out, &dy, gradients)?;
+        let d_activated = self.mlp_out.backward(context, &activated, mlp_out, &dy, gradients)?;
         drop(activated);
         let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &d_activated, *activation)?;
         drop((gate, up, d_activated));
-        let d_mid = expected(self.mlp_in.backward(frame, &mid, &mlp_in, [d_gate, d_up], dy, true, gradients)?)?;
+        let d_mid = expected(self.mlp_in.backward(context, &mid, &mlp_in, [d_gate, d_up], dy, true, gradients)?)?;
         let o = o.as_ref().unwrap_or(all_o);
-        let d_o = self.attention_out.backward(frame, o, attention_out, &d_mid, gradients)?;
+        let d_o = self.attention_out.backward(context, o, attention_out, &d_mid, gradients)?;
         Ok((d_mid, d_o))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
     fn attend_backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         x: &Tensor,
         attended: Attended,
         d_o: &Tensor,
@@ -197,39 +208,39 @@ impl Block {
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let Frame { kernels, layout, .. } = frame;
+        let PassContext { kernels, layout, .. } = context;
         let Attended { q: kept_q, k: kept_k, v, o, lse, saved } = attended;
-        let q = self.query.again(frame, &kept_q)?;
-        let k = self.key.again(frame, &kept_k)?;
+        let q = self.query.again(context, &kept_q)?;
+        let k = self.key.again(context, &kept_k)?;
         let (qkv, outcome) = (Qkv { q: &q, k: &k, v: &v }, AttentionOut { o: &o, lse: &lse, d_o });
         let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, layout, &self.attention)?;
         drop((q, k, v, o, lse));
-        let dq = self.query.backward(frame, &kept_q, dq, gradients)?;
-        let dk = self.key.backward(frame, &kept_k, dk, gradients)?;
+        let dq = self.query.backward(context, &kept_q, dq, gradients)?;
+        let dk = self.key.backward(context, &kept_k, dk, gradients)?;
         drop((kept_q, kept_k));
-        self.attention_in.backward(frame, x, &saved, [dq, dk, dv], d_mid, needs_dx, gradients)
+        self.attention_in.backward(context, x, &saved, [dq, dk, dv], d_mid, needs_dx, gradients)
     }
 
     /// The keys and values of a forward as [`Self::decode`] wants them cached.
-    pub(super) fn keys_and_values(&self, frame: &Frame<'_>, saved: &Saved) -> Result<(Tensor, Tensor)> {
+    pub(super) fn keys_and_values(&self, context: &PassContext<'_>, saved: &Saved) -> Result<(Tensor, Tensor)> {
         let Attended { k, v, .. } = &saved.attended;
-        Ok((self.key.again(frame, k)?, v.clone()))
+        Ok((self.key.again(context, k)?, v.clone()))
     }
 
-    /// One new token for each of N sequences: `x[N,d]`, whose places the frame's rotations tell. `extend` stores the new
+    /// One new token for each of N sequences: `x[N,d]`, whose places the context's rotations tell. `extend` stores the new
     /// keys and values and gives back all that attention may see.
     pub(super) fn decode<'c>(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         x: &Tensor,
         extend: impl FnOnce(&Tensor, &Tensor) -> Result<Vec<CachedKeys<'c>>>,
     ) -> Result<Tensor> {
-        let ([q, k, v], _) = self.attention_in.forward(frame, x)?;
-        let (q, _) = self.query.forward(frame, q)?;
-        let (k, _) = self.key.forward(frame, k)?;
+        let ([q, k, v], _) = self.attention_in.forward(context, x)?;
+        let (q, _) = self.query.forward(context, q)?;
+        let (k, _) = self.key.forward(context, k)?;
         let caches = extend(&k, &v)?;
-        let o = frame.kernels.attention_cached(&q, &caches, &self.attention)?;
-        let (y, _) = self.output(frame, x, &o, None)?;
+        let o = context.kernels.attention_cached(&q, &caches, &self.attention)?;
+        let (y, _) = self.output(context, x, &o, None)?;
         Ok(y)
     }
 

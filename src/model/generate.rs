@@ -7,7 +7,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use super::{
     Policy, PolicyError, Result,
-    frame::{Frame, PassWeights},
+    context::{PassContext, PassWeights},
     sampler::{GenerateOptions, Sampler},
 };
 use ::kernels::{CachedKeys, DType, Generating, Layout, Segment, Tensor};
@@ -282,10 +282,10 @@ impl<'a> Group<'a> {
         let rotations = policy.rotations(&positions, &lengths)?;
         let layout = Layout::single(1)?; // attention goes by the caches
         let generating = Some(Generating::Decode);
-        let frame = Frame { weights, generating, ..policy.frame(&layout, &rotations, None) };
+        let context = PassContext { weights, generating, ..policy.context(&layout, &rotations, None) };
         let mut x = policy.embed(&ids)?;
         for (layer, block) in policy.blocks.iter().enumerate() {
-            x = block.decode(&frame, &x, |new_keys, new_values| {
+            x = block.decode(&context, &x, |new_keys, new_values| {
                 streams
                     .iter()
                     .enumerate()
@@ -322,12 +322,12 @@ fn fill(
     let layout = Layout::new(segments.clone())?;
     let rotations = policy.rotations(layout.positions(), &lengths)?;
     let generating = Some(Generating::Prefill);
-    let frame = Frame { weights, generating, ..policy.frame(&layout, &rotations, None) };
-    let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
+    let context = PassContext { weights, generating, ..policy.context(&layout, &rotations, None) };
+    let hidden = policy.hidden(&context, &tokens, Some(&lasts), |layer, _, saved| {
         if !wanted() {
             return Err(PolicyError::Cancelled);
         }
-        let (keys, values) = policy.blocks[layer].keys_and_values(&frame, &saved)?;
+        let (keys, values) = policy.blocks[layer].keys_and_values(&context, &saved)?;
         for (stream, Segment { start, len, .. }) in streams.iter().zip(&segments) {
             let (old_keys, old_values) = &stream.caches[weights as usize][layer];
             old_keys.set_rows(0, &kept(&keys, *start, *len)?)?;

@@ -19,11 +19,11 @@
 //! - `parameters`: the flat buffer of what is trained, and AdamW's moments. `flat_file`: both on the disk.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number.
-//! - `frame`: what all blocks of a pass share. `half`, `block`: one decoder block, forward and backward.
+//! - `context`: what all blocks of a pass share. `sublayer`, `block`: one decoder block, forward and backward.
 //! - `load_options`, `examine`, `load`: how, every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `beside`: further ones on the same base; `pass`: what its forward keeps; `backward`: the way back;
 //!   `attribution`: the same down to the inputs; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
-//! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
+//! - `name`, `hub_cache`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
 //!   `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole
 //!   model as a folder; `gguf/write`: as one file. `strength`: a training weakened or exaggerated. `init`: random weights.
 
@@ -35,15 +35,15 @@ mod beside;
 mod beside_reference;
 mod block;
 mod config;
+mod context;
 mod disk;
 mod error;
 mod examine;
 mod families;
 mod flat_file;
-mod frame;
 mod generate;
 mod gguf;
-mod half;
+mod hub_cache;
 mod identity;
 pub mod init;
 mod load;
@@ -63,10 +63,10 @@ mod rope;
 mod row;
 mod sampler;
 mod scalar;
-mod shelf;
 mod source;
 mod spec;
 mod strength;
+mod sublayer;
 mod survey;
 mod tensor_file;
 mod tensors;
@@ -80,6 +80,7 @@ pub use error::{LoadError, PolicyError, Result};
 pub use examine::examine;
 pub use generate::{Generation, Halt};
 pub use gguf::{GgufType, OnTensor, write_gguf};
+pub use hub_cache::{HubCache, hugging_face_home};
 pub use load_options::LoadOptions;
 pub use lora::AdapterShape;
 pub use merged::{MergedOptions, Stored, save_merged, write_merged};
@@ -93,6 +94,5 @@ pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Reads, Row, RowError};
 pub use sampler::GenerateOptions;
 pub use scalar::ScalarHead;
-pub use shelf::{Shelf, hugging_face_home};
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};
 pub use survey::{AdapterSurvey, Survey, bytes_on_disk};

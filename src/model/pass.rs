@@ -2,7 +2,7 @@
 
 use ::kernels::Tensor;
 
-use super::{Row, block::Saved, frame::Dropout};
+use super::{Row, block::Saved, context::Dropout};
 use ::kernels::LinearSaved;
 
 /// A forward that can be gone back through, once.

@@ -11,11 +11,11 @@ use super::{
     AdamW, AdapterShape, LoadError, Parameters, PolicyError, Result, Row, Spec,
     arithmetic::{Chosen, Products},
     block::{Block, Saved},
-    frame::{Dropout, Frame, PassWeights},
-    half::Norm,
+    context::{Dropout, PassContext, PassWeights},
     pass::{Ascent, HeadPass, Kept, Pass},
     projection::Projection,
     rope::{RopeCache, Rotation},
+    sublayer::Norm,
 };
 use ::kernels::{
     Compute, DType, Gradients, Head, HeadOptions, HeadWant, Kernels, Layout, Linear, NormOptions, Place, Slot, Tensor,
@@ -194,18 +194,18 @@ impl Policy {
     /// Up to the final norm, keeping what the way back needs: that, and the normed states of the row's needed rows.
     pub(super) fn ascend(&self, row: &Row, dropout: Option<Dropout>) -> Result<(Ascent, Tensor)> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
-        let frame = self.frame(&row.layout, &rotations, dropout);
+        let context = self.context(&row.layout, &rotations, dropout);
         let recomputed = self.recomputed_blocks(row);
         let mut blocks = Vec::with_capacity(self.blocks.len());
-        let hidden = self.hidden(&frame, &row.tokens, row.needed(), |index, x, saved| {
+        let hidden = self.hidden(&context, &row.tokens, row.needed(), |index, x, saved| {
             blocks.push(if index < recomputed {
                 Kept::Input(x)
             } else {
-                Kept::Whole(Box::new(saved.keep(frame.kernels)?))
+                Kept::Whole(Box::new(saved.keep(context.kernels)?))
             });
             Ok(())
         })?;
-        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(frame.norm))?;
+        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(context.norm))?;
         Ok((Ascent { blocks, hidden, inv_rms }, normed))
     }
 
@@ -228,9 +228,9 @@ impl Policy {
     /// Normed hidden states of the row's predictors, `[A, d]`.
     pub(super) fn states(&self, weights: PassWeights, row: &Row) -> Result<Tensor> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
-        let frame = Frame { weights, ..self.frame(&row.layout, &rotations, None) };
-        let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
-        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(frame.norm))?;
+        let context = PassContext { weights, ..self.context(&row.layout, &rotations, None) };
+        let hidden = self.hidden(&context, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
+        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(context.norm))?;
         self.predictors(&normed, row)
     }
 
@@ -294,8 +294,8 @@ impl Policy {
         let layout = Layout::single(ids.len())?;
         let lengths = vec![ids.len() as u32; ids.len()];
         let rotations = self.rotations(layout.positions(), &lengths)?;
-        let frame = Frame { weights, ..self.frame(&layout, &rotations, None) };
-        let hidden = self.hidden(&frame, ids, None, |_, _, _| Ok(()))?;
+        let context = PassContext { weights, ..self.context(&layout, &rotations, None) };
+        let hidden = self.hidden(&context, ids, None, |_, _, _| Ok(()))?;
         self.head_logits(&hidden)
     }
 
@@ -331,13 +331,13 @@ impl Policy {
         Some(Dropout { probability: adapter.dropout, seed: adapter.seed.rotate_left(32) ^ self.noise })
     }
 
-    pub(super) fn frame<'a>(
+    pub(super) fn context<'a>(
         &'a self,
         layout: &'a Layout,
         rotations: &'a [Rotation],
         dropout: Option<Dropout>,
-    ) -> Frame<'a> {
-        Frame {
+    ) -> PassContext<'a> {
+        PassContext {
             kernels: self.kernels.as_ref(),
             layout,
             rotations,
@@ -352,7 +352,7 @@ impl Policy {
     /// Runs all blocks; the last one for `rows` only. Each block's input and saved values go to `visit`.
     pub(super) fn hidden(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         tokens: &[u32],
         rows: Option<&[u32]>,
         mut visit: impl FnMut(usize, Tensor, Saved) -> Result<()>,
@@ -361,7 +361,7 @@ impl Policy {
         let mut x = self.embed(tokens)?;
         for (index, block) in self.blocks.iter().enumerate() {
             let rows = if index + 1 == self.blocks.len() { rows } else { None };
-            let (y, saved) = block.forward(frame, x.clone(), rows)?;
+            let (y, saved) = block.forward(context, x.clone(), rows)?;
             visit(index, std::mem::replace(&mut x, y), saved)?;
         }
         Ok(x)

@@ -5,7 +5,7 @@
 
 use super::{
     Result,
-    frame::{Dropout, Frame, PassWeights},
+    context::{Dropout, PassContext, PassWeights},
 };
 use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora, Mask, Tensor};
 
@@ -75,17 +75,17 @@ impl Projection {
     }
 
     /// `x[T,in] -> y[T,out]`.
-    pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<(Tensor, ProjectionSaved)> {
-        let kernels = frame.kernels;
-        let layer = match frame.weights {
+    pub(super) fn forward(&self, context: &PassContext<'_>, x: &Tensor) -> Result<(Tensor, ProjectionSaved)> {
+        let kernels = context.kernels;
+        let layer = match context.weights {
             PassWeights::Policy => &self.linear,
             PassWeights::Reference => &self.at_start,
         };
-        if let Some(stage) = frame.generating {
+        if let Some(stage) = context.generating {
             let y = kernels.linear_rowwise(x, layer, stage)?;
             return Ok((y, ProjectionSaved::default()));
         }
-        let Some((lora, mask)) = self.apart(frame.dropout.as_ref()) else {
+        let Some((lora, mask)) = self.apart(context.dropout.as_ref()) else {
             let (y, linear) = kernels.linear(x, layer)?;
             return Ok((y, ProjectionSaved { linear, apart: None }));
         };
@@ -100,15 +100,15 @@ impl Projection {
     /// Adds the gradients of what is trained and returns `dx`, unless it is skipped.
     pub(super) fn backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         x: &Tensor,
         saved: &ProjectionSaved,
         dy: &Tensor,
         input: InputGradient,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let kernels = frame.kernels;
-        let (Some((lora, mask)), Some(low)) = (self.apart(frame.dropout.as_ref()), &saved.apart) else {
+        let kernels = context.kernels;
+        let (Some((lora, mask)), Some(low)) = (self.apart(context.dropout.as_ref()), &saved.apart) else {
             return Ok(kernels.linear_backward(x, &saved.linear, dy, &self.linear, input, gradients)?);
         };
         let none = LinearSaved::default();

@@ -7,15 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use data::{
     config::{
-        AtFork, Basis, ConfigError, FOLLOWING, Kind, Length, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig,
-        Setting, Suggestion, validate,
+        AtFork, Basis, FOLLOWING, Length, Margin, Method, ObjectiveConfig, RunConfig, Setting, Suggestion, validate,
     },
     counted,
 };
 use serde::{Deserialize, Serialize};
 use toml::Value;
-
-use super::typed;
 
 /// Everything under it is a setting of the method.
 const OBJECTIVE: &str = "objective.";
@@ -244,25 +241,10 @@ fn word(value: &impl Serialize) -> String {
 fn check(texts: &BTreeMap<String, String>, basis: &Basis) -> Checked {
     let mut checked = Checked { basis: *basis, ..Checked::default() };
     for (key, typed) in texts {
-        let typed = typed.trim();
-        let value = match Setting::of(key).map_or(Ok(typed.to_owned()), |setting| as_toml(setting, typed)) {
-            Ok(value) => value,
-            Err(sentence) => {
-                checked.problems.insert(key.clone(), sentence);
-                continue;
-            }
-        };
-        match checked.config.with_overrides(&[(key.clone(), value)]) {
+        match checked.config.with_overrides(&[(key.clone(), typed.trim().to_owned())]) {
             Ok(config) => checked.config = config,
             Err(error) => {
-                let sentence = match error {
-                    ConfigError::Value { .. } if key == LoraConfig::TARGETS.key => {
-                        format!("Layers is “{typed}”; it must be all-linear, or names such as q_proj, v_proj")
-                    }
-                    ConfigError::Value { reason, .. } => format!("{} is “{typed}”: {reason}", label_of(key)),
-                    other => other.to_string(),
-                };
-                checked.problems.insert(key.clone(), sentence);
+                checked.problems.insert(key.clone(), error.to_string().replacen(key, label_of(key), 1));
             }
         }
     }
@@ -285,38 +267,6 @@ pub(crate) fn label_of(key: &str) -> &str {
 /// Whether a setting has a say under these others. One that has none is not shown, so nobody could mend it.
 fn counts(key: &str, config: &RunConfig) -> bool {
     Setting::of(key).is_none_or(|setting| setting.counts.holds(config))
-}
-
-/// What was typed as a TOML file would have it, or a sentence. An empty field falls back to its default, so only what was typed
-/// is judged.
-fn as_toml(setting: &Setting, typed: &str) -> Result<String, String> {
-    match setting.kind {
-        _ if typed.is_empty() => Ok(String::new()),
-        Kind::Number(_) => typed::number(setting.label, typed).map(|value| format!("{value:?}")),
-        Kind::CountOrAuto(_) if typed == "auto" => Ok(typed.to_owned()),
-        Kind::CountOrAuto(_) => typed::count(setting.label, typed)
-            .map(|value| value.to_string())
-            .map_err(|sentence| format!("{sentence}, or the word auto")),
-        Kind::Count(_) => typed::count(setting.label, typed).map(|value| value.to_string()),
-        Kind::Layers => Ok(layer_list(typed)),
-        Kind::Numbers(..) | Kind::Text | Kind::Path | Kind::File | Kind::Switch | Kind::Choice(_) => {
-            Ok(typed.to_owned())
-        }
-    }
-}
-
-/// "q_proj, v_proj" as TOML reads it; the word `all-linear` stays a word.
-fn layer_list(typed: &str) -> String {
-    if typed.is_empty() || typed == "all-linear" || typed.starts_with('[') {
-        return typed.to_owned();
-    }
-    let names: Vec<String> = typed
-        .split([',', ' '])
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(|name| format!("{name:?}"))
-        .collect();
-    format!("[{}]", names.join(", "))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The launch sheet: what was typed and what it means.
 
-use data::config::{TrainConfig, Word};
+use data::config::{Kind, LoraConfig, TrainConfig, Word};
 
 use super::*;
 

@@ -64,7 +64,6 @@ pub mod table;
 pub mod tokens;
 pub mod train;
 mod transfer;
-pub mod typed;
 pub mod views;
 pub mod workspace;
 

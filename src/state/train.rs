@@ -19,7 +19,6 @@ use super::{
     lens::{LensView, Stretch},
     rollouts::{RolloutView, Wanted},
     runs::{RunSettings, Runs},
-    typed,
 };
 
 /// The two faces of the screen.
@@ -114,7 +113,7 @@ impl KnobTexts {
     /// What was typed into a knob, or a sentence that says why it cannot be set.
     pub fn value(knob: fn(f64) -> Knob, typed: &str) -> Result<Knob, String> {
         let (label, range) = (knob(0.0).label(), knob(0.0).range());
-        let value = typed::number(&label, typed)?;
+        let value = config::typed::number(&label, typed)?;
         if range.holds(value) {
             Ok(knob(value))
         } else {

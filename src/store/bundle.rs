@@ -9,11 +9,12 @@ mod unpack;
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, params};
+use files::Output;
+use rusqlite::{Connection, ErrorCode, params};
 
 use super::{Project, RunId, StoreError, contents, demo, project::Result, take_in::TakeIn};
 
@@ -49,44 +50,50 @@ const PRUNE: &str = "
 ";
 
 impl Project {
-    /// Writes a run into one file. `files`: their places in the run's folder, e.g. `checkpoints/step-000040/..`, and where
-    /// they lie. What is there already is only replaced with `overwrite`.
+    /// Writes a run into one file, and gives its bytes. `files`: their places in the run's folder, e.g.
+    /// `checkpoints/step-000040/..`, and where they lie. A file that is there already is only replaced with `overwrite`, and
+    /// of databases only a bundle.
     ///
     /// # Errors
-    /// [`StoreError::Exists`], one of the file system, or one of the document.
-    pub fn bundle(&self, run: RunId, files: &[(String, PathBuf)], to: &Path, overwrite: bool) -> Result<()> {
-        let record = self.run(run)?;
-        if to.exists() && !overwrite {
-            return Err(StoreError::Exists(to.to_owned()));
-        }
+    /// One of the place, see [`Output`], or one of the document.
+    pub fn bundle(&self, run: RunId, files: &[(String, PathBuf)], to: &Path, overwrite: bool) -> Result<u64> {
         self.refuse_own(to)?;
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder))?;
-        // Written aside and renamed: a bundle that is there is a whole one.
-        let aside = tempfile::Builder::new().prefix(".bundle-").tempdir_in(folder);
-        let aside = aside.map_err(StoreError::io("write into", folder))?;
-        let path = aside.path().join("bundle");
-        let settings = self.settings()?;
+        let mut output = Output::create_database(to, overwrite, APPLICATION_ID as u32)?;
+        let failed = StoreError::io("write", to);
+        if let Some(file) = output.file() {
+            self.bundle_into(run, files, file).map_err(|error| error.at(to))?;
+            let bytes = fs::metadata(file).map_err(failed)?.len();
+            output.finish()?;
+            return Ok(bytes);
+        }
+        // SQLite writes here and there, which no pipe can take.
+        let whole = tempfile::NamedTempFile::new().map_err(StoreError::io("write into", &std::env::temp_dir()))?;
+        self.bundle_into(run, files, whole.path()).map_err(|error| error.at(whole.path()))?;
+        let bytes = io::copy(&mut whole.as_file(), &mut output).map_err(failed)?;
+        output.finish()?;
+        Ok(bytes)
+    }
+
+    /// Makes a bundle of an empty file. An error from inside it has no place yet.
+    fn bundle_into(&self, run: RunId, files: &[(String, PathBuf)], file: &Path) -> Result<()> {
+        let (record, settings, take_ins) = (self.run(run)?, self.settings()?, self.take_ins(run)?);
         let from = format!("Run {} of {}: {}", run.0, settings.name, record.name);
-        let take_ins = self.take_ins(run)?;
-        self.read(|connection| {
-            connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
-            Ok(())
+        self.read(|connection| match connection.execute("VACUUM INTO ?1", [file.to_string_lossy()]) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                Err(StoreError::DiskFull(file.to_owned()))
+            }
+            done => Ok(done.map(drop)?),
         })?;
-        let fill = || -> Result<()> {
-            let connection = Connection::open(&path)?;
-            connection.pragma_update(None, "journal_mode", "DELETE")?;
-            connection.pragma_update(None, "foreign_keys", true)?;
-            prune(&connection, run, record.revision.0, &take_ins)?;
-            keep_settings(&connection, &settings.model, &from)?;
-            pack(&connection, files)?;
-            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-            connection.execute_batch("VACUUM")?;
-            Ok(())
-        };
-        fill().map_err(|error| error.at(&path))?;
-        File::open(&path).and_then(|file| file.sync_all()).map_err(StoreError::io("write", to))?;
-        fs::rename(&path, to).map_err(StoreError::io("write", to))
+        let connection = Connection::open(file)?;
+        connection.pragma_update(None, "journal_mode", "DELETE")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        prune(&connection, run, record.revision.0, &take_ins)?;
+        keep_settings(&connection, &settings.model, &from)?;
+        pack(&connection, files)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        Ok(connection.execute_batch("VACUUM")?)
     }
 }
 
@@ -221,7 +228,8 @@ mod tests {
         let (project, run) = project(dir.path());
         let file = dir.path().join("first.nudge");
         project.bundle(run, &weights(dir.path()), &file, false).unwrap();
-        assert!(matches!(project.bundle(run, &[], &file, false), Err(StoreError::Exists(_))));
+        let again = project.bundle(run, &[], &file, false);
+        assert!(matches!(again, Err(StoreError::Output(files::WriteError::Exists { .. }))));
         let bundled = Connection::open(&file).unwrap();
         let read = |first| {
             let stored = contents::Stored::at(&bundled, first).unwrap().unwrap();
@@ -248,6 +256,49 @@ mod tests {
         assert!(matches!(opened.keep_checkpoints_in(run, &out), Err(StoreError::ReadOnly(_))));
         // Once more is the same again.
         Project::unbundle(&file, &out).unwrap();
+    }
+
+    #[test]
+    fn a_bundle_takes_the_place_of_a_bundle_and_of_no_document() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        let other = Project::create(&dir.path().join("other"), &ProjectSettings::default()).unwrap();
+        for name in ["project.sqlite", "project.sqlite-wal"] {
+            for theirs in [&project, &other].map(|project| project.dir().join(name)) {
+                let before = fs::read(&theirs).unwrap();
+                let error = project.bundle(run, &[], &theirs, true).unwrap_err().to_string();
+                assert!(error.contains("database"), "{error}");
+                assert_eq!(fs::read(&theirs).unwrap(), before);
+            }
+        }
+        let file = dir.path().join("first.nudge");
+        let small = project.bundle(run, &[], &file, false).unwrap();
+        let large = project.bundle(run, &weights(dir.path()), &file, true).unwrap();
+        assert!(large > small && fs::metadata(&file).unwrap().len() == large);
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn dh1_a_bundle_goes_through_links_and_pipes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        let [link, real, pipe, piped] = ["link", "real.nudge", "pipe", "piped.nudge"].map(|name| dir.path().join(name));
+        // To what is not there yet, then to what is.
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for overwrite in [false, true] {
+            project.bundle(run, &[], &link, overwrite).unwrap();
+            assert!(link.is_symlink() && real.is_file());
+        }
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::process::Command::new("cp").args([&pipe, &piped]).spawn().unwrap();
+        project.bundle(run, &[], &pipe, true).unwrap();
+        assert!(reader.wait_with_output().unwrap().status.success());
+        assert!(!pipe.is_file());
+        for file in [&real, &piped] {
+            Project::unbundle(file, &dir.path().join("out")).unwrap();
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub enum StoreError {
     RunIsLive(RunId),
     #[error("Could not {what} {path}: {source}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Output(#[from] files::WriteError),
     #[error("{path}, line {line}: {reason}")]
     Line { path: PathBuf, line: usize, reason: String },
     #[error(

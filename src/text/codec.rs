@@ -199,8 +199,8 @@ impl Codec {
         generation_prompt: bool,
     ) -> Result<String, TextError> {
         let template = match &self.tool_template {
-            Some(Ok(template)) if conversation.tools.is_some() => template,
-            Some(Err(reason)) if conversation.tools.is_some() => return Err(TextError::Tools(reason.clone())),
+            Some(Ok(template)) if conversation.given.tools.is_some() => template,
+            Some(Err(reason)) if conversation.given.tools.is_some() => return Err(TextError::Tools(reason.clone())),
             _ => &self.template,
         };
         template.render(conversation, &self.specials, generation_prompt, self.clock)

@@ -10,15 +10,8 @@ use ::data::{Chat, Given, Turn};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Conversation {
     pub messages: Vec<Map<String, Json>>,
-    /// JSON schemas of functions that the model may call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Vec<Json>>,
-    /// Texts with a title, for retrieval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub documents: Option<Vec<Json>>,
-    /// Further variables of the template, e.g. `enable_thinking`. They win over special tokens of the same name.
-    #[serde(default, rename = "chat_template_kwargs", skip_serializing_if = "Map::is_empty")]
-    pub variables: Map<String, Json>,
+    #[serde(flatten)]
+    pub given: Given,
 }
 
 /// Names under which a message's reasoning is passed; the first is what templates read.
@@ -28,9 +21,8 @@ impl Conversation {
     /// The same as turns with what they are given; `None` where a message holds more than text.
     pub fn chat(&self) -> Option<Chat> {
         let turns = self.messages.iter().map(|message| Turn::from_message(message).ok()).collect::<Option<Vec<_>>>()?;
-        let given =
-            Given { tools: self.tools.clone(), documents: self.documents.clone(), variables: self.variables.clone() };
-        Some(Chat { turns, given: (!given.is_empty()).then(|| Box::new(given)) })
+        let given = Some(&self.given).filter(|given| !given.is_empty());
+        Some(Chat { turns, given: given.cloned().map(Box::new) })
     }
 
     /// The messages as Transformers hands them to a template: keys without a value are dropped, and reasoning is known
@@ -53,12 +45,9 @@ impl Conversation {
 
 impl From<&Chat> for Conversation {
     fn from(chat: &Chat) -> Self {
-        let given = chat.given.as_deref().cloned().unwrap_or_default();
         Self {
             messages: chat.iter().map(Turn::message).collect(),
-            tools: given.tools,
-            documents: given.documents,
-            variables: given.variables,
+            given: chat.given.as_deref().cloned().unwrap_or_default(),
         }
     }
 }

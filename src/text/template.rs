@@ -6,15 +6,20 @@
 mod arguments;
 mod clock;
 mod filters;
+mod formats;
 mod json;
+mod markup;
 mod methods;
+mod pretty;
 mod printed;
-mod room;
 mod spelling;
+mod stack;
 mod texts;
+mod whole;
 
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig, value::Rest};
 
+use ::data::integers;
 use serde_json::Value as Json;
 
 pub use clock::Clock;
@@ -34,7 +39,7 @@ const NAME: &str = "chat_template";
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
-    /// It may nest values as deep as it likes, see [`room`].
+    /// It may nest values as deep as it likes, see [`stack`].
     nests: bool,
 }
 
@@ -45,14 +50,14 @@ struct Refusal(String);
 
 impl Template {
     /// # Errors
-    /// If it is not a template, or one that no chat needs: larger than [`room::LARGEST`], or with a longer tag than
-    /// [`room::LONGEST_TAG`].
+    /// If it is not a template, or one that no chat needs: larger than [`stack::LARGEST`], or with a longer tag than
+    /// [`stack::LONGEST_TAG`].
     pub fn compile(source: &str) -> Result<Self, TextError> {
-        room::measure(source).map_err(TextError::Template)?;
-        room::with(|| Self::compile_in_room(source))
+        stack::measure(source).map_err(TextError::Template)?;
+        stack::with(|| Self::compile_with_stack(source))
     }
 
-    fn compile_in_room(source: &str) -> Result<Self, TextError> {
+    fn compile_with_stack(source: &str) -> Result<Self, TextError> {
         let mut environment = Environment::new();
         environment.set_syntax(transformers_syntax()?);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -60,7 +65,7 @@ impl Template {
         environment.set_recursion_limit(DEEPEST);
         environment.set_unknown_method_callback(methods::call);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("cycler", minijinja_contrib::globals::cycler);
+        environment.add_function("cycler", |Rest(items): Rest<Value>| minijinja_contrib::globals::cycler(items));
         environment.add_function("joiner", minijinja_contrib::globals::joiner);
         environment.set_formatter(printed::print);
         environment.add_filter("string", printed::string);
@@ -79,6 +84,15 @@ impl Template {
         environment.add_filter("max", arguments::max);
         environment.add_filter("join", arguments::join);
         environment.add_filter(spelling::PERCENT, arguments::percent);
+        environment.add_filter(spelling::ITEMS, filters::items);
+        environment.add_filter("format", formats::format);
+        environment.add_filter("pprint", pretty::pprint);
+        for name in ["escape", "e", "forceescape"] {
+            environment.add_filter(name, markup::escape);
+        }
+        environment.add_filter("striptags", markup::striptags);
+        environment.add_filter("urlencode", markup::urlencode);
+        environment.add_filter("filesizeformat", formats::file_size);
         environment.add_filter("indent", texts::indent);
         environment.add_filter("truncate", texts::truncate);
         environment.add_filter("wordwrap", texts::wordwrap);
@@ -86,10 +100,11 @@ impl Template {
         environment.add_test("callable", arguments::is_callable);
         environment.add_test("sequence", filters::is_sequence);
         environment.add_test("number", filters::is_number);
+        environment.add_test("integer", filters::is_integer);
         environment
             .add_template_owned(NAME, spelling::translate(&with_plain_newlines(source)))
             .map_err(|error| TextError::Template(in_words(&error)))?;
-        Ok(Self { environment, nests: room::nests(source) })
+        Ok(Self { environment, nests: stack::nests(source) })
     }
 
     /// The conversation as one text, at this time.
@@ -102,11 +117,11 @@ impl Template {
     ) -> Result<String, TextError> {
         let mut variables = vec![("strftime_now", Value::from_function(move |format: String| clock.strftime(&format)))];
         variables.extend(specials.texts().map(|(name, text)| (name, Value::from(text))));
-        variables.extend(conversation.variables.iter().map(|(name, given)| (name.as_str(), value(given))));
+        variables.extend(conversation.given.variables.iter().map(|(name, given)| (name.as_str(), value(given))));
         variables.extend([
             ("messages", conversation.plain_messages().iter().map(map).collect()),
-            ("tools", list(conversation.tools.as_deref())),
-            ("documents", list(conversation.documents.as_deref())),
+            ("tools", list(conversation.given.tools.as_deref())),
+            ("documents", list(conversation.given.documents.as_deref())),
             ("add_generation_prompt", Value::from(generation_prompt)),
         ]);
         let variables = Value::from_pairs(variables);
@@ -118,7 +133,7 @@ impl Template {
                 }
             })
         };
-        if self.nests { room::with(render) } else { render() }
+        if self.nests { stack::with(render) } else { render() }
     }
 }
 
@@ -126,14 +141,14 @@ fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(*value),
-        Json::Number(number) => match (number.as_i64(), number.to_string().parse::<i128>()) {
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(value), _) => Value::from(value),
-            (None, Ok(value)) => Value::from(value),
-            (None, Err(_)) => number.as_f64().map_or(Value::UNDEFINED, Value::from),
+            (None, Some(value)) => Value::from(value),
+            (None, None) => number.as_f64().map_or(Value::UNDEFINED, Value::from),
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => items.iter().map(value).collect(),
-        Json::Object(entries) => map(entries),
+        Json::Object(entries) => integers::digits(entries).map_or_else(|| map(entries), whole::of_digits),
     }
 }
 

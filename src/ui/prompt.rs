@@ -114,13 +114,18 @@ pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, marks: Marks<'_>) -> Edited {
     edited
 }
 
-fn card(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> Edited) -> Edited {
+/// What stands around a turn of the prompt, or an answer.
+pub fn card_frame(ui: &Ui) -> Frame {
     let palette = parts::palette(ui);
     Frame::NONE
         .fill(palette.surface)
         .stroke(egui::Stroke::new(1.0, palette.hairline))
         .corner_radius(theme::RADIUS)
         .inner_margin(Margin::symmetric(space::M as i8, space::S as i8))
+}
+
+fn card(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> Edited) -> Edited {
+    card_frame(ui)
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = space::XS;

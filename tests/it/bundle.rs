@@ -27,7 +27,11 @@ fn a_run_leaves_in_one_file_and_opens_elsewhere_to_be_looked_at() {
     assert_eq!(said[0]["bytes"], fs::metadata(&file).unwrap().len());
     let refused = sentence(home, &["bundle", &dir, "First", "-o", &file], 1);
     assert!(refused.contains("exists"), "{refused}");
-    assert!(out(home, &["bundle", &dir, "First", "-o", &file, "--overwrite"]).contains("weights of step 2"));
+    let told = sentence(home, &["bundle", &dir, "First", "-o", &file, "--overwrite"], 0);
+    assert!(told.contains("weights of step 2"), "{told}");
+    let document = path(&Path::new(&dir).join("project.sqlite"));
+    let refused = sentence(home, &["bundle", &dir, "First", "-o", &document, "--overwrite"], 1);
+    assert!(refused.contains("it is a database"), "{refused}");
 
     let elsewhere = path(&home.join("elsewhere"));
     out(home, &["open", &file, "--to", &elsewhere]);

@@ -204,8 +204,14 @@ fn anthropic_dialogues_are_recognised() {
 
 /// The only record's reason under the names of `map`, or the report of what came in.
 fn mapped(record: &serde_json::Value, map: &[&str]) -> Result<ImportReport, String> {
+    all_mapped(std::slice::from_ref(record), map)
+}
+
+/// The last reason of several records, likewise.
+fn all_mapped(records: &[serde_json::Value], map: &[&str]) -> Result<ImportReport, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), record.to_string()).unwrap();
+    let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
+    fs::write(file.path(), lines.join("\n")).unwrap();
     let mut report = import(file.path(), &FieldMap::parse(map.iter().copied()).unwrap());
     match report.faults.pop() {
         Some(fault) => Err(fault.reason),
@@ -228,6 +234,14 @@ fn dh2_no_prompt_is_invented_where_another_column_may_be_it() {
         (serde_json::json!({"dialogue": [{"from": "human", "value": "Capital?"}]}), "messages with role and content"),
         (serde_json::json!({"prompt": null, "query": "Capital?"}), "--map prompt=query"),
         (serde_json::json!({"prompt": " ", "question": "Capital?"}), "--map prompt=question"),
+        (serde_json::json!({"prompt": [], "instruction": "Capital?"}), "--map prompt=instruction"),
+        (serde_json::json!({"prompt": [{"role": "user", "content": " "}], "input": "x"}), "--map prompt=input"),
+        // A name that says where a record is from is no proof.
+        (serde_json::json!({"source": "What is the capital of France?"}), "--map prompt=source"),
+        (serde_json::json!({"model_input": "Name the capital of France."}), "--map prompt=model_input"),
+        (serde_json::json!({"subject": "capitals"}), "--map prompt=subject"),
+        (serde_json::json!({"question_source": "法国的首都是什么"}), "--map prompt=question_source"),
+        (serde_json::json!({"metadata": {"q": "Capital of France"}}), "write it as \"prompt\""),
         (serde_json::json!({"prompt": null}), "the field \"prompt\" is null"),
     ] {
         let reason = mapped(&with(columns.clone()), &[]).unwrap_err();
@@ -251,7 +265,8 @@ fn dh2_no_prompt_is_invented_where_another_column_may_be_it() {
     // What the answers say about themselves is no question.
     for columns in [
         serde_json::json!({}),
-        serde_json::json!({"source": "atlas", "chosen_model": "m", "score_chosen": 2, "prompt_id": "x", "language": "en"}),
+        serde_json::json!({"source": "atlas_1", "chosen_model": "gpt-4", "score_chosen": 2, "url": "https://a.b/c"}),
+        serde_json::json!({"metadata": {"rows": ["2024-01-02", 7]}, "rating": "7.5"}),
         serde_json::json!({"system": "Be brief."}),
         serde_json::json!({"question": ""}),
         serde_json::json!({"question": null, "tags": ["a"]}),
@@ -259,6 +274,14 @@ fn dh2_no_prompt_is_invented_where_another_column_may_be_it() {
         let report = mapped(&with(columns.clone()), &[]).unwrap_or_else(|reason| panic!("{columns}: {reason}"));
         assert_eq!(texts(&report.pairs[0]), [" Paris.", " Lyon."]);
     }
+    // Words that come again label the records; words that do not may be asked.
+    let labelled = |sources: &[&str]| {
+        let label = |source| with(serde_json::json!({"source": source, "language": "English", "model": "claude"}));
+        all_mapped(&sources.iter().map(label).collect::<Vec<_>>(), &[])
+    };
+    assert_eq!(labelled(&["atlas", "a book", "atlas", "a book"]).unwrap().pairs.len(), 4);
+    assert!(labelled(&["atlas", "atlas", "Capital?"]).unwrap_err().contains("--map prompt=source"));
+    assert!(labelled(&["France", "Spain", "Italy"]).unwrap_err().contains("--map prompt=source"));
     // Conversations that share no more than the system's turn.
     let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
     let record = serde_json::json!({
@@ -288,6 +311,34 @@ fn dh2_columns_that_were_not_used_are_told() {
     assert_eq!(report.unused.len(), 1);
     let reason = mapped(&record, &["prompt=instruction+kind"]).unwrap_err();
     assert!(reason.contains("\"kind\" must be a text"), "{reason}");
+}
+
+#[test]
+fn a_blank_prompt_is_none_where_conversations_hold_it() {
+    let said =
+        |text: &str| serde_json::json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": text}]);
+    for prompt in [serde_json::json!([]), serde_json::json!(" "), serde_json::Value::Null] {
+        let pair = one(&serde_json::json!({"prompt": prompt, "chosen": said("a"), "rejected": said("b")}));
+        assert_eq!(pair.prompt, Prompt::chat(vec![turn(Role::User, "Hi")]), "{prompt}");
+    }
+}
+
+#[test]
+fn a_table_of_many_columns_tells_what_it_did_not_use() {
+    let mut record = serde_json::Map::new();
+    for column in 0..70 {
+        record.insert(format!("column {column}"), 1.into());
+    }
+    for (name, text) in [("prompt", "p"), ("chosen", "a"), ("rejected", "b"), ("extra", "x")] {
+        record.insert(name.to_owned(), text.into());
+    }
+    let report = mapped(&record.clone().into(), &[]).unwrap();
+    assert_eq!(report.unused.keys().collect::<Vec<_>>(), ["extra"]);
+    record.remove("prompt");
+    record.remove("extra");
+    record.insert("question".to_owned(), "Capital?".into());
+    let report = mapped(&record.into(), &["prompt=question"]).unwrap();
+    assert!(report.unused.is_empty());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use nudge::{
     hub::{Download, DownloadEnd, Fetched, Hub, HubError, Offer, Patience, Phase},
-    model::Shelf,
+    model::HubCache,
 };
 use serde_json::Value;
 
@@ -142,8 +142,8 @@ fn the_cache_is_laid_out_as_pythons() {
     for (name, content) in server.files() {
         assert_eq!(&fs::read(fetched.path.join(name)).unwrap(), content, "{name}");
     }
-    let shelf = Shelf::at(cache.path());
-    assert_eq!(shelf.resolve(Path::new(REPO)).unwrap(), fetched.path);
+    let hub_cache = HubCache::at(cache.path());
+    assert_eq!(hub_cache.resolve(Path::new(REPO)).unwrap(), fetched.path);
 }
 
 #[test]
@@ -156,11 +156,11 @@ fn a_revision_has_a_name_of_its_own() {
     assert_eq!(fetch(&hub, &by_commit).unwrap().path, folder);
     let asked = server.asked();
     assert!(asked[0].path.starts_with("/api/models/org/name/revision/refs%2Fpr%2F3"));
-    let shelf = Shelf::at(cache.path());
+    let hub_cache = HubCache::at(cache.path());
     for name in ["org/name@refs/pr/3", &by_commit] {
-        assert_eq!(shelf.resolve(Path::new(name)).unwrap(), folder, "{name}");
+        assert_eq!(hub_cache.resolve(Path::new(name)).unwrap(), folder, "{name}");
     }
-    let error = shelf.resolve(Path::new("org/name@v2")).unwrap_err().to_string();
+    let error = hub_cache.resolve(Path::new("org/name@v2")).unwrap_err().to_string();
     assert!(error.contains("nudge download org/name@v2"), "{error}");
 }
 
@@ -199,12 +199,12 @@ fn of_gguf_files_the_one_that_is_named_comes() {
     let name = name.with_file("llama_q8_0.gguf").unwrap().to_string();
     let fetched = fetch(&hub, &name).unwrap();
     assert_eq!(tree(&hub.cache.join("models--org--name/blobs")).len(), 1);
-    let shelf = Shelf::at(cache.path());
-    assert_eq!(shelf.resolve(Path::new(&name)).unwrap(), fetched.path);
+    let hub_cache = HubCache::at(cache.path());
+    assert_eq!(hub_cache.resolve(Path::new(&name)).unwrap(), fetched.path);
     nudge::model::Spec::read(&fetched.path).unwrap();
 
     fetch(&hub, "org/name/llama_k.gguf").unwrap();
-    let error = shelf.resolve(Path::new(REPO)).unwrap_err().to_string();
+    let error = hub_cache.resolve(Path::new(REPO)).unwrap_err().to_string();
     assert!(error.contains("org/name/llama_k.gguf, org/name/llama_q8_0.gguf"), "{error}");
 }
 
@@ -220,7 +220,7 @@ fn a_broken_connection_is_gone_on_with() {
     let error = fetch(&hub, "org/name").unwrap_err();
     assert!(matches!(error, HubError::Interrupted { bytes: 20_000, .. }), "{error}");
     assert!(error.to_string().contains("goes on from there"), "{error}");
-    let error = Shelf::at(cache.path()).resolve(Path::new(REPO)).unwrap_err();
+    let error = HubCache::at(cache.path()).resolve(Path::new(REPO)).unwrap_err();
     assert!(error.to_string().contains("not fetched to the end"), "{error}");
     let first = server.asked();
     let fetched = fetch(&hub, "org/name").unwrap();

@@ -257,10 +257,10 @@ fn a_model_of_the_cache_is_found_by_name_through_its_links() {
             std::os::unix::fs::symlink(target, snapshot.join(file.file_name())).unwrap();
         }
     }
-    let shelf = nudge::model::Shelf::at(cache.path());
-    let names: Vec<String> = shelf.entries().into_iter().map(|(name, _)| name).collect();
+    let hub_cache = nudge::model::HubCache::at(cache.path());
+    let names: Vec<String> = hub_cache.entries().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["org/tiny"]);
-    let folder = shelf.resolve(std::path::Path::new("org/tiny")).unwrap();
+    let folder = hub_cache.resolve(std::path::Path::new("org/tiny")).unwrap();
     assert_eq!(folder, snapshot);
     let survey = nudge::model::Survey::of(&folder).unwrap();
     assert!(survey.bytes > 1000, "files behind the links are counted");

@@ -21,13 +21,51 @@ choice! {
         "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model";
 }
 
+/// What a method learns, and from what.
+enum Learns {
+    /// A policy, from pairs alone.
+    Pairs,
+    /// Scores, from pairs.
+    Scores,
+    /// A policy, from answers that it samples and their scores.
+    Samples,
+}
+
 impl Method {
     /// Those that teach a policy from pairs alone.
-    pub const PREFERENCE: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
+    pub const PREFERENCE: [Self; Self::from_pairs().1] = {
+        let (all, mut at, mut found) = (Self::from_pairs().0, 0, [Self::Mpo; Self::from_pairs().1]);
+        while at < found.len() {
+            found[at] = all[at];
+            at += 1;
+        }
+        found
+    };
+
+    /// They, in front of an array, and how many they are.
+    const fn from_pairs() -> ([Self; Self::ALL.len()], usize) {
+        let (mut found, mut count, mut at) = (Self::ALL, 0, 0);
+        while at < Self::ALL.len() {
+            if matches!(Self::ALL[at].learns(), Learns::Pairs) {
+                found[count] = Self::ALL[at];
+                count += 1;
+            }
+            at += 1;
+        }
+        (found, count)
+    }
+
+    const fn learns(self) -> Learns {
+        match self {
+            Self::Mpo | Self::Dpo | Self::Ipo => Learns::Pairs,
+            Self::Reward => Learns::Scores,
+            Self::Ppo | Self::Rloo | Self::Grpo => Learns::Samples,
+        }
+    }
 
     /// Whether it learns from answers that the policy samples between its updates, with the score of a reward model.
     pub fn samples(self) -> bool {
-        matches!(self, Self::Ppo | Self::Rloo | Self::Grpo)
+        matches!(self.learns(), Learns::Samples)
     }
 
     /// Whether it has a form for several rejected answers of a pair at once.

@@ -5,7 +5,7 @@
 
 use toml::Value;
 
-use super::{Method, Negatives, RunConfig, TokenWeights, words::Word};
+use super::{RunConfig, When, words::Word};
 
 /// One key of `run.toml`.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Setting {
     pub unset: Option<fn(&RunConfig) -> String>,
     /// Whether a fork may have it otherwise than its run.
     pub at_fork: AtFork,
+    /// A fork that has another one needs another contrast pair.
+    pub refits: bool,
 }
 
 impl PartialEq for Setting {
@@ -88,37 +90,6 @@ pub enum Group {
     Machine,
 }
 
-/// Under which other settings one has a say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    Always,
-    Method(Method),
-    /// A policy is taught, not a reward model.
-    Policy,
-    /// A policy is taught from pairs alone.
-    Preference,
-    /// Answers are sampled between updates.
-    Sampling,
-    /// A method that may take several rejected answers of a pair at once.
-    Softmax,
-    /// It takes several.
-    Several,
-    /// Tokens have weights of their own.
-    Weighed,
-    /// Of this kind.
-    Weights(TokenWeights),
-    /// TI-DPO's triplet term has a weight.
-    Triplet,
-    /// DPO with label smoothing.
-    Smoothed,
-    /// An adapter is trained, not all weights.
-    Adapter,
-    /// No number of steps is set.
-    ByEpochs,
-    /// The drift has a limit.
-    Limited,
-}
-
 /// What a fork does with a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtFork {
@@ -154,6 +125,7 @@ impl Setting {
             live: None,
             unset: None,
             at_fork: AtFork::Stays(BEGUN),
+            refits: false,
         }
     }
 
@@ -214,6 +186,12 @@ impl Setting {
         Self { at_fork: AtFork::Changes(how), ..self }
     }
 
+    /// With another one, a fork fits another contrast pair.
+    pub(super) const fn refits(self) -> Self {
+        let changes = self.changes("another contrast pair is fitted on the pairs at the fork");
+        Self { refits: true, ..changes }
+    }
+
     /// A fork takes it over: why.
     pub(super) const fn stays(self, why: &'static str) -> Self {
         Self { at_fork: AtFork::Stays(why), ..self }
@@ -253,6 +231,21 @@ impl Setting {
         self.key.split_once('.').unwrap_or(("", self.key))
     }
 
+    /// Whether losses with another one say nothing about those with this one.
+    pub fn is_of_loss(&self) -> bool {
+        let weighs_tokens = matches!(self.counts, When::Weighed | When::Weights(_) | When::Triplet);
+        weighs_tokens || self.section_and_name().0 == "objective"
+    }
+
+    /// A value of it as the screen says it.
+    pub fn shown<'v>(&self, value: &'v str) -> &'v str {
+        match (self.kind, value) {
+            (Kind::Switch, "true") => "yes",
+            (Kind::Switch, "false") => "no",
+            _ => self.words().iter().find(|word| word.word == value).map_or(value, |word| word.shown),
+        }
+    }
+
     /// What it may be in words, after "it must be".
     pub fn allowed(&self) -> String {
         match self.kind {
@@ -262,7 +255,7 @@ impl Setting {
             Kind::Text => "a word".to_owned(),
             Kind::Path => "a folder or a file".to_owned(),
             Kind::File => "a file".to_owned(),
-            Kind::Layers => "\"all-linear\" or a list of layer names such as [\"q_proj\", \"v_proj\"]".to_owned(),
+            Kind::Layers => "all-linear, or names such as q_proj, v_proj".to_owned(),
             Kind::Switch => "true or false".to_owned(),
             Kind::Choice(words) => words.iter().map(|word| format!("\"{}\"", word.word)).collect::<Vec<_>>().join(", "),
         }
@@ -324,28 +317,6 @@ impl Range {
     }
 }
 
-impl When {
-    pub fn holds(self, config: &RunConfig) -> bool {
-        let objective = &config.objective;
-        match self {
-            Self::Always => true,
-            Self::Method(method) => objective.kind == method,
-            Self::Policy => objective.kind != Method::Reward,
-            Self::Preference => Method::PREFERENCE.contains(&objective.kind),
-            Self::Sampling => objective.kind.samples(),
-            Self::Softmax => objective.kind.takes_several(),
-            Self::Several => objective.kind.takes_several() && objective.negatives != Negatives::First,
-            Self::Weighed => Self::Preference.holds(config) && objective.token_weights != TokenWeights::None,
-            Self::Weights(kind) => Self::Preference.holds(config) && objective.token_weights == kind,
-            Self::Triplet => Self::Weights(TokenWeights::Ti).holds(config) && config.ti.triplet_weight > 0.0,
-            Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
-            Self::Adapter => !config.lora.full,
-            Self::ByEpochs => config.train.steps.is_none(),
-            Self::Limited => config.train.kl_limit.is_some(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, path::PathBuf};
@@ -353,7 +324,7 @@ mod tests {
     use toml::Table;
 
     use super::*;
-    use crate::config::{Margin, validate};
+    use crate::config::{Margin, Method, Negatives, TokenWeights, validate};
 
     /// A config in which every key has a value.
     fn full() -> RunConfig {

@@ -15,8 +15,9 @@ pub enum ConfigError {
     Text(String),
     #[error("there is no setting \"{key}\"{}", nearest_sentence(.nearest))]
     UnknownKey { key: String, nearest: Vec<String> },
-    #[error("{key} cannot be \"{value}\": {reason}")]
-    Value { key: String, value: String, reason: String },
+    /// What was typed cannot be the value of its setting; the sentence begins with the key.
+    #[error("{0}")]
+    Value(String),
 }
 
 fn nearest_sentence(nearest: &[String]) -> String {
@@ -102,32 +103,21 @@ impl RunConfig {
     }
 
     fn with_override(&self, key: &str, value: &str) -> Result<Self, ConfigError> {
-        let Some((section, name)) = Setting::of(key).map(Setting::section_and_name) else {
+        let Some(setting) = Setting::of(key) else {
             let known: Vec<&str> = Self::settings().map(|setting| setting.key).collect();
             return Err(ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest(key, &known) });
         };
-        let refused = |reason: String| ConfigError::Value { key: key.to_owned(), value: value.to_owned(), reason };
-        let tree = Table::try_from(self).map_err(|error| refused(error.to_string()))?;
-        let changed = |typed: Option<Value>| -> Result<Self, toml::de::Error> {
-            let mut tree = tree.clone();
-            if let Some(Value::Table(section)) = tree.get_mut(section) {
-                match typed {
-                    Some(typed) => section.insert(name.to_owned(), typed),
-                    None => section.remove(name),
-                };
-            }
-            tree.try_into()
-        };
-        if value.is_empty() {
-            return changed(None).map_err(|error| refused(error.message().to_owned()));
+        let refused = || ConfigError::Value(setting.refusal(value));
+        let (section, name) = setting.section_and_name();
+        let typed = if value.is_empty() { None } else { Some(setting.typed(value).map_err(ConfigError::Value)?) };
+        let mut tree = Table::try_from(self).map_err(|error| ConfigError::Text(error.to_string()))?;
+        if let Some(Value::Table(section)) = tree.get_mut(section) {
+            match typed {
+                Some(typed) => section.insert(name.to_owned(), typed),
+                None => section.remove(name),
+            };
         }
-        // First as TOML would read it (numbers, lists, true), then as plain text, so that paths and words need no quotes.
-        let as_toml = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-        if let Some(config) = as_toml.and_then(|typed| changed(Some(typed)).ok()) {
-            return Ok(config);
-        }
-        changed(Some(Value::String(value.to_owned())))
-            .map_err(|error| refused(error.message().trim().replace('\n', " ")))
+        tree.try_into().map_err(|_| refused())
     }
 }
 
@@ -231,9 +221,37 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_kind_names_key_and_value() {
-        let error = set(&[("train.steps", "many")]).unwrap_err().to_string();
-        assert!(error.contains("train.steps") && error.contains("many"), "{error}");
+    fn a_value_of_the_wrong_kind_is_a_sentence() {
+        for (key, value, sentence) in [
+            ("train.steps", "many", "train.steps is “many”; it must be a whole number such as 16"),
+            ("train.steps", "-3", "train.steps is “-3”; it must be a whole number such as 16"),
+            ("train.steps", "99999999999999999999", "which is larger than any count here"),
+            ("train.threads", "some", "it must be a whole number such as 16, or the word auto"),
+            ("objective.beta", "abc", "objective.beta is “abc”; it must be a number such as 0.1 or 3e-4"),
+            ("objective.beta", "1e400", "objective.beta is “1e400”, which is larger than any number here"),
+            ("objective.beta", "1e-400", "so small that it would count as 0"),
+            ("lora.full", "maybe", "lora.full is “maybe”; it must be true or false"),
+            ("objective.kind", "sft", "objective.kind is “sft”; it must be \"mpo\", \"dpo\", \"ipo\""),
+            ("tis.ranks", "1", "tis.ranks is “1”; it must be two numbers, each 0 or more"),
+            ("lora.targets", "[1]", "lora.targets is “[1]”; it must be all-linear, or names such as q_proj"),
+            ("rlhf.prompts", "7", "it must be \"pairs\""),
+        ] {
+            let error = set(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(key) && error.contains(sentence), "{error}");
+        }
+        // Whatever the setting is, nothing is said in the words of a parser.
+        for setting in RunConfig::settings() {
+            for value in ["{", "[[", "1e400", "-1", "99999999999999999999", "[1, \"a\"]", "1979-05-27"] {
+                if let Err(error) = set(&[(setting.key, value)]) {
+                    let error = error.to_string();
+                    assert!(error.starts_with(setting.key) && error.contains("it must be"), "{error}");
+                }
+            }
+        }
+        let config =
+            set(&[("train.steps", "1_000"), ("objective.beta", ".5"), ("lora.targets", "q_proj, v_proj")]).unwrap();
+        assert_eq!((config.train.steps, config.objective.beta), (Some(1000), 0.5));
+        assert_eq!(config.lora.targets, Targets::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()]));
     }
 
     #[test]

@@ -2,22 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, When, setting::NEXT};
-
-choice! {
-    /// Where the weights of an answer's tokens come from.
-    TokenWeights = TOKEN_WEIGHTS;
-
-    /// Every token counts 1.
-    #[default]
-    None = "none", "All alike", "";
-    /// From two contrasted models (TIS-DPO).
-    Tis = "tis", "TIS-DPO",
-        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false";
-    /// From gradients and the place in the answer (TI-DPO).
-    Ti = "ti", "TI-DPO",
-        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2";
-}
+use super::{Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, TokenWeights, When, setting::NEXT};
 
 choice! {
     /// What the two models that TIS-DPO contrasts are trained to.
@@ -91,25 +76,25 @@ section! { TisConfig = "tis";
     /// What the two models are trained to whose difference weighs a token
     contrast: Contrast = Contrast::Dpo,
         CONTRAST = Setting::choice("Contrast by", CONTRASTS).at(Group::Method, 23).only(TIS)
-            .changes("another contrast pair is fitted on the pairs at the fork");
+            .refits();
 
     /// Steps of each of the two models; empty = half of the run's own
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64> = None,
         STEPS = Setting::count("Contrast steps", Range::OneOrMore).at(Group::Method, 24).only(TIS)
             .unset(|_| "half of the run's".to_owned())
-            .changes("another contrast pair is fitted on the pairs at the fork");
+            .refits();
 
     /// β of the two models that are contrasted by DPO
     beta: f64 = 0.1,
         BETA = Setting::number("Contrast β", Range::AboveZero).only(TIS)
-            .changes("another contrast pair is fitted on the pairs at the fork");
+            .refits();
 
     /// Peak rate of the two models; empty = the run's own
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64> = None,
         LEARNING_RATE = Setting::number("Contrast learning rate", Range::AboveZero).only(TIS)
-            .unset(|_| "the run's".to_owned()).changes("another contrast pair is fitted on the pairs at the fork");
+            .unset(|_| "the run's".to_owned()).refits();
 
     /// How the contrast of a token, δ = log π⁺ − log π⁻, becomes its weight
     transform: Transform = Transform::Rank,

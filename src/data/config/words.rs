@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Setting};
-
 /// A word of `run.toml` that a setting may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
@@ -12,17 +10,6 @@ pub struct Word {
     pub shown: &'static str,
     /// One sentence, where its name does not say all.
     pub about: &'static str,
-}
-
-impl Setting {
-    /// A value of it as the screen says it.
-    pub fn shown<'v>(&self, value: &'v str) -> &'v str {
-        match (self.kind, value) {
-            (Kind::Switch, "true") => "yes",
-            (Kind::Switch, "false") => "no",
-            _ => self.words().iter().find(|word| word.word == value).map_or(value, |word| word.shown),
-        }
-    }
 }
 
 choice! {
@@ -68,6 +55,21 @@ choice! {
     /// Of those a few that are likely and unlike each other, chosen once before the run.
     Diverse = "diverse", "Unlike",
         "Of all that are worse some that are likely and far from the chosen answer and from each other; chosen once before the run";
+}
+
+choice! {
+    /// Where the weights of an answer's tokens come from.
+    TokenWeights = TOKEN_WEIGHTS;
+
+    /// Every token counts 1.
+    #[default]
+    None = "none", "All alike", "";
+    /// From two contrasted models (TIS-DPO).
+    Tis = "tis", "TIS-DPO",
+        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false";
+    /// From gradients and the place in the answer (TI-DPO).
+    Ti = "ti", "TI-DPO",
+        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2";
 }
 
 choice! {

@@ -8,7 +8,7 @@ use std::{
 
 use data::config::{Precision, RunConfig};
 use kernels::device::{self, DeviceChoice};
-use model::{GenerateOptions, Halt, LoadOptions, Policy, Shelf};
+use model::{GenerateOptions, Halt, HubCache, LoadOptions, Policy};
 use serde::Deserialize;
 use store::{Project, RunId, RunRecord};
 use text::{Clock, Codec, Limits, StreamDecoder};
@@ -50,7 +50,7 @@ impl Speaker {
             device,
             ..LoadOptions::default()
         };
-        let folder = Shelf::of_user().resolve(folder)?;
+        let folder = HubCache::of_user().resolve(folder)?;
         Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?, Limits::NONE))
     }
 
@@ -261,7 +261,7 @@ impl Sampling {
             min_p: Option<f64>,
             repetition_penalty: Option<f64>,
         }
-        let folder = Shelf::of_user().resolve(folder)?;
+        let folder = HubCache::of_user().resolve(folder)?;
         let path = folder.join(NAME);
         let read = files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
         let file: File = match read {

@@ -76,13 +76,12 @@ fn open(input: Input) -> io::Result<Box<dyn Container>> {
         record: Vec::new(),
     };
     let row = table.next_row()?;
-    if let Some((_, Ok(columns))) = row
-        && let Ok(names) = (0..columns).map(|at| utf_8(table.cell(at)).map(|name| name.trim().to_owned())).collect()
-    {
-        table.header = names;
-        return Ok(Box::new(table));
-    }
-    Err(unfit("its first line should name its columns"))
+    let Some((_, Ok(columns))) = row else {
+        return Err(unfit("its first line should name its columns"));
+    };
+    let names = (0..columns).map(|at| utf_8(table.cell(at)).map(|name| name.trim().to_owned()));
+    table.header = names.collect::<Result<_, _>>().map_err(|reason| unfit(format!("its first line is {reason}")))?;
+    Ok(Box::new(table))
 }
 
 struct Table<R> {
@@ -238,6 +237,13 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_is_no_utf_8_says_what_to_do() {
+        let input = Input { start: b"prompt;R\xE9ponse\na;b\n".to_vec(), rest: Box::new(io::empty()), file: None };
+        let error = open(input).err().unwrap().to_string();
+        assert!(error.contains("its first line is not UTF-8: byte 2") && error.contains("CSV UTF-8"), "{error}");
+    }
+
+    #[test]
     fn a_first_cell_may_be_longer_than_what_is_looked_at() {
         let long = "word ".repeat(START / 4);
         for cell in [long.clone(), format!("\"{long}, and\nmore\"")] {
@@ -269,8 +275,9 @@ mod tests {
         text.extend(format!("{}\nf,g\n", "x,".repeat(5000)).as_bytes());
         text.extend(b"h,\"i\nj,k\n");
         let all = rows(&text);
-        let faults: Vec<(u64, &str)> =
-            all.iter().filter_map(|(line, row)| Some((*line, row.as_ref().err()?.as_str()))).collect();
+        let first = |reason: &String| reason.split("; save").next().unwrap_or_default().to_owned();
+        let faults: Vec<(u64, String)> =
+            all.iter().filter_map(|(line, row)| Some((*line, first(row.as_ref().err()?)))).collect();
         assert_eq!(
             faults,
             [
@@ -279,7 +286,10 @@ mod tests {
                 (4, "the row has 1 cell, the header 2; a quote may be missing"),
                 (6, "the row has more than 4096 cells"),
             ]
+            .map(|(line, reason)| (line, reason.to_owned()))
         );
+        let way_on = all[1].1.as_ref().unwrap_err();
+        assert!(way_on.contains("CSV UTF-8") && way_on.contains("iconv -f WINDOWS-1252"), "{way_on}");
         assert_eq!(all.iter().filter(|(_, row)| row.is_ok()).count(), 3);
     }
 }

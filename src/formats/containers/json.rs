@@ -25,8 +25,10 @@ const BREAKS_OFF: &str = "the array is not closed: the file breaks off here, and
 
 /// The records of a JSON lines file, of JSON values one after another, or of one JSON array.
 pub struct Records<R> {
-    source: Source<R>,
+    pub source: Source<R>,
     layout: Layout,
+    /// It is the only array: what follows it is for somebody else.
+    alone: bool,
     /// Where the array is closed, and nothing has followed yet.
     closed: bool,
     /// The name that the records begin with, in its quotes: how the next one is found behind a broken one.
@@ -46,6 +48,11 @@ enum Layout {
 }
 
 impl<R: BufRead> Records<R> {
+    /// Of the array that begins here, up to its bracket.
+    pub fn of_array(source: Source<R>) -> io::Result<Self> {
+        Ok(Self { alone: true, ..Self::of(source, LONGEST)? })
+    }
+
     fn of(mut source: Source<R>, longest: usize) -> io::Result<Self> {
         if source.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
             source.consume(3);
@@ -61,7 +68,7 @@ impl<R: BufRead> Records<R> {
             source.consume(1);
         }
         let closed = layout != Layout::Array;
-        Ok(Self { source, layout, closed, key: Vec::new(), record: Vec::new(), longest, ended: false })
+        Ok(Self { source, layout, alone: false, closed, key: Vec::new(), record: Vec::new(), longest, ended: false })
     }
 
     /// A line that is not blank, with its number and what is wrong with it already.
@@ -107,6 +114,9 @@ impl<R: BufRead> Records<R> {
     fn next_element(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
         let mut scan = Scan::default();
         let mut line = self.source.line();
+        if self.alone && self.closed {
+            return Ok(None);
+        }
         let mut growth = Growth::up_to(self.longest);
         self.open_again()?;
         let end = 'record: loop {
@@ -157,6 +167,9 @@ impl<R: BufRead> Records<R> {
                         // What follows all the same is looked at: the bracket may be one of a broken record's.
                         self.closed = true;
                         if self.record.is_empty() {
+                            if self.alone {
+                                return Ok(None);
+                            }
                             self.open_again()?;
                             continue 'record;
                         }
@@ -186,6 +199,29 @@ impl<R: BufRead> Records<R> {
         Ok(Some((line, fault)))
     }
 
+    /// Finds the next record: its line, and what is wrong with it already.
+    pub fn find(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
+        self.record.clear();
+        let found = match self.layout {
+            Layout::Lines => self.next_line()?,
+            Layout::Values | Layout::Array => self.next_element()?,
+        };
+        self.ended = found.is_none();
+        if !self.ended {
+            self.source.record_ends();
+        }
+        Ok(found)
+    }
+
+    /// The record that was found.
+    pub fn found(&self, (line, fault): (u64, Option<String>)) -> Stretch<'_> {
+        let text = match fault {
+            Some(reason) => Err(reason),
+            None => utf_8(self.record.trim_ascii()),
+        };
+        Stretch { place: line, text }
+    }
+
     /// Where an array is closed and another follows, as when files were put together.
     fn open_again(&mut self) -> io::Result<()> {
         if self.layout == Layout::Array && self.closed {
@@ -209,21 +245,8 @@ impl<R: BufRead> Container for Records<R> {
     }
 
     fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {
-        self.record.clear();
-        let found = match self.layout {
-            Layout::Lines => self.next_line()?,
-            Layout::Values | Layout::Array => self.next_element()?,
-        };
-        let Some((line, fault)) = found else {
-            self.ended = true;
-            return Ok(None);
-        };
-        self.source.record_ends();
-        let text = match fault {
-            Some(reason) => Err(reason),
-            None => utf_8(self.record.trim_ascii()),
-        };
-        Ok(Some(Stretch { place: line, text }))
+        let found = self.find()?;
+        Ok(found.map(|found| self.found(found)))
     }
 
     fn breaks_off(&self) -> Option<(u64, &'static str)> {

@@ -13,6 +13,7 @@ mod parquet;
 mod python;
 mod source;
 mod utf16;
+mod wrapped;
 
 use std::{
     cell::Cell,
@@ -27,8 +28,8 @@ use self::container::{Container, Counted, Input, Kind, Open, START};
 use super::FormatError;
 
 /// In the order in which they are looked for; what none of them is is refused by its name, see [`foreign`].
-const KINDS: [&Kind; 7] =
-    [&packed::GZIP, &packed::ZSTD, &parquet::KIND, &arrow::KIND, &utf16::KIND, &csv::KIND, &json::KIND];
+const KINDS: [&Kind; 8] =
+    [&packed::GZIP, &packed::ZSTD, &parquet::KIND, &arrow::KIND, &utf16::KIND, &csv::KIND, &wrapped::KIND, &json::KIND];
 
 /// Packed in packed in packed: more than that is meant to hurt.
 const DEEPEST: usize = 3;

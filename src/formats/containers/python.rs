@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
+use ::data::integers;
+
 /// Nested deeper than this no message is.
 const DEEPEST: usize = 32;
 
@@ -16,7 +18,7 @@ pub fn messages(cell: &str) -> Option<Json> {
     if !is_list && !is_object {
         return None;
     }
-    let value = serde_json::from_str(cell).ok().or_else(|| Literal { text: cell, at: 0 }.whole())?;
+    let value = integers::read(cell).ok().or_else(|| Literal { text: cell, at: 0 }.whole())?;
     let is_one = match &value {
         Json::Array(all) => !all.is_empty() && all.iter().all(is_message),
         one => is_message(one),

@@ -102,7 +102,7 @@ fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
     })?;
     let (prompt, answers) = match (record.content(&names[0])?, record.content(&names[1])?) {
         (Content::Turns(one), Content::Turns(other)) if question(record).is_none() => {
-            let (turns, one, other) = split_turns(record, one, other)?;
+            let (turns, one, other) = split_turns(record, one, other, &taking.kept.labels)?;
             (Prompt::chat(turns), [imported(one), imported(other)])
         }
         (one, other) => (prompt(record)?, [answer(&names[0], one)?, answer(&names[1], other)?]),

@@ -22,7 +22,7 @@ pub const SHAPE: Shape = Shape {
         else {
             return Err("the conversations must be lists of messages".to_owned());
         };
-        let (turns, chosen, rejected) = split_turns(record, chosen, rejected)?;
+        let (turns, chosen, rejected) = split_turns(record, chosen, rejected, &taking.kept.labels)?;
         Ok(vec![Draft::decided(Prompt::chat(turns), imported(chosen), imported(rejected)).read(record, taking)?])
     },
     write: Some(Writing::new(

@@ -11,6 +11,7 @@ use crate::{
     columns,
     draft::{Draft, Read, Taking, imported, only_answer, said},
     fields::{Content, Record},
+    labels::Labels,
     options::Format,
 };
 use ::data::{Answer, Pair, Prompt, Role, Turn};
@@ -51,12 +52,12 @@ fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
             (columns::prompt(record)?, said(chosen), said(rejected))
         }
         (Content::Text(chosen), Content::Text(rejected)) => {
-            columns::refuse_to_guess(record)?;
+            columns::refuse_to_guess(record, &taking.kept.labels)?;
             let (prompt, chosen, rejected) = split_texts(&chosen, &rejected)?;
             (Prompt::Text(prompt), said(chosen), said(rejected))
         }
         (Content::Turns(chosen), Content::Turns(rejected)) => {
-            let (turns, chosen, rejected) = split_turns(record, chosen, rejected)?;
+            let (turns, chosen, rejected) = split_turns(record, chosen, rejected, &taking.kept.labels)?;
             (Prompt::chat(turns), imported(chosen), imported(rejected))
         }
         _ => return Err("one answer is a text and the other a list of messages".to_owned()),
@@ -118,6 +119,7 @@ pub(super) fn split_turns(
     record: &Record<'_>,
     chosen: Vec<Turn>,
     rejected: Vec<Turn>,
+    labels: &Labels,
 ) -> Result<(Vec<Turn>, Turn, Turn), String> {
     let shared = chosen.iter().zip(&rejected).take_while(|(a, b)| a == b).count();
     // Identical conversations share their answer too.
@@ -125,18 +127,20 @@ pub(super) fn split_turns(
     let answers = |from: usize| {
         Ok::<_, String>((only_answer("chosen", &chosen[from..])?, only_answer("rejected", &rejected[from..])?))
     };
-    if !record.has("prompt") {
+    let asked = chosen[..shared].iter().any(|turn| turn.role == Role::User);
+    let prompt = if record.has("prompt") { Some(columns::prompt(record)?) } else { None };
+    let Some(prompt) = prompt.filter(|prompt| !(asked && columns::is_blank(prompt))) else {
         // What they share may be the system's turn only.
-        if !chosen[..shared].iter().any(|turn| turn.role == Role::User) {
-            columns::refuse_to_guess(record)?;
+        if !asked {
+            columns::refuse_to_guess(record, labels)?;
         }
         if shared == 0 {
             return Err("there is no prompt, and chosen and rejected share no first turn".to_owned());
         }
         let (one, other) = answers(shared)?;
         return Ok((chosen[..shared].to_vec(), one, other));
-    }
-    match columns::prompt(record)? {
+    };
+    match prompt {
         Prompt::Chat(chat) => {
             let turns = chat.turns;
             // An answer that happens to say the whole prompt again repeats nothing: it would be no answer.

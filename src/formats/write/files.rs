@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{kinds::Kinds, parquet};
 use crate::FormatError;
-use ::files::Output;
+use ::{data::integers, files::Output};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ struct Lines(Packed);
 
 impl Rows for Lines {
     fn write(&mut self, record: &Map<String, Json>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.0, record)?;
+        self.0.write_all(integers::write(record)?.as_bytes())?;
         self.0.write_all(b"\n")
     }
 
@@ -134,7 +134,7 @@ impl Rows for Array {
     fn write(&mut self, record: &Map<String, Json>) -> io::Result<()> {
         self.out.write_all(if self.begun { b",\n" } else { b"[\n" })?;
         self.begun = true;
-        Ok(serde_json::to_writer(&mut self.out, record)?)
+        self.out.write_all(integers::write(record)?.as_bytes())
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<Output> {
@@ -178,7 +178,7 @@ impl Rows for Table {
             Some(Json::String(text)) => text.into(),
             None | Some(Json::Null) => "".into(),
             // Lists and objects as JSON, which is how they are read.
-            Some(other) => other.to_string().into(),
+            Some(other) => integers::write(other).unwrap_or_default().into(),
         }));
         self.header = header;
         written

@@ -22,7 +22,7 @@ use super::{
     shapes::{self, SHAPES, Writing, trl},
 };
 use ::{
-    data::{HoldOut, Pair, Prompt, PromptKey, SplitRule},
+    data::{HoldOut, Pair, Prompt, PromptKey, SplitRule, integers},
     files::{Output, Place, WriteError},
 };
 
@@ -262,9 +262,9 @@ pub fn to_stream<E: From<FormatError>>(
             counts[part.kind as usize] += 1;
             return Ok(());
         };
-        serde_json::to_writer(&mut *out, &record)
+        integers::write(&record)
             .map_err(io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|text| writeln!(out, "{text}"))
             .map_err(failed(&plan.path))
     })?;
     out.flush().map_err(failed(&plan.path))?;

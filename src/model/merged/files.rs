@@ -60,7 +60,7 @@ pub fn write_merged(
     }
     let mut changed: HashMap<String, Change<'_>> =
         changed.into_iter().map(|(name, change)| (weights.stored_name(&name), change)).collect();
-    let desk = RefCell::new(Desk { fault: None, written: 0, total: 0, on_share });
+    let writing = RefCell::new(Writing { fault: None, written: 0, total: 0, on_share });
     let mut shards: Vec<Vec<(String, Folded<'_>)>> = vec![Vec::new()];
     let (mut length, mut total) = (0, 0);
     for name in weights.names() {
@@ -73,7 +73,7 @@ pub fn write_merged(
             bytes,
             stored: options.stored.filter(|_| is_float(own)),
             change: changed.remove(name),
-            desk: &desk,
+            writing: &writing,
         };
         let size = tensor.data_len() as u64;
         if length > 0 && length + size > options.max_shard_bytes {
@@ -92,10 +92,10 @@ pub fn write_merged(
             reason: format!("`{name}` was trained, but its files have no tensor of that name"),
         });
     }
-    desk.borrow_mut().total = total;
+    writing.borrow_mut().total = total;
     for shard in numbered(shards, dir, total)? {
         write_shard(shard)?;
-        if let Some(error) = desk.borrow_mut().fault.take() {
+        if let Some(error) = writing.borrow_mut().fault.take() {
             return Err(error);
         }
     }
@@ -200,7 +200,7 @@ impl Change<'_> {
 }
 
 /// What the tensors of a file share while they are written, one after the other.
-struct Desk<'a> {
+struct Writing<'a> {
     /// The first failure: the trait has no room for one.
     fault: Option<LoadError>,
     written: u64,
@@ -208,9 +208,9 @@ struct Desk<'a> {
     on_share: &'a mut dyn FnMut(f32) -> ControlFlow<()>,
 }
 
-impl Desk<'_> {
+impl Writing<'_> {
     /// Counts a tensor; whether nothing is to be written any more.
-    fn is_closed(&mut self, bytes: usize) -> bool {
+    fn is_over(&mut self, bytes: usize) -> bool {
         if self.fault.is_some() {
             return true;
         }
@@ -233,7 +233,7 @@ struct Folded<'a> {
     bytes: &'a [u8],
     stored: Option<Stored>,
     change: Option<Change<'a>>,
-    desk: &'a RefCell<Desk<'a>>,
+    writing: &'a RefCell<Writing<'a>>,
 }
 
 impl Folded<'_> {
@@ -253,7 +253,7 @@ impl View for Folded<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        if self.desk.borrow_mut().is_closed(self.data_len()) {
+        if self.writing.borrow_mut().is_over(self.data_len()) {
             return Cow::Owned(vec![0; self.data_len()]);
         }
         // What nothing changed is copied bit for bit.
@@ -268,7 +268,7 @@ impl View for Folded<'_> {
         match self.values() {
             Ok(values) => Cow::Owned(stored.bytes(&values)),
             Err(error) => {
-                self.desk.borrow_mut().fault.get_or_insert(error);
+                self.writing.borrow_mut().fault.get_or_insert(error);
                 Cow::Owned(vec![0; self.data_len()])
             }
         }

@@ -35,7 +35,10 @@ impl Project {
         let document = aside.path().join(DOCUMENT);
         fs::copy(file, &document).map_err(StoreError::io("copy", file))?;
         unpack(&document, aside.path(), file).map_err(|error| error.at(file))?;
-        fs::rename(aside.keep(), dir).map_err(StoreError::io("make", dir))
+        fs::rename(aside.path(), dir).map_err(StoreError::io("make", dir))?;
+        // It is somewhere else now: nothing is left to be removed.
+        drop(aside.keep());
+        Ok(())
     }
 
     /// Unpacks it among the user's data, under its name and a number of its contents; gives the folder.

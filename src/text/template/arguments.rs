@@ -5,7 +5,7 @@ use minijinja::{
     value::{Kwargs, Rest, Tuple, ValueKind},
 };
 
-use super::printed;
+use super::{formats, printed};
 
 /// The arguments of a filter by the names Jinja gives them, however they were passed.
 pub fn bind<const N: usize>(
@@ -34,7 +34,11 @@ pub fn is_set(value: Option<&Value>) -> bool {
 
 /// Those that were passed, by name.
 fn named<const N: usize>(names: [&str; N], values: [Option<Value>; N]) -> Kwargs {
-    names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect()
+    let given = names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)));
+    // A place in a list is a path of one step.
+    let step =
+        |name, value: Value| if name == "attribute" && value.is_integer() { value.to_string().into() } else { value };
+    given.map(|(name, value)| (name, step(name, value))).collect()
 }
 
 pub fn default(value: Value, args: Rest<Value>, kwargs: Kwargs) -> Result<Value, Error> {
@@ -97,18 +101,15 @@ pub fn percent(state: &mut State<'_, '_>, left: Value, right: Value) -> Result<V
             ValueKind::Seq if right.downcast_object_ref::<Tuple>().is_some() => right.try_iter()?.collect(),
             _ => vec![right],
         };
-        let args = args.into_iter().map(|arg| plain(state, arg)).collect::<Result<Vec<_>, _>>()?;
-        let mut all = vec![left];
-        all.extend(args);
-        return state.apply_filter("format", &all);
+        return formats::percent(state, &left, args);
     }
-    let whole = |value: &Value| i64::try_from(value.clone()).ok().filter(|_| value.is_integer() || is_truth(value));
+    let whole = |value: &Value| i128::try_from(value.clone()).ok().filter(|_| value.is_integer() || is_truth(value));
     let zero = || Error::new(ErrorKind::InvalidOperation, "division by zero");
     if let (Some(a), Some(b)) = (whole(&left), whole(&right)) {
         // The sign is the divisor's.
         return match a.checked_rem(b) {
-            Some(rest) if rest != 0 && (rest < 0) != (b < 0) => Ok(Value::from(rest + b)),
-            Some(rest) => Ok(Value::from(rest)),
+            Some(rest) if rest != 0 && (rest < 0) != (b < 0) => Ok(integer(rest + b)),
+            Some(rest) => Ok(integer(rest)),
             None if b == 0 => Err(zero()),
             None => Ok(Value::from(0)),
         };
@@ -125,13 +126,8 @@ fn entries(map: &Value) -> Result<Vec<(String, Value)>, Error> {
     map.try_iter()?.map(|key| Ok((key.to_string(), map.get_item(&key)?))).collect()
 }
 
-/// What `%s` would print otherwise than Python does, as a text.
-fn plain(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
-    match value.kind() {
-        ValueKind::Seq => printed::string(state, &value),
-        ValueKind::Map if !value.is_kwargs() => printed::string(state, &value),
-        _ => Ok(value),
-    }
+fn integer(value: i128) -> Value {
+    i64::try_from(value).map_or_else(|_| value.into(), Value::from)
 }
 
 fn is_truth(value: &Value) -> bool {

@@ -7,6 +7,8 @@ use minijinja::{
     value::{Kwargs, ValueKind},
 };
 
+use super::whole;
+
 /// A deeper value is refused: it would overflow the stack.
 pub const DEEPEST: usize = 128;
 
@@ -103,6 +105,7 @@ impl PythonJson<'_> {
                 }
                 self.end_items(keys.len(), depth, '}');
             }
+            _ if whole::is_one(value) => self.out.push_str(&value.to_string()),
             kind => return Err(cannot(format!("tojson cannot write a {kind}"))),
         }
         Ok(())

@@ -30,7 +30,7 @@ pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Valu
 }
 
 /// `str.isspace` of Python: Unicode's white space and four separators of ASCII.
-fn is_space(c: char) -> bool {
+pub fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 

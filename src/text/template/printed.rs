@@ -33,6 +33,11 @@ fn text(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     if is_plain(value) {
         return Ok(value.to_string());
     }
+    repr(state, value)
+}
+
+/// Python's `repr`.
+pub fn repr(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     let mut writer = Writer { state, out: String::new(), paid: 0 };
     writer.write(value, 0)?;
     Ok(writer.out)
@@ -55,6 +60,7 @@ impl Writer<'_> {
         self.paid = self.out.len();
         match value.kind() {
             ValueKind::String => quote(value.as_str().unwrap_or_default(), &mut self.out),
+            ValueKind::Undefined => self.out.push_str("Undefined"),
             ValueKind::Number if !value.is_integer() => {
                 let float = f64::try_from(value.clone()).unwrap_or(f64::NAN);
                 self.out.push_str(&match float {

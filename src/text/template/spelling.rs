@@ -1,10 +1,13 @@
 //! What Jinja can spell and the template engine cannot, put in its words before it is compiled.
 //!
-//! Three things: `{% generation %}`, a plus in front of a value, and `%`, which formats a text in Python. Only tags are
-//! looked into; what stands around them, in strings, in comments or between `raw` and `endraw` stays as it is.
+//! Four things: `{% generation %}`, a plus in front of a value, `%`, which formats a text in Python, and what a loop goes
+//! through, whose length the engine does not know of a text. Only tags are looked into; what stands around them, in strings, in comments or between `raw` and `endraw` stays as it is.
 
 /// The filter that does the work of `%`.
 pub const PERCENT: &str = "__percent";
+
+/// The filter of what a loop goes through.
+pub const ITEMS: &str = "__items";
 
 /// Names that stand between values, not for one.
 const BETWEEN: [&str; 14] =
@@ -65,7 +68,8 @@ pub fn translate(source: &str) -> String {
             }
             _ => {}
         }
-        if tag.len() > 4 && !tag.starts_with("{#") && tag[2..].contains(['%', '+']) {
+        let operators = || tag.len() > 4 && !tag.starts_with("{#") && tag[2..].contains(['%', '+']);
+        if block_name(tag) == Some("for") || operators() {
             out.push_str(&retold(tag));
         } else {
             out.push_str(tag);
@@ -129,7 +133,20 @@ fn retold(tag: &str) -> String {
     let (body, end) = inside[lead..].split_at(inside.len() - lead - trail);
     let mut tokens = tokens(body).into_iter().peekable();
     let nodes = nodes(&mut tokens, None).0;
-    format!("{open}{}{}{end}{close}", &inside[..lead], written(&nodes))
+    format!("{open}{}{}{end}{close}", &inside[..lead], with_items(&nodes).unwrap_or_else(|| written(&nodes)))
+}
+
+/// A loop that knows how much it goes through: `for x in __items(y) if z`.
+fn with_items(nodes: &[Node<'_>]) -> Option<String> {
+    let word = |node: &Node<'_>, words: &[&str]| matches!(node, Node::Token(Kind::Word, text) if words.contains(text));
+    let space = |node: &Node<'_>| matches!(node, Node::Token(Kind::Space, _));
+    nodes.iter().find(|node| !space(node)).filter(|node| word(node, &["for"]))?;
+    let begins = nodes.iter().position(|node| word(node, &["in"]))? + 1;
+    let ends = nodes[begins..].iter().position(|node| word(node, &["if", "recursive"]));
+    let (looped, rest) = nodes[begins..].split_at(ends.unwrap_or(nodes.len() - begins));
+    let looped = written(looped);
+    let blanks = &looped[looped.trim_end().len()..];
+    Some(format!("{} ({})|{ITEMS}{blanks}{}", written(&nodes[..begins]), looped.trim(), written(rest)))
 }
 
 fn tokens(text: &str) -> Vec<(Kind, &str)> {
@@ -293,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_keeps_its_place_among_the_operators() {
+    fn percent_keeps_its_place_and_loops_know_their_length() {
         for (source, expected) in [
             ("'%s' % x", "('%s')|__percent(x)"),
             ("a + b % c", "a + (b)|__percent(c)"),
@@ -308,6 +325,16 @@ mod tests {
             // Spaces in front of an operand stand inside its brackets.
             let got = translate(&format!("{{{{ {source} }}}}")).replace("__percent( ", "__percent(");
             assert_eq!(got.replace("  ", " "), format!("{{{{ {expected} }}}}").replace("  ", " "), "{source}");
+        }
+        for (source, expected) in [
+            ("{%- for c in 'a b' -%}", "{%- for c in ('a b')|__items -%}"),
+            (
+                "{% for k, v in x|items if v in k recursive %}",
+                "{% for k, v in (x|items)|__items if v in k recursive %}",
+            ),
+            ("{% for x in a + b, c[1:] %}", "{% for x in (a + b, c[1:])|__items %}"),
+        ] {
+            assert_eq!(translate(source), expected);
         }
         assert_eq!(translate("{% if loop.index0 % 2 == 1 %}"), "{% if (loop.index0)|__percent( 2) == 1 %}");
     }

@@ -97,3 +97,75 @@ fn a_broken_template_is_reported_with_its_line() {
 fn generation_marks_vanish_and_keep_their_white_space() {
     assert_eq!(render("a \n{%- generation -%}\n b{% endgeneration %}\nc").unwrap(), "abc");
 }
+
+/// What jinja2 3.1.6 gives, with MarkupSafe 3.0.4.
+#[test]
+fn filters_and_loops_are_jinjas() {
+    for (source, expected) in [
+        ("{% for c in 'ab' %}{{ loop.last }}{{ loop.length }}{{ loop.revindex }}{% endfor %}", "False22True21"),
+        ("{% for c in 'ab'|reverse if c != 'x' %}{{ c }}{{ loop.last }}{% endfor %}", "bFalseaTrue"),
+        ("{{ '<a/b>&\"' | escape | e }}", "&lt;a/b&gt;&amp;&#34;"),
+        ("{{ [1, '<'] | e }}", "[1, &#39;&lt;&#39;]"),
+        ("{{ '0x1f' | int(base=16) }} {{ '0b11' | int(0, 2) }} {{ '0o17' | int(base=0) }}", "31 3 15"),
+        ("{{ '1e400' | int }} {{ 'inf' | int(7) }} {{ '_1' | int(9) }} {{ '-42.9' | int }}", "0 7 9 -42"),
+        (
+            "{{ '123456789012345678901234567890' | int }} {{ 1e20 | int }}",
+            "123456789012345678901234567890 100000000000000000000",
+        ),
+        ("{{ [1, 'a'] | pprint }} {{ {'b': 1, 'a': (2,)} | pprint }}", "[1, 'a'] {'a': (2,), 'b': 1}"),
+        (
+            "{{ ('word ' * 17) | pprint }}",
+            "('word word word word word word word word word word word word word word word '\n 'word word ')",
+        ),
+        (
+            "{{ {'key': ['x' * 40, 'y' * 40]} | pprint }}",
+            "{'key': ['xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',\n         'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy']}",
+        ),
+        ("{{ '<p>a &amp; <b>b</b>\n c</p><!-- <i> -->&#x41;' | striptags }}", "a & b cA"),
+        ("{{ 'a b/ü?' | urlencode }} {{ {'a': 1, 'b c': 'd&'} | urlencode }}", "a%20b/%C3%BC%3F a=1&b+c=d%26"),
+        ("{{ 999.5 | filesizeformat }} {{ 123456789 | filesizeformat(true) }}", "999 Bytes 117.7 MiB"),
+        (
+            "{{ '%r|%s|%d%%' % ([1, 'a'], [1, 'b'], 3.9) }} {{ '%r' | format('x') }} {{ '%c' % 65 }}",
+            "[1, 'a']|[1, 'b']|3% 'x' A",
+        ),
+        (
+            "{{ cycler('a', 'b').next() }} {{ [[1, 'a'], [0, 'b']] | sort(attribute=0) }} {{ [missing] }}",
+            "a [[0, 'b'], [1, 'a']] [Undefined]",
+        ),
+    ] {
+        match render(source) {
+            Ok(text) => assert_eq!(text, expected, "{source}"),
+            Err(error) => panic!("{source}: {error}"),
+        }
+    }
+    assert!(render("{{ 'caf&eacute;' | striptags }}").is_err(), "better than a letter that is another");
+}
+
+#[test]
+fn whole_numbers_keep_their_digits() {
+    let message = r#"{"role": "user", "content": "", "id": 123456789012345678901234567890, "n": -18446744073709551616,
+        "huge": 1234567890123456789012345678901234567890123}"#;
+    let conversation = Conversation { messages: vec![integers::read(message).unwrap()], ..Conversation::default() };
+    for (source, expected) in [
+        (
+            "{{ m.id }} {{ m.id + 1 }} {{ m.id % 7 }} {{ '%d' % m.id }}",
+            "123456789012345678901234567890 123456789012345678901234567891 0 123456789012345678901234567890",
+        ),
+        (
+            "{{ [m.n, m.huge] }} {{ m.huge }}",
+            "[-18446744073709551616, 1234567890123456789012345678901234567890123] 1234567890123456789012345678901234567890123",
+        ),
+        (
+            "{{ [m.id, m.huge] | tojson }}",
+            "[123456789012345678901234567890, 1234567890123456789012345678901234567890123]",
+        ),
+        (
+            "{{ m.id is integer }}{{ m.huge is number }}{{ m.huge | int == m.huge }}{{ m.id is float }}{{ true is integer }}",
+            "TrueTrueTrueFalseFalse",
+        ),
+    ] {
+        let template = Template::compile(&format!("{{% set m = messages[0] %}}{source}")).unwrap();
+        let text = template.render(&conversation, &Specials::default(), false, Clock::Now).unwrap();
+        assert_eq!(text, expected, "{source}");
+    }
+}

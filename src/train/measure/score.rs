@@ -1,8 +1,9 @@
 //! Log-probs of given pairs under given weights, token by token: what other tools can be compared with.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{fmt::Display, ops::ControlFlow, path::Path};
 
 use data::{Choice, Pair};
+use files::FileError;
 use model::{Doc, Policy};
 use serde::{Deserialize, Serialize};
 use text::{Codec, Limits};
@@ -47,28 +48,27 @@ pub struct IdPair {
 /// Tokens of one packed row.
 pub const ROW_TOKENS: usize = 2048;
 
-/// A batch file has no reason to be longer, in bytes: all of it is held in memory.
+/// A line of a batch file has no reason to be longer, in bytes; nor has the whole, which is held in memory.
+const LONGEST_LINE: u64 = 16 << 20;
 const LONGEST: u64 = 1 << 30;
 
 /// Reads `{"prompt": [ids], "chosen": [ids], "rejected": [ids], ..}` a line; blank lines are skipped.
 pub fn read_batch_file(path: &Path) -> Result<Vec<IdPair>> {
-    let text = files::read_any_text(path, LONGEST).map_err(|error| TrainError::Sentence(error.to_string()))?;
-    let lines = text.lines().enumerate();
-    lines
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| {
-            let pair: IdPair = serde_json::from_str(line)
-                .map_err(|error| TrainError::Sentence(format!("{}, line {}: {error}", path.display(), index + 1)))?;
-            if pair.prompt.is_empty() || pair.chosen.is_empty() || pair.rejected.is_empty() {
-                return Err(TrainError::Sentence(format!(
-                    "{}, line {}: prompt, chosen and rejected need at least one id each",
-                    path.display(),
-                    index + 1
-                )));
-            }
-            Ok(pair)
-        })
-        .collect()
+    let failed = |error: FileError| TrainError::Sentence(error.to_string());
+    let mut pairs = Vec::new();
+    for (index, line) in files::lines(path, LONGEST_LINE, LONGEST).map_err(failed)?.enumerate() {
+        let line = line.map_err(failed)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let at = |wrong: &dyn Display| TrainError::Sentence(format!("{}, line {}: {wrong}", path.display(), index + 1));
+        let pair: IdPair = serde_json::from_str(&line).map_err(|error| at(&error))?;
+        if pair.prompt.is_empty() || pair.chosen.is_empty() || pair.rejected.is_empty() {
+            return Err(at(&"prompt, chosen and rejected need at least one id each"));
+        }
+        pairs.push(pair);
+    }
+    Ok(pairs)
 }
 
 /// Scores pairs given as ids, in their order. `on_pair` hears how many are done.

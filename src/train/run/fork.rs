@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use data::{
     SplitRule,
-    config::{AtFork, Changed, Contrast, Method, RewardConfig, RunConfig, TokenWeights},
+    config::{AtFork, Changed, Method, RewardConfig, RunConfig},
     counted,
 };
 use store::{LeftOut, LogLevel, NewRun, PairQuery, Project, RunId, RunRecord, VerdictFilter, VerdictState};
@@ -132,7 +132,7 @@ fn bring(
     let record = project.run(run)?;
     if let Some(saved) = saved {
         let folder = record.checkpoints.last().cloned().unwrap_or_default();
-        checkpoint::lay_down(saved, &state_of(saved.state(), before, fork), &folder)?;
+        checkpoint::lay_down(saved, &state_of(saved.state(), before, fork, changed), &folder)?;
         // The fork begins there: it may be gone back to.
         rotation::keep_for_good(&record.checkpoints, fork.at)?;
     }
@@ -146,7 +146,7 @@ fn bring(
 }
 
 /// The parent's state with what the fork changes of it.
-fn state_of(state: &State, before: &RunConfig, fork: &Fork) -> State {
+fn state_of(state: &State, before: &RunConfig, fork: &Fork, changed: &[Changed]) -> State {
     let after = &fork.config;
     let mut forked = state.clone();
     forked.knobs = state.knobs.forked(&before.objective, &after.objective);
@@ -154,22 +154,15 @@ fn state_of(state: &State, before: &RunConfig, fork: &Fork) -> State {
         // What the fork says is newer than what a hand did.
         forked.held = None;
     }
-    if fits_otherwise(before) != fits_otherwise(after) || fork.left_out.is_some() {
+    if changed.iter().any(|changed| changed.setting.refits) || fork.left_out.is_some() {
         // Another contrast pair, of the pairs at the fork.
         forked.contrast = None;
     }
-    let weighs = |config: &RunConfig| (config.objective.clone(), config.tis.clone(), config.ti.clone());
-    if weighs(before) != weighs(after) {
+    if changed.iter().any(|changed| changed.setting.is_of_loss()) {
         // Losses of another objective say nothing about which evaluation was the best.
         forked.best = None;
     }
     forked
-}
-
-/// What another contrast pair would be fitted for.
-fn fits_otherwise(config: &RunConfig) -> (TokenWeights, Contrast, Option<u64>, f64, Option<f64>) {
-    let tis = &config.tis;
-    (config.objective.token_weights, tis.contrast, tis.steps, tis.beta, tis.learning_rate)
 }
 
 /// The rules that the parent's answers were judged by.

@@ -1,7 +1,7 @@
 //! One pair, to be read and changed: prompt on top, the answers side by side, what was said about them below.
 
 use data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn};
-use egui::{Align, Frame, Key, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextStyle, Ui};
+use egui::{Align, Key, Layout, RichText, Role as WidgetRole, ScrollArea, TextStyle, Ui};
 use state::{
     Command, Commands, Workspace,
     difference::{Differences, word_count},
@@ -18,7 +18,7 @@ use crate::{
     parts, pieces,
     prompt::{self, Edited},
     ribbon,
-    theme::{self, space},
+    theme::space,
     tokens,
     writing::{Field, Marks},
 };
@@ -391,64 +391,59 @@ fn answer(
     let mut edited = Edited::default();
     // As in a prompt: a removal must not hand one answer's undo to another.
     ui.push_id(("answer", index, answers), |ui| {
-        Frame::NONE
-            .fill(palette.surface)
-            .stroke(egui::Stroke::new(1.0, palette.hairline))
-            .corner_radius(theme::RADIUS)
-            .inner_margin(Margin::symmetric(space::M as i8, space::S as i8))
-            .show(ui, |ui| {
-                ui.set_width(ui.available_width());
-                ui.horizontal(|ui| {
-                    ui.label(RichText::new(&word).strong().color(palette.strong));
-                    let was = matches!(answer.origin, Origin::Edited { .. });
-                    let buttons = usize::from(place == Place::Other)
-                        + usize::from(ranks.is_some())
-                        + usize::from(removable)
-                        + usize::from(was);
-                    origin::ui(ui, &answer.origin, BUTTON * buttons as f32);
-                    parts::at_right(ui, "answer actions", |ui| {
-                        if place == Place::Other {
-                            let button = parts::quiet(ui, true, "Better");
-                            prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
-                            if button.clicked() {
-                                press = Some(Press::Better);
-                            }
+        prompt::card_frame(ui).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(&word).strong().color(palette.strong));
+                let was = matches!(answer.origin, Origin::Edited { .. });
+                let buttons = usize::from(place == Place::Other)
+                    + usize::from(ranks.is_some())
+                    + usize::from(removable)
+                    + usize::from(was);
+                origin::ui(ui, &answer.origin, BUTTON * buttons as f32);
+                parts::at_right(ui, "answer actions", |ui| {
+                    if place == Place::Other {
+                        let button = parts::quiet(ui, true, "Better");
+                        prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
+                        if button.clicked() {
+                            press = Some(Press::Better);
                         }
-                        if let Some(on) = ranks {
-                            let button = ui.add(egui::Button::new("Worse too").selected(on));
-                            prompt::name(&button, WidgetRole::Button, &format!("Answer {} is worse too", index + 1));
-                            if button.on_hover_text(WORSE).clicked() {
-                                press = Some(Press::Worse);
-                            }
+                    }
+                    if let Some(on) = ranks {
+                        let button = ui.add(egui::Button::new("Worse too").selected(on));
+                        prompt::name(&button, WidgetRole::Button, &format!("Answer {} is worse too", index + 1));
+                        if button.on_hover_text(WORSE).clicked() {
+                            press = Some(Press::Worse);
                         }
-                        if was {
-                            let button = parts::quiet(ui, true, "Put back");
-                            prompt::name(&button, WidgetRole::Button, &format!("Put back the original of {word}"));
-                            if button.on_hover_text("The text as it was before it was edited").clicked() {
-                                press = Some(Press::PutBack);
-                            }
+                    }
+                    if was {
+                        let button = parts::quiet(ui, true, "Put back");
+                        prompt::name(&button, WidgetRole::Button, &format!("Put back the original of {word}"));
+                        if button.on_hover_text("The text as it was before it was edited").clicked() {
+                            press = Some(Press::PutBack);
                         }
-                        if removable {
-                            let button = parts::quiet(ui, true, "Remove");
-                            prompt::name(&button, WidgetRole::Button, &format!("Remove {word}"));
-                            if button.clicked() {
-                                press = Some(Press::Remove);
-                            }
+                    }
+                    if removable {
+                        let button = parts::quiet(ui, true, "Remove");
+                        prompt::name(&button, WidgetRole::Button, &format!("Remove {word}"));
+                        if button.clicked() {
+                            press = Some(Press::Remove);
                         }
-                    });
+                    }
                 });
-                let (rect, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 2.0), egui::Sense::hover());
-                ui.painter().rect_filled(rect, 1.0, line);
-                let takes_caret = view.caret == Some(Caret::Answer(index));
-                if takes_caret && !ui.input(|input| input.pointer.any_click()) {
-                    view.caret = None;
-                }
-                let name = format!("{word} text");
-                let marks = Marks { white_space: view.white_space, search: &view.filter.search };
-                let field = Field { marks, takes_caret, ..Field::new(&name, "text") };
-                edited = text(ui, field, &mut answer.text, beside, mark, &mut view.differences);
-                parts::caption(ui, count_words(&answer.text));
             });
+            let (rect, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 2.0), egui::Sense::hover());
+            ui.painter().rect_filled(rect, 1.0, line);
+            let takes_caret = view.caret == Some(Caret::Answer(index));
+            if takes_caret && !ui.input(|input| input.pointer.any_click()) {
+                view.caret = None;
+            }
+            let name = format!("{word} text");
+            let marks = Marks { white_space: view.white_space, search: &view.filter.search };
+            let field = Field { marks, takes_caret, ..Field::new(&name, "text") };
+            edited = text(ui, field, &mut answer.text, beside, mark, &mut view.differences);
+            parts::caption(ui, count_words(&answer.text));
+        });
     });
     (edited, press)
 }

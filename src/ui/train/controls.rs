@@ -1,12 +1,12 @@
 //! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has ended.
 
+use data::config::typed;
 use egui::{Button, RichText, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     models::ModelsCommand,
     runs::{Live, Runs, can_continue},
     train::{RunCommand, Sheet, TrainView, how_far},
-    typed,
 };
 use store::{RunRecord, RunStatus};
 

@@ -235,7 +235,7 @@ fn r9_the_template_is_the_one_transformers_takes() {
         }
         let mut conversation: Conversation =
             serde_json::from_value(json!({"messages": [{"role": "user", "content": "x"}]})).unwrap();
-        conversation.tools = tools.then(Vec::new);
+        conversation.given.tools = tools.then(Vec::new);
         Codec::load(folder.path())?.render_conversation(&conversation, false)
     };
     let written = json!({"chat_template": "CFG:{{ messages[0].content }}"});

@@ -3,7 +3,7 @@
 
 use super::{
     PolicyError, Result,
-    frame::Frame,
+    context::PassContext,
     projection::{Projection, ProjectionSaved},
     rope::Rotation,
 };
@@ -21,15 +21,15 @@ pub(super) struct Norm {
 
 impl Norm {
     /// The normed rows, and what the backward wants back.
-    pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, inv_rms) = frame.kernels.rms_norm(&self.rows(x)?, &self.operands(frame.norm))?;
+    pub(super) fn forward(&self, context: &PassContext<'_>, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (y, inv_rms) = context.kernels.rms_norm(&self.rows(x)?, &self.operands(context.norm))?;
         Ok((y.reshape(x.dims())?, inv_rms))
     }
 
     /// Adds the weight's gradient, if it is trained, and returns `dx` unless skipped.
     pub(super) fn backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         x: &Tensor,
         inv_rms: &Tensor,
         dy: &Tensor,
@@ -40,9 +40,9 @@ impl Norm {
             InputGradient::AddTo(sum) => InputGradient::AddTo(self.rows(&sum)?),
             other => other,
         };
-        let dx = frame.kernels.rms_norm_backward(
+        let dx = context.kernels.rms_norm_backward(
             &self.rows(x)?,
-            &self.operands(frame.norm),
+            &self.operands(context.norm),
             inv_rms,
             &self.rows(dy)?,
             input,
@@ -75,20 +75,20 @@ pub(super) struct Entry<const N: usize> {
 
 impl<const N: usize> Entry<N> {
     /// `x[T,d]` gives the parts `[T, width]`.
-    pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<([Tensor; N], Vec<ProjectionSaved>)> {
+    pub(super) fn forward(&self, context: &PassContext<'_>, x: &Tensor) -> Result<([Tensor; N], Vec<ProjectionSaved>)> {
         let normed = match &self.norm {
-            Some(norm) => norm.forward(frame, x)?.0,
+            Some(norm) => norm.forward(context, x)?.0,
             None => x.clone(),
         };
         let mut results = Vec::with_capacity(N);
         let mut saved = Vec::with_capacity(self.readers.len());
         for reader in &self.readers {
-            let (y, kept) = reader.forward(frame, &normed)?;
+            let (y, kept) = reader.forward(context, &normed)?;
             results.push(y);
             saved.push(kept);
         }
         let parts = match results.as_slice() {
-            [joint] if N > 1 => self.cut(frame.kernels, joint)?,
+            [joint] if N > 1 => self.cut(context.kernels, joint)?,
             _ => results,
         };
         let parts = <[Tensor; N]>::try_from(parts)
@@ -113,7 +113,7 @@ impl<const N: usize> Entry<N> {
     #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
     pub(super) fn backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         x: &Tensor,
         saved: &[ProjectionSaved],
         d_parts: [Tensor; N],
@@ -121,10 +121,11 @@ impl<const N: usize> Entry<N> {
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let d_results = if self.readers.len() == N { Vec::from(d_parts) } else { vec![frame.kernels.join(&d_parts)?] };
+        let d_results =
+            if self.readers.len() == N { Vec::from(d_parts) } else { vec![context.kernels.join(&d_parts)?] };
         let (normed, inv_rms) = match &self.norm {
             Some(norm) => {
-                let (normed, inv_rms) = norm.forward(frame, x)?;
+                let (normed, inv_rms) = norm.forward(context, x)?;
                 (normed, Some(inv_rms))
             }
             None => (x.clone(), None),
@@ -141,13 +142,13 @@ impl<const N: usize> Entry<N> {
                 None => InputGradient::Fresh,
                 Some(sum) => InputGradient::AddTo(sum),
             };
-            sum = reader.backward(frame, &normed, saved, &dy, input, gradients)?;
+            sum = reader.backward(context, &normed, saved, &dy, input, gradients)?;
         }
         drop(normed);
         match (&self.norm, inv_rms, sum, residual) {
             (Some(norm), Some(inv_rms), Some(sum), Some(residual)) => {
                 let onto = InputGradient::AddTo(residual);
-                norm.backward(frame, x, &inv_rms, &sum, onto, gradients)
+                norm.backward(context, x, &inv_rms, &sum, onto, gradients)
             }
             (_, _, sum, _) => Ok(sum),
         }
@@ -159,26 +160,26 @@ impl<const N: usize> Entry<N> {
 pub(super) struct Heads {
     pub(super) norm: Option<Norm>,
     pub(super) count: usize,
-    /// Which of the frame's rotations.
+    /// Which of the context's rotations.
     pub(super) rope: Option<usize>,
 }
 
 impl Heads {
     /// The heads as attention reads them, and what is to be kept of them. Without a norm the two are one tensor, and the
     /// rotation takes place in `x`.
-    pub(super) fn forward(&self, frame: &Frame<'_>, x: Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn forward(&self, context: &PassContext<'_>, x: Tensor) -> Result<(Tensor, Tensor)> {
         if let Some(norm) = &self.norm {
-            let normed = norm.forward(frame, &x)?.0;
-            return Ok((self.rotate(frame, normed, false)?, x));
+            let normed = norm.forward(context, &x)?.0;
+            return Ok((self.rotate(context, normed, false)?, x));
         }
-        let rotated = self.rotate(frame, x, false)?;
+        let rotated = self.rotate(context, x, false)?;
         Ok((rotated.clone(), rotated))
     }
 
     /// The heads as attention read them, from what was kept.
-    pub(super) fn again(&self, frame: &Frame<'_>, kept: &Tensor) -> Result<Tensor> {
+    pub(super) fn again(&self, context: &PassContext<'_>, kept: &Tensor) -> Result<Tensor> {
         match &self.norm {
-            Some(_) => Ok(self.forward(frame, kept.clone())?.0),
+            Some(_) => Ok(self.forward(context, kept.clone())?.0),
             None => Ok(kept.clone()),
         }
     }
@@ -186,26 +187,26 @@ impl Heads {
     /// The gradient of what was projected from that of what attention read.
     pub(super) fn backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         kept: &Tensor,
         dy: Tensor,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        let dy = self.rotate(frame, dy, true)?;
+        let dy = self.rotate(context, dy, true)?;
         let Some(norm) = &self.norm else {
             return Ok(dy);
         };
-        let (_, inv_rms) = norm.forward(frame, kept)?;
+        let (_, inv_rms) = norm.forward(context, kept)?;
         let fresh = InputGradient::Fresh;
-        expected(norm.backward(frame, kept, &inv_rms, &dy, fresh, gradients)?)
+        expected(norm.backward(context, kept, &inv_rms, &dy, fresh, gradients)?)
     }
 
-    fn rotate(&self, frame: &Frame<'_>, x: Tensor, inverse: bool) -> Result<Tensor> {
-        let rotation = self.rope.and_then(|rope| frame.rotations.get(rope));
+    fn rotate(&self, context: &PassContext<'_>, x: Tensor, inverse: bool) -> Result<Tensor> {
+        let rotation = self.rope.and_then(|rope| context.rotations.get(rope));
         let Some(Rotation { table, rows }) = rotation else {
             return Ok(x);
         };
-        Ok(frame.kernels.rope(x, self.count, rows, table, inverse)?)
+        Ok(context.kernels.rope(x, self.count, rows, table, inverse)?)
     }
 }
 
@@ -226,20 +227,25 @@ pub(super) struct ExitSaved {
 
 impl Exit {
     /// `x[T,d]` plus what the half made of it.
-    pub(super) fn forward(&self, frame: &Frame<'_>, result: &Tensor, x: &Tensor) -> Result<(Tensor, ExitSaved)> {
-        let (raw, projection) = self.projection.forward(frame, result)?;
+    pub(super) fn forward(
+        &self,
+        context: &PassContext<'_>,
+        result: &Tensor,
+        x: &Tensor,
+    ) -> Result<(Tensor, ExitSaved)> {
+        let (raw, projection) = self.projection.forward(context, result)?;
         let (y, raw) = match &self.norm {
-            Some(norm) => (norm.forward(frame, &raw)?.0, Some(raw)),
+            Some(norm) => (norm.forward(context, &raw)?.0, Some(raw)),
             None => (raw, None),
         };
-        let sum = frame.kernels.add(x, y)?;
+        let sum = context.kernels.add(x, y)?;
         Ok((sum, ExitSaved { projection, raw }))
     }
 
     /// The gradient of the half's `result` from that of the sum; the residual stream's own is `dy` itself.
     pub(super) fn backward(
         &self,
-        frame: &Frame<'_>,
+        context: &PassContext<'_>,
         result: &Tensor,
         saved: ExitSaved,
         dy: &Tensor,
@@ -248,15 +254,15 @@ impl Exit {
         let fresh = InputGradient::Fresh;
         let through_norm = match (&self.norm, &saved.raw) {
             (Some(norm), Some(raw)) => {
-                let (_, inv_rms) = norm.forward(frame, raw)?;
+                let (_, inv_rms) = norm.forward(context, raw)?;
                 let fresh = InputGradient::Fresh;
-                Some(expected(norm.backward(frame, raw, &inv_rms, dy, fresh, gradients)?)?)
+                Some(expected(norm.backward(context, raw, &inv_rms, dy, fresh, gradients)?)?)
             }
             _ => None,
         };
         let dy = through_norm.as_ref().unwrap_or(dy);
         let saved = &saved.projection;
-        expected(self.projection.backward(frame, result, saved, dy, fresh, gradients)?)
+        expected(self.projection.backward(context, result, saved, dy, fresh, gradients)?)
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) enum PassWeights {
 }
 
 /// What all blocks of a pass share.
-pub(super) struct Frame<'a> {
+pub(super) struct PassContext<'a> {
     pub(super) kernels: &'a dyn Kernels,
     pub(super) layout: &'a Layout,
     /// One for each rope of the spec.

@@ -1,4 +1,8 @@
-//! Numbers as people type them, and a sentence where they cannot be used.
+//! Settings as people type them, and a sentence where they cannot be used.
+
+use toml::{Table, Value};
+
+use super::{Kind, Setting};
 
 /// What is typed into a number field, or a sentence that says what is wrong with it.
 pub fn number(label: &str, typed: &str) -> Result<f64, String> {
@@ -28,6 +32,55 @@ pub fn count(label: &str, typed: &str) -> Result<u64, String> {
         _ if only_digits => Err(format!("{label} is “{typed}”, which is larger than any count here; {WANTED}")),
         Ok(_) | Err(_) => Err(format!("{label} is “{typed}”; {WANTED}")),
     }
+}
+
+impl Setting {
+    /// What was typed, as `run.toml` would have it; or a sentence that begins with the setting's key.
+    pub(super) fn typed(&self, typed: &str) -> Result<Value, String> {
+        let key = self.key;
+        let count = || count(key, &without_marks(typed)).map(|value| Value::Integer(value as i64));
+        match self.kind {
+            Kind::Number(_) => number(key, &without_marks(typed)).map(Value::Float),
+            Kind::Count(_) => count(),
+            Kind::CountOrAuto(_) if typed == "auto" => Ok(Value::String(typed.to_owned())),
+            Kind::CountOrAuto(_) => count().map_err(|sentence| format!("{sentence}, or the word auto")),
+            Kind::Layers => Ok(layers(typed)),
+            // Paths and words need no quotes, and one that looks like a number is still a word.
+            Kind::Text | Kind::Path | Kind::File => {
+                Ok(as_toml(typed).filter(Value::is_str).unwrap_or_else(|| Value::String(typed.to_owned())))
+            }
+            Kind::Numbers(..) | Kind::Switch | Kind::Choice(_) => {
+                Ok(as_toml(typed).unwrap_or_else(|| Value::String(typed.to_owned())))
+            }
+        }
+    }
+
+    /// Why what was typed cannot be its value.
+    pub(super) fn refusal(&self, typed: &str) -> String {
+        format!("{} is “{typed}”; it must be {}", self.key, self.allowed())
+    }
+}
+
+fn as_toml(typed: &str) -> Option<Value> {
+    format!("value = {typed}").parse::<Table>().ok().and_then(|mut table| table.remove("value"))
+}
+
+/// TOML has `1_000` for 1000.
+fn without_marks(typed: &str) -> String {
+    let is_number = typed.contains('_') && as_toml(typed).is_some_and(|value| value.is_integer() || value.is_float());
+    if is_number { typed.replace('_', "") } else { typed.to_owned() }
+}
+
+/// Names need neither brackets nor quotes; the word `all-linear` stays a word.
+fn layers(typed: &str) -> Value {
+    if typed == "all-linear" {
+        return Value::String(typed.to_owned());
+    }
+    if let Some(list @ (Value::Array(_) | Value::String(_))) = as_toml(typed) {
+        return list;
+    }
+    let names = typed.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty());
+    Value::Array(names.map(|name| Value::String(name.to_owned())).collect())
 }
 
 #[cfg(test)]

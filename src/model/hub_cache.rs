@@ -19,7 +19,7 @@ const MAX_REF_BYTES: u64 = 4096;
 
 /// The folder in which Hugging Face tools keep what they fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shelf {
+pub struct HubCache {
     root: PathBuf,
 }
 
@@ -41,7 +41,7 @@ fn folder_of(key: &str) -> Option<PathBuf> {
     })
 }
 
-impl Shelf {
+impl HubCache {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     /// A cache with one model `org/name` whose snapshot `c0ffee` is empty but for a config.
-    fn cache(main: Option<&str>) -> (tempfile::TempDir, Shelf) {
+    fn cache(main: Option<&str>) -> (tempfile::TempDir, HubCache) {
         let root = tempfile::tempdir().unwrap();
         let entry = root.path().join("models--org--name");
         fs::create_dir_all(entry.join("refs")).unwrap();
@@ -212,50 +212,50 @@ mod tests {
         if let Some(main) = main {
             fs::write(entry.join("refs/main"), main).unwrap();
         }
-        let shelf = Shelf::at(root.path());
-        (root, shelf)
+        let hub_cache = HubCache::at(root.path());
+        (root, hub_cache)
     }
 
     #[test]
     fn a_name_a_cache_folder_and_a_file_mean_the_snapshot() {
         for main in [Some("c0ffee\n"), None] {
-            let (root, shelf) = cache(main);
+            let (root, hub_cache) = cache(main);
             let entry = root.path().join("models--org--name");
             let snapshot = entry.join("snapshots/c0ffee");
             for meant in [Path::new("org/name"), &entry, &snapshot, &snapshot.join("config.json")] {
-                assert_eq!(shelf.resolve(meant).unwrap(), snapshot, "{meant:?}");
+                assert_eq!(hub_cache.resolve(meant).unwrap(), snapshot, "{meant:?}");
             }
-            assert_eq!(shelf.name_of(&snapshot).as_deref(), Some("org/name"));
-            assert_eq!(shelf.name_of(Path::new("/elsewhere")), None);
+            assert_eq!(hub_cache.name_of(&snapshot).as_deref(), Some("org/name"));
+            assert_eq!(hub_cache.name_of(Path::new("/elsewhere")), None);
         }
     }
 
     #[test]
     fn a_ref_that_points_elsewhere_is_refused() {
         for main in ["../../..", "/etc", "", "c0ffee/..", "missing"] {
-            let (_root, shelf) = cache(Some(main));
-            let error = shelf.resolve(Path::new("org/name")).unwrap_err();
+            let (_root, hub_cache) = cache(Some(main));
+            let error = hub_cache.resolve(Path::new("org/name")).unwrap_err();
             assert!(error.to_string().contains("refs/main"), "{main}: {error}");
         }
     }
 
     #[test]
     fn a_name_that_is_nowhere_is_told_with_the_place_that_was_looked_at() {
-        let (root, shelf) = cache(None);
-        let error = shelf.resolve(Path::new("org/other")).unwrap_err().to_string();
+        let (root, hub_cache) = cache(None);
+        let error = hub_cache.resolve(Path::new("org/other")).unwrap_err().to_string();
         assert!(error.contains(root.path().to_str().unwrap()), "{error}");
         // What is no name is left to whoever reads it.
         let path = root.path().join("nowhere");
-        assert_eq!(shelf.resolve(&path).unwrap(), path);
+        assert_eq!(hub_cache.resolve(&path).unwrap(), path);
     }
 
     #[test]
     fn only_models_are_listed() {
-        let (root, shelf) = cache(Some("c0ffee"));
+        let (root, hub_cache) = cache(Some("c0ffee"));
         fs::create_dir_all(root.path().join("models--org--broken/snapshots")).unwrap();
         fs::create_dir_all(root.path().join("datasets--org--words")).unwrap();
-        let names: Vec<String> = shelf.entries().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = hub_cache.entries().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["org/broken", "org/name"]);
-        assert!(Shelf::at(root.path().join("no cache")).entries().is_empty());
+        assert!(HubCache::at(root.path().join("no cache")).entries().is_empty());
     }
 }
