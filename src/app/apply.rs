@@ -186,6 +186,7 @@ impl App {
                 }
                 self.fork(*start);
             }
+            RunCommand::Ignore(run, kind) => self.ignore(run, kind),
             RunCommand::Extend(run, steps) => self.extend(run, steps),
             RunCommand::Queue(run) => self.train(run, None),
             RunCommand::Continue(run) => {

@@ -157,6 +157,7 @@ fn read_opened(project: &Project) -> anyhow::Result<Opened> {
         order: project.queue_order()?,
         can_turn_about: project.can_turn_about()?,
         board: project.setting(board::KEY)?.map(|text| Board::from_text(&text)).unwrap_or_default(),
+        ignored: super::runs::ignored(project)?,
         runs,
     })
 }

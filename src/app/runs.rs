@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use data::{alarms::Watch, config::RunConfig};
+use data::{
+    alarms::{AlarmKind, Watch},
+    config::RunConfig,
+};
 use engine::{
     self, admit, fit_to_resume, fork,
     protocol::{Request, RunControl},
@@ -12,6 +15,7 @@ use state::{
     checkpoints::{Checkpoints, Saved},
     compare::board,
     fork::{ForkStart, Without},
+    ignored::{self, Ignored},
     runs::{Live, Loaded, Stored},
     train::{Preflight, RunCommand, Sheet, Start},
 };
@@ -100,17 +104,35 @@ impl App {
     pub(super) fn fork(&mut self, start: ForkStart) {
         self.jobs.document.write("Could not fork the run", move |project| {
             admit(project, &start.config)?;
+            let mended = start.against.map(|kind| (start.run, kind));
             let run = fork::fork(project, &asked(project, start)?)?;
+            let ignored = match mended {
+                Some((run, kind)) => let_be(project, run, kind)?,
+                None => ignored(project)?,
+            };
             let records = project.runs()?;
             let saved = saved(&records);
             Ok(update(move |workspace, views| {
                 workspace.runs.set_records(records);
                 workspace.runs.saved = saved;
+                workspace.runs.ignored = ignored;
                 views.train.leave_fork();
                 views.train.sheet = Sheet::Run;
                 views.train.shown = Some(run);
                 Command::Runs(RunCommand::Queue(run))
             }))
+        });
+    }
+
+    /// Tells such an alarm of the run no more; where the project can only be looked at, until it is closed.
+    pub(super) fn ignore(&mut self, run: RunId, kind: AlarmKind) {
+        self.workspace.runs.ignored.add(run, kind);
+        if self.workspace.project.as_ref().is_none_or(|project| project.read_only) {
+            return;
+        }
+        self.jobs.document.write("Could not keep that an alarm is let be", move |project| {
+            let_be(project, run, kind)?;
+            Ok(update(|_, _| ()))
         });
     }
 
@@ -148,12 +170,13 @@ impl App {
         // A new run has no history to wait for; one that goes on has.
         let config = self.workspace.runs.settings(run).map(|settings| settings.config.clone());
         let record = self.workspace.runs.record(run);
+        let inherited = record.and_then(|record| record.parent_step);
         if record.is_some_and(|record| record.step > 0) {
             self.load_history(run, false);
         } else {
             let history = self.workspace.runs.history.entry(run).or_default();
             history.loaded = Loaded::Ready;
-            history.watch = config.map(|config| Watch::new(&config));
+            history.watch = config.map(|config| Watch::new(&config, inherited));
         }
         self.workspace.runs.queue(Live::new(run, control));
         self.keep_queue();
@@ -273,8 +296,9 @@ impl App {
         history.loaded = Loaded::Asked;
         self.jobs.document.read("Could not read the run's history", move |project| {
             // Settings that cannot be read raise no alarm of their own.
-            let config = RunConfig::from_toml(&project.run(run)?.config_toml).unwrap_or_default();
-            let stored = Stored::whole(&config, project.steps(run, None)?, project.log(run)?);
+            let record = project.run(run)?;
+            let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
+            let stored = Stored::whole((&config, record.parent_step), project.steps(run, None)?, project.log(run)?);
             Ok(update(move |workspace, _| {
                 workspace.runs.history.entry(run).or_default().fill(stored);
             }))
@@ -336,7 +360,7 @@ fn next(starts: Vec<Start>) -> Vec<Command> {
 
 /// What was set up, with the pairs that have the tag now.
 fn asked(project: &Project, start: ForkStart) -> anyhow::Result<fork::Fork> {
-    let ForkStart { run, at, name, config, without } = start;
+    let ForkStart { run, at, name, config, without, against: _ } = start;
     let left_out = match without {
         Without::Nothing => None,
         Without::Tag(tag) => {
@@ -346,6 +370,19 @@ fn asked(project: &Project, start: ForkStart) -> anyhow::Result<fork::Fork> {
         Without::Pairs(pairs) => Some(LeftOut::new("of a list".to_owned(), pairs.to_vec())),
     };
     Ok(fork::Fork { run, at, name, config, left_out })
+}
+
+/// The alarms that are let be, as the project has them.
+pub(super) fn ignored(project: &Project) -> anyhow::Result<Ignored> {
+    Ok(project.setting(ignored::KEY)?.map(|text| Ignored::from_text(&text)).unwrap_or_default())
+}
+
+/// Keeps one more of them with the project.
+fn let_be(project: &Project, run: RunId, kind: AlarmKind) -> anyhow::Result<Ignored> {
+    let mut known = ignored(project)?;
+    known.add(run, kind);
+    project.set_setting(ignored::KEY, &known.to_text()?)?;
+    Ok(known)
 }
 
 pub(super) fn reread_runs(project: &Project) -> anyhow::Result<Update> {

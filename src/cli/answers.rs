@@ -3,7 +3,7 @@
 use anyhow::Result;
 use data::config::{Method, RunConfig};
 use serde_json::json;
-use store::{Drawn, Project, RunId, SampleRecord, SampledAnswer};
+use store::{Drawn, Probe, Project, RunId, SampleRecord, SampledAnswer, by_prompt};
 
 use super::{
     args::Answers,
@@ -23,15 +23,23 @@ pub fn run(args: &Answers) -> Result<Ending> {
     if args.step.is_some() {
         return Err(usage("--step goes with --judged or --sampled.".to_owned()));
     }
-    let mut samples = project.samples(record.id)?;
-    samples.sort_by_key(|sample| (sample.probe, sample.step));
-    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
-    let mut printed: Option<usize> = None;
-    for (index, record) in samples.iter().enumerate() {
-        if args.ends && !is_end(&samples, index) {
+    let rows = by_prompt(project.samples(record.id)?);
+    let probes = project.probes()?;
+    for (place, samples) in rows.iter().enumerate() {
+        answered(samples, &probes, place > 0, args)?;
+    }
+    if rows.is_empty() && !args.json {
+        output::line(format!("Run {} has not answered any probe.", record.id.0))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// The answers to one prompt, by step.
+fn answered(samples: &[SampleRecord], probes: &[Probe], is_further: bool, args: &Answers) -> Result<()> {
+    for (index, SampleRecord { step, probe, sample }) in samples.iter().enumerate() {
+        if args.ends && index > 0 && index + 1 < samples.len() {
             continue;
         }
-        let SampleRecord { step, probe, sample } = record;
         let drawn = if args.greedy { &[] } else { &sample.drawn[..] };
         if args.json {
             output::json(&json!({
@@ -45,22 +53,18 @@ pub fn run(args: &Answers) -> Result<Ending> {
             }))?;
             continue;
         }
-        if printed != Some(*probe) {
-            let note = notes.get(*probe).filter(|note| !note.is_empty());
-            let note = note.map_or(String::new(), |note| format!("  ({note})"));
-            let gap = if printed.is_some() { "\n" } else { "" };
+        if index == 0 {
+            let note = Probe::note_of(probes, &sample.prompt);
+            let note = if note.is_empty() { String::new() } else { format!("  ({note})") };
+            let gap = if is_further { "\n" } else { "" };
             output::line(format!("{gap}{}{note}", sample.prompt.last_text().trim()))?;
-            printed = Some(*probe);
         }
         output::line(format!("  step {step:>5}  {}", said(&sample.answer, sample.ended)))?;
         for (seed, Drawn { answer, ended }) in drawn.iter().enumerate() {
             output::line(format!("  seed {:>5}  {}", seed + 1, said(answer, *ended)))?;
         }
     }
-    if samples.is_empty() && !args.json {
-        output::line(format!("Run {} has not answered any probe.", record.id.0))?;
-    }
-    Ok(Ending::Done)
+    Ok(())
 }
 
 /// An answer under its first line.
@@ -150,11 +154,4 @@ fn sampled(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
         }
     }
     Ok(Ending::Done)
-}
-
-/// The first or the last answer to its probe.
-fn is_end(samples: &[SampleRecord], index: usize) -> bool {
-    let probe = |index: usize| samples.get(index).map(|sample| sample.probe);
-    let here = probe(index);
-    index == 0 || probe(index - 1) != here || probe(index + 1) != here
 }

@@ -8,13 +8,14 @@ use ::train::{
 };
 use anyhow::Result;
 use data::{
+    across::Point,
     config::{Contender, Method, ObjectiveConfig, RunConfig},
-    frontier::{self, Reached},
+    frontier,
     metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
 };
 use export::{Comparison, CurveFile, CurveOrder, Curves, ExportError};
 use serde_json::{Map, Value as Json, json};
-use store::{Project, RunId, RunRecord, Seeded, by_seeds, name_of};
+use store::{Project, RunId, RunRecord, Seeded, groups};
 
 use super::{
     args::{Compare, Settings},
@@ -190,8 +191,9 @@ struct Column {
     metrics: Vec<String>,
     after: Vec<Option<f64>>,
     before: Vec<Option<f64>>,
-    /// Its evaluations up to then: held-out accuracy, and the drift it came at.
-    path: Vec<Reached>,
+    /// Up to then: held-out accuracy, and the drift, by step.
+    learnt: Vec<Point>,
+    drift: Vec<Point>,
 }
 
 /// The last step that all of the runs have done, where they have not done as many.
@@ -201,14 +203,10 @@ fn common_step(records: &[RunRecord]) -> Option<u64> {
     (least < most).then_some(least)
 }
 
-fn path(project: &Project, run: RunId, at: u64) -> Result<Vec<Reached>> {
-    let drift = project.series(run, KL_REF, None)?;
-    let accuracy = project.series(run, HELD_OUT_ACCURACY, None)?;
-    let joined = accuracy.into_iter().filter(|(step, _)| *step > 0 && *step <= at).filter_map(|(step, accuracy)| {
-        let place = drift.binary_search_by_key(&step, |(step, _)| *step).ok()?;
-        Some((accuracy, drift[place].1))
-    });
-    Ok(joined.collect())
+/// What a run measured after its first step, up to this one.
+fn upto_step(project: &Project, run: RunId, metric: &str, at: u64) -> Result<Vec<Point>> {
+    let series = project.series(run, metric, None)?.into_iter().filter(|(step, _)| *step > 0 && *step <= at);
+    Ok(series.map(|(step, value)| [step as f64, value]).collect())
 }
 
 /// Runs that differ in their seed only, as one column.
@@ -234,14 +232,13 @@ impl Group<'_> {
 fn grouped(columns: &[Column]) -> Result<Vec<Group<'_>>> {
     let seeded = columns.iter().map(|column| {
         let config = RunConfig::from_toml(&column.record.config_toml)?;
-        Ok((column.record.id, (column, Seeded::of(&config)?)))
+        Ok((column.record.id, Seeded::of(&config)?))
     });
-    let seeded = seeded.collect::<Result<BTreeMap<RunId, (&Column, Seeded)>>>()?;
+    let seeded = seeded.collect::<Result<BTreeMap<RunId, Seeded>>>()?;
     let records: Vec<&RunRecord> = columns.iter().map(|column| &column.record).collect();
-    let groups = by_seeds(&records, |record| seeded.get(&record.id).map(|(_, seeded)| seeded));
-    let named = groups.into_iter().map(|group| Group {
-        name: name_of(&group),
-        columns: group.iter().filter_map(|record| seeded.get(&record.id).map(|(column, _)| *column)).collect(),
+    let named = groups(&records, |record| seeded.get(&record.id)).into_iter().map(|group| Group {
+        name: group.name,
+        columns: group.members.into_iter().map(|place| &columns[place]).collect(),
     });
     Ok(named.collect())
 }
@@ -256,7 +253,8 @@ impl Column {
         Ok(Self {
             record: project.run(run)?,
             after: series.iter().map(|series| upto(series).map(|place| series[place].1)).collect(),
-            path: path(project, run, at)?,
+            learnt: upto_step(project, run, HELD_OUT_ACCURACY, at)?,
+            drift: upto_step(project, run, KL_REF, at)?,
             before: series.iter().map(|series| value(series.first().filter(|(step, _)| *step == 0))).collect(),
             metrics,
         })
@@ -320,12 +318,12 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
             "\nThe runs did not go equally far: all numbers are those of step {step} or the last before it."
         ))?;
     }
-    for other in &columns[1..] {
-        let of = |column: &Column| (column.record.name.clone(), column.path.clone());
-        let ((one, of_one), (other, of_other)) = (of(first), of(other));
-        if let Some(sentence) = frontier::in_words((&one, &of_one), (&other, &of_other)) {
-            output::line(format!("\n{sentence}."))?;
-        }
+    let ways = groups.iter().map(|group| {
+        let members: Vec<_> = group.columns.iter().map(|column| (&column.learnt[..], &column.drift[..])).collect();
+        (group.name.clone(), frontier::path(&members))
+    });
+    for sentence in frontier::every_two(&ways.collect::<Vec<_>>()) {
+        output::line(format!("\n{sentence}."))?;
     }
     if judged.is_empty() {
         output::line("\nNothing was judged: a judge.toml in the project's folder says what counts as what.")?;

@@ -156,7 +156,8 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
 
 /// What looks at the run's numbers, with those up to this step behind it.
 fn watch_of(project: &Project, run: RunId, upto: u64) -> Result<Watch> {
-    let mut watch = Watch::new(&RunConfig::from_toml(&project.run(run)?.config_toml)?);
+    let record = project.run(run)?;
+    let mut watch = Watch::new(&RunConfig::from_toml(&record.config_toml)?, record.parent_step);
     if upto > 0 {
         for (step, metrics) in project.steps(run, None)?.into_iter().take_while(|(step, _)| *step <= upto) {
             watch.take(step, &metrics);

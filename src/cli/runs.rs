@@ -78,7 +78,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// Those that fit, pinned ones first; where a column is named the largest in it first, and those without it last.
+/// Those that fit, pinned ones first; where a column is named the best in it first, and those without it last.
 fn listed(project: &Project, all: &[RunRecord], args: &Runs) -> Result<Vec<RunRecord>> {
     let filter = RunFilter::of(&args.filter);
     let mut runs = Vec::new();
@@ -97,10 +97,9 @@ fn listed(project: &Project, all: &[RunRecord], args: &Runs) -> Result<Vec<RunRe
             runs.push((key, run.clone()));
         }
     }
-    if args.sort.is_some() {
+    if let Some(column) = &args.sort {
         runs.sort_by(|(one, _), (other, _)| match (one, other) {
-            (Some(RunValue::Number(one)), Some(RunValue::Number(other))) => other.total_cmp(one),
-            (Some(RunValue::Text(one)), Some(RunValue::Text(other))) => one.cmp(other),
+            (Some(one), Some(other)) => column.order(one, other),
             _ => other.is_some().cmp(&one.is_some()),
         });
     }
@@ -115,7 +114,7 @@ fn cell(project: &Project, run: &RunRecord, column: &RunColumn) -> Result<Option
         RunColumn::Setting(key) => {
             // Settings of a later version that cannot be read are none.
             let config = RunConfig::from_toml(&run.config_toml).unwrap_or_default();
-            config.every_value()?.get(key).map(|text| RunValue::of_setting(text))
+            config.texts_in_full().get(key).map(|text| RunValue::of_setting(text))
         }
     })
 }

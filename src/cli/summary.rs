@@ -11,7 +11,7 @@ use data::{
 };
 use engine::{newest_checkpoint, protocol::Outcome};
 use serde_json::json;
-use store::{Project, RunId, RunRecord, RunStatus, SampleRecord};
+use store::{Project, RunId, RunRecord, RunStatus, SampleRecord, by_prompt};
 
 use super::output;
 
@@ -33,7 +33,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
     let checkpoint = newest_checkpoint(&record.checkpoints);
     // Settings that cannot be read raise no alarm of their own.
     let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
-    let alarms = Watch::all(&config, &project.steps(run, None)?);
+    let alarms = Watch::all(&config, record.parent_step, &project.steps(run, None)?);
     if is_json {
         let both: serde_json::Map<_, _> = changes
             .iter()
@@ -82,7 +82,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         }
     }
     tell_alarms(&alarms, config.objective.kind)?;
-    answers(&project.samples(run)?)?;
+    answers(project.samples(run)?)?;
     output::line(format!("\nIts folder: {}", record.dir.display()))?;
     next(project, run, outcome, checkpoint.as_deref())
 }
@@ -152,24 +152,13 @@ fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// The first probes' first and last answers.
-fn answers(samples: &[SampleRecord]) -> Result<()> {
-    let probes: Vec<usize> = {
-        let mut probes: Vec<usize> = samples.iter().map(|sample| sample.probe).collect();
-        probes.sort_unstable();
-        probes.dedup();
-        probes
-    };
-    for probe in probes.into_iter().take(PROBES) {
-        let mut of_probe = samples.iter().filter(|sample| sample.probe == probe);
-        let Some(before) = of_probe.next() else {
-            continue;
-        };
-        let prompt = before.sample.prompt.last_text();
+/// The first prompts' first and last answers.
+fn answers(samples: Vec<SampleRecord>) -> Result<()> {
+    for samples in by_prompt(samples).into_iter().take(PROBES) {
+        let prompt = samples[0].sample.prompt.last_text();
         output::line(format!("\n{}", output::one_line(prompt, WIDTH)))?;
-        let mut said = vec![before];
-        said.extend(of_probe.next_back());
-        for record in said {
+        let last = (samples.len() > 1).then(|| &samples[samples.len() - 1]);
+        for record in std::iter::once(&samples[0]).chain(last) {
             output::line(format!("  step {:>4}  {}", record.step, output::one_line(&record.sample.answer, WIDTH)))?;
         }
     }

@@ -182,7 +182,8 @@ pub fn band(low: &[Point], high: &[Point], buckets: usize) -> Vec<[f64; 3]> {
     edges.collect()
 }
 
-/// What curves that were measured together come to, at every step that all of them have.
+/// What curves that belong together come to, at every step that any of them has: of those that have it. One that has measured
+/// less takes nothing from the others.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spread {
     pub mean: Vec<Point>,
@@ -194,21 +195,22 @@ pub struct Spread {
 impl Spread {
     pub fn of(curves: &[&[Point]]) -> Self {
         let mut spread = Self::default();
-        let Some((first, others)) = curves.split_first() else {
-            return spread;
-        };
-        let at = |points: &[Point], step: f64| {
-            let place = points.partition_point(|point| point[0] < step);
-            points.get(place).filter(|point| point[0] == step).map(|point| point[1])
-        };
-        for &[step, value] in *first {
-            let Some(values) = others.iter().map(|points| at(points, step)).collect::<Option<Vec<f64>>>() else {
-                continue;
-            };
-            // One that is no number takes the mean with it, and leaves the band to the others.
-            spread.mean.push([step, (value + values.iter().sum::<f64>()) / curves.len() as f64]);
-            spread.low.push([step, values.iter().copied().fold(value, f64::min)]);
-            spread.high.push([step, values.iter().copied().fold(value, f64::max)]);
+        let mut left: Vec<&[Point]> = curves.to_vec();
+        let next =
+            |left: &[&[Point]]| left.iter().filter_map(|points| points.first()).map(|point| point[0]).reduce(f64::min);
+        while let Some(step) = next(&left) {
+            let (mut count, mut sum, mut low, mut high) = (0.0, 0.0, f64::NAN, f64::NAN);
+            for points in &mut left {
+                let Some((&[at, value], after)) = points.split_first() else { continue };
+                if at == step {
+                    *points = after;
+                    // One that is no number takes the mean with it, and leaves the band to the others.
+                    (count, sum, low, high) = (count + 1.0, sum + value, low.min(value), high.max(value));
+                }
+            }
+            spread.mean.push([step, sum / count]);
+            spread.low.push([step, low]);
+            spread.high.push([step, high]);
         }
         spread
     }
@@ -265,19 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_is_of_the_steps_that_all_have_and_one_without_a_number_leaves_the_band_to_the_others() {
+    fn a_spread_is_of_those_that_have_the_step_and_one_without_a_number_leaves_the_band_to_the_others() {
         let one = [[0.0, 1.0], [10.0, 2.0], [20.0, 7.0], [30.0, f64::NAN]];
-        let other = [[0.0, 3.0], [20.0, 5.0], [30.0, 4.0]];
-        let Spread { mean, low, high } = Spread::of(&[&one, &other]);
-        assert_eq!(
-            (&mean[..2], low, high),
-            (
-                &[[0.0, 2.0], [20.0, 6.0]][..],
-                vec![[0.0, 1.0], [20.0, 5.0], [30.0, 4.0]],
-                vec![[0.0, 3.0], [20.0, 7.0], [30.0, 4.0]],
-            )
-        );
-        assert!(mean[2][1].is_nan() && Spread::of(&[]).mean.is_empty());
+        let other = [[0.0, 3.0], [20.0, 5.0], [30.0, 4.0], [40.0, 6.0]];
+        // A third waits for its turn.
+        let Spread { mean, low, high } = Spread::of(&[&one, &other, &[]]);
+        assert_eq!(mean[..3], [[0.0, 2.0], [10.0, 2.0], [20.0, 6.0]]);
+        assert!(mean[3][1].is_nan() && mean[4] == [40.0, 6.0], "{mean:?}");
+        assert_eq!(low, [[0.0, 1.0], [10.0, 2.0], [20.0, 5.0], [30.0, 4.0], [40.0, 6.0]]);
+        assert_eq!(high, [[0.0, 3.0], [10.0, 2.0], [20.0, 7.0], [30.0, 4.0], [40.0, 6.0]]);
+        assert_eq!(Spread::of(&[]), Spread::default());
     }
 
     #[test]

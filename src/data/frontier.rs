@@ -1,10 +1,38 @@
 //! One run against another in a sentence: how far each had drifted when it knew as much.
 
+use crate::across::{Point, Spread};
+
 /// An evaluation: what was learnt, and the drift it came at.
 pub type Reached = (f64, f64);
 
 /// Drift smaller than this is none, and its ratio noise.
 const NONE: f64 = 1e-4;
+
+/// The way of runs that are told as one: at every step that any of them evaluated, the mean of those that did. By run what was
+/// learnt and the drift, each by step.
+pub fn path(runs: &[(&[Point], &[Point])]) -> Vec<Reached> {
+    let (mut learnt, mut drift): (Vec<Vec<Point>>, Vec<Vec<Point>>) = (Vec::new(), Vec::new());
+    for (of_learnt, of_drift) in runs {
+        let at = |step: f64| of_drift.binary_search_by(|point| point[0].total_cmp(&step)).ok();
+        let joined = of_learnt.iter().filter_map(|point| Some((*point, of_drift[at(point[0])?])));
+        let (own_learnt, own_drift) = joined.unzip();
+        learnt.push(own_learnt);
+        drift.push(own_drift);
+    }
+    let mean = |curves: &[Vec<Point>]| Spread::of(&curves.iter().map(Vec::as_slice).collect::<Vec<_>>()).mean;
+    let both = mean(&learnt).into_iter().zip(mean(&drift));
+    both.map(|(learnt, drift)| (learnt[1], drift[1])).collect()
+}
+
+/// Every two of some runs, or groups of them, against each other in sentences.
+pub fn every_two(ways: &[(String, Vec<Reached>)]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (place, (one, of_one)) in ways.iter().enumerate() {
+        let later = ways[place + 1..].iter();
+        sentences.extend(later.filter_map(|(other, of_other)| in_words((one, of_one), (other, of_other))));
+    }
+    sentences
+}
 
 /// "At a held-out accuracy of 77 %, which both reached, DPO had drifted 2.1 times as far as MPO (0.0141 nats a token against
 /// 0.0067)". Evaluations in the order of their steps. Nothing while one of the two has learnt nothing.
@@ -48,6 +76,19 @@ mod tests {
             "At a held-out accuracy of 78.0 %, which both reached, DPO had drifted 5.0 times as far as MPO (0.0200 nats a token against 0.0040)"
         );
         assert!(in_words(("DPO", &dpo), ("MPO", &mpo)).unwrap().contains("DPO had drifted 5.0 times"));
+    }
+
+    #[test]
+    fn seeds_speak_by_their_mean_and_every_two_are_told() {
+        let learnt = [[0.0, 0.5], [10.0, 0.7], [20.0, 0.9]];
+        let other = [[0.0, 0.5], [10.0, 0.9]];
+        let drift = [[0.0, 0.0], [10.0, 0.1], [20.0, 0.4]];
+        let of_other = [[0.0, 0.0], [10.0, 0.3]];
+        let mean = path(&[(&learnt, &drift), (&other, &of_other)]);
+        let rounded: Vec<(f64, f64)> = mean.iter().map(|(a, b)| ((a * 100.0).round(), (b * 100.0).round())).collect();
+        assert_eq!(rounded, [(50.0, 0.0), (80.0, 20.0), (90.0, 40.0)], "the slower one ends before");
+        let ways = ["A", "B", "C"].map(|name| (name.to_owned(), mean.clone()));
+        assert_eq!(every_two(&ways).len(), 3);
     }
 
     #[test]

@@ -37,10 +37,28 @@ pub const REJECTED_CHANGE: &str = "logps/rejected_change";
 pub const SCORE_ACCURACY: &str = "accuracy";
 pub const HELD_OUT_SCORE_ACCURACY: &str = "eval_accuracy";
 pub const SCORE_LENGTH: &str = "length_correlation";
+pub const SCORE_MARGIN: &str = "margin";
+pub const HELD_OUT_SCORE_MARGIN: &str = "eval_margin";
+pub const MEAN_SCORE: &str = "mean_reward";
+pub const LOWEST_SCORE: &str = "min_reward";
+pub const HIGHEST_SCORE: &str = "max_reward";
 /// Of the answers that a step sampled.
+pub const ENTROPY: &str = "policy/entropy_avg";
+pub const CLIPPED: &str = "policy/clipfrac_avg";
+pub const SAMPLED_LENGTH: &str = "completions/mean_length";
 pub const SAMPLED_SCORE: &str = "objective/scores";
 pub const SAMPLED_KL: &str = "objective/kl";
 pub const EXPLAINED_VARIANCE: &str = "value/explained_variance";
+/// Of the answers drawn at an evaluation.
+pub const ENDED: &str = "stop/eos_rate";
+/// The ends of its 95 % interval (Wilson's).
+pub const ENDED_LOW: &str = "stop/eos_rate_low";
+pub const ENDED_HIGH: &str = "stop/eos_rate_high";
+/// Of the reference answers: how many would have ended by themselves.
+pub const REFERENCE_ENDED: &str = "stop/reference";
+/// How likely the end of a turn is where a held-out chosen answer has it.
+pub const END_KNOWN: &str = "stop/known";
+pub const PREFERENCE_LOSS: &str = "loss/preference";
 pub const KL_REF: &str = "kl/ref";
 pub const KL_POLICY: &str = "kl/policy_k3";
 pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
@@ -180,8 +198,15 @@ pub fn told_together(name: &str, values: &[f64]) -> Option<String> {
 pub fn interval(name: &str) -> [String; 2] {
     match name {
         HELD_OUT_ACCURACY => [HELD_OUT_ACCURACY_LOW, HELD_OUT_ACCURACY_HIGH].map(str::to_owned),
+        ENDED => [ENDED_LOW, ENDED_HIGH].map(str::to_owned),
         _ => judged::interval(name),
     }
+}
+
+/// How far a model has drifted, by what was measured of it: the larger of the two estimates, and its name.
+pub fn drift(measured: impl Fn(&str) -> Option<f64>) -> Option<(&'static str, f64)> {
+    let estimates = [KL_REF, KL_POLICY].into_iter().filter_map(|name| Some((name, measured(name)?)));
+    estimates.filter(|(_, kl)| kl.is_finite()).max_by(|(_, one), (_, other)| one.total_cmp(other))
 }
 
 /// Whether `name` says nothing beside these numbers of the same step. Before the first update every reward is 0 but for

@@ -6,18 +6,19 @@ use std::{
 };
 
 use data::{
+    Prompt,
     config::{RunConfig, Setting},
     metrics::{self, Metric, Told, judged},
 };
 use minijinja::{Value, context};
-use store::{Project, RunRecord};
+use store::{Group, LeftOut, Probe, Project, RunRecord, by_prompt};
 use train::{Result, objective};
 
 use crate::{
     Chart, ExportError, Point,
-    history::{again, spoken, state},
-    report::{chart_values, write},
-    together::{Together, together},
+    history::{again, course, settings, spoken, state},
+    report::{chart_values, setting_values, write},
+    together::{line, together},
 };
 
 /// Everything that the report of a comparison tells; lists of cells have one a run, in the order of the runs.
@@ -27,6 +28,8 @@ pub struct Comparison {
     pub runs: Vec<Compared>,
     /// Settings whose value is not the same in all runs: key, words, values.
     pub differences: Vec<(&'static Setting, Vec<String>)>,
+    /// What else is not the same in all runs: words, values.
+    pub otherwise: Vec<(&'static str, Vec<String>)>,
     /// What the runs are called where those that differ in their seed only are told as one.
     pub together: Vec<String>,
     pub measured: Vec<Reached>,
@@ -46,6 +49,7 @@ pub struct Compared {
     pub formula: String,
     /// The revision of the data that it saw.
     pub revision: u64,
+    pub settings: Vec<crate::Setting>,
 }
 
 /// What the runs reached of one metric, those of several seeds together.
@@ -83,6 +87,7 @@ impl Comparison {
                 method: record.method.clone(),
                 formula: objective::formula(&config.objective),
                 revision: project.newest_revision_of(record.id)?.0,
+                settings: settings(config)?,
             })
         });
         let shown: Vec<&RunRecord> = records.iter().collect();
@@ -96,6 +101,7 @@ impl Comparison {
             project: project.settings()?.name,
             runs: runs.collect::<Result<_>>()?,
             differences: differences(&configs),
+            otherwise: otherwise(project, records)?,
             together: together.iter().map(|group| group.name.clone()).collect(),
             measured: measured(&together, &all),
             charts: charts(&shown, &together, &all),
@@ -110,15 +116,16 @@ impl Comparison {
     }
 
     fn values(&self) -> Value {
-        let Self { project, runs, differences, together, measured, charts, answers, again } = self;
+        let Self { project, runs, differences, otherwise, together, measured, charts, answers, again } = self;
         let runs = runs.iter().map(|run| {
-            let Compared { name, state, method, formula, revision } = run;
-            context! { name, state, method, formula, revision }
+            let Compared { name, state, method, formula, revision, settings } = run;
+            context! { name, state, method, formula, revision, settings => setting_values(settings) }
         });
         let differences = differences.iter().map(|(setting, values)| {
             let values: Vec<String> = values.iter().map(|value| setting.shown(value).to_owned()).collect();
             context! { key => setting.key, label => setting.label, values }
         });
+        let otherwise = otherwise.iter().map(|(label, values)| context! { label => *label, values });
         let rows = measured.iter().map(|Reached { name, words, cells }| context! { name, words, cells });
         let answers = answers.iter().map(|Answered { prompt, note, before, after }| {
             let after: Vec<Value> = after
@@ -132,6 +139,7 @@ impl Comparison {
             runs => runs.collect::<Vec<_>>(),
             same_data => self.runs.windows(2).all(|two| two[0].revision == two[1].revision),
             differences => differences.collect::<Vec<_>>(),
+            otherwise => otherwise.collect::<Vec<_>>(),
             together,
             seeds => together.len() < self.runs.len(),
             measured => rows.collect::<Vec<_>>(),
@@ -163,6 +171,22 @@ fn differences(configs: &[RunConfig]) -> Vec<(&'static Setting, Vec<String>)> {
     rows.filter(|(_, values)| values.windows(2).any(|two| two[0] != two[1])).collect()
 }
 
+/// The data and what was changed on the way, where that is not the same in all runs.
+fn otherwise(project: &Project, records: &[RunRecord]) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let none = || "–".to_owned();
+    let (mut revisions, mut without, mut courses) = (Vec::new(), Vec::new(), Vec::new());
+    for record in records {
+        revisions.push(project.newest_revision_of(record.id)?.0.to_string());
+        without.push(record.left_out.as_ref().map_or_else(none, LeftOut::to_string));
+        let marks: Vec<String> =
+            course(project, record)?.into_iter().map(|(step, text)| format!("step {step}: {text}")).collect();
+        courses.push(if marks.is_empty() { none() } else { marks.join("; ") });
+    }
+    let rows = [("Data revision", revisions), ("Pairs left out", without), ("Changed on the way", courses)];
+    let differs = |values: &[String]| values.windows(2).any(|two| two[0] != two[1]);
+    Ok(rows.into_iter().filter(|(_, values)| differs(values)).collect())
+}
+
 /// The names of what is told across runs, and of what rules counted.
 fn told(all: &[Series]) -> Vec<(String, String)> {
     let is_there = |name: &str| all.iter().any(|series| series.contains_key(name));
@@ -172,7 +196,7 @@ fn told(all: &[Series]) -> Vec<(String, String)> {
     headlines.chain(judged.into_iter().map(|name| (name.clone(), metrics::caption(name)))).collect()
 }
 
-fn measured(together: &[Together], all: &[Series]) -> Vec<Reached> {
+fn measured(together: &[Group], all: &[Series]) -> Vec<Reached> {
     let rows = told(all).into_iter().map(|(name, words)| {
         let cells = together.iter().map(|group| {
             let members: Vec<&Series> = group.members.iter().map(|member| &all[*member]).collect();
@@ -204,35 +228,36 @@ fn cell(members: &[&Series], name: &str) -> Option<String> {
 }
 
 /// One chart a metric, one line a run, or one for several seeds.
-fn charts(records: &[&RunRecord], together: &[Together], all: &[Series]) -> Vec<Chart> {
+fn charts(records: &[&RunRecord], together: &[Group], all: &[Series]) -> Vec<Chart> {
     let charts = told(all).into_iter().map(|(name, words)| {
         let measured = |run: usize| all[run].get(&name).cloned();
-        let lines = together.iter().flat_map(|group| group.lines(records, measured)).map(|(_, line)| line).collect();
+        let lines = together.iter().filter_map(|group| Some(line(group, records, measured)?.1)).collect();
         Chart { title: words, caption: name.clone(), metric: name, lines }
     });
     charts.collect()
 }
 
-/// The newest answers of each run to each probe that any of them has answered, under what was said first.
+/// The newest answers of each run to each prompt that any of them has answered, under what was said first.
 fn answers(project: &Project, records: &[RunRecord]) -> Result<Vec<Answered>> {
-    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
-    let mut rows: BTreeMap<usize, Answered> = BTreeMap::new();
+    let probes = project.probes()?;
+    let mut rows: Vec<(Prompt, Answered)> = Vec::new();
     for (place, record) in records.iter().enumerate() {
-        for sample in project.samples(record.id)? {
-            let row = rows.entry(sample.probe).or_insert_with(|| Answered {
-                prompt: spoken(&sample.sample.prompt),
-                note: notes.get(sample.probe).cloned().unwrap_or_default(),
-                before: None,
-                after: vec![None; records.len()],
+        for samples in by_prompt(project.samples(record.id)?) {
+            let (Some(first), Some(last)) = (samples.first(), samples.last()) else { continue };
+            let prompt = &last.sample.prompt;
+            let known = rows.iter().position(|(known, _)| known == prompt);
+            let row = known.unwrap_or_else(|| {
+                let (asked, note) = (spoken(prompt), Probe::note_of(&probes, prompt).to_owned());
+                let row = Answered { prompt: asked, note, before: None, after: vec![None; records.len()] };
+                rows.push((prompt.clone(), row));
+                rows.len() - 1
             });
-            if sample.step == 0 {
-                row.before.get_or_insert_with(|| sample.sample.answer.clone());
+            let (_, row) = &mut rows[row];
+            if first.step == 0 {
+                row.before.get_or_insert_with(|| first.sample.answer.clone());
             }
-            let newest = &mut row.after[place];
-            if newest.as_ref().is_none_or(|(step, _)| *step <= sample.step) {
-                *newest = Some((sample.step, sample.sample.answer));
-            }
+            row.after[place] = Some((last.step, last.sample.answer.clone()));
         }
     }
-    Ok(rows.into_values().collect())
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }

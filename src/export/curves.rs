@@ -15,14 +15,14 @@ use data::{
 };
 use files::Output;
 use serde_json::{Value as Json, json};
-use store::{Project, RunId, RunRecord};
+use store::{Group, Project, RunId, RunRecord};
 
 use crate::{
     ExportError, Line, Point,
     chart::{self, Axes, Curve},
     drawing::{Anchor, Drawing, Ink, LETTERS, Shape},
     tensorboard,
-    together::{Together, together},
+    together::{line, together},
 };
 
 /// What curves can leave as.
@@ -77,7 +77,7 @@ pub struct Curves {
     order: CurveOrder,
     runs: Vec<CurvesOfRun>,
     /// As they are drawn, by their places among the runs.
-    together: Vec<Together>,
+    together: Vec<Group>,
 }
 
 struct CurvesOfRun {
@@ -146,7 +146,7 @@ impl Curves {
             Across::Steps | Across::Pairs | Across::Tokens => together(&records),
             // Seeds take unlike long, and drift unlike far.
             Across::Seconds | Across::Drift => {
-                records.iter().enumerate().map(|(run, record)| Together::alone(run, record)).collect()
+                records.iter().enumerate().map(|(run, record)| Group::alone(run, record)).collect()
             }
         };
         Ok(Self { order, runs, together })
@@ -192,7 +192,7 @@ impl Curves {
         let measured = |run: usize| self.runs[run].series.get(metric).cloned();
         // On an axis that goes back and forth only what was measured there is drawn.
         let weight = if self.order.across.grows() { self.order.smoothing } else { 0.0 };
-        let lines = self.together.iter().flat_map(|together| together.lines(&records, measured));
+        let lines = self.together.iter().filter_map(|group| line(group, &records, measured));
         let drawn = lines.map(|(run, Line { name, points, band })| {
             let run = &self.runs[run];
             let own = |points: &[Point]| {

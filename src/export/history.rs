@@ -9,7 +9,7 @@ use data::{
     metrics::{self, CHARTS, Metric, Told, judged},
 };
 use model::Spec;
-use store::{LogLevel, Project, RunRecord, SampleRecord, TakeIn};
+use store::{LeftOut, LogLevel, Probe, Project, RunRecord, TakeIn, by_prompt};
 use text::{Clock, Codec};
 use train::{
     Result,
@@ -154,7 +154,7 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     Ok((facts, aside))
 }
 
-fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
+pub(super) fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
     let (own, default) = (config.every_value()?, RunConfig::default().every_value()?);
     let keys: std::collections::BTreeSet<&String> = own.keys().chain(default.keys()).collect();
     let unset = || "not set".to_owned();
@@ -202,19 +202,14 @@ fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
     rows.chain(judged).collect()
 }
 
-/// The first and the last answer to each probe that was answered twice.
+/// The first and the last answer to each prompt that was answered twice.
 fn answers(project: &Project, record: &RunRecord) -> Result<Vec<Answers>> {
-    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
-    let mut by_probe: BTreeMap<usize, Vec<SampleRecord>> = BTreeMap::new();
-    for sample in project.samples(record.id)? {
-        by_probe.entry(sample.probe).or_default().push(sample);
-    }
-    let pairs = by_probe.into_iter().filter_map(|(probe, mut samples)| {
-        samples.sort_by_key(|sample| sample.step);
+    let probes = project.probes()?;
+    let pairs = by_prompt(project.samples(record.id)?).into_iter().filter_map(|samples| {
         let (first, last) = (samples.first()?, samples.last()?);
         (first.step < last.step).then(|| Answers {
             prompt: spoken(&last.sample.prompt),
-            note: notes.get(probe).cloned().unwrap_or_default(),
+            note: Probe::note_of(&probes, &last.sample.prompt).to_owned(),
             before: (first.step, first.sample.answer.clone()),
             after: (last.step, last.sample.answer.clone()),
         })
@@ -232,21 +227,60 @@ pub(super) fn spoken(prompt: &Prompt) -> String {
     }
 }
 
+/// What to type to have it once more, with what happened on the way.
 pub(super) fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
-    let quoted = |path: &std::path::Path| {
-        let text = path.display().to_string();
-        if text.contains(|c: char| c.is_whitespace() || "'\"$&;()".contains(c)) {
-            format!("'{}'", text.replace('\'', "'\\''"))
-        } else {
-            text
+    let mut lines = match (record.parent, record.parent_step) {
+        (Some(parent), Some(at)) => vec![fork_again(project, record, &project.run(parent)?, at)?],
+        (_, forked) => {
+            let gone = forked
+                .map(|at| format!("# a fork at step {at} of a run that was deleted; all that is left is its settings"));
+            let config = quoted(&record.dir.join("config.toml").display().to_string());
+            let dir = quoted(&project.dir().display().to_string());
+            gone.into_iter().chain([format!("nudge train {dir} --config {config}")]).collect()
         }
     };
-    let dir = quoted(project.dir());
-    let config = quoted(&record.dir.join("config.toml"));
-    let mut lines = vec![format!("nudge train {dir} --config {config}")];
+    lines.extend(course(project, record)?.into_iter().map(|(step, text)| format!("# step {step}: {text}")));
     let seen = project.newest_revision_of(record.id)?;
     if project.revision()? != seen {
         lines.push(format!("# trains on the pairs as they are now; this run saw revision {}", seen.0));
     }
     Ok(lines)
+}
+
+fn fork_again(project: &Project, record: &RunRecord, parent: &RunRecord, at: u64) -> Result<String> {
+    let [before, after] = [parent, record].map(|run| RunConfig::from_toml(&run.config_toml));
+    let (before, after) = (before?, after?);
+    let dir = quoted(&project.dir().display().to_string());
+    let mut line = format!("nudge fork {dir} {} --at {at} --name {}", parent.id.0, quoted(&record.name));
+    let values = after.every_value()?;
+    for changed in before.changes_in(&after)? {
+        let key = changed.setting.key;
+        // An empty value takes a setting back to its default.
+        let value = values.get(key).map_or("", |value| value.trim_matches('"'));
+        write!(line, " --set {}", quoted(&format!("{key}={value}"))).ok();
+    }
+    let theirs = parent.left_out.as_ref();
+    let own = record.left_out.iter().flat_map(LeftOut::pairs).filter(|pair| !theirs.is_some_and(|it| it.holds(**pair)));
+    let own: Vec<String> = own.map(|pair| pair.0.to_string()).collect();
+    if !own.is_empty() {
+        write!(line, " --without {}", own.join(",")).ok();
+    }
+    Ok(line)
+}
+
+/// What was changed while it went, by hand or by a controller: knobs, new labels. Of a fork since it was made.
+pub(super) fn course(project: &Project, record: &RunRecord) -> Result<Vec<(u64, String)>> {
+    let own = |step: u64| record.parent_step.is_none_or(|at| step > at);
+    let marks = project.log(record.id)?.into_iter().filter(|line| line.mark && line.level == LogLevel::Info);
+    Ok(marks.filter(|line| own(line.step)).map(|line| (line.step, line.text)).collect())
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }

@@ -154,12 +154,6 @@ fn values(story: &RunHistory) -> Value {
     let steps: Vec<u64> = marks.iter().map(|(step, _)| *step).collect();
     let facts: Vec<Value> =
         facts.iter().map(|(label, value)| context! { label => label.as_str(), value => value.as_str() }).collect();
-    let settings: Vec<Value> = settings
-        .iter()
-        .map(|Setting { key, value, changed_from }| {
-            context! { key => key.as_str(), value => value.as_str(), changed_from => changed_from.clone() }
-        })
-        .collect();
     let measured: Vec<Value> = measured
         .iter()
         .map(|row| {
@@ -187,7 +181,7 @@ fn values(story: &RunHistory) -> Value {
         formula => formula.as_str(),
         facts => facts,
         set_aside => set_aside.clone(),
-        settings => settings,
+        settings => setting_values(settings),
         charts => charts.iter().filter_map(|chart| chart_values(chart, &steps)).collect::<Vec<_>>(),
         measured => measured,
         marks => pairs(marks),
@@ -197,6 +191,13 @@ fn values(story: &RunHistory) -> Value {
         version => env!("CARGO_PKG_VERSION"),
         is_mpo => method.starts_with("MPO"),
     }
+}
+
+pub(super) fn setting_values(settings: &[Setting]) -> Vec<Value> {
+    let values = settings.iter().map(|Setting { key, value, changed_from }| {
+        context! { key => key.as_str(), value => value.as_str(), changed_from => changed_from.clone() }
+    });
+    values.collect()
 }
 
 pub(super) fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {

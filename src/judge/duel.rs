@@ -2,8 +2,10 @@
 
 use super::share::{Z, wilson};
 
-/// 99 % of the normal distribution, two-sided: whether it is decided. Stricter, because people look after every verdict and stop when they like what they see.
-const DECIDED: f64 = 2.575_829_303_548_901;
+/// So many times likelier the verdicts have to be under a winner than under chance. People look after every verdict and stop
+/// when they like what they see: by Ville's inequality sides that are equal are told apart in one duel of twenty at most,
+/// however long it goes and whenever it is stopped.
+const DECIDED: f64 = 20.0;
 
 /// Verdicts so far. Ties say nothing about who is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,20 +40,23 @@ impl Tally {
         })
     }
 
-    /// Who is better, where Wilson's 99 % interval leaves one half out.
+    /// Who is better, where the verdicts are enough to say so.
     pub fn winner(self) -> Winner {
-        let n = self.decided() as f64;
-        if n == 0.0 {
-            return Winner::Open;
-        }
-        let (low, high) = wilson(self.second as f64 / n, n, DECIDED);
-        if low > 0.5 {
-            Winner::Second
-        } else if high < 0.5 {
-            Winner::First
-        } else {
+        if self.evidence() < DECIDED.ln() {
             Winner::Open
+        } else if self.second > self.first {
+            Winner::Second
+        } else {
+            Winner::First
         }
+    }
+
+    /// Log of how much likelier these verdicts are where any share of wins is as likely as another, than where each is one
+    /// half: ln(2ⁿ·k!·(n−k)!/(n+1)!).
+    fn evidence(self) -> f64 {
+        let ln_factorial = |n: usize| (2..=n).map(|n| (n as f64).ln()).sum::<f64>();
+        let n = self.decided();
+        n as f64 * std::f64::consts::LN_2 + ln_factorial(self.first) + ln_factorial(self.second) - ln_factorial(n + 1)
     }
 }
 
@@ -64,13 +69,35 @@ mod tests {
     }
 
     #[test]
-    fn seven_in_a_row_are_enough_and_a_lead_needs_more() {
-        assert_eq!(tally(0, 6).winner(), Winner::Open);
-        assert_eq!(tally(0, 7).winner(), Winner::Second);
-        assert_eq!(tally(7, 0).winner(), Winner::First);
-        assert_eq!(tally(9, 21).winner(), Winner::Open);
-        assert_eq!(tally(13, 31).winner(), Winner::Second);
+    fn eight_in_a_row_are_enough_and_a_lead_needs_more() {
+        assert_eq!(tally(0, 7).winner(), Winner::Open);
+        assert_eq!(tally(0, 8).winner(), Winner::Second);
+        assert_eq!(tally(8, 0).winner(), Winner::First);
+        assert_eq!(tally(13, 31).winner(), Winner::Open);
+        assert_eq!(tally(12, 34).winner(), Winner::Second);
         assert_eq!(tally(0, 0).winner(), Winner::Open);
+    }
+
+    /// The chance that equal sides are told apart within 50 verdicts by somebody who looks after each: over all tallies that
+    /// are reached undecided. 99 % Wilson after each verdict came to 6.2 %.
+    #[test]
+    fn whoever_looks_after_every_verdict_is_rarely_told_a_false_winner() {
+        let mut undecided = vec![1.0];
+        let mut told = 0.0;
+        for n in 1..=50 {
+            let mut next = vec![0.0; n + 1];
+            for (second, chance) in undecided.iter().enumerate() {
+                next[second] += chance / 2.0;
+                next[second + 1] += chance / 2.0;
+            }
+            for (second, chance) in next.iter_mut().enumerate() {
+                if tally(n - second, second).winner() != Winner::Open {
+                    told += std::mem::take(chance);
+                }
+            }
+            undecided = next;
+        }
+        assert!((0.01..0.05).contains(&told), "{told}");
     }
 
     /// Ends as `statsmodels.stats.proportion.proportion_confint(14, 20, method="wilson")` gives them.

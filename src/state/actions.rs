@@ -15,6 +15,7 @@ use super::{
     asking::AskFirst,
     compare::{Zoom, parallel::AxisMove},
     duel::DuelPress,
+    fork::AlarmAct,
     labelling::{Act, Side, Way},
     lens::LensMove,
     review::ReviewAct,
@@ -91,6 +92,8 @@ pub enum Action {
     Zoom(Zoom),
     /// On parallel axes.
     Axis(AxisMove),
+    /// Read the charts at a later step, or an earlier one.
+    ChartCursor(bool),
     /// The charts, or the table of runs.
     CompareFace,
     FilterRuns,
@@ -105,6 +108,8 @@ pub enum Action {
     SetUp,
     Watch,
     Lens(LensMove),
+    /// About the first alarm of the run that is shown.
+    Alarm(AlarmAct),
     Rollout(RolloutMove),
     OpenLensPair,
     Check,
@@ -154,6 +159,7 @@ impl Action {
                         | Self::Extend(_)
                         | Self::MoveModel(_)
                         | Self::Labelling(Act::Scroll(..))
+                        | Self::ChartCursor(_)
                         | Self::Zoom(Zoom::In | Zoom::Out | Zoom::Earlier | Zoom::Later)
                 )
             }

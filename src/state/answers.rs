@@ -89,9 +89,11 @@ impl AnswersData {
 #[derive(Debug, Clone, Default)]
 pub struct Grid {
     pub loaded: Loaded,
+    /// By step and by the place of the prompt.
     cells: BTreeMap<(u64, usize), Cell>,
-    /// As they were when the run was sampled; the project's may have changed since.
-    prompts: BTreeMap<usize, Prompt>,
+    /// As they were when the run was sampled, with their places among the probes; the project's may have changed since, and
+    /// while it was sampled.
+    prompts: Vec<(usize, Prompt)>,
 }
 
 /// What was answered to a prompt at a step.
@@ -115,8 +117,11 @@ impl Grid {
     fn take(&mut self, step: u64, probe: usize, sample: Sample) {
         let said = |text: String, ended: bool| Said { text: text.into(), cut: !ended };
         let drawn = sample.drawn.into_iter().map(|drawn| said(drawn.answer, drawn.ended)).collect();
-        self.prompts.insert(probe, sample.prompt);
-        self.cells.insert((step, probe), Cell { greedy: said(sample.answer, sample.ended), drawn });
+        let place = self.place(&sample.prompt).unwrap_or_else(|| {
+            self.prompts.push((probe, sample.prompt));
+            self.prompts.len() - 1
+        });
+        self.cells.insert((step, place), Cell { greedy: said(sample.answer, sample.ended), drawn });
     }
 
     /// Whether seeds have drawn any of its answers.
@@ -134,31 +139,32 @@ impl Grid {
         steps.into_iter().collect()
     }
 
-    /// Probes with answers, in order.
-    pub fn probes(&self) -> Vec<usize> {
-        let probes: BTreeSet<usize> = self.cells.keys().map(|(_, probe)| *probe).collect();
-        probes.into_iter().collect()
+    /// Prompts with answers, in the order of the probes.
+    pub fn prompts(&self) -> Vec<&Prompt> {
+        let mut prompts: Vec<&(usize, Prompt)> = self.prompts.iter().collect();
+        prompts.sort_by_key(|(probe, _)| *probe);
+        prompts.into_iter().map(|(_, prompt)| prompt).collect()
     }
 
-    pub fn prompt(&self, probe: usize) -> Option<&Prompt> {
-        self.prompts.get(&probe)
+    fn place(&self, prompt: &Prompt) -> Option<usize> {
+        self.prompts.iter().position(|(_, known)| known == prompt)
     }
 
-    pub fn cell(&self, step: u64, probe: usize) -> Option<&Cell> {
-        self.cells.get(&(step, probe))
+    pub fn cell(&self, step: u64, prompt: &Prompt) -> Option<&Cell> {
+        self.cells.get(&(step, self.place(prompt)?))
     }
 
     /// The answer before training: what every other one is compared with.
-    pub fn first(&self, probe: usize) -> Option<&Cell> {
+    pub fn first(&self, prompt: &Prompt) -> Option<&Cell> {
         let step = self.steps().first().copied()?;
-        self.cell(step, probe)
+        self.cell(step, prompt)
     }
 
-    /// On how many of the probes the likeliest answer at `step` is another than at first: (changed, answered).
+    /// On how many of the prompts the likeliest answer at `step` is another than at first: (changed, answered).
     pub fn changed(&self, step: u64) -> (usize, usize) {
         let mut counted = (0, 0);
-        for probe in self.probes() {
-            if let (Some(first), Some(now)) = (self.first(probe), self.cell(step, probe)) {
+        for prompt in self.prompts() {
+            if let (Some(first), Some(now)) = (self.first(prompt), self.cell(step, prompt)) {
                 counted.0 += usize::from(first.greedy.text != now.greedy.text);
                 counted.1 += 1;
             }
@@ -263,13 +269,17 @@ mod tests {
             step,
             probe,
             sample: Sample {
-                prompt: Prompt::Text(format!("p{probe}")),
+                prompt: prompt(probe),
                 answer: answer.to_owned(),
                 tokens: 2,
                 ended: true,
                 drawn: vec![Drawn { answer: "by chance".to_owned(), ended: false }],
             },
         }
+    }
+
+    fn prompt(probe: usize) -> Prompt {
+        Prompt::Text(format!("p{probe}"))
     }
 
     const RUN: RunId = RunId(1);
@@ -296,7 +306,19 @@ mod tests {
         assert_eq!(grid.changed(0), (0, 2));
         assert_eq!(grid.changed(20), (1, 2));
         assert_eq!(grid.changed(7), (0, 0));
-        assert_eq!(grid.prompt(1), Some(&Prompt::Text("p1".to_owned())));
+        assert_eq!(grid.prompts(), [&prompt(0), &prompt(1)]);
+    }
+
+    #[test]
+    fn a_probe_whose_prompt_was_replaced_is_two() {
+        let mut data = data();
+        let mut sample = record(40, 1, "under the stairs").sample;
+        sample.prompt = Prompt::Text("Where is the meter?".to_owned());
+        data.take(&Event::Sampled { run: RUN, step: 40, probe: 1, sample: sample.clone() });
+        let grid = data.grid(RUN).unwrap();
+        assert_eq!(grid.prompts(), [&prompt(0), &prompt(1), &sample.prompt]);
+        assert!(grid.cell(40, &prompt(1)).is_none() && grid.cell(20, &sample.prompt).is_none());
+        assert_eq!(grid.changed(40), (0, 0), "nothing is compared with an answer to another prompt");
     }
 
     #[test]
@@ -316,7 +338,7 @@ mod tests {
         let mut data = data();
         data.take(&Event::Sampled { run: RUN, step: 40, probe: 1, sample: record(40, 1, "elsewhere").sample });
         let grid = data.grid(RUN).unwrap();
-        let drawn = &grid.cell(40, 1).unwrap().drawn;
+        let drawn = &grid.cell(40, &prompt(1)).unwrap().drawn;
         assert!(grid.has_drawn() && drawn.len() == 1 && drawn[0].cut);
         assert_eq!(grid.steps(), [0, 20, 40]);
         assert_eq!(grid.changed(40), (1, 1));

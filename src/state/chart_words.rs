@@ -3,9 +3,10 @@
 use data::{
     config::{RunConfig, Schedule},
     metrics::{
-        ACCURACY, CHOSEN_CHANGE, ChartId, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
-        HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY, KL_POLICY, KL_REF, LOSS, MARGIN_HIGH,
-        MARGIN_LOW, MARGIN_MIDDLE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_SCORE, SCORE_ACCURACY, SCORE_LENGTH, SLEEPING,
+        self, ACCURACY, CHOSEN_CHANGE, CLIPPED, ChartId, ENTROPY, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY,
+        HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_MARGIN,
+        HIGHEST_SCORE, LOSS, LOWEST_SCORE, MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE,
+        SAMPLED_KL, SAMPLED_LENGTH, SAMPLED_SCORE, SCORE_ACCURACY, SCORE_LENGTH, SCORE_MARGIN, SLEEPING,
         TOKENS_PER_SEC, judged,
     },
     number, percent,
@@ -49,13 +50,13 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
                 "The critic foresees less than a constant would: advantages are noisier than without it".to_owned()
             })
         }
-        // Their lines say it, or they are of the report, which has captions instead.
-        ChartId::ScoreMargin
-        | ChartId::Scores
-        | ChartId::Entropy
-        | ChartId::Ratios
-        | ChartId::Completions
-        | ChartId::RewardMargin
+        ChartId::ScoreMargin => score_margin(history),
+        ChartId::Scores => scores(history),
+        ChartId::Entropy => entropy(history),
+        ChartId::Ratios => ratios(history),
+        ChartId::Completions => completions(history),
+        // They are of the report, which has captions instead.
+        ChartId::RewardMargin
         | ChartId::Rewards
         | ChartId::Retention
         | ChartId::Answers
@@ -140,10 +141,45 @@ fn score_and_length(correlation: f64) -> String {
     }
 }
 
+fn score_margin(history: &History) -> Option<String> {
+    let trained = history.series(SCORE_MARGIN)?.recent(RECENT)?;
+    let Some(held_out) = history.latest(HELD_OUT_SCORE_MARGIN) else {
+        return Some(format!("Of late the better answer scores {} higher", number(trained)));
+    };
+    let learnt = if trained > 0.0 && held_out < trained / 2.0 { ": less than half carries over" } else { "" };
+    let (held_out, trained) = (number(held_out), number(trained));
+    Some(format!("The better answer scores {held_out} higher on held-out pairs, {trained} on those trained on{learnt}"))
+}
+
+fn scores(history: &History) -> Option<String> {
+    let [mean, low, high] = [MEAN_SCORE, LOWEST_SCORE, HIGHEST_SCORE].map(|name| history.latest(name));
+    Some(format!("Between {} and {}, {} on average", number(low?), number(high?), number(mean?)))
+}
+
+fn entropy(history: &History) -> Option<String> {
+    let series = history.series(ENTROPY)?;
+    let (first, now) = (series.first()?[1], series.recent(RECENT)?);
+    let what = if now < first / 2.0 { ": it has come to say much the same" } else { "" };
+    Some(format!("Of late {} nats a token, {} at the start{what}", number(now), number(first)))
+}
+
+fn ratios(history: &History) -> Option<String> {
+    // Past it a token teaches nothing more; PPO's authors aim at a tenth to a fifth.
+    const MANY: f64 = 0.3;
+    let clipped = history.series(CLIPPED)?.recent(RECENT)?;
+    let what = if clipped > MANY { ": updates go further than what they learn from allows" } else { "" };
+    Some(format!("Of late {} are past the clip range{what}", percent(clipped)))
+}
+
+fn completions(history: &History) -> Option<String> {
+    let series = history.series(SAMPLED_LENGTH)?;
+    let (first, now) = (series.first()?[1], series.recent(RECENT)?);
+    Some(format!("Of late {} tokens an answer, {} at the start", number(now.round()), number(first.round())))
+}
+
 fn drift(limit: Option<f64>, history: &History) -> Option<String> {
-    let (name, series) = [KL_REF, KL_POLICY].into_iter().find_map(|name| Some((name, history.series(name)?)))?;
-    let now = series.latest()?[1];
-    let (_, highest) = series.extremes()?;
+    let (name, now) = metrics::drift(|name| history.latest(name))?;
+    let (_, highest) = history.series(name)?.extremes()?;
     let value = number(now);
     Some(match limit {
         Some(limit) if now > limit => format!("{name} is {value}, over its limit of {}", number(limit)),
@@ -203,6 +239,8 @@ fn speed(series: &Series) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use data::metrics::{KL_POLICY, KL_REF};
+
     use super::*;
 
     /// Names and values, ten steps apart.
@@ -221,7 +259,7 @@ mod tests {
     fn each_chart_says_what_its_lines_come_to() {
         let mut config = RunConfig::default();
         config.train.kl_limit = Some(0.1);
-        let cases: [(ChartId, Metrics<'_>, &str); 12] = [
+        let cases: [(ChartId, Metrics<'_>, &str); 18] = [
             (
                 ChartId::Loss,
                 &[(HELD_OUT_LOSS, &[-0.5, -0.9, -0.7])],
@@ -243,6 +281,11 @@ mod tests {
             (ChartId::Drift, &[(KL_REF, &[0.0, 0.05])], "kl/ref is 0.05, 50 % of its limit"),
             (ChartId::Drift, &[(KL_REF, &[0.0, 0.2])], "over its limit of 0.1"),
             (
+                ChartId::Drift,
+                &[(KL_REF, &[0.0, 0.02]), (KL_POLICY, &[0.0, 0.3])],
+                "kl/policy_k3 is 0.3, over its limit of 0.1",
+            ),
+            (
                 ChartId::Sleeping,
                 &[(SLEEPING, &[0.25, 0.75])],
                 "Of late 50 % of the pairs get almost no push; 25 % at the start",
@@ -258,6 +301,19 @@ mod tests {
                 &[(TOKENS_PER_SEC, &[900.2, 1500.0])],
                 "1500 tokens a second, between 900 and 1500 so far",
             ),
+            (
+                ChartId::ScoreMargin,
+                &[(SCORE_MARGIN, &[0.0, 4.0]), (HELD_OUT_SCORE_MARGIN, &[0.5])],
+                "0.5 higher on held-out pairs, 2 on those trained on: less than half carries over",
+            ),
+            (
+                ChartId::Scores,
+                &[(MEAN_SCORE, &[1.0]), (LOWEST_SCORE, &[-2.0]), (HIGHEST_SCORE, &[3.0])],
+                "Between −2 and 3, 1 on average",
+            ),
+            (ChartId::Entropy, &[(ENTROPY, &[2.0, 0.5, 0.5])], "1 nats a token, 2 at the start"),
+            (ChartId::Ratios, &[(CLIPPED, &[0.25, 0.75])], "50 % are past the clip range: updates go further"),
+            (ChartId::Completions, &[(SAMPLED_LENGTH, &[20.0, 31.0])], "Of late 26 tokens an answer, 20 at the start"),
         ];
         for (chart, metrics, expected) in cases {
             let said = sentence(chart, &config, &history(metrics)).unwrap();

@@ -14,12 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use data::metrics::judged;
 use store::{RunFilter, RunId, RunRecord};
 
-pub use self::settings::{DifferentSetting, differences};
+pub use self::settings::{DifferentSetting, differences, otherwise};
 use self::{
     along::Along,
     board::Board,
     edits::RunDraft,
-    frontier::Paths,
+    frontier::{Paths, Sentences},
     parallel::{AxisMove, Marked},
 };
 use super::{
@@ -81,6 +81,7 @@ pub struct CompareView {
     pub means: Means,
     pub along: Along,
     pub paths: Paths,
+    pub sentences: Sentences,
 }
 
 impl CompareView {

@@ -259,8 +259,8 @@ impl Duel {
             Winner::First => format!("That is enough: the answers of {first} are preferred"),
             Winner::Second => format!("That is enough: the answers of {second} are preferred"),
             Winner::Open => {
-                "That is not enough to be sure, looking after each verdict as one does: 7 wins in a row are, or a \
-                              lead of 70 to 30 over about 45 verdicts"
+                "That is not enough to be sure, looking after each verdict as one does: 8 wins in a row are, or a \
+                              lead of 74 to 26 over about 45 verdicts"
                     .to_owned()
             }
         });

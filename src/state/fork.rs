@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use data::{
     PairId,
-    alarms::{Alarm, Cure},
+    alarms::{Alarm, AlarmKind, Cure},
     config::RunConfig,
     counted,
 };
 use store::{RunId, RunRecord};
 
-use super::{launch::Launch, pairs::PairsData, runs::Runs};
+use super::{launch::Launch, pairs::PairsData, runs::Runs, train::RunCommand};
 
 /// The form above the settings.
 #[derive(Debug, Clone)]
@@ -67,6 +67,31 @@ pub struct ForkStart {
     pub name: Option<String>,
     pub config: RunConfig,
     pub without: Without,
+    /// The alarm that it is to mend: let be as soon as the fork is made.
+    pub against: Option<AlarmKind>,
+}
+
+/// A fork that may help against an alarm.
+#[derive(Debug, Clone)]
+pub struct Remedy {
+    pub cure: Cure,
+    pub fork: ForkStart,
+}
+
+/// What can be done about an alarm by a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmAct {
+    /// Fork with the first of its remedies.
+    First,
+    Second,
+    Ignore,
+}
+
+impl AlarmAct {
+    /// The key of a remedy, by its place.
+    pub fn remedy(place: usize) -> Option<Self> {
+        [Self::First, Self::Second].get(place).copied()
+    }
 }
 
 impl ForkForm {
@@ -89,19 +114,35 @@ impl Runs {
         self.checkpoints(record.id).iter().rev().find(before_end).copied().unwrap_or(0)
     }
 
-    /// What a fork of this run may try.
-    pub fn cures(&self, run: RunId, alarm: &Alarm) -> Vec<Cure> {
-        self.settings(run).map_or_else(Vec::new, |settings| alarm.kind.cures(settings.config.objective.kind))
+    /// What can be tried against an alarm, the likeliest first.
+    pub fn remedies(&self, record: &RunRecord, alarm: &Alarm) -> Vec<Remedy> {
+        let method = self.settings(record.id).map(|settings| settings.config.objective.kind);
+        let cures = method.map_or_else(Vec::new, |method| alarm.kind.cures(method));
+        cures.into_iter().filter_map(|cure| Some(Remedy { cure, fork: self.mending(record, alarm, cure)? })).collect()
+    }
+
+    /// What a key does about the first alarm of a run that nobody lets be.
+    pub fn about_alarm(&self, run: RunId, act: AlarmAct) -> Option<RunCommand> {
+        let (record, alarm) = (self.record(run)?, self.alarms(run).next()?);
+        let remedy = |place: usize| {
+            let remedy = self.remedies(record, alarm).into_iter().nth(place)?;
+            Some(RunCommand::Mend(Box::new(remedy.fork)))
+        };
+        match act {
+            AlarmAct::Ignore => Some(RunCommand::Ignore(run, alarm.kind)),
+            AlarmAct::First => remedy(0),
+            AlarmAct::Second => remedy(1),
+        }
     }
 
     /// A fork that tries a cure, from the newest checkpoint before the steps that raised the alarm.
-    pub fn mending(&self, record: &RunRecord, alarm: &Alarm, cure: Cure) -> Option<ForkStart> {
+    fn mending(&self, record: &RunRecord, alarm: &Alarm, cure: Cure) -> Option<ForkStart> {
         let settings = self.settings(record.id)?;
         let before = |step: &&u64| **step < alarm.from && (record.total_steps == 0 || **step < record.total_steps);
         let at = self.checkpoints(record.id).iter().rev().find(before).copied().unwrap_or(0);
         let config = cure.applied(&settings.config);
         let name = Some(format!("{}, {}", record.name, cure.words()));
-        Some(ForkStart { run: record.id, at, name, config, without: Without::Nothing })
+        Some(ForkStart { run: record.id, at, name, config, without: Without::Nothing, against: Some(alarm.kind) })
     }
 }
 

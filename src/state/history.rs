@@ -67,9 +67,13 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The whole history of a run of these settings. Goes through all steps.
-    pub fn whole(config: &RunConfig, steps: Vec<(u64, Metrics)>, log: Vec<store::LogLine>) -> Self {
-        let mut watch = Watch::new(config);
+    /// The whole history of a run of these settings, a fork's from the step that it goes on from. Goes through all steps.
+    pub fn whole(
+        (config, inherited): (&RunConfig, Option<u64>),
+        steps: Vec<(u64, Metrics)>,
+        log: Vec<store::LogLine>,
+    ) -> Self {
+        let mut watch = Watch::new(config, inherited);
         let alarms = steps.iter().flat_map(|(step, metrics)| watch.take(*step, metrics)).collect();
         Self { steps, log, watched: Some((watch, alarms)) }
     }
@@ -78,6 +82,11 @@ impl Stored {
 impl History {
     pub fn series(&self, name: &str) -> Option<&Series> {
         self.series.get(name).filter(|series| !series.is_empty())
+    }
+
+    /// What happened to the run by hand or by a controller: its marks without its alarms.
+    pub fn changes(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| !self.alarms.iter().any(|alarm| Mark::of(alarm) == **mark))
     }
 
     /// The newest finite value of a metric.

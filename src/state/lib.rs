@@ -25,6 +25,7 @@ pub mod health;
 pub mod hint;
 mod history;
 pub mod hits;
+pub mod ignored;
 pub mod intake;
 pub mod join_offer;
 pub mod joining;

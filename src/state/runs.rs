@@ -5,12 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use data::config::{Method, RunConfig};
+use data::{
+    alarms::Alarm,
+    config::{Method, RunConfig},
+};
 use engine::protocol::{Event, Outcome, RunControl};
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
-use super::{checkpoints::Saved, compare::cells::RunCells, joining::Joining};
+use super::{checkpoints::Saved, compare::cells::RunCells, ignored::Ignored, joining::Joining};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -103,6 +106,8 @@ pub struct Runs {
     pub cells: RunCells,
     /// Whether something that was said about a run can be taken back, and said again.
     pub can_turn_about: [bool; 2],
+    /// Alarms that are let be.
+    pub ignored: Ignored,
     /// Runs in other hands that were asked to stop, until they have.
     pub asked_to_stop: BTreeSet<RunId>,
 }
@@ -158,6 +163,12 @@ impl Runs {
 
     pub fn history(&self, run: RunId) -> Option<&History> {
         self.history.get(&run)
+    }
+
+    /// Its alarms that nobody lets be, in the order in which they were raised.
+    pub fn alarms(&self, run: RunId) -> impl Iterator<Item = &Alarm> {
+        let alarms = self.history(run).map_or(&[][..], |history| &history.alarms);
+        alarms.iter().filter(move |alarm| !self.ignored.holds(run, alarm.kind))
     }
 
     /// The run whose charts are shown: the one that was picked, else the live one, else the newest.

@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 
 use data::across::{self, Point};
-use store::{RunId, RunRecord, by_seeds};
+use store::{Group, RunId, RunRecord};
 
 use super::{
     runs::Runs,
     series::{Series, Stamp},
 };
 
-/// The groups among some runs, in the order of their first ones. A run by itself is none.
-pub fn groups<'r>(runs: &Runs, shown: &[&'r RunRecord]) -> Vec<Vec<&'r RunRecord>> {
-    let mut groups = by_seeds(shown, |record| runs.settings(record.id).map(|settings| &settings.seeded));
-    groups.retain(|group| group.len() > 1);
-    groups
+/// Some runs as they are told, in the order of their first ones.
+pub fn groups(runs: &Runs, shown: &[&RunRecord]) -> Vec<Group> {
+    store::groups(shown, |record| runs.settings(record.id).map(|settings| &settings.seeded))
 }
 
-/// What a group measured, at every step that all of it have measured.
+/// What a group measured, at every step that any of it has.
 #[derive(Debug, Default)]
 pub struct Spread {
     pub mean: Series,
@@ -76,27 +74,28 @@ mod tests {
         let records = [(1, 0.1, 0), (2, 0.2, 0), (3, 0.1, 1), (4, 0.1, 2), (5, 0.2, 0), (6, 0.1, 1)];
         runs.set_records(records.map(|(id, beta, seed)| record_of(id, &toml(beta, seed))).to_vec());
         let shown: Vec<&RunRecord> = runs.records.iter().collect();
-        let found: Vec<Vec<i64>> =
-            groups(&runs, &shown).iter().map(|group| group.iter().map(|record| record.id.0).collect()).collect();
-        assert_eq!(found, [vec![1, 3, 4]], "2 and 5 have one seed, and so have 3 and 6");
+        let found: Vec<Vec<usize>> = groups(&runs, &shown).into_iter().map(|group| group.members).collect();
+        assert_eq!(found, [vec![0, 2, 3], vec![1], vec![4], vec![5]], "2 and 5 have one seed, and so have 3 and 6");
     }
 
     #[test]
-    fn a_group_is_told_where_all_have_measured_and_again_when_one_grows() {
+    fn a_group_is_told_where_any_has_measured_and_again_when_one_grows() {
         let mut one = Series::from_points([[0.0, 1.0], [10.0, 2.0], [20.0, 7.0]]);
         let other = Series::from_points([[0.0, 3.0], [20.0, 5.0]]);
         let mut means = Means::default();
         let group = [RunId(1), RunId(2)];
         means.update(&group, "loss", &[&one, &other], 0.0);
         let spread = means.get(&group, "loss").unwrap();
-        assert_eq!(spread.mean.points(), [[0.0, 2.0], [20.0, 6.0]]);
-        assert_eq!(spread.low.points(), [[0.0, 1.0], [20.0, 5.0]]);
-        assert_eq!(spread.high.points(), [[0.0, 3.0], [20.0, 7.0]]);
+        assert_eq!(spread.mean.points(), [[0.0, 2.0], [10.0, 2.0], [20.0, 6.0]]);
+        assert_eq!(spread.low.points(), [[0.0, 1.0], [10.0, 2.0], [20.0, 5.0]]);
+        assert_eq!(spread.high.points(), [[0.0, 3.0], [10.0, 2.0], [20.0, 7.0]]);
         assert!(spread.smoothed.is_none());
         one.truncate_from(20.0);
         means.update(&group, "loss", &[&one, &other], 0.0);
-        assert_eq!(means.get(&group, "loss").unwrap().mean.len(), 1);
+        assert_eq!(means.get(&group, "loss").unwrap().mean.latest(), Some([20.0, 5.0]), "the slower one ends before");
+        means.update(&group, "loss", &[&other], 0.0);
+        assert_eq!(means.get(&group, "loss").unwrap().mean.points(), other.points(), "the other waits for its turn");
         means.update(&group, "loss", &[&one, &other], 0.5);
-        assert_eq!(means.get(&group, "loss").unwrap().smoothed.as_ref().unwrap().points(), [[0.0, 2.0]]);
+        assert_eq!(means.get(&group, "loss").unwrap().smoothed.as_ref().unwrap().points()[0], [0.0, 2.0]);
     }
 }

@@ -54,8 +54,6 @@ pub struct TrainView {
     pub matched: bool,
     /// Fields that few people touch are unfolded.
     pub more: bool,
-    /// Alarms that somebody has seen and lets be.
-    pub ignored: BTreeSet<(RunId, AlarmKind)>,
     /// The sheet sets up a fork instead of a new run.
     #[serde(skip)]
     pub fork: Option<ForkForm>,
@@ -224,6 +222,8 @@ pub enum RunCommand {
     Fork(Box<ForkStart>),
     /// Stop the run if it is going, then make and queue the fork.
     Mend(Box<ForkStart>),
+    /// Tell such an alarm of the run no more.
+    Ignore(RunId, AlarmKind),
     /// Go on with a run that has done all its steps, up to this many.
     Extend(RunId, u64),
     /// Hand a recorded run to the engine.

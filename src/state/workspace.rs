@@ -12,6 +12,7 @@ use super::{
     checkpoints::Saved,
     compare::{CompareView, board::Board},
     guide::About,
+    ignored::Ignored,
     judged::JudgedData,
     launch::Launch,
     lens::LensData,
@@ -89,6 +90,8 @@ pub struct Opened {
     pub saved: Saved,
     /// How its runs were looked at.
     pub board: Board,
+    /// Alarms of its runs that are let be.
+    pub ignored: Ignored,
     /// The order of the runs that wait.
     pub order: Vec<RunId>,
     /// Whether something that was said about a run can be taken back, and said again.
@@ -148,6 +151,7 @@ impl Workspace {
         self.runs = Runs::default();
         self.runs.saved = opened.saved;
         self.runs.order = opened.order;
+        self.runs.ignored = opened.ignored;
         self.runs.can_turn_about = opened.can_turn_about;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;

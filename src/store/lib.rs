@@ -71,11 +71,11 @@ pub use run_table::{Pick, RunColumn, RunFilter, RunValue};
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToScore};
 pub use search::Watch;
-pub use seeds::{Seeded, by_seeds, name_of};
+pub use seeds::{Group, Seeded, groups};
 pub use series::{PairInSteps, PairVisit};
 pub use take_in::{LabelChanges, RunLabels, TakeIn};
 pub use texts::Probe;
-pub use trace::{Drawn, LogLevel, LogLine, Sample, SampleRecord};
+pub use trace::{Drawn, LogLevel, LogLine, Sample, SampleRecord, by_prompt};
 
 /// Names a run inside one project; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

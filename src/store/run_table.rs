@@ -1,6 +1,8 @@
 //! Runs as a table: what a column shows, and which rows are in it.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use ::data::metrics::{Better, Stored};
 
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,27 @@ pub enum Pick {
 pub enum RunColumn {
     Setting(String),
     Metric(Pick, String),
+}
+
+impl RunColumn {
+    /// Which way is better, where runs of any method may be compared by it.
+    pub fn better(&self) -> Better {
+        match self {
+            Self::Setting(_) => Better::Neither,
+            Self::Metric(_, name) => Stored::of(name).map_or(Better::Neither, |stored| stored.metric.better),
+        }
+    }
+
+    /// The best first, and where nothing is better the largest; words by the alphabet.
+    pub fn order(&self, one: &RunValue, other: &RunValue) -> Ordering {
+        match (one, other) {
+            (RunValue::Number(one), RunValue::Number(other)) if self.better() == Better::Less => one.total_cmp(other),
+            (RunValue::Number(one), RunValue::Number(other)) => other.total_cmp(one),
+            (RunValue::Text(one), RunValue::Text(other)) => one.cmp(other),
+            (RunValue::Number(_), RunValue::Text(_)) => Ordering::Less,
+            (RunValue::Text(_), RunValue::Number(_)) => Ordering::Greater,
+        }
+    }
 }
 
 impl fmt::Display for RunColumn {

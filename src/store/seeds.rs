@@ -20,34 +20,46 @@ impl Seeded {
     }
 }
 
-/// Those of some runs that differ in their seed only, together, in the order of their first ones; one without its like, or
-/// without `seeded`, is alone. Twins of one seed say nothing about noise and stay apart.
-pub fn by_seeds<'r, 's>(
-    runs: &[&'r RunRecord],
-    seeded: impl Fn(&RunRecord) -> Option<&'s Seeded>,
-) -> Vec<Vec<&'r RunRecord>> {
-    let data = |run: &'r RunRecord| (run.revision, run.parent, run.parent_step, run.left_out.as_ref());
-    let mut groups: Vec<Vec<(&'r RunRecord, Option<&'s Seeded>)>> = Vec::new();
-    for run in runs.iter().copied() {
-        let own = seeded(run);
-        let takes = |(other, of): &(&'r RunRecord, Option<&'s Seeded>)| {
-            let (Some(one), Some(of)) = (own, of) else { return false };
-            one.settings == of.settings && one.seed != of.seed && data(run) == data(other)
-        };
-        match groups.iter_mut().find(|group| group.iter().all(takes)) {
-            Some(group) => group.push((run, own)),
-            None => groups.push(vec![(run, own)]),
-        }
-    }
-    groups.into_iter().map(|group| group.into_iter().map(|(run, _)| run).collect()).collect()
+/// Runs that are told as one, by their places among the others: one, or several that differ in their seed only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Of one its name; of several that of the first without its seed.
+    pub name: String,
+    pub members: Vec<usize>,
 }
 
-/// What such runs are called together: the name of the first, of several without its seed.
-pub fn name_of(group: &[&RunRecord]) -> String {
-    let first = group.first().map_or("", |run| run.name.as_str());
-    if group.len() < 2 {
-        return first.to_owned();
+impl Group {
+    pub fn alone(place: usize, run: &RunRecord) -> Self {
+        Self { name: run.name.clone(), members: vec![place] }
     }
-    let stem = first.rsplit_once(" seed ").map_or(first, |(stem, _)| stem);
-    format!("{stem}, mean of {} seeds", group.len())
+
+    fn of(members: Vec<usize>, runs: &[&RunRecord]) -> Self {
+        let first = members.first().map_or("", |first| runs[*first].name.as_str());
+        let name = if members.len() < 2 {
+            first.to_owned()
+        } else {
+            let stem = first.rsplit_once(" seed ").map_or(first, |(stem, _)| stem);
+            format!("{stem}, mean of {} seeds", members.len())
+        };
+        Self { name, members }
+    }
+}
+
+/// In the order of their first ones. One without its like, or without `seeded`, is alone. Twins of one seed say nothing about
+/// noise and stay apart.
+pub fn groups<'s>(runs: &[&RunRecord], seeded: impl Fn(&RunRecord) -> Option<&'s Seeded>) -> Vec<Group> {
+    let data = |run: usize| (runs[run].revision, runs[run].parent, runs[run].parent_step, runs[run].left_out.as_ref());
+    let seeded: Vec<Option<&Seeded>> = runs.iter().map(|run| seeded(run)).collect();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for run in 0..runs.len() {
+        let takes = |other: &usize| {
+            let (Some(one), Some(of)) = (seeded[run], seeded[*other]) else { return false };
+            one.settings == of.settings && one.seed != of.seed && data(run) == data(*other)
+        };
+        match groups.iter_mut().find(|group| group.iter().all(takes)) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    groups.into_iter().map(|members| Group::of(members, runs)).collect()
 }

@@ -21,6 +21,13 @@ pub struct Probe {
     pub note: String,
 }
 
+impl Probe {
+    /// What a prompt is there for; nothing of one that was replaced.
+    pub fn note_of<'p>(probes: &'p [Self], prompt: &Prompt) -> &'p str {
+        probes.iter().find(|probe| probe.prompt == *prompt).map_or("", |probe| &probe.note)
+    }
+}
+
 impl Project {
     pub fn references(&self) -> Result<Vec<ReferenceAnswer>> {
         self.snapshot(|connection| texts(connection, newest(connection, "references")?))

@@ -2,6 +2,7 @@
 //! cursor over all charts of a group, and a name that a screen reader can say.
 
 mod brush;
+mod cursor;
 mod curves;
 mod draw;
 mod thinned;
@@ -16,6 +17,7 @@ use super::{
     theme::{self, Palette, size, space},
 };
 pub use brush::brush;
+pub use cursor::ask_cursor;
 pub use draw::{axis_of, round_marks};
 
 /// A plot is never lower than this.
@@ -162,19 +164,10 @@ pub struct Chart<'a> {
 /// The metric of a chart on its way to another place.
 pub struct Carried(pub String);
 
-/// What the pointer points at, shared by a group of charts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Cursor {
-    step: f64,
-    owner: Id,
-}
-
 impl Chart<'_> {
     pub fn show(self, ui: &mut Ui) -> Response {
         let palette = parts::palette(ui);
-        let cursor_id = Id::unique(("cursor of charts", self.group));
-        let cursor: Option<Cursor> = ui.data(|data| data.get_temp(cursor_id));
-        let at = cursor.map(|cursor| cursor.step);
+        let at = self.cursor(ui);
         let frame = parts::card_frame(ui).inner_margin(egui::Margin::same(space::M as i8));
         frame
             .show(ui, |ui| {
@@ -193,7 +186,7 @@ impl Chart<'_> {
                     ui.allocate_exact_size(room, Sense::hover()).1
                 } else {
                     let plot = self.plot(ui, palette, at, height);
-                    self.remember_cursor(ui, cursor_id, cursor, &plot);
+                    self.follow_pointer(ui, &plot);
                     self.remember_view(ui, &plot);
                     brush::take(ui, self.group, Id::unique((self.group, self.id)), &plot);
                     if let Some(why) = self.why_empty() {
@@ -344,31 +337,6 @@ impl Chart<'_> {
 
     fn shown_lines(&self) -> impl Iterator<Item = &Line<'_>> {
         self.lines.iter().filter(|line| !line.faint)
-    }
-
-    /// The cursor belongs to the chart under the pointer; it goes when the pointer leaves.
-    fn remember_cursor(&self, ui: &Ui, cursor_id: Id, cursor: Option<Cursor>, plot: &egui_plot::PlotResponse<bool>) {
-        let owner = Id::unique((self.group, self.id));
-        let hovered = plot
-            .response
-            .hover_pos()
-            .map(|pos| plot.transform.value_from_position(pos).x)
-            // Whole steps; seconds as they are.
-            .map(|place| if self.across == Across::Seconds { place } else { place.round() })
-            .filter(|step| *step >= 0.0)
-            .map(|step| Cursor { step, owner });
-        let mine = cursor.is_some_and(|cursor| cursor.owner == owner);
-        if hovered != cursor && (hovered.is_some() || mine) {
-            ui.data_mut(|data| match hovered {
-                Some(cursor) => {
-                    data.insert_temp(cursor_id, cursor);
-                }
-                None => {
-                    data.remove::<Cursor>(cursor_id);
-                }
-            });
-            ui.request_repaint();
-        }
     }
 
     /// "Loss chart, latest 0.42 at step 120", and the other lines after it.

@@ -114,6 +114,9 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::ChartsAcross => views.compare.board.x = views.compare.board.x.next(),
         Action::Zoom(zoom) => chart::ask_zoom(ui, compare::GROUP, zoom),
         Action::Axis(to) => views.compare.press_axis(&workspace.runs, to),
+        Action::ChartCursor(later) => {
+            chart::ask_cursor(ui, if views.screen == Screen::Compare { compare::GROUP } else { train::GROUP }, later);
+        }
         Action::AboutUndo => run(RunCommand::TurnAbout { back: true }),
         Action::AboutRedo => run(RunCommand::TurnAbout { back: false }),
         Action::ExportCurves(kind) => run(RunCommand::PickCurves(kind)),
@@ -124,6 +127,12 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::ShowSteps => {
             if let Some(pair) = views.pairs.selected {
                 run(RunCommand::ShowSteps(pair));
+            }
+        }
+        Action::Alarm(act) => {
+            let shown = workspace.runs.shown(views.train.shown);
+            if let Some(command) = shown.and_then(|shown| workspace.runs.about_alarm(shown, act)) {
+                run(command);
             }
         }
         Action::Lens(to) => train::move_lens(to, workspace, &mut views.train),

@@ -17,7 +17,7 @@ use nudge::{
 use crate::stage::Stage;
 
 const NAMES: [&str; 2] = ["base model", "Lighthouse 2"];
-const PROMPTS: usize = 8;
+const PROMPTS: usize = 9;
 
 /// The screen with a guest against the base model, and prompts of one's own.
 fn form(stage: &mut Stage) {
@@ -97,7 +97,7 @@ fn verdicts_by_key_tell_who_is_better_and_become_pairs() {
             stage.harness.run();
         }
     }
-    assert!(stage.says("Lighthouse 2 won 7 of 7 against base model"));
+    assert!(stage.says("Lighthouse 2 won 8 of 8 against base model"));
     assert!(stage.says("That is enough: the answers of Lighthouse 2 are preferred"));
     assert!(stage.says("Besides: 1 tie"));
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod adapters;
+mod alarms;
 mod answers;
 mod answers_window;
 mod bench;

@@ -138,6 +138,7 @@ impl Scene {
                 runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
                 saved: [1, 2].map(|id| (RunId(id), Checkpoints { steps: vec![60, 120], asked_for: vec![60] })).into(),
                 board: Board::default(),
+                ignored: state::ignored::Ignored::default(),
                 order: Vec::new(),
                 can_turn_about: [false; 2],
             };

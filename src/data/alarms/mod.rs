@@ -25,6 +25,8 @@ pub enum AlarmKind {
     StrangeText,
     RateTooHigh,
     RateTooLow,
+    /// A change too small to see already wins or loses a pair.
+    BetaTooLarge,
     /// Hardly any pair is pushed, though they are not won.
     Asleep,
     /// Hardly any pair is pushed, because they are won.
@@ -66,10 +68,11 @@ pub enum Cure {
 }
 
 impl AlarmKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::StrangeText,
         Self::RateTooHigh,
         Self::RateTooLow,
+        Self::BetaTooLarge,
         Self::Asleep,
         Self::Saturated,
         Self::ChosenFalls,
@@ -87,6 +90,7 @@ impl AlarmKind {
             Self::StrangeText => "The model does not know its own answers",
             Self::RateTooHigh => "The learning rate is too high",
             Self::RateTooLow => "The learning rate is too low",
+            Self::BetaTooLarge => "β is too large",
             Self::Asleep => "The pairs are asleep",
             Self::Saturated => "The pairs are won",
             Self::ChosenFalls => "Chosen answers fall",
@@ -102,7 +106,7 @@ impl AlarmKind {
     /// The chart that shows it.
     pub fn chart(self) -> ChartId {
         match self {
-            Self::StrangeText | Self::ReferenceFights => ChartId::Loss,
+            Self::StrangeText | Self::BetaTooLarge | Self::ReferenceFights => ChartId::Loss,
             Self::RateTooHigh | Self::RateTooLow | Self::ChosenFalls => ChartId::Moved,
             Self::Asleep | Self::Saturated => ChartId::Sleeping,
             Self::HeldOutFalls => ChartId::Margin,
@@ -119,7 +123,7 @@ impl AlarmKind {
             Self::StrangeText => &[],
             Self::RateTooHigh => &[Cure::TenthOfRate],
             Self::RateTooLow => &[Cure::TripleRate],
-            Self::Asleep => &[Cure::TenthOfBeta],
+            Self::BetaTooLarge | Self::Asleep => &[Cure::TenthOfBeta],
             Self::ChosenFalls => &[Cure::DoubleBeta, Cure::DoubleTau, Cure::HalveRate],
             Self::Saturated | Self::HeldOutFalls | Self::GradientSpikes => &[Cure::HalveRate],
             Self::DriftTooLarge | Self::NeverEnds | Self::Repeats => &[Cure::HoldMore, Cure::HalveRate],
@@ -182,32 +186,46 @@ impl Cure {
 pub struct Watch {
     seen: Seen,
     raised: BTreeSet<AlarmKind>,
+    /// The last step of a fork that was its parent's.
+    inherited: Option<u64>,
 }
 
 impl Watch {
-    pub fn new(config: &RunConfig) -> Self {
-        Self { seen: Seen::new(config), raised: BTreeSet::new() }
+    /// `inherited`: the step that a fork goes on from. What was wrong up to there is told of its parent.
+    pub fn new(config: &RunConfig, inherited: Option<u64>) -> Self {
+        Self { seen: Seen::new(config), raised: BTreeSet::new(), inherited }
     }
 
     /// Takes in what was measured at a step, evaluations apart from steps. Gives the alarms that are raised by it; each is
-    /// raised once a run.
+    /// raised once a run, and by a fork once more.
     pub fn take(&mut self, step: u64, metrics: &[(String, f64)]) -> Vec<Alarm> {
         if !self.seen.take(step, metrics) {
             return Vec::new();
         }
+        if self.inherited.is_some_and(|last| step <= last) {
+            return Vec::new();
+        }
         let mut alarms = Vec::new();
+        // A rate that tears the weights apart explains whatever else is wrong, as long as it does.
+        let is_torn = |raised: &BTreeSet<AlarmKind>| {
+            raised.contains(&AlarmKind::RateTooHigh) && rules::rate_too_high(&self.seen).is_some()
+        };
         for (kind, rule) in rules::ALL {
-            // A rate that tears the weights apart explains whatever else is wrong.
-            let is_explained = self.raised.contains(&AlarmKind::RateTooHigh) && *kind != AlarmKind::DriftTooLarge;
-            if is_explained || self.raised.contains(kind) {
+            if self.raised.contains(kind) || (*kind != AlarmKind::DriftTooLarge && is_torn(&self.raised)) {
                 continue;
             }
-            if let Some((from, sentence)) = rule(&self.seen) {
+            if let Some((from, sentence)) = rule(&self.seen).filter(|(from, _)| self.is_own(*from, step)) {
                 self.raised.insert(*kind);
                 alarms.push(Alarm { kind: *kind, from, to: step, sentence });
             }
         }
         alarms
+    }
+
+    /// Whether what the steps from there on say is of this run, though some of them may have been its parent's.
+    fn is_own(&self, from: u64, step: u64) -> bool {
+        // What is wrong before the first step is wrong of the parent.
+        self.inherited.is_none_or(|last| from > last || (from > 0 && step >= last + seen::FEW as u64))
     }
 
     /// The run goes on from an earlier step: these alarms still stand, and so much of each metric.
@@ -217,8 +235,8 @@ impl Watch {
     }
 
     /// All alarms of a run whose steps are known, in the order in which they were raised.
-    pub fn all(config: &RunConfig, steps: &[(u64, Vec<(String, f64)>)]) -> Vec<Alarm> {
-        let mut watch = Self::new(config);
+    pub fn all(config: &RunConfig, inherited: Option<u64>, steps: &[(u64, Vec<(String, f64)>)]) -> Vec<Alarm> {
+        let mut watch = Self::new(config, inherited);
         steps.iter().flat_map(|(step, metrics)| watch.take(*step, metrics)).collect()
     }
 }

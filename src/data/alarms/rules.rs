@@ -1,7 +1,7 @@
 //! One function an alarm: whether the numbers say so, since which step, and the sentence.
 //!
 //! The bounds were found with the demo, whose nine healthy runs (three methods, three seeds) stay well below all of them, and
-//! with runs that were broken on purpose.
+//! with runs that were broken on purpose; `tests` says how each was made.
 
 use super::{
     AlarmKind,
@@ -10,7 +10,10 @@ use super::{
 use crate::{
     config::Method,
     digits,
-    metrics::{CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE},
+    metrics::{
+        self, CHOSEN_CHANGE, END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
+        HELD_OUT_MARGIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
+    },
 };
 
 /// The first step that says so, and the sentence.
@@ -23,6 +26,7 @@ pub const ALL: &[(AlarmKind, Rule)] = &[
     (AlarmKind::StrangeText, strange_text),
     (AlarmKind::RateTooHigh, rate_too_high),
     (AlarmKind::RateTooLow, rate_too_low),
+    (AlarmKind::BetaTooLarge, beta_too_large),
     (AlarmKind::Asleep, asleep),
     (AlarmKind::Saturated, saturated),
     (AlarmKind::ChosenFalls, chosen_falls),
@@ -37,7 +41,9 @@ pub const ALL: &[(AlarmKind, Rule)] = &[
 /// Nats a token on reference answers before the first step: a model finds its own answers likely.
 const STRANGE: f64 = 3.0;
 /// Share of answers that end by themselves, of a model that knows how.
-const ENDED: f64 = 0.5;
+const MOST_END: f64 = 0.5;
+/// The pairs' loss over what it was before the first step, where hardly an answer has moved.
+const WORSE: f64 = 2.0;
 /// Nats that an answer has to lose, or this share of its log-prob at step 0 where that is more.
 const FALL: (f64, f64) = (3.0, 0.1);
 /// Nats that an adapter at a usable rate has moved answers by, some steps after the warm-up.
@@ -47,8 +53,6 @@ const STEPS_TO_MOVE: usize = 30;
 const MOST_ASLEEP: f64 = 0.7;
 const ALL_ASLEEP: f64 = 0.95;
 const WON: f64 = 0.85;
-/// Share of held-out pairs that come out right: so few are no accident.
-const WRONG: f64 = 0.45;
 /// Nats a token: at half a nat about every second token has another favourite.
 const FAR: f64 = 0.5;
 /// A step's norm over the median of those before it, and how often.
@@ -64,12 +68,15 @@ fn strange_text(seen: &Seen) -> Raised {
         );
         return Some((0, text));
     }
-    let ended = seen.of("stop/eos_rate").at_start()?;
-    (ended < ENDED).then(|| {
+    // An answer that is longer than a sample may be is cut too: how many of its own would end, the reference answers tell.
+    let (ended, high) = (seen.of(ENDED).at_start()?, seen.of(ENDED_HIGH).at_start()?);
+    let expected = seen.of(REFERENCE_ENDED).at_start()?;
+    (ended < MOST_END && high < expected).then(|| {
         let text = format!(
-            "Before the first step only {:.0} % of the model's answers end by themselves: is the chat template the one that it was \
-             trained with, and may answers be as long as they need?",
-            ended * 100.0
+            "Before the first step only {:.0} % of the model's answers end by themselves, and {:.0} % of its reference answers are \
+             short enough to: is the chat template the one that it was trained with?",
+            ended * 100.0,
+            expected * 100.0
         );
         (0, text)
     })
@@ -82,7 +89,7 @@ fn bound(seen: &Seen) -> Option<f64> {
     Some(FALL.0.max(FALL.1 * at_start.abs()))
 }
 
-fn rate_too_high(seen: &Seen) -> Raised {
+pub fn rate_too_high(seen: &Seen) -> Raised {
     let (from, chosen) = seen.of(CHOSEN_CHANGE).recent()?;
     let (_, rejected) = seen.of(REJECTED_CHANGE).recent()?;
     let bound = bound(seen)?;
@@ -107,6 +114,25 @@ fn rate_too_low(seen: &Seen) -> Raised {
         let text = format!(
             "After {} steps the answers' log-probs have hardly moved ({moved:.3} nats): the learning rate is too low to teach anything",
             chosen.count()
+        );
+        (from, text)
+    })
+}
+
+/// Whatever wins a pair in a step loses others: a loss that has no upper end tells it.
+fn beta_too_large(seen: &Seen) -> Raised {
+    if seen.method != Method::Dpo {
+        return None;
+    }
+    let loss = seen.of(PREFERENCE_LOSS);
+    let (start, (from, now)) = (loss.first()?, loss.recent()?);
+    let (chosen, rejected) = (seen.of(CHOSEN_CHANGE).recent()?.1, seen.of(REJECTED_CHANGE).recent()?.1);
+    let moved = chosen.abs().max(rejected.abs());
+    (now > WORSE * start && moved < FALL.0).then(|| {
+        let text = format!(
+            "The pairs' loss is {now:.1} over the last {FEW} steps, {start:.1} before the first one, and answers have moved by \
+             {moved:.2} nats: at β = {} so little already wins a pair outright, or loses it",
+            digits(seen.beta)
         );
         (from, text)
     })
@@ -156,13 +182,15 @@ fn chosen_falls(seen: &Seen) -> Raised {
 }
 
 fn held_out_falls(seen: &Seen) -> Raised {
-    let held_out = seen.of("eval_rewards/margins");
+    let held_out = seen.of(HELD_OUT_MARGIN);
     let (_, trained) = seen.of("rewards/margins").recent()?;
     let (_, now) = held_out.latest()?;
-    let (_, accuracy) = seen.of("eval_rewards/accuracies").latest()?;
+    let (_, accuracy) = seen.of(HELD_OUT_ACCURACY).latest()?;
+    // Few pairs come out wrong by accident.
+    let is_wrong = seen.of(HELD_OUT_ACCURACY_HIGH).latest().is_some_and(|(_, high)| high < 0.5);
     // A hair's breadth below 0 is noise, unless it stays there.
     let twice = held_out.last(2).is_some_and(|last| last.iter().all(|(step, margin)| *step > 0 && *margin < 0.0));
-    if accuracy < WRONG && now < 0.0 && (twice || now < -0.25 * trained.abs()) && trained > 0.0 {
+    if is_wrong && now < 0.0 && (twice || now < -0.25 * trained.abs()) && trained > 0.0 {
         let text = format!(
             "The pairs that are trained on are learnt, and of the held-out ones only {:.0} % come out right: the two sides are \
              labelled by opposite preferences, or the labels are flipped",
@@ -184,15 +212,15 @@ fn held_out_falls(seen: &Seen) -> Raised {
 
 fn drift_too_large(seen: &Seen) -> Raised {
     let limit = seen.kl_limit.unwrap_or(FAR);
-    let over = |name: &'static str| seen.of(name).latest().filter(|(_, kl)| *kl > limit).map(|at| (name, at));
-    let (name, (step, kl)) = over(KL_REF).or_else(|| over(KL_POLICY))?;
+    let (name, kl) = metrics::drift(|name| Some(seen.of(name).latest()?.1)).filter(|(_, kl)| *kl > limit)?;
+    let (step, _) = seen.of(name).latest()?;
     let what = if seen.kl_limit.is_some() { "the limit of this run" } else { "what leaves a model recognisable" };
     Some((step, format!("{name} is {} nats a token, above {}, {what}", digits(kl), digits(limit))))
 }
 
 fn never_ends(seen: &Seen) -> Raised {
     if let Some((step, taught)) = seen.of("stop/taught").latest()
-        && taught < ENDED
+        && taught < MOST_END
     {
         let text = format!(
             "Only {:.0} % of the chosen answers end with what ends a turn, so the model is taught to go on: does the chat template write \
@@ -201,10 +229,14 @@ fn never_ends(seen: &Seen) -> Raised {
         );
         return Some((step, text));
     }
-    let ends = seen.of("stop/eos_rate");
-    let (step, now) = ends.latest()?;
-    let start = ends.at_start().filter(|start| *start >= ENDED)?;
-    (now < ENDED).then(|| {
+    let (step, now) = seen.of(ENDED).latest()?;
+    let start = seen.of(ENDED).at_start().filter(|start| *start >= MOST_END)?;
+    // Of a few answers some are cut by accident.
+    let fewer = seen.of(ENDED_HIGH).latest()?.1 < seen.of(ENDED_LOW).at_start()?;
+    // Answers that grow longer are cut too, and their end is as likely as it was.
+    let known = seen.of(END_KNOWN);
+    let is_forgotten = known.at_start().zip(known.latest()).is_none_or(|(start, (_, now))| now < start / 2.0);
+    (now < MOST_END && fewer && is_forgotten).then(|| {
         let text = format!(
             "Only {:.0} % of the sampled answers end by themselves, {:.0} % did before the first step",
             now * 100.0,

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use crate::{
     config::{Method, RunConfig},
-    metrics::{self, CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE},
+    metrics::{
+        self, CHOSEN_CHANGE, END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
+        HELD_OUT_MARGIN, KL_POLICY, KL_REF, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
+    },
 };
 
 /// A mean of so many steps tells a trend from the noise of a step's pairs.
@@ -13,8 +16,8 @@ pub const FEW: usize = 10;
 const KEPT: usize = 40;
 
 /// The metrics that any rule reads.
-const WATCHED: [&str; 18] = [
-    "loss",
+const WATCHED: [&str; 22] = [
+    PREFERENCE_LOSS,
     "loss/reference",
     "rewards/accuracies",
     "rewards/margins",
@@ -23,15 +26,19 @@ const WATCHED: [&str; 18] = [
     REJECTED_CHANGE,
     "grad_norm",
     "push/asleep",
-    "eval_rewards/accuracies",
-    "eval_rewards/margins",
+    HELD_OUT_ACCURACY,
+    HELD_OUT_ACCURACY_HIGH,
+    HELD_OUT_MARGIN,
     "eval_loss/reference",
     KL_REF,
     KL_POLICY,
-    "stop/eos_rate",
+    ENDED,
+    ENDED_LOW,
+    ENDED_HIGH,
+    END_KNOWN,
+    REFERENCE_ENDED,
     "stop/taught",
     "answers/repeated",
-    "answers/mean_tokens",
 ];
 
 /// The settings that rules read, and the numbers.
@@ -39,6 +46,7 @@ const WATCHED: [&str; 18] = [
 pub struct Seen {
     pub method: Method,
     pub kl_limit: Option<f64>,
+    pub beta: f64,
     /// λ_ref.
     pub held: f64,
     pub warmup: u64,
@@ -60,6 +68,7 @@ impl Seen {
         Self {
             method: config.objective.kind,
             kl_limit: config.train.kl_limit,
+            beta: config.objective.beta,
             held: config.objective.reference_weight(),
             warmup: config.optimizer.warmup_steps,
             tails: Default::default(),
@@ -119,6 +128,11 @@ impl Tail {
 
     pub fn latest(&self) -> Option<(u64, f64)> {
         self.last.back().copied()
+    }
+
+    /// The value that came first.
+    pub fn first(&self) -> Option<f64> {
+        self.first.first().map(|(_, value)| *value)
     }
 
     /// The value before the first step.

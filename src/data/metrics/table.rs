@@ -367,6 +367,42 @@ pub const METRICS: &[Metric] = &[
     .told(Told::OfARun)
     .against(&[0.0, 1.0]),
     metric(
+        "stop/eos_rate_low",
+        "Answers that ended by themselves, lower end of the interval",
+        "ended by itself, low",
+        Measured::Evaluations,
+        Unit::Share,
+        "The lower end of its 95 % interval (Wilson): few answers make it wide",
+    ),
+    metric(
+        "stop/eos_rate_high",
+        "Answers that ended by themselves, upper end of the interval",
+        "ended by itself, high",
+        Measured::Evaluations,
+        Unit::Share,
+        "The upper end of its 95 % interval (Wilson)",
+    ),
+    metric(
+        "stop/reference",
+        "Reference answers that end within a sample",
+        "references that end",
+        Measured::Evaluations,
+        Unit::Share,
+        "Share of the reference answers that end and are no longer than a sample may be (train.sample_tokens): as many of its answers \
+         should end by themselves, of a model that knows its own; measured before the first step",
+    )
+    .against(&[0.0, 1.0]),
+    metric(
+        "stop/known",
+        "End of a turn, where it is due",
+        "end is known",
+        Measured::Evaluations,
+        Unit::Share,
+        "Probability that the policy gives to the end of the turn where a held-out chosen answer has it, mean over those: near 0 \
+         where the model does not know that answers end so",
+    )
+    .against(&[0.0, 1.0]),
+    metric(
         "stop/taught",
         "Chosen answers with the end of a turn",
         "ends are taught",

@@ -10,9 +10,10 @@ use super::{
     when::{
         Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
         can_ask, can_check, can_draw, can_fork, can_prefer, can_put_back, can_score, can_start, charts_shown, dueling,
-        editing, forking, has_history, has_scores, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run,
-        notices, open_pair, ordering, pairs, project, redo, rollout_open, run_goes, runs_ticked, samples,
-        several_answers, shown_waits, some_run_goes, talking, undo, watches, writable,
+        editing, forking, has_alarm, has_history, has_remedy, has_scores, has_second_remedy, judged_in_a_duel,
+        labels_wait, lens_open, lens_pair, no_run, notices, open_pair, ordering, pairs, project, redo, rollout_open,
+        run_goes, runs_ticked, samples, several_answers, shown_waits, shows_charts, some_run_goes, talking, undo,
+        watches, writable,
     },
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         parallel::{AxisMove, End},
     },
     duel::DuelPress,
+    fork::AlarmAct,
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
     review::{Decision, ReviewAct},
@@ -201,6 +203,9 @@ const LINES: &[ActionLine] = &[
     line(Action::Review(ReviewAct::Undo), "Undo the last decision", &["U", "Ctrl+Z"], REVIEWING, always, "Back to its pair"),
     line(Action::Review(ReviewAct::Leave), "Leave", &["Escape"], REVIEWING, always, "Back to the table"),
 
+    line(Action::ChartCursor(false), "Read the charts at another step", &[","], EVERYWHERE, shows_charts, "The one before: their legends tell the values there"),
+    line(Action::ChartCursor(true), "Read the charts at another step", &["."], EVERYWHERE, shows_charts, "The next one; after the last they are read at their ends again"),
+
     line(Action::SetUp, "Set up a run", &[], TRAIN, project, "The settings of the next run"),
     line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
     line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
@@ -224,6 +229,9 @@ const LINES: &[ActionLine] = &[
     line(Action::Rollout(RolloutMove::Earlier), "Answers of another step", &["["], TRAIN, rollout_open, "The step before whose answers are kept"),
     line(Action::Rollout(RolloutMove::Later), "Answers of another step", &["]"], TRAIN, rollout_open, "The next step whose answers are kept"),
     line(Action::OpenLensPair, "Open the pair", &["Enter"], TRAIN, lens_pair, "Its curve over the run, its tokens, its texts"),
+    line(Action::Alarm(AlarmAct::First), "Fork with the remedy of an alarm", &["M"], TRAIN, has_remedy, "The first that is offered; it goes on from before as a run of its own"),
+    line(Action::Alarm(AlarmAct::Second), "Fork with the remedy of an alarm", &["Shift+M"], TRAIN, has_second_remedy, "The second that is offered"),
+    line(Action::Alarm(AlarmAct::Ignore), "Ignore an alarm", &["I"], TRAIN, has_alarm, "The first that is shown; it is not told again of this run"),
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, some_run_goes, "Takes effect within a moment; the weights stay in memory. Also the one that another program trains"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
@@ -238,7 +246,7 @@ const LINES: &[ActionLine] = &[
     line(Action::CompareFace, "Charts, or the table of runs", &["T"], COMPARE, watches, "All runs with what they reached, to be filtered and sorted"),
     line(Action::FilterRuns, "Filter the runs", &["/"], COMPARE, watches, "By words of name, method, tags and note, or by comparisons such as kl/ref<0.05"),
     line(Action::TurnScale, "Linear, log or symmetric log scale", &["L"], COMPARE, runs_ticked, "Values of zero or below have no place on a log scale"),
-    line(Action::ClipOutliers, "Clip outliers, or show all", &["O"], COMPARE, runs_ticked, "The few values far from the others do not stretch an axis"),
+    line(Action::ClipOutliers, "Clip outliers, or show all", &["O"], COMPARE, charts_shown, "The few values far from the others do not stretch an axis"),
     line(Action::ChartControls, "How charts are drawn, shown or folded", &["V"], COMPARE, runs_ticked, "Where the window has no room for it in one row"),
     line(Action::ChartsAcross, "Steps, pairs, tokens, time or KL across the charts", &["A"], COMPARE, runs_ticked, "What curves are drawn over"),
     line(Action::Zoom(Zoom::In), "Zoom the charts in or out", &["Plus", "="], COMPARE, charts_shown, "Around their middle"),

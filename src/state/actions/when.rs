@@ -2,7 +2,7 @@
 
 use data::config::Method;
 
-use crate::{Views, Workspace, answers::Tab, compare::board::Face, duel::Duel, train::Sheet};
+use crate::{Screen, Views, Workspace, answers::Tab, compare::board::Face, duel::Duel, fork::AlarmAct, train::Sheet};
 
 /// Nothing where it can be done now, else a sentence that says why not.
 pub type Possible = Result<(), String>;
@@ -52,6 +52,34 @@ pub(super) fn has_history(workspace: &Workspace, views: &mut Views) -> Possible 
 pub(super) fn watches(workspace: &Workspace, views: &mut Views) -> Possible {
     project(workspace, views)?;
     unless(workspace.runs.records.is_empty(), "There is no run yet")
+}
+
+/// Whether something can be done about the first alarm of the run that is shown.
+fn can_act(workspace: &Workspace, views: &mut Views, act: AlarmAct, sentence: &str) -> Possible {
+    watches(workspace, views)?;
+    let run = workspace.runs.shown(views.train.shown);
+    unless(run.and_then(|run| workspace.runs.about_alarm(run, act)).is_none(), sentence)
+}
+
+pub(super) fn has_alarm(workspace: &Workspace, views: &mut Views) -> Possible {
+    can_act(workspace, views, AlarmAct::Ignore, "The shown run has no alarm")
+}
+
+pub(super) fn has_remedy(workspace: &Workspace, views: &mut Views) -> Possible {
+    can_act(workspace, views, AlarmAct::First, "The shown run has no alarm that a fork may help against")
+}
+
+pub(super) fn has_second_remedy(workspace: &Workspace, views: &mut Views) -> Possible {
+    can_act(workspace, views, AlarmAct::Second, "The shown run has no alarm with two remedies")
+}
+
+/// Whether the screen has charts over steps.
+pub(super) fn shows_charts(workspace: &Workspace, views: &mut Views) -> Possible {
+    watches(workspace, views)?;
+    match views.screen {
+        Screen::Compare => charts_shown(workspace, views),
+        screen => unless(screen != Screen::Train || views.train.sheet != Sheet::Run, "No charts are shown"),
+    }
 }
 
 pub(super) fn samples(workspace: &Workspace, views: &mut Views) -> Possible {

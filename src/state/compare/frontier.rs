@@ -8,10 +8,11 @@ use data::{
     frontier::Reached,
     metrics::{self, judged},
 };
-use store::{RunId, RunRecord, by_seeds};
+use store::{Group, RunId, RunRecord};
 
 use crate::{
     runs::{History, Runs},
+    seeds::groups,
     series::{Point, Series, Stamp},
 };
 
@@ -90,24 +91,33 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
     record.parent_step.filter(|step| *step > 0 && is_shown).map(|step| step as f64)
 }
 
-/// The first of some runs against each of the others, in sentences; one run speaks for those that differ in their seed only.
-pub fn in_words<'a>(
-    runs: &'a Runs,
-    shown: &[&'a RunRecord],
-    paths: &'a mut Paths,
-) -> impl Iterator<Item = String> + use<'a> {
-    let groups = by_seeds(shown, |record| runs.settings(record.id).map(|settings| &settings.seeded));
-    let mut speak = groups.into_iter().filter_map(|group| group.first().copied());
-    let mut path = move |record: &RunRecord| -> Vec<Reached> {
-        let history = runs.history(record.id);
-        let points = history.map(|history| paths.of(record.id, history, Across::Drift, ACCURACY, None));
-        points.iter().flat_map(|points| points.iter()).map(|[drift, accuracy]| (*accuracy, *drift)).collect()
-    };
-    let first = speak.next().map(|first| (first, path(first)));
-    speak.filter_map(move |other| {
-        let (first, of_first) = first.as_ref()?;
-        data::frontier::in_words((&first.name, of_first), (&other.name, &path(other)))
-    })
+/// Every two of some runs against each other, those that differ in their seed only by their mean. Worked out again only when
+/// what one of them has measured is changed.
+#[derive(Debug, Default)]
+pub struct Sentences {
+    /// Of which runs, and of which measurements.
+    of: Vec<(RunId, String, [Option<Stamp>; 2])>,
+    said: Vec<String>,
+}
+
+impl Sentences {
+    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> &[String] {
+        let series = |record: &RunRecord, name: &str| runs.history(record.id)?.series(name);
+        let points = |record: &RunRecord, name: &str| series(record, name).map_or(&[][..], Series::points);
+        let stamps = |record: &RunRecord| [ACCURACY, DRIFT].map(|name| series(record, name).map(Series::stamp));
+        let of = shown.iter().map(|record| (record.id, record.name.clone(), stamps(record)));
+        let of: Vec<_> = of.collect();
+        if self.of != of {
+            let ways = groups(runs, shown).into_iter().map(|Group { name, members }| {
+                let members = members.into_iter().map(|place| shown[place]);
+                let curves: Vec<_> = members.map(|run| (points(run, ACCURACY), points(run, DRIFT))).collect();
+                (name, data::frontier::path(&curves))
+            });
+            let ways: Vec<(String, Vec<Reached>)> = ways.collect();
+            (self.of, self.said) = (of, data::frontier::every_two(&ways));
+        }
+        &self.said
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use store::RunRecord;
+
+use crate::runs::Runs;
+
 /// A setting whose value is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DifferentSetting {
@@ -21,6 +25,27 @@ pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<DifferentSetting
             differ.then(|| DifferentSetting { key: key.clone(), values })
         })
         .collect()
+}
+
+/// What differs between runs beside their settings: the data, and what was changed while they went.
+pub fn otherwise(runs: &Runs, shown: &[&RunRecord]) -> Vec<DifferentSetting> {
+    let none = || "–".to_owned();
+    let course = |record: &RunRecord| {
+        let changes: Vec<String> = runs.history(record.id).map_or_else(Vec::new, |history| {
+            let own = history.changes().filter(|mark| record.parent_step.is_none_or(|at| mark.step > at));
+            own.map(|mark| format!("step {}: {}", mark.step, mark.text)).collect()
+        });
+        if changes.is_empty() { none() } else { changes.join("\n") }
+    };
+    let left_out = |record: &RunRecord| record.left_out.as_ref().map_or_else(none, ToString::to_string);
+    let rows: [(&str, Vec<String>); 3] = [
+        ("Data revision", shown.iter().map(|record| record.revision.0.to_string()).collect()),
+        ("Pairs left out", shown.iter().map(|record| left_out(record)).collect()),
+        ("Changed on the way", shown.iter().map(|record| course(record)).collect()),
+    ];
+    let differs = |values: &[String]| values.windows(2).any(|two| two[0] != two[1]);
+    let rows = rows.into_iter().filter(|(_, values)| differs(values));
+    rows.map(|(key, values)| DifferentSetting { key: key.to_owned(), values }).collect()
 }
 
 #[cfg(test)]
@@ -44,6 +69,22 @@ mod tests {
         assert_eq!(keys, ["objective.beta", "train.steps"]);
         assert_eq!(found[0].values, ["0.1", "0.5"]);
         assert_eq!(found[1].values, ["–", "40"]);
+    }
+
+    #[test]
+    fn the_data_and_what_was_turned_on_the_way_are_differences() {
+        let mut runs = Runs::default();
+        let records = [1, 2].map(|id| crate::runs::tests::record_of(id, ""));
+        runs.set_records(records.to_vec());
+        let shown = |runs: &Runs| super::otherwise(runs, &runs.records.iter().collect::<Vec<_>>());
+        assert_eq!(shown(&runs), []);
+        runs.records[1].revision.0 += 3;
+        let history = runs.history.entry(store::RunId(1)).or_default();
+        history.marks.push(crate::runs::Mark { step: 40, text: "β 0.1 → 0.2".to_owned() });
+        let found = shown(&runs);
+        let keys: Vec<&str> = found.iter().map(|row| row.key.as_str()).collect();
+        assert_eq!(keys, ["Data revision", "Changed on the way"]);
+        assert_eq!(found[1].values, ["step 40: β 0.1 → 0.2", "–"]);
     }
 
     #[test]

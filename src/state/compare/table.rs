@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use data::{
     config::{Setting, plain_number},
-    metrics::{self, Better, Stored},
+    metrics::{self, Stored},
 };
 use store::{Pick, RunColumn, RunFilter, RunId, RunRecord, RunValue};
 
@@ -142,31 +142,11 @@ fn compare(runs: &Runs, one: &RunRecord, other: &RunRecord, by: &SortBy) -> Orde
         SortBy::Method => one.method.cmp(&other.method),
         SortBy::Step => other.step.cmp(&one.step),
         SortBy::Column(column) => match (cell(runs, one, column), cell(runs, other, column)) {
-            (Cell::Value(RunValue::Number(a)), Cell::Value(RunValue::Number(b))) => {
-                if best_is_low(column) {
-                    a.total_cmp(&b)
-                } else {
-                    b.total_cmp(&a)
-                }
-            }
-            (Cell::Value(RunValue::Text(a)), Cell::Value(RunValue::Text(b))) => a.cmp(&b),
+            (Cell::Value(a), Cell::Value(b)) => column.order(&a, &b),
             _ => Ordering::Equal,
         },
     };
     order.then(newest_first)
-}
-
-/// The best stands first, and where nothing is better the largest.
-fn best_is_low(column: &RunColumn) -> bool {
-    better(column) == Better::Less
-}
-
-/// Which way is better in a column, where runs of any method may be compared by it.
-pub fn better(column: &RunColumn) -> Better {
-    match column {
-        RunColumn::Setting(_) => Better::Neither,
-        RunColumn::Metric(_, name) => Stored::of(name).map_or(Better::Neither, |stored| stored.metric.better),
-    }
 }
 
 /// The head of a column.

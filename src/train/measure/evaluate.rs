@@ -4,8 +4,11 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use data::{
     config::Method,
-    metrics::{HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW},
+    metrics::{
+        END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, REFERENCE_ENDED,
+    },
 };
+use judge::Share;
 use model::{Doc, GenerateOptions, LoadOptions, Policy};
 
 use crate::{
@@ -79,6 +82,7 @@ impl Training {
 
         if self.state.step == 0 {
             metrics.extend(self.taught_to_end().map(|share| ("stop/taught".to_owned(), share)));
+            metrics.extend(self.references_ended().map(|share| (REFERENCE_ENDED.to_owned(), share)));
         }
         let Some(of_answers) = self.fresh_answers(context)? else {
             return Ok(None);
@@ -94,12 +98,33 @@ impl Training {
         } else {
             &self.dataset.pairs.eval
         });
-        let ends = |pair: &&PairDoc| {
-            let last = pair.doc.continuations.first().and_then(|chosen| chosen.last());
-            last.is_some_and(|last| self.codec.stop_ids().contains(last))
-        };
-        let ending = pairs.iter().filter(ends).count();
+        let ending = pairs.iter().filter(|pair| self.ends(pair)).count();
         (!pairs.is_empty()).then(|| ending as f64 / pairs.len() as f64)
+    }
+
+    /// Whether the chosen answer ends with a token that ends a turn.
+    fn ends(&self, pair: &PairDoc) -> bool {
+        let last = pair.doc.continuations.first().and_then(|chosen| chosen.last());
+        last.is_some_and(|last| self.codec.stop_ids().contains(last))
+    }
+
+    /// Share of the measured reference answers that would have ended by themselves as a sample; none without any.
+    fn references_ended(&self) -> Option<f64> {
+        let references = first(self.dataset.references.measured());
+        let ends = |text: &&TextDoc| {
+            let answer = text.doc.continuations.first().map_or(&[][..], Vec::as_slice);
+            let last = answer.last().is_some_and(|last| self.codec.stop_ids().contains(last));
+            last && answer.len() <= self.config.train.sample_tokens
+        };
+        (!references.is_empty()).then(|| references.iter().filter(ends).count() as f64 / references.len() as f64)
+    }
+
+    /// The mean probability of the tokens that end the chosen answers of these pairs; none where none ends.
+    fn end_known(&self, pairs: &[PairDoc], log_probs: &LogProbs) -> Option<f64> {
+        let ending = pairs.iter().zip(log_probs).filter(|(pair, _)| self.ends(pair));
+        let known = ending.filter_map(|(_, answers)| Some(f64::from(answers.first()?.last()?.exp())));
+        let known: Vec<f64> = known.collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     }
 
     /// Mean preference loss and `eval_*` of the held-out pairs.
@@ -131,6 +156,7 @@ impl Training {
             metrics.push((HELD_OUT_ACCURACY_LOW.to_owned(), share.low));
             metrics.push((HELD_OUT_ACCURACY_HIGH.to_owned(), share.high));
         }
+        metrics.extend(self.end_known(pairs, &log_probs).map(|known| (END_KNOWN.to_owned(), known)));
         Ok(Some((loss, metrics)))
     }
 
@@ -160,7 +186,7 @@ impl Training {
         log_probs(&self.trainer.policy, docs, self.state.budget, &mut |_| context.attend(Some(self.weights())))
     }
 
-    /// `answers/mean_tokens`, `stop/eos_rate` and `kl/policy_k3` on answers drawn from the policy as it is now.
+    /// `answers/mean_tokens`, `stop/eos_rate` with its interval and `kl/policy_k3` on answers drawn from the policy as it is now.
     fn fresh_answers(&mut self, context: &mut Context<'_>) -> Measured {
         let wanted = self.config.train.eval_answers;
         let mut prompts: Vec<Vec<u32>> = self.dataset.eval_prompts.clone();
@@ -187,9 +213,13 @@ impl Training {
         let ended = generations.iter().filter(|g| g.stopped_by_eos).count();
         let mut metrics = vec![
             ("answers/mean_tokens".to_owned(), tokens as f64 / count),
-            ("stop/eos_rate".to_owned(), ended as f64 / count),
+            (ENDED.to_owned(), ended as f64 / count),
             ("answers/repeated".to_owned(), generations.iter().map(|g| repeated(&g.ids)).sum::<f64>() / count),
         ];
+        if let Some(share) = Share::of_independent(ended, generations.len()) {
+            metrics
+                .extend([(ENDED_LOW, share.low), (ENDED_HIGH, share.high)].map(|(name, end)| (name.to_owned(), end)));
+        }
         let docs: Vec<Doc> = prompts
             .into_iter()
             .zip(generations)

@@ -7,7 +7,7 @@
 use data::{
     config::{DriftAction, Knob, Knobs, TrainConfig},
     digits,
-    metrics::{KL_POLICY, KL_REF},
+    metrics::drift,
 };
 
 use crate::run::training::Training;
@@ -68,19 +68,19 @@ fn judge(
     (weight, own): (f64, f64),
     may_steer: bool,
 ) -> DriftVerdict {
-    let drifts = metrics.iter().filter(|(name, kl)| [KL_REF, KL_POLICY].contains(&name.as_str()) && kl.is_finite());
-    let Some((name, drift)) = drifts.max_by(|(_, one), (_, other)| one.total_cmp(other)) else {
+    let measured = |name: &str| metrics.iter().find(|(known, _)| known == name).map(|(_, kl)| *kl);
+    let Some((name, drift)) = drift(measured) else {
         return DriftVerdict::Within;
     };
-    let said = format!("{name} is {} nats a token", digits(*drift));
+    let said = format!("{name} is {} nats a token", digits(drift));
     let over = format!("{said}, above the limit of {} (train.kl_limit)", digits(limit));
     match action {
-        DriftAction::Stop if *drift > limit => DriftVerdict::Stop(format!("{over}: the run ends with a checkpoint")),
-        DriftAction::Warn if *drift > limit => DriftVerdict::Warn(over),
-        DriftAction::Steer if *drift > limit && !may_steer => DriftVerdict::Warn(format!(
+        DriftAction::Stop if drift > limit => DriftVerdict::Stop(format!("{over}: the run ends with a checkpoint")),
+        DriftAction::Warn if drift > limit => DriftVerdict::Warn(over),
+        DriftAction::Steer if drift > limit && !may_steer => DriftVerdict::Warn(format!(
             "{over}; there are no reference answers to hold the model with, so λ ref cannot steer it"
         )),
-        DriftAction::Steer if *drift > limit => {
+        DriftAction::Steer if drift > limit => {
             let next = (weight.max(FIRST) * (drift / limit).min(UP)).min(MOST);
             let verdict = |next| DriftVerdict::Steer(next, format!("λ ref {weight:.4} → {next:.4}: {over}"));
             if next > weight {
@@ -89,7 +89,7 @@ fn judge(
                 DriftVerdict::Warn(format!("{over}, with λ ref at its most, {MOST}"))
             }
         }
-        DriftAction::Steer if *drift < limit / 2.0 && weight > own => {
+        DriftAction::Steer if drift < limit / 2.0 && weight > own => {
             let next = (weight * DOWN).max(own);
             DriftVerdict::Steer(
                 next,
@@ -102,6 +102,8 @@ fn judge(
 
 #[cfg(test)]
 mod tests {
+    use data::metrics::{KL_POLICY, KL_REF};
+
     use super::*;
 
     fn of(drift: f64, action: DriftAction, weights: (f64, f64), may_steer: bool) -> DriftVerdict {

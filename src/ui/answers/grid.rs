@@ -205,7 +205,12 @@ fn table(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
     let width = (room - gap * (columns.len() as f32 - 1.0)) / columns.len().max(1) as f32;
     // Many runs are wider than the window.
     let width = width.max(ANSWER);
-    let probes: BTreeSet<usize> = columns.iter().flat_map(|column| column.grid.probes()).collect();
+    let mut prompts: Vec<&Prompt> = Vec::new();
+    for prompt in columns.iter().flat_map(|column| column.grid.prompts()) {
+        if !prompts.contains(&prompt) {
+            prompts.push(prompt);
+        }
+    }
     ScrollArea::horizontal().id_salt("answers across").auto_shrink([false, false]).show(ui, |ui| {
         let palette = parts::palette(ui);
         ui.horizontal(|ui| {
@@ -222,8 +227,8 @@ fn table(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
         });
         ui.separator();
         ScrollArea::vertical().id_salt("answers").auto_shrink([false, false]).show(ui, |ui| {
-            for probe in probes {
-                ui.push_id(probe, |ui| row(ui, workspace, &columns, probe, width, view));
+            for prompt in prompts {
+                ui.push_id(prompt, |ui| row(ui, workspace, &columns, prompt, width, view));
                 ui.separator();
             }
         });
@@ -231,18 +236,22 @@ fn table(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
 }
 
 /// A prompt and what was answered to it.
-fn row(ui: &mut Ui, workspace: &Workspace, columns: &[Column<'_>], probe: usize, width: f32, view: &mut AnswersView) {
+fn row(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    columns: &[Column<'_>],
+    prompt: &Prompt,
+    width: f32,
+    view: &mut AnswersView,
+) {
     let greedy_alone = view.greedy_alone;
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
-        let asker = columns.iter().find(|column| column.grid.prompt(probe).is_some()).or(columns.first());
-        if let Some(column) = asker {
-            cell(ui, PROMPT, |ui| asked(ui, workspace, column.grid, probe));
-        }
+        cell(ui, PROMPT, |ui| asked(ui, workspace, prompt));
         for column in columns {
             let differences = &mut view.differences;
-            let first = column.grid.first(probe).filter(|_| !column.is_beginning());
-            cell(ui, width, |ui| match column.grid.cell(column.step, probe) {
+            let first = column.grid.first(prompt).filter(|_| !column.is_beginning());
+            cell(ui, width, |ui| match column.grid.cell(column.step, prompt) {
                 Some(now) => {
                     said(ui, &now.greedy, first.map(|first| &first.greedy), differences, width);
                     let drawn = if greedy_alone { &[] } else { &now.drawn[..] };
@@ -273,18 +282,12 @@ fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
     });
 }
 
-fn asked(ui: &mut Ui, workspace: &Workspace, grid: &Grid, probe: usize) {
+fn asked(ui: &mut Ui, workspace: &Workspace, prompt: &Prompt) {
     let palette = parts::palette(ui);
-    let project = workspace.answers.probes.as_ref().and_then(|probes| probes.get(probe));
-    let prompt = grid.prompt(probe).or(project.map(|probe| &probe.prompt));
-    let text = prompt.map_or_else(|| format!("Prompt {}", probe + 1), |prompt| drafts::preview(prompt, 240));
-    ui.add(Label::new(RichText::new(text).color(palette.strong)).wrap());
-    // The note belongs to the prompt only as long as it was not replaced.
-    if let Some(probe) = project
-        && Some(&probe.prompt) == prompt
-        && !probe.note.is_empty()
-    {
-        parts::caption(ui, &probe.note);
+    ui.add(Label::new(RichText::new(drafts::preview(prompt, 240)).color(palette.strong)).wrap());
+    let note = Probe::note_of(workspace.answers.probes.as_deref().unwrap_or_default(), prompt);
+    if !note.is_empty() {
+        parts::caption(ui, note);
     }
 }
 

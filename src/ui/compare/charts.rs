@@ -36,15 +36,22 @@ struct Group<'r> {
     ids: Vec<RunId>,
 }
 
+impl Group<'_> {
+    /// The member that has come the farthest: where it stood across, the others stood too.
+    fn lead<'r>(&self, runs: &'r Runs) -> Option<(RunId, &'r History)> {
+        let histories = self.ids.iter().filter_map(|run| Some((*run, runs.history(*run)?)));
+        histories.max_by(|(_, one), (_, other)| one.last_step().total_cmp(&other.last_step()))
+    }
+}
+
 /// The groups among what is shown. Over time and drift each run is a line of its own: seeds take unlike long there.
 fn groups<'r>(runs: &Runs, shown: &[&'r RunRecord], across: Across) -> Vec<Group<'r>> {
     if matches!(across, Across::Seconds | Across::Drift) {
         return Vec::new();
     }
-    let groups = seeds::groups(runs, shown).into_iter().map(|members| Group {
-        name: store::name_of(&members),
-        ids: members.iter().map(|record| record.id).collect(),
-        members,
+    let groups = seeds::groups(runs, shown).into_iter().filter(|group| group.members.len() > 1).map(|group| {
+        let members: Vec<&RunRecord> = group.members.iter().map(|place| shown[*place]).collect();
+        Group { name: group.name, ids: members.iter().map(|record| record.id).collect(), members }
     });
     groups.collect()
 }
@@ -138,7 +145,7 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
     }
     for group in groups {
         let of: Vec<&Series> = series(runs, &group.members, metric).map(|(_, series)| series).collect();
-        if of.len() == group.members.len() {
+        if !of.is_empty() {
             means.update(&group.ids, metric, &of, weight);
         }
     }
@@ -155,8 +162,8 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
         }
     }
     for group in groups {
-        let first = group.ids[0];
-        let (Some(history), Some(spread)) = (runs.history(first), means.get(&group.ids, metric)) else { continue };
+        let Some((first, history)) = group.lead(runs) else { continue };
+        let Some(spread) = means.get(&group.ids, metric) else { continue };
         if along.follow(first, history) {
             along.update(first, metric, Form::Mean, spread.smoothed.as_ref().unwrap_or(&spread.mean));
             along.update(first, metric, Form::Low, &spread.low);
@@ -202,13 +209,14 @@ fn chart<'a>(
     }
     let measured = groups.iter().filter_map(|group| Some((group, view.means.get(&group.ids, metric)?)));
     for (group, spread) in measured {
-        let (first, look) = (group.ids[0], group.members[0].look());
+        let Some((first, _)) = group.lead(runs) else { continue };
+        let look = group.members[0].look();
         let mean = spread.smoothed.as_ref().unwrap_or(&spread.mean);
         let of = |form, series| laid(first, form, Some(series));
         if let (Some(mean), Some(low), Some(high)) =
             (of(Form::Mean, mean), of(Form::Low, &spread.low), of(Form::High, &spread.high))
         {
-            drawn += group.members.len();
+            drawn += series(runs, &group.members, metric).count();
             lines.push(marked(Line::new(&group.name, mean, look).hanging_from(hinge(group.members[0]))));
             bands.push(Band { low, high, look, name: String::new() });
         }

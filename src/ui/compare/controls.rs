@@ -23,6 +23,9 @@ use crate::{
 const ONE_ROW: f32 = 1180.0;
 const TWO_ROWS: f32 = 620.0;
 
+/// A path that goes back and forth is drawn as it was measured.
+const OVER_DRIFT: &str = "Over KL a chart shows every evaluation as it was measured";
+
 pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
     let room = ui.available_width();
     if room >= ONE_ROW {
@@ -109,8 +112,10 @@ fn smoothing(ui: &mut Ui, view: &mut CompareView) {
         ui.spacing_mut().slider_width = 110.0;
         // The rail of a slider has the ground of a button, which would vanish here.
         ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
-        ui.add(Slider::new(&mut view.board.smoothing, 0.0..=0.98).fixed_decimals(2))
+        let grows = view.board.x.grows();
+        ui.add_enabled(grows, Slider::new(&mut view.board.smoothing, 0.0..=0.98).fixed_decimals(2))
             .labelled_by(label.id)
+            .on_disabled_hover_text(OVER_DRIFT)
             .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
     });
 }
@@ -119,7 +124,9 @@ fn scale(ui: &mut Ui, view: &mut CompareView) {
     parts::caption(ui, "Scale").on_hover_text(key_of(Action::TurnScale));
     let choices = Scale::ALL.map(|scale| (scale, scale_word(scale), scale.about()));
     parts::segmented(ui, &mut view.board.scale, &choices);
-    ui.checkbox(&mut view.board.clip, "Clip outliers").on_hover_text(format!(
+    let clip = egui::Checkbox::new(&mut view.board.clip, "Clip outliers");
+    let clip = ui.add_enabled(view.board.x.grows(), clip).on_disabled_hover_text(OVER_DRIFT);
+    clip.on_hover_text(format!(
         "The few values far from the others do not stretch an axis; an arrow at its edge tells where they lie ({})",
         key_of(Action::ClipOutliers)
     ));

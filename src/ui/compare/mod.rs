@@ -17,7 +17,6 @@ use state::{
     compare::{
         CompareView,
         board::Face,
-        frontier::in_words,
         metrics_present,
         parallel::FEWEST,
         table::{columns_needed, unread},
@@ -31,8 +30,8 @@ pub use charts::GROUP;
 pub use list::filter;
 
 const LIST: f32 = 280.0;
-/// So many of the other runs are told in words against the first.
-const SENTENCES: usize = 4;
+/// So many of the runs, two and two, are told in words: all of four.
+const SENTENCES: usize = 6;
 
 /// Two curves.
 pub(super) fn icon(pen: &Pen<'_>) {
@@ -147,7 +146,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     controls::ui(ui, view, &present);
     charts::ui(ui, runs, view, &shown, &present, commands);
     ui.add_space(space::S);
-    for sentence in in_words(runs, &shown, &mut view.paths).take(SENTENCES) {
+    for sentence in view.sentences.of(runs, &shown).iter().take(SENTENCES) {
         ui.label(sentence);
     }
     tables::summary(ui, runs, &shown);

@@ -203,7 +203,7 @@ fn is_best(runs: &Runs, rows: &[(usize, RunRecord)], column: &RunColumn, cell: &
         _ => None,
     });
     let mut others = others.peekable();
-    let beats = |other: f64| match table::better(column) {
+    let beats = |other: f64| match column.better() {
         Better::More => *own >= other,
         Better::Less => *own <= other,
         Better::Neither => false,

@@ -6,7 +6,7 @@ use data::{
 };
 use egui::{Grid, Label, RichText, ScrollArea, Ui};
 use state::{
-    compare::{differences, metrics_present},
+    compare::{differences, metrics_present, otherwise},
     runs::{History, Runs},
 };
 use store::RunRecord;
@@ -84,13 +84,14 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
 pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let palette = parts::palette(ui);
     let tables: Vec<_> = shown.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
-    let changed = differences(&tables);
+    let mut changed = differences(&tables);
+    changed.extend(otherwise(runs, shown));
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "What was set differently");
         if changed.is_empty() {
             let text = if shown.len() > 1 {
-                "Nothing: these runs have the same settings"
+                "Nothing: these runs have the same settings and the same data"
             } else {
                 "Tick a second run to see what differs"
             };
@@ -105,8 +106,10 @@ pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             ui.end_row();
             for difference in &changed {
                 let setting = Setting::of(&difference.key);
-                let (label, about) = setting.map_or((&difference.key[..], ""), |it| (it.label, it.about));
-                ui.label(label).on_hover_text(format!("{about}\n{}", difference.key));
+                match setting {
+                    Some(it) => ui.label(it.label).on_hover_text(format!("{}\n{}", it.about, difference.key)),
+                    None => ui.label(&difference.key),
+                };
                 for value in &difference.values {
                     ui.label(setting.map_or(&value[..], |setting| setting.shown(value)));
                 }

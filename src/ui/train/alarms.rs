@@ -7,8 +7,10 @@ use data::{
 use egui::{Button, Label, RichText, Role, Ui};
 use state::{
     Command, Commands, Workspace,
-    runs::{History, Live},
-    train::{RunCommand, TrainView},
+    actions::{Action, key_of},
+    fork::AlarmAct,
+    runs::Live,
+    train::RunCommand,
 };
 use store::RunRecord;
 
@@ -17,52 +19,42 @@ use crate::{parts, prompt};
 /// So many are told at once; the others follow when these are dealt with.
 const AT_ONCE: usize = 2;
 
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut TrainView,
-    record: &RunRecord,
-    live: Option<&Live>,
-    history: &History,
-    commands: &Commands,
-) {
-    let unseen = || history.alarms.iter().filter(|alarm| !view.ignored.contains(&(record.id, alarm.kind)));
-    let more = unseen().count().saturating_sub(AT_ONCE);
-    let told: Vec<&Alarm> = unseen().take(AT_ONCE).collect();
-    for alarm in told {
-        strip(ui, workspace, view, (record, alarm), live, commands);
+pub fn ui(ui: &mut Ui, workspace: &Workspace, record: &RunRecord, live: Option<&Live>, commands: &Commands) {
+    let more = workspace.runs.alarms(record.id).count().saturating_sub(AT_ONCE);
+    for (place, alarm) in workspace.runs.alarms(record.id).take(AT_ONCE).enumerate() {
+        strip(ui, workspace, (record, alarm), place == 0, live, commands);
     }
     if more > 0 {
         parts::caption(ui, format!("{more} more when these are dealt with"));
     }
 }
 
+/// `has_keys`: keys are about the first one.
 fn strip(
     ui: &mut Ui,
     workspace: &Workspace,
-    view: &mut TrainView,
     (record, alarm): (&RunRecord, &Alarm),
+    has_keys: bool,
     live: Option<&Live>,
     commands: &Commands,
 ) {
     let palette = parts::palette(ui);
+    let key = |act| if has_keys { format!(" ({})", key_of(Action::Alarm(act))) } else { String::new() };
     parts::strip(ui, palette.warning_soft, |ui| {
         ui.set_width(ui.available_width());
         let text = format!("{}. {}", alarm.kind.title(), alarm.sentence);
         ui.add(Label::new(RichText::new(text).color(palette.warning)).wrap());
         ui.horizontal_wrapped(|ui| {
             let send = |command| commands.push(Command::Runs(command));
-            for cure in workspace.runs.cures(record.id, alarm) {
-                if let Some(start) = workspace.runs.mending(record, alarm, cure) {
-                    let word = format!("Fork from step {} with {}", start.at, cure.words());
-                    let about = match live {
-                        Some(_) => "Stops this run with a checkpoint and goes on from before as a run of its own",
-                        None => "Goes on from before as a run of its own; this one stays as it is",
-                    };
-                    if ui.button(word).on_hover_text(about).clicked() {
-                        view.ignored.insert((record.id, alarm.kind));
-                        send(RunCommand::Mend(Box::new(start)));
-                    }
+            for (place, start) in workspace.runs.remedies(record, alarm).into_iter().enumerate() {
+                let word = format!("Fork from step {} with {}", start.fork.at, start.cure.words());
+                let about = match live {
+                    Some(_) => "Stops this run with a checkpoint and goes on from before as a run of its own",
+                    None => "Goes on from before as a run of its own; this one stays as it is",
+                };
+                let key = AlarmAct::remedy(place).map_or_else(String::new, key);
+                if ui.button(word).on_hover_text(format!("{about}{key}")).clicked() {
+                    send(RunCommand::Mend(Box::new(start.fork)));
                 }
             }
             if let Some(live) = live
@@ -70,10 +62,11 @@ fn strip(
             {
                 send(RunCommand::Stop);
             }
-            let ignore = ui.button("Ignore").on_hover_text("It is not told again of this run");
+            let about = format!("It is not told again of this run{}", key(AlarmAct::Ignore));
+            let ignore = ui.button("Ignore").on_hover_text(about);
             prompt::name(&ignore, Role::Button, &format!("Ignore: {}", alarm.kind.title()));
             if ignore.clicked() {
-                view.ignored.insert((record.id, alarm.kind));
+                send(RunCommand::Ignore(record.id, alarm.kind));
             }
             parts::caption(ui, evidence(alarm));
         });

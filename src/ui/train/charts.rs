@@ -14,6 +14,8 @@ use crate::{
     theme::{Palette, space},
 };
 
+/// Under this name the charts share their cursor and their view.
+pub const GROUP: &str = "run";
 const HEIGHT: f32 = 232.0;
 /// A chart needs this much.
 const NARROWEST: f32 = 316.0;
@@ -69,7 +71,7 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         lines: vec![Line::new(rule, series, 0).solid().with_points()],
         bands: Band::shaded(low.zip(high), "95 % interval"),
         marks: &history.marks,
-        group: "run",
+        group: GROUP,
         last_step,
         height: HEIGHT,
         metric: name,
@@ -111,7 +113,7 @@ fn drawn<'a>(
         bands: Band::shaded(edge(Look::Low).zip(edge(Look::High)), chart.band),
         levels: levels(chart.id, config),
         marks: &history.marks,
-        group: "run",
+        group: GROUP,
         last_step,
         height: HEIGHT,
         metric: chart.metric,

@@ -72,8 +72,14 @@ pub fn obstacle(view: &TrainView, config: &RunConfig) -> Option<String> {
 pub fn start(view: &TrainView, config: &RunConfig, commands: &Commands) {
     if let Some(form) = &view.fork {
         let name = Some(view.name.trim().to_owned()).filter(|name| !name.is_empty());
-        let start =
-            ForkStart { run: form.run, at: form.at, name, config: config.clone(), without: form.without.clone() };
+        let start = ForkStart {
+            run: form.run,
+            at: form.at,
+            name,
+            config: config.clone(),
+            without: form.without.clone(),
+            against: None,
+        };
         commands.push(Command::Runs(RunCommand::Fork(Box::new(start))));
     }
 }

@@ -12,6 +12,7 @@ use state::{
 use store::{PairInSteps, RunId};
 use train::objective::Objective;
 
+use super::GROUP;
 use crate::{chart, parts, prompt, theme::space};
 
 const ROW: f32 = 26.0;
@@ -30,7 +31,7 @@ pub fn ui(
     commands: &Commands,
 ) {
     let stretch = view.stretch.filter(|stretch| stretch.run == run);
-    if let Some((from, to)) = chart::brush(ui, "run", stretch.map(|stretch| (stretch.from, stretch.to))) {
+    if let Some((from, to)) = chart::brush(ui, GROUP, stretch.map(|stretch| (stretch.from, stretch.to))) {
         view.open(run, from, to.min(last.max(1)));
     }
     let Some(stretch) = view.stretch.filter(|stretch| stretch.run == run) else { return };

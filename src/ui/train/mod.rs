@@ -16,6 +16,7 @@ mod run;
 mod sandbox;
 mod waited;
 
+pub use charts::GROUP;
 pub use launch::follow;
 pub use run::{branch, status_word};
 

@@ -44,9 +44,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         return;
     };
     head(ui, workspace, view, record, live, commands);
-    if let Some(history) = history {
-        alarms::ui(ui, workspace, view, record, live, history, commands);
-    }
+    alarms::ui(ui, workspace, record, live, commands);
     ui.add_space(space::S);
     let last = history.map_or(0, |history| history.last_step() as u64);
     let is_going = live.is_some();

@@ -435,6 +435,7 @@ fn g21_notices_end_with_their_project() {
             runs: Vec::new(),
             saved: std::collections::BTreeMap::default(),
             board: Board::default(),
+            ignored: state::ignored::Ignored::default(),
             order: Vec::new(),
             can_turn_about: [false; 2],
         },
