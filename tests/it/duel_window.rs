@@ -108,10 +108,10 @@ fn verdicts_by_key_tell_who_is_better_and_become_pairs() {
     let of_duel: Vec<&Pair> = pairs.iter().filter(|pair| pair.tags == ["duel"]).collect();
     assert_eq!(of_duel.len(), PROMPTS);
     let won = of_duel.iter().filter(|pair| matches!(pair.choice(), Some(Choice::Better { chosen: 1, .. }))).count();
-    assert_eq!(won, 7, "the guest's answer is the second of each pair");
+    assert_eq!(won, 8, "the guest's answer is the second of each pair");
     assert_eq!(of_duel[0].answers[1].origin, Origin::Model(NAMES[1].to_owned()));
     let undo = stage.harness.state().workspace().pairs.undo.clone();
-    assert!(undo.is_some_and(|label| format!("{label:?}").contains("8 pairs from a blind duel")));
+    assert!(undo.is_some_and(|label| format!("{label:?}").contains("9 pairs from a blind duel")));
     stage.click("Another duel");
     assert!(stage.says("Who answers"));
 }
