@@ -59,9 +59,10 @@ pub fn run(args: &Runs) -> Result<Ending> {
     // In the order that was asked for forks stand by themselves.
     let flat = args.sort.is_some();
     let tree = if flat { runs.iter().map(|run| (0, run)).collect() } else { family(&runs, runs.iter()) };
-    let rows =
-        tree.into_iter().map(|(depth, run)| row(&project, depth, run, &args.column)).collect::<Result<Vec<_>>>()?;
-    let compared: Vec<&str> = compared().map(|stored| stored.metric.short).collect();
+    let compared = compared(&project, &runs)?;
+    let rows = tree.into_iter().map(|(depth, run)| row(&project, depth, run, (&compared, &args.column)));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let compared: Vec<&str> = compared.iter().map(|stored| stored.metric.short).collect();
     let own: Vec<String> = args.column.iter().map(ToString::to_string).collect();
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
     let headings = [&["run", "name", "method", "status", "step"][..], &compared, &own, &["made", "tags"]].concat();
@@ -120,7 +121,12 @@ fn cell(project: &Project, run: &RunRecord, column: &RunColumn) -> Result<Option
 }
 
 /// A fork stands under its run, with the step that it goes on from.
-fn row(project: &Project, depth: usize, run: &RunRecord, columns: &[RunColumn]) -> Result<Vec<String>> {
+fn row(
+    project: &Project,
+    depth: usize,
+    run: &RunRecord,
+    (compared, columns): (&[Stored], &[RunColumn]),
+) -> Result<Vec<String>> {
     let mut cells = vec![
         run.id.0.to_string(),
         format!("{}{}", branch(depth, run), output::one_line(&run.name, 32)),
@@ -128,7 +134,7 @@ fn row(project: &Project, depth: usize, run: &RunRecord, columns: &[RunColumn]) 
         run.status.to_string(),
         progress(run),
     ];
-    for stored in compared() {
+    for stored in compared {
         let series = project.series(run.id, &stored.name(), None)?;
         cells.push(series.last().map_or(String::new(), |(_, value)| fixed(*value, 3)));
     }
@@ -159,10 +165,11 @@ fn branch(depth: usize, run: &RunRecord) -> String {
     if depth == 0 { String::new() } else { format!("{}└ {step}", "  ".repeat(depth - 1)) }
 }
 
-/// By what runs of any method may be told apart.
-fn compared() -> impl Iterator<Item = Stored> {
-    let told = Metric::headlines(Told::AcrossRuns, |_| true).map(|(stored, _)| stored);
-    told.filter(|stored| stored.metric.better != Better::Neither)
+/// By what these runs may be told apart, as far as one of them has measured it: a reward model and a policy are not by the same.
+fn compared(project: &Project, runs: &[RunRecord]) -> Result<Vec<Stored>> {
+    let measured = runs.iter().map(|run| project.metrics(run.id)).collect::<Result<Vec<_>, _>>()?.concat();
+    let told = Metric::headlines(Told::AcrossRuns, |_| true).filter(|(_, name)| measured.contains(name));
+    Ok(told.map(|(stored, _)| stored).filter(|stored| stored.metric.better != Better::Neither).collect())
 }
 
 /// Local time, to the minute.

@@ -1,13 +1,15 @@
-//! `nudge score`: log-probs of given pairs, token by token; of a project's pairs in `score_project`.
+//! `nudge score`: log-probs of given pairs, token by token, or a reward model's scores of them; of a project's pairs in
+//! `score_project`.
 
 use anyhow::{Context as _, Result};
 use data::{Pair, counted};
 use engine::{
     Speaker, compute_pool,
-    score::{PairScore, read_batch_file, score_ids, score_pairs},
+    score::{PairScore, RewardScore, read_batch_file, reward_ids, reward_pairs, score_ids, score_pairs},
 };
 use formats::{Options, Reader};
 use indicatif::ProgressBar;
+use serde::Serialize;
 use serde_json::json;
 use text::Limits;
 
@@ -28,20 +30,50 @@ pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
     anyhow::ensure!(tally.scored > 0, "No pair could be scored.");
     let pairs = tally.scored as f64;
     let accuracy = tally.right as f64 / pairs;
-    let (mean_margin, mean_token_margin) = (tally.margins / pairs, tally.token_margins / pairs);
+    let mean_margin = tally.margins / pairs;
+    let mean_token_margin = tally.token_margins.map(|margins| margins / pairs);
     if args.json {
-        output::json(&json!({
-            "accuracy": accuracy,
-            "pairs": tally.scored,
-            "mean_margin": mean_margin,
-            "mean_token_margin": mean_token_margin,
-        }))?;
+        let mut all = json!({ "accuracy": accuracy, "pairs": tally.scored, "mean_margin": mean_margin });
+        if let Some(margin) = mean_token_margin {
+            all["mean_token_margin"] = margin.into();
+        }
+        output::json(&all)?;
     } else {
         let scored = counted(tally.scored, "pair has", "pairs have");
         output::line(format!("{} of {scored} the chosen answer ahead: accuracy {accuracy:.3}", tally.right))?;
-        output::line(format!("Mean margin {mean_margin:.4}, per token {mean_token_margin:.4}"))?;
+        let a_token = mean_token_margin.map_or(String::new(), |margin| format!(", per token {margin:.4}"));
+        output::line(format!("Mean margin {mean_margin:.4}{a_token}"))?;
     }
     Ok(Ending::Done)
+}
+
+/// What the model says of a pair.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said {
+    LogProbs(PairScore),
+    /// It is a reward model.
+    Scores(RewardScore),
+}
+
+impl Said {
+    fn margin(&self) -> f64 {
+        match self {
+            Self::LogProbs(score) => score.margin,
+            Self::Scores(score) => score.margin,
+        }
+    }
+
+    /// Margin of the mean log-probs a token; a score is of a whole answer.
+    fn token_margin(&self) -> Option<f64> {
+        match self {
+            Self::LogProbs(score) => Some(
+                score.chosen_logp / score.chosen_ids.len() as f64
+                    - score.rejected_logp / score.rejected_ids.len() as f64,
+            ),
+            Self::Scores(_) => None,
+        }
+    }
 }
 
 /// What has been printed so far.
@@ -51,22 +83,23 @@ struct Tally {
     scored: usize,
     right: usize,
     margins: f64,
-    token_margins: f64,
+    token_margins: Option<f64>,
 }
 
 impl Tally {
     /// Prints what is known about the next pair, or why nothing is.
-    fn next(&mut self, score: &Result<PairScore, String>, is_json: bool) -> Result<()> {
+    fn next(&mut self, said: &Result<Said, String>, is_json: bool) -> Result<()> {
         let index = self.seen;
         self.seen += 1;
-        match score {
-            Ok(score) => {
+        match said {
+            Ok(said) => {
                 self.scored += 1;
-                self.right += usize::from(score.margin > 0.0);
-                self.margins += score.margin;
-                self.token_margins += score.chosen_logp / score.chosen_ids.len() as f64
-                    - score.rejected_logp / score.rejected_ids.len() as f64;
-                print(index, score, is_json)
+                self.right += usize::from(said.margin() > 0.0);
+                self.margins += said.margin();
+                if let Some(margin) = said.token_margin() {
+                    *self.token_margins.get_or_insert_default() += margin;
+                }
+                print(index, said, is_json)
             }
             Err(reason) if is_json => output::json(&json!({"index": index, "error": reason})),
             Err(reason) => output::line(format!("{index:>5}  cannot be scored: {reason}")),
@@ -78,13 +111,19 @@ fn score(args: &Score) -> Result<Tally> {
     let model = args.model.as_ref().context("Name --model")?;
     let speaker = Speaker::load(model, args.adapter.as_deref(), args.dtype, args.device)?;
     let mut tally = Tally::default();
+    let scores_answers = speaker.policy.has_scalar_head();
     let bar = ProgressBar::new(0);
     if let Some(file) = &args.batch_file {
         let pairs = read_batch_file(file)?;
         bar.set_length(pairs.len() as u64);
-        let scores = score_ids(&speaker.policy, &pairs, &mut |done| bar.set_position(done as u64))?;
+        let said: Vec<Said> = if scores_answers {
+            reward_ids(&speaker.policy, &pairs)?.into_iter().map(Said::Scores).collect()
+        } else {
+            let scores = score_ids(&speaker.policy, &pairs, &mut |done| bar.set_position(done as u64))?;
+            scores.into_iter().map(Said::LogProbs).collect()
+        };
         bar.finish_and_clear();
-        scores.into_iter().try_for_each(|score| tally.next(&Ok(score), args.json))?;
+        said.into_iter().try_for_each(|said| tally.next(&Ok(said), args.json))?;
         return Ok(tally);
     }
     let file = args.pairs.as_ref().context("Name --pairs or --batch-file")?;
@@ -99,8 +138,15 @@ fn score(args: &Score) -> Result<Tally> {
         let at = reader.progress();
         bar.set_length(at.total_bytes);
         bar.set_position(at.bytes);
-        let scores = score_pairs(&speaker.policy, &speaker.codec, &pairs, limits, &mut |_| {})?;
-        bar.suspend(|| scores.iter().try_for_each(|score| tally.next(score, args.json)))?;
+        let Speaker { policy, codec, .. } = &speaker;
+        let said: Vec<Result<Said, String>> = if scores_answers {
+            let scores = reward_pairs(policy, codec, &pairs, limits)?;
+            scores.into_iter().map(|score| score.map(Said::Scores)).collect()
+        } else {
+            let scores = score_pairs(policy, codec, &pairs, limits, &mut |_| {})?;
+            scores.into_iter().map(|score| score.map(Said::LogProbs)).collect()
+        };
+        bar.suspend(|| said.iter().try_for_each(|said| tally.next(said, args.json)))?;
     }
     bar.finish_and_clear();
     let report = reader.into_report();
@@ -113,10 +159,27 @@ fn score(args: &Score) -> Result<Tally> {
     Ok(tally)
 }
 
-fn print(index: usize, score: &PairScore, is_json: bool) -> Result<()> {
+fn print(index: usize, said: &Said, is_json: bool) -> Result<()> {
     if is_json {
-        return output::json(score);
+        return output::json(said);
     }
+    let score = match said {
+        Said::LogProbs(score) => score,
+        Said::Scores(score) => {
+            output::line(format!(
+                "{index:>5}  chosen {:>10.4} ({} tokens)  rejected {:>10.4} ({} tokens)  margin {:>10.4}",
+                score.chosen_score,
+                score.chosen_ids.len(),
+                score.rejected_score,
+                score.rejected_ids.len(),
+                score.margin
+            ))?;
+            return score.others.iter().try_for_each(|other| {
+                let tokens = counted(other.ids.len(), "token", "tokens");
+                output::line(format!("       answer {} {:>10.4} ({tokens})", other.answer + 1, other.score))
+            });
+        }
+    };
     output::line(format!(
         "{index:>5}  chosen {:>10.4} ({} tokens)  rejected {:>10.4} ({} tokens)  margin {:>10.4}",
         score.chosen_logp,

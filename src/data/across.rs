@@ -131,7 +131,8 @@ pub fn summed(steps: &[Point]) -> Vec<Point> {
 }
 
 /// A curve over steps as one over `places`, which are by step too. A value at a step without a place has none; on an axis that
-/// grows it stands at that of the step before, as an evaluation after it does.
+/// grows it stands at that of the step before, as an evaluation after it does, and of a run that counted nothing only what it
+/// began with stands anywhere.
 pub fn moved(points: &[Point], places: &[Point], grows: bool) -> Vec<Point> {
     let mut at = 0;
     let mut out: Vec<Point> = Vec::with_capacity(points.len());
@@ -141,18 +142,26 @@ pub fn moved(points: &[Point], places: &[Point], grows: bool) -> Vec<Point> {
         }
         let exact = places.get(at).filter(|place| place[0] == step);
         // Before its first step a run has met nothing.
-        let before = || if at == 0 { Some(0.0) } else { places.get(at - 1).map(|place| place[1]) };
+        let before = || match at.checked_sub(1) {
+            Some(before) => places.get(before).map(|place| place[1]),
+            None => (step == 0.0 || !places.is_empty()).then_some(0.0),
+        };
         let Some(place) = exact.map(|place| place[1]).or_else(|| if grows { before() } else { None }) else {
             continue;
         };
         let last = out.last().map(|point| point[0]);
         match last {
             // Two steps of one moment both stay.
-            Some(last) if grows && place <= last => out.push([last.next_up(), value]),
+            Some(last) if grows && place <= last => out.push([just_past(last), value]),
             _ => out.push([place, value]),
         }
     }
     out
+}
+
+/// A little further on an axis, by what can be told in a file: what follows 0 itself has hundreds of digits.
+fn just_past(place: f64) -> f64 {
+    place.next_up().max(place + f64::EPSILON)
 }
 
 /// Exponential moving average with `weight` in [0, 1) on the past, bias-corrected at the start. A value that is not finite
@@ -231,7 +240,11 @@ mod tests {
         assert!(moved_curve.windows(2).all(|two| two[0][0] < two[1][0]), "{moved_curve:?}");
         // An evaluation after step 2 where no step was measured.
         assert_eq!(moved(&[[2.5, 1.0]], &tokens, true), [[150.0, 1.0]]);
-        assert_eq!(moved(&curve, &[], true)[0], [0.0, 9.0]);
+        // One that counted nothing stands nowhere after its beginning.
+        assert_eq!(moved(&curve, &[], true), [[0.0, 9.0]]);
+        // Two evaluations before the first step that is known: both stay, and no place is longer than a number.
+        let early = moved(&[[1.0, 9.0], [2.0, 8.0]], &[[3.0, 100.0]], true);
+        assert!(early[0][0] < early[1][0] && early[1][0].to_string().len() < 40, "{early:?}");
     }
 
     #[test]

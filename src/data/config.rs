@@ -112,7 +112,10 @@ pub use self::{
     tokens::{Contrast, Every, LastToken, Prior, TiConfig, TisConfig, Transform},
     validate::validate,
     when::When,
-    words::{DriftAction, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule, TokenWeights, Word},
+    words::{
+        DriftAction, KlEstimator, LossType, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule, TokenWeights,
+        Word,
+    },
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! here and the place that computes it, nothing else. A name that is not here is shown as it is.
 
 mod chart;
+pub mod histogram;
 pub mod judged;
 mod metric;
 mod table;

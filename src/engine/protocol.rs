@@ -439,9 +439,15 @@ pub struct PreflightReport {
     pub total_steps: u64,
     /// From one measured step.
     pub estimated_secs: f64,
-    /// Of these, what the weights of tokens take: a contrast pair that is not there yet, or gradients.
+    /// What a token of a row took there, forward and backward.
+    #[serde(default)]
+    pub secs_a_token: f64,
+    /// Of the time, what the weights of tokens take: a contrast pair that is not there yet, or gradients.
     #[serde(default)]
     pub weighing_secs: f64,
+    /// Of the time, what it takes to sample the answers that a run learns from.
+    #[serde(default)]
+    pub sampling_secs: f64,
     /// Sentences that deserve a look before the start.
     pub warnings: Vec<String>,
     /// What becomes of the labelled pairs.
@@ -452,10 +458,12 @@ pub struct PreflightReport {
 }
 
 impl PreflightReport {
-    /// ", 12 s of it for token weights" behind the time, where there are any.
-    pub fn of_weights(&self) -> String {
-        let secs = self.weighing_secs;
-        if secs > 0.0 { format!(", {} of it for token weights", data::duration(secs)) } else { String::new() }
+    /// ", 12 s of it for token weights" behind the time, where that is a part of it.
+    pub fn parts(&self) -> String {
+        let parts = [(self.weighing_secs, "for token weights"), (self.sampling_secs, "to sample answers")];
+        let told = parts.iter().filter(|(secs, _)| *secs > 0.0);
+        let told: Vec<String> = told.map(|(secs, what)| format!(", {} of it {what}", data::duration(*secs))).collect();
+        told.concat()
     }
 }
 

@@ -32,10 +32,6 @@ pub enum Halt {
 
 /// Prompt tokens computed in one go.
 const PREFILL_TOKENS: usize = 4096;
-/// Prompts answered at once: each holds a cache, and more of them make no token come sooner.
-const STREAMS: usize = 64;
-/// What the caches of prompts answered at once may take together, in bytes; one prompt that needs more goes alone.
-const CACHES: usize = 1 << 30;
 
 impl Policy {
     /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends that answer, or
@@ -72,14 +68,7 @@ impl Policy {
         let mut answers = vec![Answer::default(); prompts.len()];
         let mut start = 0;
         while start < prompts.len() {
-            // As many prompts at once as fit the prefill and the caches; one that does not goes alone.
-            let (mut tokens, mut caches) = (0, 0);
-            let fits = prompts[start..].iter().take(STREAMS).take_while(|prompt| {
-                tokens += prompt.len();
-                caches += options.passes().len() * self.cache_bytes(prompt.len(), options.max_new);
-                tokens <= PREFILL_TOKENS && caches <= CACHES
-            });
-            let end = start + fits.count().max(1);
+            let end = start + self.answered_together(&prompts[start..], options);
             let seeds = seeds(prompts, start..end, options);
             let asked = Asked { options, wanted, first: start };
             let group = Group::new(self, &prompts[start..end], asked, seeds);
@@ -91,6 +80,18 @@ impl Policy {
             }
         }
         Ok(answers.into_iter().map(Answer::into).collect())
+    }
+
+    /// How many of these prompts are answered at once, from the first on: as many as fit the prefill and the caches; one that
+    /// does not goes alone.
+    pub fn answered_together(&self, prompts: &[Vec<u32>], options: &GenerateOptions) -> usize {
+        let (mut tokens, mut caches) = (0, 0);
+        let fits = prompts.iter().take(options.at_once).take_while(|prompt| {
+            tokens += prompt.len();
+            caches += options.passes().len() * self.cache_bytes(prompt.len(), options.max_new);
+            tokens <= PREFILL_TOKENS && caches <= options.cache_bytes
+        });
+        fits.count().max(1)
     }
 
     /// What keys and values of one prompt and its answer take, in bytes.

@@ -27,6 +27,10 @@ pub struct GenerateOptions {
     pub stop: Vec<u32>,
     /// Draws from the policy and the reference together. Two passes a token; only where an adapter is trained.
     pub mix: Option<Mix>,
+    /// Prompts answered at once: each holds a cache, and more of them make no token come sooner.
+    pub at_once: usize,
+    /// What the caches of prompts answered at once may take together, in bytes; one prompt that needs more goes alone.
+    pub cache_bytes: usize,
 }
 
 impl Default for GenerateOptions {
@@ -41,7 +45,18 @@ impl Default for GenerateOptions {
             seed: 0,
             stop: Vec::new(),
             mix: None,
+            at_once: 64,
+            cache_bytes: 1 << 30,
         }
+    }
+}
+
+impl GenerateOptions {
+    /// The same with caches of at most so many bytes, where that is less.
+    #[must_use]
+    pub fn within(self, bytes: Option<u64>) -> Self {
+        let cache_bytes = bytes.map_or(self.cache_bytes, |bytes| self.cache_bytes.min(bytes as usize));
+        Self { cache_bytes, ..self }
     }
 }
 

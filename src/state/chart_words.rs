@@ -2,6 +2,7 @@
 
 use data::{
     config::{RunConfig, Schedule},
+    counted,
     metrics::{
         self, ACCURACY, CHOSEN_CHANGE, CLIPPED, ChartId, ENTROPY, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY,
         HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_MARGIN,
@@ -20,7 +21,7 @@ const RECENT: usize = 10;
 /// Of a run of these settings; nothing while there is nothing to say.
 pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option<String> {
     match chart {
-        ChartId::Loss => loss(history),
+        ChartId::Loss => loss(history).or_else(|| warms_up(config, history)),
         ChartId::Margin => margin(history),
         ChartId::Accuracy => accuracy(history),
         ChartId::Moved => Some(moved::sentence(history.latest(CHOSEN_CHANGE)?, history.latest(REJECTED_CHANGE)?)),
@@ -80,6 +81,17 @@ pub fn of_a_rule(name: &str, rule: &str, history: &History) -> Option<String> {
         format!("{within}: not told from the {} at the start", percent(first[1]))
     } else {
         format!("{within}; {} at the start", percent(first[1]))
+    })
+}
+
+/// Before the policy of PPO learns there is no loss of its own.
+fn warms_up(config: &RunConfig, history: &History) -> Option<String> {
+    let is_alone = history.series(LOSS).is_none() && history.series(EXPLAINED_VARIANCE).is_some();
+    is_alone.then(|| {
+        format!(
+            "The critic learns alone for {} first (ppo.critic_warmup): the policy has no loss until then",
+            counted(config.ppo.critic_warmup as usize, "step", "steps")
+        )
     })
 }
 
@@ -320,6 +332,8 @@ mod tests {
             assert!(said.contains(expected), "{chart:?}: {said}");
         }
         assert_eq!(sentence(ChartId::Loss, &config, &history(&[])), None);
+        let said = sentence(ChartId::Loss, &config, &history(&[(EXPLAINED_VARIANCE, &[-0.2])])).unwrap();
+        assert!(said.starts_with("The critic learns alone for 4 steps first"), "{said}");
     }
 
     #[test]

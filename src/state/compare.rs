@@ -11,7 +11,7 @@ pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use data::metrics::judged;
+use data::metrics::{histogram, judged};
 use store::{RunFilter, RunId, RunRecord};
 
 pub use self::settings::{DifferentSetting, differences, otherwise};
@@ -154,8 +154,8 @@ impl Smooth {
 pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
     let names: BTreeSet<&String> =
         shown.iter().filter_map(|record| runs.history(record.id)).flat_map(|history| history.series.keys()).collect();
-    // The ends of an interval are told with its share.
-    let names = names.into_iter().filter(|name| !judged::is_end(name));
+    // The ends of an interval are told with its share, and bins with each other.
+    let names = names.into_iter().filter(|name| !judged::is_end(name) && !histogram::is_bin(name));
     names.cloned().collect()
 }
 

@@ -90,7 +90,7 @@ impl Dots {
 pub struct ByScores {
     /// What it does, in a sentence.
     pub what: &'static str,
-    /// What a step costs beside one of MPO; the words of the method itself count the forwards.
+    /// What a step costs beside one of MPO, with the forwards that a token takes.
     pub cost: &'static str,
 }
 
@@ -100,19 +100,19 @@ impl ByScores {
         Some(match method {
             Method::Reward => Self {
                 what: "Learns to score answers, so that the chosen one of a pair scores higher; it writes nothing itself",
-                cost: "A step costs what a step of MPO costs, less the vocabulary",
+                cost: "About 2 forwards a token, its backward counted as one: a step costs what a step of MPO costs, less the vocabulary",
             },
             Method::Ppo => Self {
                 what: "Writes answers, has them scored, and makes the tokens likelier that did better than a critic expected",
-                cost: "Every answer is written first, and a step costs several times that of MPO: two models learn, policy and critic",
+                cost: "About 13 forwards a token where MPO takes 2: every answer is written first, read by four models, and gone over twice by two that learn, policy and critic",
             },
             Method::Rloo => Self {
                 what: "Writes several answers to a prompt, has them scored, and makes those likelier that beat the others",
-                cost: "Every answer is written first, and a step costs several times that of MPO",
+                cost: "About 6 forwards a token where MPO takes 2: every answer is written first, read by policy, reference and reward model, and learnt from once",
             },
             Method::Grpo => Self {
                 what: "As RLOO, in standard deviations of a prompt's scores, token by token, with the KL in the loss",
-                cost: "Every answer is written first, and a step costs several times that of MPO",
+                cost: "About 6 forwards a token where MPO takes 2: every answer is written first, read by policy, reference and reward model, and learnt from once",
             },
             _ => return None,
         })

@@ -90,6 +90,15 @@ impl<K, T> StepEnd<K, T> {
         }
     }
 
+    /// What came of a row, or that it found no memory. `alone`: its document, where that is the only one.
+    pub fn of_row(read: Result<T>, alone: Option<K>) -> Result<Self> {
+        match read {
+            Ok(done) => Ok(Self::Done(done)),
+            Err(error) if error.is_out_of_memory() => Ok(Self::OutOfMemory { error, alone }),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What was done, or how something larger ends with it.
     pub fn or_end<U>(self) -> std::result::Result<T, StepEnd<K, U>> {
         Err(match self {
@@ -181,9 +190,8 @@ pub fn gradient<K: Copy>(
                 .and_then(|_| memory.map_or(Ok(()), |memory| fit_memory(policy, memory, &packed.row)))
                 .and_then(|()| micro_batch(policy, packed, loss, &mut passes)),
         };
-        match done {
-            Err(error) if error.is_out_of_memory() => return Ok(StepEnd::OutOfMemory { error, alone: packed.alone() }),
-            done => done?,
+        if let Err(end) = StepEnd::of_row(done, packed.alone())?.or_end() {
+            return Ok(end);
         }
     }
     Ok(StepEnd::Done(passes))

@@ -17,7 +17,7 @@ fn wrong_usage_is_told_with_code_2() {
         (&["train", &project, "--set", "train.steps=none"], "train.steps"),
         (&["train", &project, "--set", "objective.beta=0"], "objective.beta"),
         (&["train", &project, "--bogus"], "--bogus"),
-        (&["check", &project, "--set", "data.eval_fraction=inf"], "data.eval_fraction is inf"),
+        (&["check", &project, "--set", "data.eval_fraction=inf"], "data.eval_fraction is “inf”"),
         (&["train", &project, "--set", "data.eval_fraction=1e308"], "data.eval_fraction"),
         (&["trian"], "Did you mean \"train\"?"),
         (&["import", &project, "x.jsonl", "--format", "xlsx"], "xlsx"),

@@ -22,7 +22,7 @@ use nudge::{
         TrainError,
         run::{
             Task,
-            host::{CurrentWeights, Host, Outcome, Rest, RunEvent, Signal, Wishes},
+            host::{CurrentWeights, Host, Outcome, Reading, Rest, RunEvent, Signal, Wishes},
             train,
         },
     },
@@ -45,6 +45,8 @@ pub enum Mishap {
 /// Lets a mishap happen before each micro-batch of a step, and asks for nothing.
 struct Faulty<F> {
     mishap: F,
+    /// Whether a reading finds no memory.
+    no_room: Box<dyn FnMut(Reading) -> bool + Send>,
     wishes: Wishes,
     signal: Signal,
 }
@@ -81,17 +83,37 @@ impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
                 self.signal = Signal::Stop;
                 Ok(())
             }
-            Mishap::OutOfMemory => {
-                let words = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
-                Err(TrainError::Policy(PolicyError::Kernel(candle_core::Error::Cuda(words.into()).into())))
-            }
+            Mishap::OutOfMemory => Err(out_of_memory()),
         }
     }
+
+    fn before_reading(&mut self, what: Reading) -> Result<(), TrainError> {
+        if (self.no_room)(what) { Err(out_of_memory()) } else { Ok(()) }
+    }
+}
+
+fn out_of_memory() -> TrainError {
+    let words = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+    TrainError::Policy(PolicyError::Kernel(candle_core::Error::Cuda(words.into()).into()))
 }
 
 /// Trains a recorded run to its end, with what goes wrong at its steps.
 pub fn train_with(toy: &Toy, run: RunId, mishap: impl Fn(u64) -> Mishap + Send) -> Outcome {
-    let mut host = Faulty { mishap, wishes: Wishes::default(), signal: Signal::GoOn };
+    train_faulty(toy, run, mishap, Box::new(|_| false))
+}
+
+/// The same where some of what is read of answers finds no memory.
+pub fn train_without_room(toy: &Toy, run: RunId, no_room: impl FnMut(Reading) -> bool + Send + 'static) -> Outcome {
+    train_faulty(toy, run, |_| Mishap::None, Box::new(no_room))
+}
+
+fn train_faulty(
+    toy: &Toy,
+    run: RunId,
+    mishap: impl Fn(u64) -> Mishap + Send,
+    no_room: Box<dyn FnMut(Reading) -> bool + Send>,
+) -> Outcome {
+    let mut host = Faulty { mishap, no_room, wishes: Wishes::default(), signal: Signal::GoOn };
     let task = Task { project: toy.project.clone(), run, from: None };
     compute_pool(1).unwrap().install(|| train(&mut host, &task))
 }

@@ -68,6 +68,7 @@ mod reward;
 mod reward_parity;
 mod rlhf;
 mod rlhf_faults;
+mod rlhf_memory;
 mod runs_window;
 mod sampling;
 mod saving;

@@ -1,9 +1,12 @@
 //! A reward model: fitted, resumed to the bit, asked for scores, and exported as others read it.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use nudge::{
-    data::config::{Method, RunConfig},
+    data::{
+        self,
+        config::{Method, RunConfig},
+    },
     engine::{Speaker, protocol::Outcome},
     export::{ExportError, ExportOrder, Layout, MergedOptions, Part, Strength, What, Which, export},
     model::{Doc, GenerateOptions, LoadOptions, Policy, Reads, Row},
@@ -13,7 +16,7 @@ use nudge::{
         fork::{Fork, fork},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     resume,
@@ -117,6 +120,7 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
     assert_eq!((&written["task_type"], &written["modules_to_save"][0]), (&"SEQ_CLS".into(), &"score".into()));
     assert!(fs::read_to_string(to.join("README.md")).unwrap().contains("AutoModelForSequenceClassification"));
 
+    score_by_file(&toy, run, &to);
     let read = Policy::load(&toy.model, &LoadOptions { frozen_adapters: vec![to], ..LoadOptions::default() }).unwrap();
     let trained = Speaker::of_run(&toy.project, run, None).unwrap();
     let docs = [Doc { prefix: vec![1, 2, 3], continuations: vec![vec![4, 5, 6], vec![7]] }];
@@ -125,6 +129,100 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
     for (read, trained) in read.iter().flatten().zip(trained.iter().flatten()) {
         assert!((read - trained).abs() < 1e-5, "{read} for {trained}");
     }
+}
+
+/// `nudge score` with the exported adapter says what the run's own weights say, of third answers too; log-probs of a language
+/// model that nobody trained to speak are no answer.
+fn score_by_file(toy: &Toy, run: RunId, adapter: &Path) {
+    let home = toy.project.parent().unwrap();
+    let file = home.join("pairs.jsonl");
+    let answers =
+        json!([{"key": "a", "text": "no way"}, {"key": "b", "text": "yes sir"}, {"key": "c", "text": "maybe so"}]);
+    let question = |n: usize| json!([{"role": "user", "content": format!("Is {n} even?")}]);
+    let verdict = json!({"better": "b", "worse": "a"});
+    let three = json!({"v": 1, "prompt": question(3), "answers": answers, "verdict": verdict});
+    let two = json!({"v": 1, "prompt": question(4), "answers": answers.as_array().unwrap()[..2], "verdict": verdict});
+    fs::write(&file, format!("{three}\n{two}\n")).unwrap();
+    let [model, adapter, pairs] = [&toy.model, adapter, &file].map(path);
+    let args = ["score", "--model", &model, "--adapter", &adapter, "--pairs", &pairs];
+    let lines = json_lines(&out(home, &[&args[..], &["--json"]].concat()));
+    let trained = Speaker::of_run(&toy.project, run, None).unwrap().policy;
+    let ids = |value: &Value| -> Vec<u32> {
+        value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    };
+    let number = |value: &Value| value.as_f64().unwrap();
+    for (line, others) in [(&lines[0], 1), (&lines[1], 0)] {
+        let mut told = vec![number(&line["chosen_score"]), number(&line["rejected_score"])];
+        let mut continuations = vec![ids(&line["chosen_ids"]), ids(&line["rejected_ids"])];
+        for other in line["others"].as_array().into_iter().flatten() {
+            assert_eq!(other["answer"], 2);
+            told.push(number(&other["score"]));
+            continuations.push(ids(&other["ids"]));
+        }
+        assert_eq!(told.len(), 2 + others);
+        assert!(line.get("chosen_logp").is_none() && told[0] > told[1], "{line}");
+        assert!((number(&line["margin"]) - (told[0] - told[1])).abs() < 1e-9);
+        let doc = Doc { prefix: ids(&line["prompt_ids"]), continuations };
+        let scores = trained.log_probs(&Row::pack_for(&[doc], Reads::Ends).unwrap()).unwrap();
+        for (score, told) in scores.iter().flatten().zip(told) {
+            assert!((f64::from(*score) - told).abs() < 1e-5, "{score} for {told}");
+        }
+    }
+    assert_eq!(lines[2]["accuracy"], 1.0);
+    assert!(lines[2].get("mean_token_margin").is_none());
+    let said = out(home, &args);
+    assert!(said.contains("answer 3") && said.contains("accuracy 1.000"), "{said}");
+    // Ids that somebody else made, likewise.
+    let batch = home.join("ids.jsonl");
+    fs::write(&batch, format!("{}\n", json!({"prompt": lines[1]["prompt_ids"], "chosen": lines[1]["chosen_ids"], "rejected": lines[1]["rejected_ids"]}))).unwrap();
+    let by_ids = json_lines(&out(
+        home,
+        &["score", "--model", &model, "--adapter", &adapter, "--batch-file", &path(&batch), "--json"],
+    ));
+    assert!((number(&by_ids[0]["margin"]) - number(&lines[1]["margin"])).abs() < 1e-6);
+}
+
+/// A reward model beside a policy: each by what it measured, and both by the pairs that they met.
+#[test]
+fn a_reward_model_is_compared_by_its_own_numbers() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&config());
+    toy.train(&toy::config());
+    let (home, project) = (toy.project.parent().unwrap(), path(&toy.project));
+    let shown = out(home, &["compare", &project, "--runs", "1,2"]);
+    let row =
+        |what: &str| shown.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}: {shown}"));
+    assert!(row("held-out accuracy of the scores").contains('%'), "{shown}");
+    assert!(!row("held-out margin of the scores").trim_end().ends_with("–  –"), "{shown}");
+    let listed = out(home, &["runs", &project]);
+    assert!(listed.lines().next().unwrap().contains("accuracy of scores"), "{listed}");
+    let accuracy = data::fixed(newest(&toy, run, "eval_accuracy"), 3);
+    assert!(listed.lines().any(|line| line.contains("toy run") && line.contains(&accuracy)), "{listed}");
+
+    let csv = home.join("pairs.csv");
+    out(
+        home,
+        &[
+            "compare",
+            &project,
+            "--runs",
+            "1,2",
+            "--across",
+            "pairs",
+            "--metrics",
+            "accuracy,loss",
+            "--export",
+            &path(&csv),
+        ],
+    );
+    let numbers = fs::read_to_string(&csv).unwrap();
+    let places: Vec<f64> = numbers
+        .lines()
+        .filter(|line| line.starts_with("1,") && line.contains(",accuracy,"))
+        .map(|line| line.rsplit(',').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(places.len() > 10 && places.windows(2).all(|two| two[0] < two[1]) && places[places.len() - 1] > 50.0);
+    assert!(numbers.lines().all(|line| line.len() < 120), "{numbers}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use nudge::{
@@ -207,6 +207,7 @@ fn what_a_run_learns_from_stays_and_is_the_same_when_it_begins_again() {
     assert_eq!(rotation::asked_for(&folders), [step], "it does not make room for later ones");
     let settings = |run| RunConfig::from_toml(&toy.open().run(run).unwrap().config_toml).unwrap();
     assert_eq!(settings(run).reward.run, Some(reward.0 as u64));
+    assert_eq!(settings(run).reward.step, Some(step));
     let said = toy.open().log(run).unwrap();
     let sentence = format!("Learns from the reward model of toy run (run {}) at step {step}", reward.0);
     assert_eq!(said.iter().filter(|line| line.text == sentence).count(), 1, "{said:?}");
@@ -369,25 +370,6 @@ fn every_other_prompt_is_of_a_reference_answer_however_many_a_step_has() {
 }
 
 #[test]
-fn a_prompt_whose_answers_find_no_memory_is_set_aside() {
-    let (toy, _) = fitted();
-    let mut rloo = config(Method::Rloo);
-    rloo.train.micro_batch_tokens = TokenBudget::Tokens(1);
-    rloo.train.steps = Some(4);
-    let run = toy.record(&rloo);
-    let struck = AtomicBool::new(false);
-    let outcome = train_with(&toy, run, |step| {
-        if step == 3 && !struck.swap(true, Relaxed) { Mishap::OutOfMemory } else { Mishap::None }
-    });
-    assert_eq!(outcome, Outcome::Completed);
-    let log = toy.open().log(run).unwrap();
-    let said = log.iter().find(|line| line.text.contains("is set aside")).unwrap();
-    assert!(said.text.contains("The prompt of pair") && said.text.contains("with its 4 answers"), "{}", said.text);
-    let state = newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap();
-    assert_eq!(state.aside.pairs.len(), 1);
-}
-
-#[test]
 fn a_step_without_a_number_names_its_pairs() {
     let (toy, _) = fitted();
     let mut rloo = config(Method::Rloo);
@@ -429,4 +411,75 @@ fn scores_that_are_no_numbers_end_a_run_and_doubt_no_checkpoint() {
     let named =
         |line: &nudge::store::LogLine| line.text.contains("leaves prompts out") && line.text.contains("of pair ");
     assert_eq!(log.iter().filter(|line| named(line)).count(), 3);
+}
+
+/// The last step of a reward model need not be its best: on held-out pairs an earlier one may tell more of them apart.
+#[test]
+fn a_run_learns_from_the_best_checkpoint_of_its_reward_model_or_from_the_one_that_is_named() {
+    let toy = Toy::new();
+    let mut fits = reward::config();
+    (fits.train.eval_every, fits.train.checkpoint_every) = (10, 5);
+    let (reward, outcome) = toy.train(&fits);
+    assert_eq!(outcome, Outcome::Completed);
+    let told = |step: u64, accuracy: f64, loss: f64| {
+        let metrics = [("eval_accuracy".to_owned(), accuracy), ("eval_loss".to_owned(), loss)];
+        toy.open().append_step(reward, step, 0, &metrics).unwrap();
+    };
+    let mut rloo = config(Method::Rloo);
+    rloo.train.steps = Some(2);
+    let learns = |config: &RunConfig, step: u64, which: &str| {
+        let (run, outcome) = toy.train(config);
+        assert_eq!(outcome, Outcome::Completed);
+        let teacher = newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap().teacher.unwrap();
+        let log = toy.open().log(run).unwrap();
+        assert!(teacher.step == step && log.iter().any(|line| line.text.ends_with(which)), "{teacher:?} {log:?}");
+    };
+    told(10, 0.75, 0.4);
+    told(20, 0.5, 0.3);
+    learns(&rloo, 10, "at step 10, of 2 checkpoints that were evaluated the best on held-out pairs (75 %)");
+    // Of two that are as accurate the one with the lower loss.
+    told(20, 0.75, 0.3);
+    learns(&rloo, 20, "at step 20, of 2 checkpoints that were evaluated the best on held-out pairs (75 %)");
+    // One that cannot be read is passed over.
+    let folder = rotation::find(&toy.open().run(reward).unwrap().checkpoints, 20).unwrap();
+    let weights = folder.join("trainable.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, "torn").unwrap();
+    learns(&rloo, 10, "The checkpoint of step 10 is used instead");
+    fs::write(&weights, whole).unwrap();
+
+    (rloo.reward.run, rloo.reward.step) = (Some(reward.0 as u64), Some(15));
+    learns(&rloo, 15, "at step 15, as reward.step names it");
+    rloo.reward.step = Some(7);
+    let error = why(&toy, &rloo);
+    assert!(error.contains("reward.step is 7") && error.contains("there are those of 5, 10, 15, 20"), "{error}");
+}
+
+#[test]
+fn scores_are_on_one_scale_unless_that_is_switched_off() {
+    let (toy, reward) = fitted();
+    let scale = newest_state(&toy.open().run(reward).unwrap().checkpoints).unwrap().scale.unwrap();
+    let score = |normalize: bool| {
+        let mut rloo = config(Method::Rloo);
+        (rloo.train.steps, rloo.reward.normalize) = (Some(1), normalize);
+        (rloo.rlhf.missing_eos_penalty, rloo.rlhf.reward_clip) = (0.0, 0.0);
+        let (run, outcome) = toy.train(&rloo);
+        assert_eq!(outcome, Outcome::Completed);
+        series(&toy, run, "objective/scores")[0].1
+    };
+    let (scaled, raw) = (score(true), score(false));
+    assert!((scaled * scale.std + scale.mean - raw).abs() < 1e-9 && (scaled - raw).abs() > 1e-3, "{scaled} {raw}");
+}
+
+#[test]
+fn a_step_that_samples_counts_its_prompts_and_one_that_scores_its_pairs() {
+    let (toy, reward) = fitted();
+    let (run, _) = toy.train(&config(Method::Grpo));
+    for (run, counted) in [(reward, "pairs"), (run, "pairs")] {
+        let counts = series(&toy, run, counted);
+        assert_eq!(counts.len(), 20);
+        assert!(counts.iter().all(|(_, pairs)| *pairs >= 1.0 && *pairs <= 5.0), "{counts:?}");
+    }
+    let tokens = series(&toy, run, "num_tokens");
+    assert!(tokens.windows(2).all(|two| two[0].1 < two[1].1), "they are counted from the beginning: {tokens:?}");
 }

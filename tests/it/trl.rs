@@ -231,7 +231,7 @@ fn ppo_with_its_critic_goes_where_trl_goes() {
         }
         rollout.judge(&config);
         let all: Vec<usize> = (0..rollout.groups.len()).collect();
-        let value_rows = rollout.value_rows(&all, config.ppo.reward_at, usize::MAX).unwrap();
+        let value_rows = rollout.rows(&all, reads(config.ppo.reward_at), usize::MAX).unwrap();
         let (mut policies, mut critics): (Vec<Moved>, Vec<Moved>) = (Vec::new(), Vec::new());
         let what = &oracle.fixture.name;
         for (index, want) in numbers(&oracle.told["ppo"]["losses"]).into_iter().enumerate() {

@@ -2,7 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Method, ObjectiveConfig, Prompts, Range, RewardAt, RunConfig, Setting, When, setting::NEXT, words};
+use super::{
+    Group, KlEstimator, LossType, Method, ObjectiveConfig, Prompts, Range, RewardAt, RunConfig, Setting, When,
+    setting::NEXT, words,
+};
+
+/// Why a run goes on learning from the scores that it has learnt from.
+const OTHER_SCORES: &str =
+    "scores of another reward model than it learns from would not compare, and the critic follows these";
 
 section! { RewardConfig = "reward";
 
@@ -11,7 +18,17 @@ section! { RewardConfig = "reward";
     run: Option<u64> = None,
         RUN = Setting::count("Reward model, run", Range::OneOrMore).at(Group::Method, 7).only(When::Sampling)
             .unset(|_| "the newest".to_owned())
-            .stays("scores of another reward model than it learns from would not compare, and the critic follows these");
+            .stays(OTHER_SCORES);
+
+    /// The step of its checkpoint; empty = of its checkpoints the one that puts most held-out pairs in order
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<u64> = None,
+        STEP = Setting::count("Reward model, step", Range::OneOrMore).only(When::Sampling)
+            .unset(|_| "the best on held-out pairs".to_owned()).stays(OTHER_SCORES);
+
+    /// Scores are counted in standard deviations from their mean, both over the answers of the reference; without it as the head gives them, and rlhf.kl_coef has another weight with every reward model
+    normalize: bool = true,
+        NORMALIZE = Setting::switch("Scores on one scale").only(When::Sampling).stays(OTHER_SCORES);
 
     /// κ: pulls the sum of a pair's two scores to 0, which nothing else decides; 0 = off
     center: f64 = 0.01,
@@ -45,7 +62,7 @@ section! { RlhfConfig = "rlhf";
         MISSING_EOS_PENALTY = Setting::number("Penalty for no end", Range::ZeroOrMore).at(Group::Method, 11)
             .only(When::Sampling).changes(NEXT);
 
-    /// Scores, in standard deviations, are kept within this much of 0; 0 = no clipping
+    /// Scores, in standard deviations unless reward.normalize is off, are kept within this much of 0; 0 = no clipping
     reward_clip: f64 = 10.0,
         REWARD_CLIP = Setting::number("Score clipping", Range::ZeroOrMore).only(When::Sampling).changes(NEXT);
 
@@ -54,6 +71,14 @@ section! { RlhfConfig = "rlhf";
     kl_coef: Option<f64> = None,
         KL_COEF = Setting::number("KL coefficient", Range::ZeroOrMore).at(Group::Method, 12).only(When::Sampling)
             .unset(|run| run.kl_coef().to_string()).changes(NEXT);
+
+    /// How the reward of PPO and RLOO estimates the KL of an answer; the loss of GRPO has k3 whatever this says
+    kl_estimator: KlEstimator = KlEstimator::K1,
+        KL_ESTIMATOR = Setting::choice("KL estimator", words::KL_ESTIMATORS).only(When::Sampling).changes(NEXT);
+
+    /// What the sum over the tokens of an update is divided by
+    loss_type: LossType = LossType::Dapo,
+        LOSS_TYPE = Setting::choice("Mean over", words::LOSS_TYPES).only(When::Method(Method::Grpo)).changes(NEXT);
 
     /// ε: past a ratio of 1 ± ε an answer or a token pulls no further
     clip: f64 = 0.2,
@@ -163,6 +188,12 @@ pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
                 ),
             ));
         }
+        if config.reward.step.is_some() && config.reward.run.is_none() {
+            faults.push((
+                RewardConfig::STEP,
+                "set, and reward.run is empty; it must name the run that this is a step of".to_owned(),
+            ));
+        }
         if kind != Method::Ppo && config.answers_per_prompt() == 1 {
             faults.push((
                 RlhfConfig::ANSWERS_PER_PROMPT,
@@ -216,6 +247,10 @@ mod tests {
             (config.rlhf.answers_per_prompt, config.rlhf.max_tokens) = (Some(usize::MAX >> 1), usize::MAX >> 1);
         };
         assert_eq!(fields(Method::Ppo, &most), ["rlhf.answers_per_prompt", "rlhf.max_tokens"]);
+        assert_eq!(fields(Method::Ppo, &|config| config.reward.step = Some(40)), ["reward.step"]);
+        assert!(
+            fields(Method::Ppo, &|config| (config.reward.run, config.reward.step) = (Some(3), Some(40))).is_empty()
+        );
         let further = |config: &mut RunConfig| config.model.continue_adapter = Some("a".into());
         assert_eq!(fields(Method::Reward, &further), ["model.continue_adapter"]);
     }

@@ -339,6 +339,7 @@ mod tests {
         config.tis.steps = Some(1);
         config.tis.learning_rate = Some(1e-3);
         config.reward.run = Some(1);
+        config.reward.step = Some(1);
         config.rlhf.answers_per_prompt = Some(1);
         config.rlhf.kl_coef = Some(0.0);
         config.rlhf.epochs = Some(1);

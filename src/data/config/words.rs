@@ -34,6 +34,25 @@ choice! {
 }
 
 choice! {
+    /// How the KL of a sampled answer is estimated for its reward, with d = log π − log π_ref of each token.
+    KlEstimator = KL_ESTIMATORS;
+
+    #[default]
+    K1 = "k1", "k1", "Σ d: right in the mean, and noisy";
+    K3 = "k3", "k3", "Σ e^−d − 1 + d: never negative and calmer; the policy's gradient through the reward is no longer that of the KL";
+}
+
+choice! {
+    /// What the sum over the tokens of GRPO's answers is divided by.
+    LossType = LOSS_TYPES;
+
+    #[default]
+    Dapo = "dapo", "All tokens", "The tokens of the update: a token counts alike in every answer";
+    DrGrpo = "dr_grpo", "Longest length", "Answers times the longest length there may be: nothing hangs on how long the others are";
+    Grpo = "grpo", "Own length", "Answers times the length of each: as first published, and long wrong answers cost little";
+}
+
+choice! {
     Schedule = SCHEDULES;
 
     #[default]

@@ -440,7 +440,7 @@ pub const METRICS: &[Metric] = &[
     )
     .line(ChartId::LearningRate, "learning rate", Look::Series(4)),
     metric("epoch", "Epochs done", "epoch", Measured::Steps, Unit::Epochs, "How often every pair was met"),
-    metric("pairs", "Pairs of the step", "pairs", Measured::Steps, Unit::Pairs, "Pairs that the step trained on"),
+    metric("pairs", "Pairs of the step", "pairs", Measured::Steps, Unit::Pairs, "Pairs that the step trained on; of PPO, RLOO and GRPO the prompts that it sampled answers to"),
     metric("tokens", "Tokens of the step", "tokens", Measured::Steps, Unit::Tokens, "Tokens that the step computed, prompts and reference answers included"),
     metric(
         "tokens_per_sec",
@@ -455,12 +455,12 @@ pub const METRICS: &[Metric] = &[
     metric("accuracy", "Accuracy of the scores", "accuracy of scores", Measured::Both, Unit::Share, "Share of pairs whose chosen answer has the higher score of the reward model")
     .better(Better::More)
     .against(&[0.5, 1.0])
-    .told(Told::OfARun)
+    .told(Told::AcrossRuns)
     .line(ChartId::ScoreAccuracy, "this step", Look::Noise(6))
     .held_out_line(ChartId::ScoreAccuracy, "held out", Look::Series(0)),
     metric("margin", "Margin of the scores", "margin of scores", Measured::Both, Unit::Plain, "Score of the chosen answer minus that of the rejected one, mean over pairs")
     .against(&[0.0])
-    .told(Told::OfARun)
+    .told(Told::AcrossRuns)
     .line(ChartId::ScoreMargin, "training", Look::Series(0))
     .held_out_line(ChartId::ScoreMargin, "held out", Look::Series(1)),
     metric("mean_reward", "Mean score", "mean score", Measured::Both, Unit::Plain, "Raw score of the reward model, mean over the answers of the pairs")
@@ -514,9 +514,24 @@ pub const METRICS: &[Metric] = &[
     .line(ChartId::Critic, "explained variance", Look::Series(0)),
     metric("completions/mean_length", "Length of the answers that teach", "sampled length", Measured::Steps, Unit::Tokens, "Tokens, mean over the sampled answers of the step")
     .line(ChartId::Completions, "tokens", Look::Series(0)),
+    metric("completions/min_length", "Shortest answer that teaches", "shortest answer", Measured::Steps, Unit::Tokens, "Tokens of the shortest sampled answer of the step"),
+    metric("completions/max_length", "Longest answer that teaches", "longest answer", Measured::Steps, Unit::Tokens, "Tokens of the longest sampled answer of the step"),
+    metric("completions/mean_terminated_length", "Length of the answers with an end", "length with an end", Measured::Steps, Unit::Tokens, "Tokens, mean over the sampled answers of the step that ended by themselves"),
+    metric("completions/clipped_ratio", "Sampled answers that were cut, by TRL's name", "cut, TRL", Measured::Steps, Unit::Share, "As rollout/cut_share; of RLOO and GRPO")
+    .against(&[0.0, 1.0]),
+    metric("reward", "Reward in its group", "group reward", Measured::Steps, Unit::Plain, "What the answers to a prompt are compared by, mean: the score, of RLOO less the KL penalty"),
+    metric("reward_std", "Spread in a group", "spread in a group", Measured::Steps, Unit::Plain, "Standard deviation of that reward among the answers to a prompt, mean over the prompts of RLOO and GRPO"),
+    metric("kl", "KL of sampled answers, per token", "sampled KL a token", Measured::Steps, Unit::NatsPerToken, "log π − log π_ref, mean over the tokens of the sampled answers of RLOO and GRPO")
+    .against(&[0.0]),
+    metric("entropy", "Entropy a token, by TRL's name", "entropy, TRL", Measured::Steps, Unit::NatsPerToken, "As policy/entropy_avg; of RLOO and GRPO"),
+    metric("clip_ratio/low_mean", "Clipped below", "clipped below", Measured::Steps, Unit::Share, "Share of the tokens of GRPO, of the answers of RLOO, whose ratio is below the clip range where they are pushed down"),
+    metric("clip_ratio/high_mean", "Clipped above", "clipped above", Measured::Steps, Unit::Share, "The same above it, where they are pushed up"),
+    metric("clip_ratio/region_mean", "Clipped on either side", "clipped, both", Measured::Steps, Unit::Share, "The two together: as policy/clipfrac_avg"),
+    metric("num_tokens", "Tokens sampled from so far", "tokens so far", Measured::Steps, Unit::Tokens, "Tokens of the sampled answers of RLOO and GRPO and their prompts since the run began, a prompt once with each answer"),
     metric("rollout/cut_share", "Sampled answers that were cut", "cut", Measured::Steps, Unit::Share, "Share of the sampled answers of the step that reached the longest length, or the end of the model's context")
     .against(&[0.0, 1.0]),
     metric("rollout/seconds", "Seconds of sampling", "sampling, s", Measured::Steps, Unit::Plain, "What sampling and scoring the answers of the step took"),
     metric("rollout/tokens_per_s", "Tokens sampled a second", "sampled tokens/s", Measured::Steps, Unit::TokensPerSecond, "Tokens of the sampled answers over the time that sampling took"),
+    metric("eps", "Answers a second", "answers/s", Measured::Steps, Unit::Plain, "Answers so far of PPO over the time that its training took so far"),
     metric("episode", "Answers so far", "answers", Measured::Steps, Unit::Plain, "Answers sampled since the run began"),
 ];

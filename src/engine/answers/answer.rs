@@ -201,6 +201,7 @@ fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
         seed: sampling.seed,
         stop: if sampling.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
         mix: sampling.mix,
+        ..GenerateOptions::default()
     }
 }
 

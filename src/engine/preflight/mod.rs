@@ -7,7 +7,7 @@ use std::{ops::ControlFlow, path::Path};
 
 use data::config::{Length, Method, RunConfig, validate};
 use kernels::device;
-use model::{Doc, Policy, PolicyError};
+use model::{Doc, GenerateOptions, Policy, PolicyError};
 use store::Project;
 use text::Codec;
 use train::{
@@ -28,7 +28,7 @@ use train::{
     memory::{budget, largest_row, process},
     objective::Objective,
     reward,
-    rlhf::{Rlhf, prompts, teacher},
+    rlhf::{Rlhf, prompts, rollout, teacher, trial},
     run::{budget::unlooked_remark, schedule},
 };
 
@@ -123,6 +123,10 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     findings::fill(&mut report, &data, &dataset, &codec, &config.data)?;
     let is_fitted = weights::is_fitted(&project, config, &reference, (&dataset, share), total_steps);
     try_row(&mut report, &mut policy, (config, is_fitted), &dataset, &mut row_tokens, &mut memory)?;
+    if config.objective.kind.samples() {
+        let options = rollout::options(config, 1, codec.stop_ids()).within(Some(memory.for_caches(&policy)));
+        try_sampling(&mut report, &policy, config, &dataset, &options, asker)?;
+    }
     asker.go_on()?;
     step_zero(&mut report, &mut project, &mut policy, &reference, config, &dataset, asker)?;
     warn(&mut report, config, &dataset);
@@ -219,12 +223,11 @@ fn try_row(
     let secs_a_token = tried.secs_a_token.unwrap_or(0.0);
     let tokens_a_step = if config.objective.kind.samples() {
         // Every update goes over the texts, and none over the answers of the pairs.
-        let updates = config.rlhf_epochs() * config.rlhf.minibatches;
-        let sampled = of_a_pair / 2.0 * config.answers_per_prompt() as f64;
-        of_texts * updates as f64 + per_step as f64 * sampled * passes(config)
+        of_texts * (config.rlhf_epochs() * config.rlhf.minibatches) as f64
     } else {
         of_texts + of_a_pair * per_step.min(pairs.len()) as f64
     };
+    report.secs_a_token = secs_a_token;
     let planned = Planned {
         pairs: report.train_pairs + report.eval_pairs,
         of_a_pair,
@@ -241,13 +244,34 @@ fn try_row(
     Ok(())
 }
 
-/// What a sampled token costs in forwards with their backwards, each of which is two forwards: sampling (counted three times,
-/// since it goes token by token), the policy's, the reference's and the reward model's word on it, and the updates; the critic
-/// doubles all but the sampling.
+/// Samples as a step does, and adds to the time of a run what its answers take: to be sampled, and to be learnt from.
+fn try_sampling(
+    report: &mut PreflightReport,
+    policy: &Policy,
+    config: &RunConfig,
+    dataset: &Dataset,
+    options: &GenerateOptions,
+    asker: &Asker<'_>,
+) -> Result<()> {
+    let Some(sampling) = trial::sample(policy, config, dataset, options, asker.wanted)? else {
+        return Err(TrainError::CutShort);
+    };
+    let pairs = &dataset.pairs.train;
+    let of_prompts: usize = pairs.iter().map(|pair| pair.doc.prefix.len()).sum();
+    let a_prompt = of_prompts as f64 / pairs.len().max(1) as f64;
+    let tokens = config.train.pairs_per_step as f64 * a_prompt + sampling.tokens;
+    let steps = report.total_steps as f64;
+    report.sampling_secs = steps * sampling.secs;
+    report.estimated_secs += report.sampling_secs + steps * report.secs_a_token * tokens * passes(config);
+    Ok(())
+}
+
+/// What a token that was sampled costs in forwards with their backwards, each of which is two forwards: the policy's, the
+/// reference's and the reward model's word on it, and the updates; the critic has its own word and its own updates.
 fn passes(config: &RunConfig) -> f64 {
     let (frozen, updates) = (3.0, 2.0 * config.rlhf_epochs() as f64);
     let critic = if config.objective.kind == Method::Ppo { 1.0 + updates } else { 0.0 };
-    (3.0 + frozen + updates + critic) / 2.0
+    (frozen + updates + critic) / 2.0
 }
 
 fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {

@@ -6,7 +6,7 @@ use data::{
     Across,
     across::{moved, summed},
     frontier::Reached,
-    metrics::{self, judged},
+    metrics::{self, histogram, judged},
 };
 use store::{Group, RunId, RunRecord};
 
@@ -32,7 +32,8 @@ pub fn places(history: &History, across: Across) -> Option<Cow<'_, [Point]>> {
 
 /// What can be drawn upwards: what evaluations measured, accuracy first.
 pub fn learnable(present: &[String]) -> Vec<String> {
-    let is_learnt = |name: &&String| metrics::is_rare(name) && !judged::is_end(name) && *name != DRIFT;
+    let is_alone = |name: &str| !judged::is_end(name) && !histogram::is_bin(name);
+    let is_learnt = |name: &&String| metrics::is_rare(name) && is_alone(name) && *name != DRIFT;
     let mut names: Vec<String> = present.iter().filter(is_learnt).cloned().collect();
     names.sort_by_key(|name| name != ACCURACY);
     names

@@ -79,7 +79,8 @@ fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec
 fn transformed(config: &TisConfig, contrasts: &[f64], side: Side) -> Vec<f64> {
     let sign = if side == Side::Chosen { 1.0 } else { -1.0 };
     let rounded = || -> Vec<f64> {
-        contrasts.iter().map(|contrast| (sign * contrast * 100.0).round_ties_even() / 100.0).collect()
+        // -0 is in order before 0, and no smaller.
+        contrasts.iter().map(|contrast| (sign * contrast * 100.0).round_ties_even() / 100.0 + 0.0).collect()
     };
     let [low, high] = config.clamp;
     match config.transform {
@@ -194,6 +195,20 @@ mod tests {
         close(&of(Transform::Rank), &[0.85, 0.85, 0.85, 1.225, 1.225]);
         // Rounded to two decimals the first three are equal, and the later rank higher.
         close(&of(Transform::RankByPlace), &[0.7, 0.85, 1.0, 1.15, 1.3]);
+    }
+
+    #[test]
+    fn what_rounds_to_0_from_either_side_is_equal() {
+        let of = |transform, contrasts: &[f32], side| {
+            weights(&config(transform, LastToken::Weighed), contrasts, side, false)
+        };
+        for (side, sign) in [(Side::Chosen, 1.0), (Side::Rejected, -1.0)] {
+            for [first, second] in [[0.001, -0.002], [-0.002, 0.001], [0.0, -0.0], [-0.0, 0.0]] {
+                let contrasts = [first, second, 1.0].map(|contrast: f32| sign * contrast);
+                close(&of(Transform::RankByPlace, &contrasts, side), &[0.7, 1.0, 1.3]);
+                close(&of(Transform::Rank, &contrasts, side), &[0.85, 0.85, 1.3]);
+            }
+        }
     }
 
     #[test]

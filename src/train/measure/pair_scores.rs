@@ -92,7 +92,7 @@ pub fn score(
     wanted: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Scored>>> {
     let docs: Vec<Option<Doc>> =
-        asked.iter().map(|one| encode(policy, codec, &one.pair, one.answers(), limits).ok()).collect();
+        asked.iter().map(|one| encode(policy, codec, &one.pair, &one.answers(), limits).ok()).collect();
     let mut scores: Vec<Option<[Score; 2]>> = vec![None; docs.len()];
     let mut embeddings: Vec<Option<Vec<u8>>> = vec![None; docs.len()];
     let encoded = docs.iter().enumerate().filter_map(|(index, doc)| Some((index, doc.as_ref()?)));
@@ -163,12 +163,12 @@ fn as_told(under: Under, values: Vec<f32>) -> Vec<f64> {
     values.into_iter().map(number).collect()
 }
 
-/// Two answers of a pair as training sees them, or why they cannot be scored.
-pub fn encode(policy: &Policy, codec: &Codec, pair: &Pair, places: [usize; 2], limits: Limits) -> Result<Doc, String> {
-    let [Some(first), Some(second)] = places.map(|place| pair.answers.get(place)) else {
+/// Answers of a pair, two or more, as training sees them, or why they cannot be scored.
+pub fn encode(policy: &Policy, codec: &Codec, pair: &Pair, places: &[usize], limits: Limits) -> Result<Doc, String> {
+    let Some(answers) = places.iter().map(|&place| pair.answers.get(place)).collect::<Option<Vec<_>>>() else {
         return Err("it has fewer than two answers".to_owned());
     };
-    doc_of(policy, codec, &pair.prompt, &[first, second], limits)
+    doc_of(policy, codec, &pair.prompt, &answers, limits)
 }
 
 fn doc_of(policy: &Policy, codec: &Codec, prompt: &Prompt, answers: &[&Answer], limits: Limits) -> Result<Doc, String> {

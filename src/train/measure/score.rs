@@ -1,4 +1,5 @@
-//! Log-probs of given pairs under given weights, token by token: what other tools can be compared with.
+//! Log-probs of given pairs under given weights, token by token, or a reward model's scores of them: what other tools can be
+//! compared with.
 
 use std::{fmt::Display, ops::ControlFlow, path::Path};
 
@@ -14,6 +15,7 @@ use crate::{
         log_probs::{log_probs, sum},
         pair_scores,
     },
+    reward,
 };
 
 /// One pair's token ids and log-probs.
@@ -30,6 +32,30 @@ pub struct PairScore {
     pub rejected_logp: f64,
     /// Chosen sum − rejected sum.
     pub margin: f64,
+}
+
+/// One pair's answers as a reward model scores them: as the head gives them, on no scale.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RewardScore {
+    pub prompt_ids: Vec<u32>,
+    pub chosen_ids: Vec<u32>,
+    pub rejected_ids: Vec<u32>,
+    pub chosen_score: f64,
+    pub rejected_score: f64,
+    /// Chosen − rejected.
+    pub margin: f64,
+    /// The answers beside these two.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherScore>,
+}
+
+/// A further answer of a pair.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OtherScore {
+    /// Its place among the pair's answers, from 0.
+    pub answer: usize,
+    pub ids: Vec<u32>,
+    pub score: f64,
 }
 
 /// A line of a batch file: ids as they are, with no tokenizer in between.
@@ -73,14 +99,18 @@ pub fn read_batch_file(path: &Path) -> Result<Vec<IdPair>> {
 
 /// Scores pairs given as ids, in their order. `on_pair` hears how many are done.
 pub fn score_ids(policy: &Policy, pairs: &[IdPair], on_pair: &mut dyn FnMut(usize)) -> Result<Vec<PairScore>> {
-    let docs = pairs
-        .iter()
-        .map(|pair| Doc {
-            prefix: pair.prompt.clone(),
-            continuations: vec![pair.chosen.clone(), pair.rejected.clone()],
-        })
-        .collect();
-    score_docs(policy, docs, on_pair)
+    score_docs(policy, pairs.iter().map(IdPair::doc).collect(), on_pair)
+}
+
+/// The same as a reward model scores them.
+pub fn reward_ids(policy: &Policy, pairs: &[IdPair]) -> Result<Vec<RewardScore>> {
+    reward_docs(policy, pairs.iter().map(|pair| (pair.doc(), vec![0, 1])).collect())
+}
+
+impl IdPair {
+    fn doc(&self) -> Doc {
+        Doc { prefix: self.prompt.clone(), continuations: vec![self.chosen.clone(), self.rejected.clone()] }
+    }
 }
 
 /// Scores labelled pairs: the chosen and the rejected answer of the verdict; the first two answers where there is no
@@ -92,19 +122,34 @@ pub fn score_pairs(
     limits: Limits,
     on_pair: &mut dyn FnMut(usize),
 ) -> Result<Vec<Result<PairScore, String>>> {
+    let encoded = pairs.iter().map(|pair| pair_scores::encode(policy, codec, pair, &compared(pair), limits));
+    each(encoded.collect(), |docs| score_docs(policy, docs, on_pair))
+}
+
+/// The same as a reward model scores them, with the answers beside those two.
+pub fn reward_pairs(
+    policy: &Policy,
+    codec: &Codec,
+    pairs: &[Pair],
+    limits: Limits,
+) -> Result<Vec<Result<RewardScore, String>>> {
+    let encoded = pairs.iter().map(|pair| {
+        let mut places = compared(pair).to_vec();
+        places.extend((0..pair.answers.len()).filter(|place| !compared(pair).contains(place)));
+        Ok((pair_scores::encode(policy, codec, pair, &places, limits)?, places))
+    });
+    each(encoded.collect(), |docs| reward_docs(policy, docs))
+}
+
+/// Works on what could be encoded; the rest keeps its reason.
+fn each<D, S>(
+    encoded: Vec<Result<D, String>>,
+    work: impl FnOnce(Vec<D>) -> Result<Vec<S>>,
+) -> Result<Vec<Result<S, String>>> {
     let mut docs = Vec::new();
-    let mut results: Vec<Option<String>> = Vec::with_capacity(pairs.len());
-    for pair in pairs {
-        match encode(policy, codec, pair, limits) {
-            Ok(doc) => {
-                docs.push(doc);
-                results.push(None);
-            }
-            Err(reason) => results.push(Some(reason)),
-        }
-    }
-    let mut scores = score_docs(policy, docs, on_pair)?.into_iter();
-    results
+    let reasons: Vec<Option<String>> = encoded.into_iter().map(|doc| doc.map(|doc| docs.push(doc)).err()).collect();
+    let mut scores = work(docs)?.into_iter();
+    reasons
         .into_iter()
         .map(|reason| match reason {
             Some(reason) => Ok(Err(reason)),
@@ -113,15 +158,45 @@ pub fn score_pairs(
         .collect()
 }
 
-fn encode(policy: &Policy, codec: &Codec, pair: &Pair, limits: Limits) -> Result<Doc, String> {
-    let places = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
+/// Places of the chosen and the rejected answer.
+fn compared(pair: &Pair) -> [usize; 2] {
+    match pair.verdict.as_ref().map(|verdict| verdict.choice) {
         Some(Choice::Better { chosen, rejected, .. }) => [chosen, rejected],
         Some(Choice::Tie | Choice::BothBad | Choice::Skip) | None => [0, 1],
-    };
-    pair_scores::encode(policy, codec, pair, places, limits)
+    }
+}
+
+/// Each document with the places of its answers in their pair, those of the chosen and the rejected one first.
+fn reward_docs(policy: &Policy, docs: Vec<(Doc, Vec<usize>)>) -> Result<Vec<RewardScore>> {
+    let all: Vec<&Doc> = docs.iter().map(|(doc, _)| doc).collect();
+    let scores = reward::scores(policy, &all, ROW_TOKENS, &mut || Ok(ControlFlow::Continue(())))?;
+    let docs = docs.into_iter().zip(scores.unwrap_or_default());
+    docs.map(|((doc, places), scores)| {
+        let mut answers = places.into_iter().zip(doc.continuations).zip(scores);
+        let mut next = || {
+            let ((answer, ids), score) = answers.next()?;
+            Some(OtherScore { answer, ids, score })
+        };
+        let (Some(chosen), Some(rejected)) = (next(), next()) else {
+            return Err(TrainError::Sentence("A pair has two answers".to_owned()));
+        };
+        Ok(RewardScore {
+            prompt_ids: doc.prefix,
+            margin: chosen.score - rejected.score,
+            chosen_ids: chosen.ids,
+            rejected_ids: rejected.ids,
+            chosen_score: chosen.score,
+            rejected_score: rejected.score,
+            others: std::iter::from_fn(next).collect(),
+        })
+    })
+    .collect()
 }
 
 fn score_docs(policy: &Policy, docs: Vec<Doc>, on_pair: &mut dyn FnMut(usize)) -> Result<Vec<PairScore>> {
+    if policy.has_scalar_head() {
+        return Err(TrainError::Sentence("A reward model gives scores, and no log-probs of tokens".to_owned()));
+    }
     let all: Vec<&Doc> = docs.iter().collect();
     let log_probs = log_probs(policy, &all, ROW_TOKENS, &mut |done| {
         on_pair(done);

@@ -91,6 +91,12 @@ impl MemoryLimit {
         self.whole(policy).min(free)
     }
 
+    /// Bytes that keys and values of sampled answers may take, which take their turn with rows: half of what there is, the
+    /// rest being for what prompts are computed in.
+    pub fn for_caches(self, policy: &Policy) -> u64 {
+        self.now(policy) / 2
+    }
+
     /// Takes in what was measured: `peak` bytes in all while a row ran that was estimated to take `row_bytes`. Gives the
     /// peak of a step, with the optimizer's moments, which were not there yet.
     pub fn learn(&mut self, policy: &Policy, peak: u64, row_bytes: u64) -> u64 {

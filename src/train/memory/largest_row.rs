@@ -24,7 +24,7 @@ use crate::{
         process,
     },
     reward,
-    rlhf::prompts,
+    rlhf::{prompts, rollout},
     run::checkpoint::Aside,
     step::{Loss, Slopes, go_on, gradient},
 };
@@ -108,10 +108,14 @@ pub fn try_out(
         Some(_) => (memory.peak(policy, row_bytes), Basis::FromMeasured),
         None => (memory.peak(policy, row_bytes), Basis::Estimated),
     };
+    let cache_bytes = caches(policy, config, &sampled, *memory);
+    let at_sampling = memory.peak(policy, cache_bytes);
+    let (peak, basis) = if at_sampling > peak { (at_sampling, Basis::Estimated) } else { (peak, basis) };
     let outlook = MemoryOutlook {
         peak_memory_bytes: peak,
         peak_memory_is: basis,
-        estimated_memory_bytes: policy.fixed_bytes() + row_bytes,
+        estimated_memory_bytes: policy.fixed_bytes() + row_bytes.max(cache_bytes),
+        cache_bytes,
         memory_limit_bytes: memory.limit(),
         row_tokens: *budget,
         largest_row_tokens: tokens,
@@ -179,6 +183,18 @@ fn sampled(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<Doc> {
         continuations: vec![vec![0; longest_answer(config, prompt.len(), context)]; config.answers_per_prompt()],
     });
     answers.collect()
+}
+
+/// Keys and values of as many of these answers as are sampled at once.
+fn caches(policy: &Policy, config: &RunConfig, sampled: &[Doc], memory: MemoryLimit) -> u64 {
+    let each = config.answers_per_prompt();
+    let prompts: Vec<Vec<u32>> = sampled.iter().flat_map(|doc| std::iter::repeat_n(doc.prefix.clone(), each)).collect();
+    if prompts.is_empty() {
+        return 0;
+    }
+    let options = rollout::options(config, 0, &[]).within(Some(memory.for_caches(policy)));
+    let together = &prompts[..policy.answered_together(&prompts, &options)];
+    together.iter().map(|prompt| policy.cache_bytes(prompt.len(), options.max_new) as u64).sum()
 }
 
 /// Tokens of the longest answer that is sampled to a prompt of so many.

@@ -13,6 +13,8 @@ pub struct MemoryOutlook {
     pub peak_memory_is: Basis,
     /// Weights, optimizer, gradients and activations of that row alone, counted from their shapes.
     pub estimated_memory_bytes: u64,
+    /// What keys and values of the answers that a step samples at once take, while no row is worked on; 0 where none samples.
+    pub cache_bytes: u64,
     /// `train.memory_mb`, or a share of what is free.
     pub memory_limit_bytes: u64,
     /// Tokens that a row may hold.
@@ -58,9 +60,12 @@ impl fmt::Display for MemoryOutlook {
             size(self.memory_limit_bytes),
             self.largest_row_tokens
         )?;
-        match self.recomputed_blocks {
-            0 => Ok(()),
-            blocks => write!(f, ", and {blocks} of {} blocks run their forward again", self.blocks),
+        if self.recomputed_blocks > 0 {
+            write!(f, ", and {} of {} blocks run their forward again", self.recomputed_blocks, self.blocks)?;
         }
+        if self.cache_bytes > 0 {
+            write!(f, "; keys and values of the sampled answers take {}", size(self.cache_bytes))?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The Bradley–Terry loss of a step, and what is told of scored pairs.
 
+use data::metrics::SCORE_ACCURACY;
+
 use crate::{
     dataset::documents::PairDoc,
     loss::Part,
@@ -81,7 +83,7 @@ pub fn metrics(pairs: &[ScoredPair]) -> Vec<(String, f64)> {
     // A tie has no right answer to be accurate about.
     let decided: Vec<&ScoredPair> = pairs.iter().filter(|pair| pair.certainty > 0.5).collect();
     let share = |holds: &dyn Fn(&ScoredPair) -> bool| {
-        decided.iter().filter(|pair| holds(pair)).count() as f64 / decided.len().max(1) as f64
+        decided.iter().filter(|pair| holds(pair)).count() as f64 / decided.len() as f64
     };
     let scores = || pairs.iter().flat_map(|pair| [pair.chosen, pair.rejected]);
     let lengths = pairs.iter().flat_map(|pair| pair.tokens).map(|tokens| tokens as f64);
@@ -91,11 +93,13 @@ pub fn metrics(pairs: &[ScoredPair]) -> Vec<(String, f64)> {
         ("mean_reward", mean(scores())),
         ("min_reward", scores().fold(f64::INFINITY, f64::min)),
         ("max_reward", scores().fold(f64::NEG_INFINITY, f64::max)),
-        ("ties", share(&|pair| pair.margin() == 0.0)),
     ];
     // Where no score differs yet, a strict count is no accuracy.
-    if pairs.iter().any(|pair| pair.margin() != 0.0) {
-        metrics.insert(1, ("accuracy", share(&|pair| pair.margin() > 0.0)));
+    if decided.iter().any(|pair| pair.margin() != 0.0) {
+        metrics.insert(1, (SCORE_ACCURACY, share(&|pair| pair.margin() > 0.0)));
+    }
+    if !decided.is_empty() {
+        metrics.push(("ties", share(&|pair| pair.margin() == 0.0)));
     }
     metrics.extend(correlation(scores(), lengths).map(|value| ("length_correlation", value)));
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -144,5 +148,24 @@ mod tests {
         assert!((of("margin").unwrap() + 1.0 / 3.0).abs() < 1e-12);
         assert!(of("length_correlation").unwrap() > 0.8);
         assert!(super::metrics(&[pair(0.0, 0.0, [1, 2], 1.0)]).iter().all(|(name, _)| name != "length_correlation"));
+    }
+
+    #[test]
+    fn of_answers_of_which_none_is_better_no_accuracy_is_told() {
+        let names = |pairs: &[ScoredPair]| -> Vec<String> {
+            super::metrics(pairs)
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|name| name == "accuracy" || name == "ties")
+                .collect()
+        };
+        let tie = pair(1.0, 0.25, [4, 2], 0.5);
+        assert!(names(&[tie, tie]).is_empty());
+        assert_eq!(
+            names(&[tie, pair(0.5, 0.5, [3, 3], 1.0)]),
+            ["ties"],
+            "the only pair with an order has no scores that differ"
+        );
+        assert_eq!(names(&[tie, pair(0.5, 0.0, [3, 3], 1.0)]), ["accuracy", "ties"]);
     }
 }

@@ -29,6 +29,9 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// Scores as the head gives them.
+    pub const RAW: Self = Self { mean: 0.0, std: 1.0 };
+
     /// Of these scores; a spread of nothing is no scale to measure by, and counts as 1.
     pub fn of(scores: &[f64]) -> Self {
         let count = scores.len().max(1) as f64;

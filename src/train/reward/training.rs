@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use data::{config::Method, metrics::GRADIENT_NORM};
+use data::{
+    config::Method,
+    metrics::{GRADIENT_NORM, STEP_PAIRS, histogram},
+};
 use model::{Doc, PolicyError, Reads};
 use store::PairVisit;
 
@@ -50,6 +53,7 @@ impl Training {
             refusal(next.step, done.gradient_norm, &loss, &ids)
         });
         told.push((GRADIENT_NORM.to_owned(), done.gradient_norm));
+        told.push((STEP_PAIRS.to_owned(), pairs.len() as f64));
         told.extend(closing_metrics(trainer, &next, done.passes.tokens, plan.learning_rate, elapsed));
         let visits = scored.iter().map(|&(index, scored)| PairVisit {
             pair: id(index),
@@ -70,8 +74,11 @@ impl Training {
         let Some(scores) = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)? else {
             return Ok(None);
         };
-        let metrics = metrics(&together(objective(&self.config), pairs, &scores));
-        Ok(Some(metrics.into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect()))
+        let scored = together(objective(&self.config), pairs, &scores);
+        let side = |of: fn(&ScoredPair) -> f64| scored.iter().map(of).collect::<Vec<f64>>();
+        let metrics = metrics(&scored).into_iter().map(|(name, value)| (format!("eval_{name}"), value));
+        let bins = histogram::bins(&side(|pair| pair.chosen), &side(|pair| pair.rejected));
+        Ok(Some(metrics.chain(bins).collect()))
     }
 
     /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile is

@@ -1,6 +1,8 @@
 //! From scores and log-probs to advantages.
 
-use data::config::RewardAt;
+use data::config::{KlEstimator, RewardAt};
+
+use super::clipped::k3;
 
 /// γ and λ of generalised advantage estimation (arXiv 1506.02438).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,9 +11,25 @@ pub struct Gae {
     pub lambda: f64,
 }
 
-/// Rewards of an answer's slots: −kl_coef·(log π − log π_ref) at each token, and the score at the last one or in a slot behind it.
-pub fn token_rewards(policy: &[f64], reference: &[f64], kl_coef: f64, score: f64, at: RewardAt) -> Vec<f64> {
-    let mut rewards: Vec<f64> = policy.iter().zip(reference).map(|(p, q)| -kl_coef * (p - q)).collect();
+/// What a token of an answer adds to its KL, from log π and log π_ref.
+pub fn kl_of(estimator: KlEstimator, policy: f64, reference: f64) -> f64 {
+    match estimator {
+        KlEstimator::K1 => policy - reference,
+        KlEstimator::K3 => k3(policy, reference).loss,
+    }
+}
+
+/// The KL in the rewards: how it is estimated, and what a nat of it costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Penalty {
+    pub estimator: KlEstimator,
+    pub coef: f64,
+}
+
+/// Rewards of an answer's slots: the penalty of each token, and the score at the last one or in a slot behind it.
+pub fn token_rewards(policy: &[f64], reference: &[f64], penalty: Penalty, score: f64, at: RewardAt) -> Vec<f64> {
+    let tokens = policy.iter().zip(reference);
+    let mut rewards: Vec<f64> = tokens.map(|(p, q)| -penalty.coef * kl_of(penalty.estimator, *p, *q)).collect();
     match at {
         RewardAt::AfterEnd => rewards.push(score),
         RewardAt::LastToken => {
@@ -87,6 +105,7 @@ pub(super) mod tests {
     }
 
     const GAE: Gae = Gae { gamma: 1.0, lambda: 0.95 };
+    const K1: Penalty = Penalty { estimator: KlEstimator::K1, coef: 0.05 };
     /// log π_old, log π_ref, values, the value at the end, score: of two answers.
     pub const ONE: (&[f64], &[f64], &[f64], f64, f64) =
         (&[-1.0, -0.5, -0.2], &[-1.1, -0.7, -0.2], &[0.1, 0.2, 0.3], 0.4, 1.0);
@@ -95,8 +114,8 @@ pub(super) mod tests {
 
     /// TRL gives the widest answer of a batch its score on its last token whatever the mode.
     pub fn raw(at: RewardAt) -> [Vec<f64>; 2] {
-        let one = token_rewards(ONE.0, ONE.1, 0.05, ONE.4, at);
-        let two = token_rewards(TWO.0, TWO.1, 0.05, TWO.4, RewardAt::LastToken);
+        let one = token_rewards(ONE.0, ONE.1, K1, ONE.4, at);
+        let two = token_rewards(TWO.0, TWO.1, K1, TWO.4, RewardAt::LastToken);
         let values: Vec<f64> = ONE.2.iter().copied().chain([ONE.3]).collect();
         [GAE.advantages(&one, &values[..one.len()]), GAE.advantages(&two, TWO.2)]
     }
@@ -111,7 +130,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_lone_score_decays_backwards() {
-        let reward = |at| token_rewards(&[0.0; 3], &[0.0; 3], 0.05, 1.0, at);
+        let reward = |at| token_rewards(&[0.0; 3], &[0.0; 3], K1, 1.0, at);
         let of = |rewards: &[f64]| GAE.advantages(rewards, &vec![0.0; rewards.len()]);
         near(&of(&reward(RewardAt::LastToken)), &[0.9025, 0.95, 1.0]);
         near(&of(&reward(RewardAt::AfterEnd)), &[0.857375, 0.9025, 0.95, 1.0]);
@@ -119,9 +138,17 @@ pub(super) mod tests {
 
     #[test]
     fn rewards_and_advantages_are_the_golden_ones() {
-        near(&token_rewards(ONE.0, ONE.1, 0.05, ONE.4, RewardAt::LastToken), &[-0.005, -0.01, 1.0]);
-        near(&token_rewards(ONE.0, ONE.1, 0.05, ONE.4, RewardAt::AfterEnd), &[-0.005, -0.01, 0.0, 1.0]);
-        near(&token_rewards(TWO.0, TWO.1, 0.05, TWO.4, RewardAt::LastToken), &[0.01, 0.01, -0.005, -0.505]);
+        near(&token_rewards(ONE.0, ONE.1, K1, ONE.4, RewardAt::LastToken), &[-0.005, -0.01, 1.0]);
+        near(&token_rewards(ONE.0, ONE.1, K1, ONE.4, RewardAt::AfterEnd), &[-0.005, -0.01, 0.0, 1.0]);
+        near(&token_rewards(TWO.0, TWO.1, K1, TWO.4, RewardAt::LastToken), &[0.01, 0.01, -0.005, -0.505]);
+        // k = e^(q−ℓ) − 1 − (q−ℓ) with q − ℓ −0.1, −0.2, 0 and 0.2, 0.2, −0.1, −0.1.
+        let k3 = Penalty { estimator: KlEstimator::K3, ..K1 };
+        let [down, up] = [0.004837, 0.021403];
+        near(&token_rewards(ONE.0, ONE.1, k3, ONE.4, RewardAt::LastToken), &[-0.05 * down, -0.05 * 0.018731, 1.0]);
+        near(
+            &token_rewards(TWO.0, TWO.1, k3, TWO.4, RewardAt::LastToken),
+            &[-0.05 * up, -0.05 * up, -0.05 * down, -0.05 * down - 0.5],
+        );
         let two = [-0.408712, -0.546013, -0.374750, -0.705000];
         let [first, second] = raw(RewardAt::LastToken);
         near(&first, &[0.812250, 0.755000, 0.700000]);

@@ -3,9 +3,14 @@
 /// A log-ratio beyond this says nothing more, and its exponential is no number.
 const LARGEST_LOG_RATIO: f64 = 20.0;
 
-/// π_θ/π_old from the log-probs.
-pub fn ratio(now: f64, old: f64) -> f64 {
-    (now - old).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
+/// A log-ratio kept within bounds, and whether it still says something: past them what is made of it is flat.
+fn bounded(log_ratio: f64) -> (f64, bool) {
+    (log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO), log_ratio.abs() <= LARGEST_LOG_RATIO)
+}
+
+/// π_θ/π_old from its logarithm.
+pub fn ratio(log_ratio: f64) -> f64 {
+    bounded(log_ratio).0.exp()
 }
 
 /// A term of a loss with its slope.
@@ -18,12 +23,14 @@ pub struct Term {
     pub clipped: bool,
 }
 
-/// `max(−A·ρ, −A·clip(ρ, 1 ± ε))`; inside the range a tie carries the full slope.
-pub fn policy(advantage: f64, ratio: f64, clip: f64) -> Term {
+/// `max(−A·ρ, −A·clip(ρ, 1 ± ε))` with ρ of log π_θ − log π_old; inside the range a tie carries the full slope.
+pub fn policy(advantage: f64, log_ratio: f64, clip: f64) -> Term {
+    let (log_ratio, moves) = bounded(log_ratio);
+    let ratio = log_ratio.exp();
     let free = -advantage * ratio;
     let held = -advantage * ratio.clamp(1.0 - clip, 1.0 + clip);
     let clipped = (advantage > 0.0 && ratio > 1.0 + clip) || (advantage < 0.0 && ratio < 1.0 - clip);
-    Term { loss: free.max(held), slope: if clipped { 0.0 } else { free }, clipped }
+    Term { loss: free.max(held), slope: if clipped || !moves { 0.0 } else { free }, clipped }
 }
 
 /// `½·max((V − R)², (clip(V, V_old ± ε) − R)²)`.
@@ -36,8 +43,9 @@ pub fn value(now: f64, old: f64, target: f64, clip: f64) -> Term {
 
 /// `e^d − 1 − d` with d = log π_ref − log π: an estimate of KL(π ‖ π_ref) that is never negative, and its slope.
 pub fn k3(now: f64, reference: f64) -> Term {
-    let difference = (reference - now).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO);
-    Term { loss: difference.exp_m1() - difference, slope: -difference.exp_m1(), clipped: false }
+    let (difference, moves) = bounded(reference - now);
+    let slope = if moves { -difference.exp_m1() } else { 0.0 };
+    Term { loss: difference.exp_m1() - difference, slope, clipped: false }
 }
 
 #[cfg(test)]
@@ -54,8 +62,8 @@ mod tests {
     fn policies(at: RewardAt) -> (f64, usize, Vec<Vec<f64>>) {
         let mut terms = Vec::new();
         for ((now, old), advantages) in NOW.iter().zip([ONE.0, TWO.0]).zip(whitened(at)) {
-            let ratios = now.iter().zip(old).map(|(now, old)| ratio(*now, *old));
-            terms.push(ratios.zip(advantages).map(|(ratio, a)| policy(a, ratio, 0.2)).collect::<Vec<_>>());
+            let ratios = now.iter().zip(old).map(|(now, old)| now - old);
+            terms.push(ratios.zip(advantages).map(|(log_ratio, a)| policy(a, log_ratio, 0.2)).collect::<Vec<_>>());
         }
         let all: Vec<Term> = terms.concat();
         let count = all.len() as f64;
@@ -78,7 +86,7 @@ mod tests {
         let ratios: Vec<f64> = NOW
             .iter()
             .zip([ONE.0, TWO.0])
-            .flat_map(|(now, old)| now.iter().zip(old).map(|(now, old)| ratio(*now, *old)).collect::<Vec<_>>())
+            .flat_map(|(now, old)| now.iter().zip(old).map(|(now, old)| ratio(now - old)).collect::<Vec<_>>())
             .collect();
         near(&[ratios.iter().sum::<f64>() / 7.0], &[0.989645]);
         near(&[ratios.iter().map(|ratio| 0.5 * ratio.ln().powi(2)).sum::<f64>() / 7.0], &[0.018929]);
@@ -123,8 +131,8 @@ mod tests {
     #[test]
     fn an_answers_ratio_and_k3_are_the_golden_ones() {
         let advantages = [0.981667, -0.318333, 0.328333, -0.991667];
-        let ratios = [0.1f64, -0.3, 0.25, 0.0].map(f64::exp);
-        let terms: Vec<Term> = advantages.iter().zip(ratios).map(|(a, ratio)| policy(*a, ratio, 0.2)).collect();
+        let log_ratios = [0.1, -0.3, 0.25, 0.0];
+        let terms: Vec<Term> = advantages.iter().zip(log_ratios).map(|(a, moved)| policy(*a, moved, 0.2)).collect();
         near(&[terms.iter().map(|term| term.loss).sum::<f64>() / 4.0], &[-0.058144]);
         let slopes: Vec<f64> = terms.iter().map(|term| term.slope / 4.0).collect();
         near(&slopes, &[-0.271227, 0.0, 0.0, 0.247917]);
@@ -134,9 +142,29 @@ mod tests {
 
     #[test]
     fn before_the_first_update_nothing_is_clipped_and_no_ratio_overflows() {
-        let term = policy(0.7, ratio(-3.0, -3.0), 0.2);
+        let term = policy(0.7, 0.0, 0.2);
         assert_eq!((term.loss, term.slope, term.clipped), (-0.7, -0.7, false));
-        assert!(ratio(1e9, 0.0).is_finite() && ratio(-1e9, 0.0) > 0.0);
+        assert!(ratio(1e9).is_finite() && ratio(-1e9) > 0.0);
         assert!(k3(1e9, 0.0).loss.is_finite());
+    }
+
+    /// PyTorch gives 0 behind a clamp, and at its border what comes from inside.
+    #[test]
+    fn slopes_are_those_of_the_losses_past_the_bounds_of_the_log_ratio_too() {
+        let small = 1e-5;
+        for log_ratio in [-25.0, -19.5, -1.0, 0.3, 1.0, 19.5, 25.0] {
+            for advantage in [-0.7, 0.7] {
+                let loss = |moved: f64| policy(advantage, log_ratio + moved, 0.2).loss;
+                let (numeric, term) = ((loss(small) - loss(-small)) / (2.0 * small), policy(advantage, log_ratio, 0.2));
+                assert!(
+                    (numeric - term.slope).abs() <= 1e-6 * term.slope.abs().max(1.0),
+                    "{advantage} {log_ratio}: {term:?}"
+                );
+            }
+            let loss = |moved: f64| k3(moved, log_ratio).loss;
+            let (numeric, term) = ((loss(small) - loss(-small)) / (2.0 * small), k3(0.0, log_ratio));
+            assert!((numeric - term.slope).abs() <= 1e-6 * term.slope.abs().max(1.0), "{log_ratio}: {term:?}");
+        }
+        assert_eq!(policy(-1.0, LARGEST_LOG_RATIO, 0.2).slope, LARGEST_LOG_RATIO.exp());
     }
 }

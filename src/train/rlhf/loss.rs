@@ -1,6 +1,6 @@
 //! What an update makes smaller: the clipped policy loss with the terms on texts beside it, and the critic's squared error.
 
-use data::config::{Method, RunConfig};
+use data::config::{LossType, Method, RunConfig};
 
 use crate::{
     error::{Result, TrainError},
@@ -17,8 +17,10 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Moved {
     count: usize,
+    /// Σ of what each gives to the loss.
     loss: f64,
-    clipped: usize,
+    /// Below and above the clip range.
+    clipped: [usize; 2],
     ratios: f64,
     /// Σ (log π_θ − log π_old)².
     squares: f64,
@@ -27,13 +29,13 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// `log_ratio`: of so many tokens together.
-    fn add(&mut self, term: Term, ratio: f64, (log_ratio, tokens): (f64, usize)) {
+    /// `divisor`: of the term in the loss. `log_ratio`: of so many tokens together.
+    fn add(&mut self, term: Term, divisor: f64, (log_ratio, tokens): (f64, usize)) {
         self.farthest = self.farthest.max(log_ratio.abs() / tokens.max(1) as f64);
         self.count += 1;
-        self.loss += term.loss;
-        self.clipped += usize::from(term.clipped);
-        self.ratios += ratio;
+        self.loss += term.loss / divisor;
+        self.clipped[usize::from(log_ratio > 0.0)] += usize::from(term.clipped);
+        self.ratios += clipped::ratio(log_ratio);
         self.squares += log_ratio * log_ratio;
     }
 
@@ -42,11 +44,19 @@ impl Moved {
     }
 
     pub fn loss(&self) -> f64 {
-        self.mean(self.loss)
+        self.loss
     }
 
     pub fn clipped(&self) -> f64 {
-        self.mean(self.clipped as f64)
+        self.clipped_below() + self.clipped_above()
+    }
+
+    pub fn clipped_below(&self) -> f64 {
+        self.mean(self.clipped[0] as f64)
+    }
+
+    pub fn clipped_above(&self) -> f64 {
+        self.mean(self.clipped[1] as f64)
     }
 
     pub fn ratio(&self) -> f64 {
@@ -74,31 +84,38 @@ impl Moved {
 pub struct PolicyLoss<'a> {
     config: &'a RunConfig,
     rollout: &'a Rollout,
-    /// Tokens of the part, or its answers where those have one ratio each: counted before the first row, so that it makes no
-    /// difference how it is cut.
-    count: usize,
+    /// Answers of the part and their tokens: counted before the first row, so that it makes no difference how it is cut.
+    answers: usize,
+    tokens: usize,
     pub moved: Moved,
     pub texts: TextTerms,
 }
 
 impl<'a> PolicyLoss<'a> {
     pub fn new(config: &'a RunConfig, rollout: &'a Rollout, part: &[usize], texts: TextTerms) -> Self {
-        let groups = part.iter().map(|&place| &rollout.groups[place]);
-        let count = if config.objective.kind == Method::Rloo {
-            groups.map(|group| group.answers.len()).sum()
-        } else {
-            groups.map(|group| group.doc.answer_tokens()).sum()
-        };
-        Self { config, rollout, count, moved: Moved::default(), texts }
+        let groups = || part.iter().map(|&place| &rollout.groups[place]);
+        let answers = groups().map(|group| group.answers.len()).sum();
+        let tokens = groups().map(|group| group.doc.answer_tokens()).sum();
+        Self { config, rollout, answers, tokens, moved: Moved::default(), texts }
+    }
+
+    /// What the terms of an answer of so many tokens are divided by.
+    fn divisor(&self, length: usize) -> f64 {
+        let (answers, tokens) = (self.answers as f64, self.tokens as f64);
+        match (self.config.objective.kind, self.config.rlhf.loss_type) {
+            (Method::Rloo, _) => answers,
+            (Method::Grpo, LossType::Grpo) => answers * length as f64,
+            (Method::Grpo, LossType::DrGrpo) => answers * self.config.rlhf.max_tokens as f64,
+            _ => tokens,
+        }
     }
 
     /// RLOO: one ratio an answer.
     fn answer(&mut self, advantage: f64, old: &[f32], now: &[f32], slopes: &mut Slopes) {
-        let (before, after) = (sum(old), sum(now));
-        let ratio = clipped::ratio(after, before);
-        let term = clipped::policy(advantage, ratio, self.config.rlhf.clip);
-        self.moved.add(term, ratio, (after - before, now.len()));
-        slopes.answer((term.slope / self.count as f64) as f32, now.len());
+        let (moved, divisor) = (sum(now) - sum(old), self.divisor(now.len()));
+        let term = clipped::policy(advantage, moved, self.config.rlhf.clip);
+        self.moved.add(term, divisor, (moved, now.len()));
+        slopes.answer((term.slope / divisor) as f32, now.len());
     }
 }
 
@@ -108,7 +125,7 @@ impl Loss<Part> for PolicyLoss<'_> {
             return self.texts.add(part, log_probs, slopes);
         };
         let rollout = self.rollout;
-        let (clip, count) = (self.config.rlhf.clip, self.count as f64);
+        let clip = self.config.rlhf.clip;
         let k3_weight = if self.config.objective.kind == Method::Grpo { self.config.kl_coef() } else { 0.0 };
         for (answer, now) in rollout.groups[place].answers.iter().zip(log_probs) {
             if self.config.objective.kind == Method::Rloo {
@@ -116,18 +133,18 @@ impl Loss<Part> for PolicyLoss<'_> {
                 self.answer(advantage, &answer.old, now, slopes);
                 continue;
             }
+            let divisor = self.divisor(now.len());
             let frozen = answer.old.iter().zip(&answer.reference).zip(&answer.advantages);
             slopes.tokens(now.iter().zip(frozen).map(|(&now, ((&old, &reference), &advantage))| {
                 let [now, old, reference] = [now, old, reference].map(f64::from);
-                let ratio = clipped::ratio(now, old);
-                let mut term = clipped::policy(advantage, ratio, clip);
+                let mut term = clipped::policy(advantage, now - old, clip);
                 if k3_weight > 0.0 {
                     let k3 = clipped::k3(now, reference);
                     term.loss += k3_weight * k3.loss;
                     term.slope += k3_weight * k3.slope;
                 }
-                self.moved.add(term, ratio, (now - old, 1));
-                (term.slope / count) as f32
+                self.moved.add(term, divisor, (now - old, 1));
+                (term.slope / divisor) as f32
             }));
         }
     }
@@ -156,12 +173,13 @@ impl<'a> ValueLoss<'a> {
 impl Loss<Part> for ValueLoss<'_> {
     fn add(&mut self, part: Part, values: &[Vec<f32>], slopes: &mut Slopes) {
         let Part::Rollout(place) = part else { return };
-        let (clip, weight) = (self.config.ppo.value_clip, self.config.ppo.value_coef / self.count as f64);
+        let (clip, count) = (self.config.ppo.value_clip, self.count as f64);
+        let weight = self.config.ppo.value_coef / count;
         for (answer, now) in self.rollout.groups[place].answers.iter().zip(values) {
             let frozen = answer.values.iter().zip(&answer.returns);
             slopes.tokens(now.iter().zip(frozen).map(|(&now, (&old, &target))| {
                 let term = clipped::value(f64::from(now), old, target, clip);
-                self.moved.add(term, 1.0, (0.0, 1));
+                self.moved.add(term, count, (0.0, 1));
                 (weight * term.slope) as f32
             }));
         }

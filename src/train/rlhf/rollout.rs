@@ -1,21 +1,20 @@
 //! The answers of a step: sampled, scored, and everything about them that stays as it was while the updates go over them.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
-use data::config::{Method, RewardAt, RunConfig};
-use model::{Doc, GenerateOptions, PolicyError, Reads};
+use data::config::{KlEstimator, Method, RewardAt, RunConfig};
+use model::{Doc, GenerateOptions, Policy, PolicyError, Reads};
 
 use crate::{
     dataset::packing::{Packed, pack_for},
     error::{Result, TrainError},
     loss::Part,
     measure::{golden::TOLERANCE_PER_TOKEN, log_probs::sum},
-    reward,
     rlhf::{
-        advantages::{Gae, in_group, leave_one_out, token_rewards, whiten},
+        advantages::{Gae, Penalty, in_group, kl_of, leave_one_out, token_rewards, whiten},
         prompts::Asked,
     },
-    run::{context::Context, training::Training},
+    run::{context::Context, host::Reading, training::Training},
     step::StepEnd,
 };
 
@@ -62,6 +61,25 @@ impl Answer {
     /// Σ log π_old − log π_ref.
     pub fn kl(&self) -> f64 {
         sum(&self.old) - sum(&self.reference)
+    }
+
+    /// The same as the rewards have it.
+    pub fn kl_by(&self, estimator: KlEstimator) -> f64 {
+        match estimator {
+            KlEstimator::K1 => self.kl(),
+            KlEstimator::K3 => {
+                let tokens = self.old.iter().zip(&self.reference);
+                tokens.map(|(&old, &reference)| kl_of(estimator, f64::from(old), f64::from(reference))).sum()
+            }
+        }
+    }
+
+    /// What it is compared by with the others to its prompt: of GRPO its score, of RLOO less what its KL costs.
+    pub fn reward(&self, config: &RunConfig) -> f64 {
+        if config.objective.kind == Method::Grpo {
+            return self.score;
+        }
+        self.score - config.kl_coef() * self.kl_by(config.rlhf.kl_estimator)
     }
 }
 
@@ -119,6 +137,12 @@ impl Rollout {
         self.groups.iter().map(|group| group.doc.answer_tokens()).sum()
     }
 
+    /// The same with their prompts, a prompt once with each answer.
+    pub fn read_tokens(&self) -> usize {
+        let of_prompts = self.groups.iter().map(|group| group.doc.prefix.len() * group.answers.len());
+        self.tokens() + of_prompts.sum::<usize>()
+    }
+
     /// Places of the groups that each update of a pass goes over.
     pub fn parts(&self, minibatches: usize) -> Vec<Vec<usize>> {
         let size = self.groups.len().div_ceil(minibatches.max(1)).max(1);
@@ -126,27 +150,24 @@ impl Rollout {
         places.chunks(size).map(<[usize]>::to_vec).collect()
     }
 
-    /// What the critic reads of these groups.
-    pub fn value_rows(&self, part: &[usize], at: RewardAt, row_tokens: usize) -> Result<Vec<Packed<Part>>> {
+    /// These groups' answers for whoever reads scores or values of them.
+    pub fn rows(&self, part: &[usize], reads: Reads, row_tokens: usize) -> Result<Vec<Packed<Part>>> {
         let docs = part.iter().map(|&place| (Part::Rollout(place), &self.groups[place].doc));
-        Ok(pack_for(docs, row_tokens, reads(at)).map_err(PolicyError::from)?)
+        Ok(pack_for(docs, row_tokens, reads).map_err(PolicyError::from)?)
     }
 
     /// Fills in advantages, and with a critic returns, from all that was frozen before.
     pub fn judge(&mut self, config: &RunConfig) {
         match config.objective.kind {
             Method::Ppo => self.estimate(config),
-            Method::Grpo => self.compare(|answer| answer.score, in_group),
-            _ => {
-                let kl_coef = config.kl_coef();
-                self.compare(|answer| answer.score - kl_coef * answer.kl(), leave_one_out);
-            }
+            Method::Grpo => self.compare(config, in_group),
+            _ => self.compare(config, leave_one_out),
         }
     }
 
-    fn compare(&mut self, reward: impl Fn(&Answer) -> f64, advantages: impl Fn(&[f64]) -> Vec<f64>) {
+    fn compare(&mut self, config: &RunConfig, advantages: impl Fn(&[f64]) -> Vec<f64>) {
         for group in &mut self.groups {
-            let rewards: Vec<f64> = group.answers.iter().map(&reward).collect();
+            let rewards: Vec<f64> = group.answers.iter().map(|answer| answer.reward(config)).collect();
             for (answer, advantage) in group.answers.iter_mut().zip(advantages(&rewards)) {
                 answer.advantages = vec![advantage; answer.old.len()];
             }
@@ -155,11 +176,12 @@ impl Rollout {
 
     fn estimate(&mut self, config: &RunConfig) {
         let (gae, at) = (Gae { gamma: config.ppo.gamma, lambda: config.ppo.lambda }, config.ppo.reward_at);
+        let penalty = Penalty { estimator: config.rlhf.kl_estimator, coef: config.kl_coef() };
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
         let mut white = Vec::new();
         for answer in self.groups.iter_mut().flat_map(|group| &mut group.answers) {
             let (old, reference) = (wide(&answer.old), wide(&answer.reference));
-            let rewards = token_rewards(&old, &reference, config.kl_coef(), answer.score, at);
+            let rewards = token_rewards(&old, &reference, penalty, answer.score, at);
             let advantages = gae.advantages(&rewards, &answer.values);
             answer.returns =
                 advantages.iter().zip(&answer.values).map(|(advantage, value)| advantage + value).collect();
@@ -182,23 +204,33 @@ pub fn reads(at: RewardAt) -> Reads {
     }
 }
 
+/// How a run of these settings draws answers, all of a step's at once.
+pub fn options(config: &RunConfig, step: u64, stop: &[u32]) -> GenerateOptions {
+    GenerateOptions {
+        temperature: 1.0,
+        max_new: config.rlhf.max_tokens,
+        // Of the run and the step alone, so that a resumed run draws the same; each answer has a stream of its own.
+        seed: config.train.shuffle_seed ^ step.rotate_left(32) ^ ROLLOUT,
+        stop: stop.to_vec(),
+        ..GenerateOptions::default()
+    }
+}
+
 impl Training {
-    /// Samples answers to some prompts with the weights as they are, and has them scored. `None` = the run is to stop.
-    pub fn sample(&self, asked: Vec<Asked>, step: u64, context: &mut Context<'_>) -> Result<Option<Rollout>> {
+    /// Samples answers to some prompts with the weights as they are, and has them scored.
+    pub fn sample(&self, asked: Vec<Asked>, step: u64, context: &mut Context<'_>) -> Result<StepEnd<Part, Rollout>> {
         let (config, watch) = (&self.config, context.watch());
         let each = config.answers_per_prompt();
         let prompts: Vec<Vec<u32>> =
             asked.iter().flat_map(|asked| std::iter::repeat_n(asked.prompt.clone(), each)).collect();
-        let options = GenerateOptions {
-            temperature: 1.0,
-            max_new: config.rlhf.max_tokens,
-            // Of the run and the step alone, so that a resumed run draws the same; each answer has a stream of its own.
-            seed: config.train.shuffle_seed ^ step.rotate_left(32) ^ ROLLOUT,
-            stop: self.codec.stop_ids().to_vec(),
-            ..GenerateOptions::default()
-        };
-        let Some(generations) = context.generate(self.weights(), &prompts, &options)? else {
-            return Ok(None);
+        let room = self.trainer.memory.map(|memory| memory.for_caches(&self.trainer.policy));
+        let options = options(config, step, self.codec.stop_ids()).within(room);
+        let longest = asked.iter().max_by_key(|asked| asked.prompt.len()).map(|asked| asked.of);
+        let sampled = context.generate(self.weights(), &prompts, &options);
+        let generations = match StepEnd::of_row(sampled, longest)?.or_end() {
+            Ok(Some(generations)) => generations,
+            Ok(None) => return Ok(StepEnd::Stopped),
+            Err(end) => return Ok(end),
         };
         let sampling = watch.elapsed(context);
         let mut generations = generations.into_iter();
@@ -211,47 +243,60 @@ impl Training {
             Group { of, doc: Doc { prefix: prompt, continuations }, answers }
         });
         let mut rollout = Rollout { groups: groups.collect(), sampling, whole: sampling };
-        if self.score_rollout(&mut rollout, context)?.is_break() {
-            return Ok(None);
+        if let Err(end) = self.score_rollout(&mut rollout, context)?.or_end() {
+            return Ok(rollout.named(end));
         }
         rollout.whole = watch.elapsed(context);
-        Ok(Some(rollout))
+        Ok(StepEnd::Done(rollout))
     }
 
     /// The reward model's word on each answer, and the critic's on each token.
-    fn score_rollout(&self, rollout: &mut Rollout, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+    fn score_rollout(&self, rollout: &mut Rollout, context: &mut Context<'_>) -> Result<StepEnd<Part, ()>> {
         let rlhf = self.rlhf.as_ref().ok_or_else(no_teacher)?;
-        let budget = self.state.budget;
-        let docs: Vec<&Doc> = rollout.groups.iter().map(|group| &group.doc).collect();
-        let mut tick = || context.attend(Some(self.weights()));
-        let Some(scores) = reward::scores(&rlhf.reward, &docs, budget, &mut tick)? else {
-            return Ok(ControlFlow::Break(()));
-        };
         let settings = &self.config.rlhf;
-        for (group, scores) in rollout.groups.iter_mut().zip(scores) {
-            for (answer, raw) in group.answers.iter_mut().zip(scores) {
-                let score = rlhf.scale.apply(raw);
-                let clip = settings.reward_clip;
-                // What is no number is not clipped to one.
-                let clipped = if clip > 0.0 && score.is_finite() { score.clamp(-clip, clip) } else { score };
-                answer.score = if answer.ended { clipped } else { clipped - settings.missing_eos_penalty };
-            }
+        let judge = &mut |answer: &mut Answer, raw: &[f32]| {
+            let score = rlhf.scale.apply(raw.first().map_or(f64::NAN, |&raw| f64::from(raw)));
+            let clip = settings.reward_clip;
+            // What is no number is not clipped to one.
+            let clipped = if clip > 0.0 && score.is_finite() { score.clamp(-clip, clip) } else { score };
+            answer.score = if answer.ended { clipped } else { clipped - settings.missing_eos_penalty };
+        };
+        if let Err(end) = self.read(rollout, (&rlhf.reward, Reads::Ends), judge, context)?.or_end() {
+            return Ok(end);
         }
-        let Some(critic) = &rlhf.critic else { return Ok(ControlFlow::Continue(())) };
+        let Some(critic) = &rlhf.critic else { return Ok(StepEnd::Done(())) };
+        let value = &mut |answer: &mut Answer, values: &[f32]| {
+            answer.values = values.iter().map(|&value| f64::from(value)).collect();
+        };
+        self.read(rollout, (&critic.policy, reads(self.config.ppo.reward_at)), value, context)
+    }
+
+    /// What a scalar head says of each answer, in rows of their own.
+    fn read(
+        &self,
+        rollout: &mut Rollout,
+        (policy, reads): (&Policy, Reads),
+        take: &mut dyn FnMut(&mut Answer, &[f32]),
+        context: &mut Context<'_>,
+    ) -> Result<StepEnd<Part, ()>> {
         let all: Vec<usize> = (0..rollout.groups.len()).collect();
-        for packed in rollout.value_rows(&all, self.config.ppo.reward_at, budget)? {
+        for packed in rollout.rows(&all, reads, self.state.budget)? {
             if context.attend(Some(self.weights()))?.is_break() {
-                return Ok(ControlFlow::Break(()));
+                return Ok(StepEnd::Stopped);
             }
-            let values = critic.policy.log_probs(&packed.row)?;
-            for (part, values) in packed.by_owner(&values) {
+            let read = context.host.before_reading(Reading::Scoring);
+            let read = read.and_then(|()| Ok(policy.log_probs(&packed.row)?));
+            let read = match StepEnd::of_row(read, packed.alone())?.or_end() {
+                Ok(read) => read,
+                Err(end) => return Ok(end),
+            };
+            for (part, said) in packed.by_owner(&read) {
                 let Part::Rollout(place) = part else { continue };
-                for (answer, values) in rollout.groups[place].answers.iter_mut().zip(values) {
-                    answer.values = values.iter().map(|&value| f64::from(value)).collect();
-                }
+                let answers = rollout.groups[place].answers.iter_mut().zip(said);
+                answers.for_each(|(answer, said)| take(answer, said));
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(StepEnd::Done(()))
     }
 
     /// log π_old and log π_ref of these rows' answers. By the very rows that the updates go over: packed otherwise, sums
@@ -261,13 +306,18 @@ impl Training {
         rollout: &mut Rollout,
         rows: &[Packed<Part>],
         context: &mut Context<'_>,
-    ) -> Result<ControlFlow<()>> {
+    ) -> Result<StepEnd<Part, ()>> {
         let policy = &self.trainer.policy;
         for packed in rows.iter().filter(|packed| packed.owners().any(|part| matches!(part, Part::Rollout(_)))) {
             if context.attend(Some(self.weights()))?.is_break() {
-                return Ok(ControlFlow::Break(()));
+                return Ok(StepEnd::Stopped);
             }
-            let beside = policy.beside_reference(&packed.row)?;
+            let beside = context.host.before_reading(Reading::Freezing);
+            let beside = beside.and_then(|()| Ok(policy.beside_reference(&packed.row)?));
+            let beside = match StepEnd::of_row(beside, packed.alone())?.or_end() {
+                Ok(beside) => beside,
+                Err(end) => return Ok(rollout.named(end)),
+            };
             let whole = beside.whole_by_answer();
             let both = packed.by_owner(&beside.log_probs).zip(packed.by_owner(&beside.reference));
             for (((part, old), (_, reference)), (_, whole)) in both.zip(packed.by_owner(&whole)) {
@@ -279,7 +329,7 @@ impl Training {
                 }
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(StepEnd::Done(()))
     }
 }
 

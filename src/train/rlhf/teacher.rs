@@ -1,6 +1,10 @@
 //! The reward model that a policy learns from, and the critic: adapters and scalar heads of their own on the policy's base.
 
-use data::config::{Method, RunConfig};
+use data::{
+    config::{Method, RunConfig},
+    metrics::{HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY},
+    percent,
+};
 use model::{AdamW, AdapterShape, Policy, ScalarHead};
 use store::{Project, RunId, RunRecord, RunStatus};
 
@@ -29,6 +33,8 @@ pub struct Rlhf {
 pub struct Opened {
     pub record: RunRecord,
     saved: Saved,
+    /// Which of its checkpoints that is, behind "step 40".
+    pub which: String,
 }
 
 impl Opened {
@@ -37,7 +43,7 @@ impl Opened {
         rotation::keep_for_good(&self.record.checkpoints, self.saved.state().step)
     }
 
-    /// Why it is not the newest checkpoint: sentences, none where it is.
+    /// Why another checkpoint could not be used: sentences, none where it is the first choice.
     pub fn passed_over(&self) -> Vec<String> {
         self.saved.told_passed_over()
     }
@@ -97,6 +103,56 @@ pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<Run
     })
 }
 
+/// The checkpoint that a run learns from: the one that is named, else of those that were evaluated the one whose scores put
+/// most held-out pairs in order, of equal ones that with the lowest loss and then the newest; where none was, the newest. One
+/// that cannot be read is passed over.
+fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Opened> {
+    let folders = &record.checkpoints;
+    if let Some(step) = named {
+        let saved = checkpoint::open_weights(folders, Some(step)).map_err(|error| match error {
+            TrainError::NoSuchCheckpoint { there, .. } => TrainError::Settings(format!(
+                "reward.step is {step}, and {} (run {}) has no checkpoint of that step; {there}",
+                record.name, record.id.0
+            )),
+            error => error,
+        })?;
+        return Ok(Opened { record, saved, which: ", as reward.step names it".to_owned() });
+    }
+    let measured = |name: &str| project.series(record.id, name, None);
+    let (accuracies, losses) = (measured(HELD_OUT_SCORE_ACCURACY)?, measured(HELD_OUT_LOSS)?);
+    let at = |series: &[(u64, f64)], step: u64| {
+        let place = series.binary_search_by_key(&step, |(step, _)| *step).ok()?;
+        Some(series[place].1).filter(|value| value.is_finite())
+    };
+    let evaluated = |step: u64| Some((step, at(&accuracies, step)?, at(&losses, step).unwrap_or(f64::INFINITY)));
+    let steps = rotation::steps(folders);
+    let mut ranked: Vec<(u64, f64, f64)> = steps.iter().filter_map(|&step| evaluated(step)).collect();
+    ranked.sort_by(|(step, accuracy, loss), (other, others, other_loss)| {
+        others.total_cmp(accuracy).then(loss.total_cmp(other_loss)).then(other.cmp(step))
+    });
+    let mut passed_over = Vec::new();
+    let evaluated = ranked.len();
+    for (step, accuracy, _) in ranked {
+        match checkpoint::open_weights(folders, Some(step)) {
+            Ok(mut saved) => {
+                saved.passed_over = passed_over;
+                let which = if evaluated > 1 {
+                    format!(
+                        ", of {evaluated} checkpoints that were evaluated the best on held-out pairs ({})",
+                        percent(accuracy)
+                    )
+                } else {
+                    String::new()
+                };
+                return Ok(Opened { record, saved, which });
+            }
+            Err(error) => passed_over.push(error.to_string()),
+        }
+    }
+    let saved = checkpoint::open_weights(folders, None)?;
+    Ok(Opened { record, saved, which: String::new() })
+}
+
 impl Rlhf {
     /// Loads reward model and critic onto the base of `policy`. `before`: the reward model that the run learnt from so far.
     /// The critic's memory is without a limit as yet.
@@ -109,11 +165,10 @@ impl Rlhf {
     ) -> Result<(Self, Opened)> {
         let first = || {
             let record = find(project, config, false)?;
-            let saved = checkpoint::open_weights(&record.checkpoints, None)?;
-            Ok(Opened { record, saved })
+            choose(project, record, config.reward.step)
         };
         let opened = before.map_or_else(first, |teacher| Self::again(project, teacher))?;
-        let Opened { record, saved } = &opened;
+        let Opened { record, saved, .. } = &opened;
         let number = record.id.0;
         let own = &saved.state().reference;
         if *own != *reference {
@@ -131,6 +186,7 @@ impl Rlhf {
         let scale = saved.state().scale.ok_or_else(|| {
             TrainError::Settings(format!("the reward model of run {number} has no scale noted with it; fit it again"))
         })?;
+        let scale = if config.reward.normalize { scale } else { Scale::RAW };
         let critic = (config.objective.kind == Method::Ppo).then(|| -> Result<Trainer> {
             let mut critic = policy.beside(&shape, Some(ScalarHead::WithBias))?;
             critic.start_from(&reward, scale.mean, scale.std)?;
@@ -164,6 +220,6 @@ impl Rlhf {
         if saved.trained() != trained {
             return Err(gone("is not what it was".to_owned()));
         }
-        Ok(Opened { record, saved })
+        Ok(Opened { record, saved, which: String::new() })
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     loss::{Part, TextTerms},
     rlhf::{
         loss::{PolicyLoss, ValueLoss},
-        rollout::{Rollout, no_teacher},
-        told::{Updates, metrics},
+        rollout::{Rollout, no_teacher, reads},
+        told::{SoFar, Updates, metrics},
     },
     run::{
         checkpoint::State,
@@ -77,8 +77,9 @@ impl Training {
         let watch = context.watch();
         self.trainer.set_others(context.host.others());
         context.phase("Sampling answers", None);
-        let Some(mut rollout) = self.sample(asked, next.step, context)? else {
-            return Ok(StepEnd::Stopped);
+        let mut rollout = match self.sample(asked, next.step, context)?.or_end() {
+            Ok(rollout) => rollout,
+            Err(end) => return Ok(end),
         };
         let unscored = self.unscored(&rollout.drop_unscored(), next.step)?;
         if rollout.groups.is_empty() {
@@ -87,8 +88,8 @@ impl Training {
         context.phase("Learning from the answers", None);
         let shares = self.shares(&rollout, &mut next)?;
         for share in &shares {
-            if self.freeze_log_probs(&mut rollout, &share.rows, context)?.is_break() {
-                return Ok(StepEnd::Stopped);
+            if let Err(end) = self.freeze_log_probs(&mut rollout, &share.rows, context)?.or_end() {
+                return Ok(end);
             }
         }
         if self.has_not_moved() {
@@ -96,6 +97,7 @@ impl Training {
         }
         rollout.judge(&self.config);
         next.episodes += rollout.answers().count() as u64;
+        next.sampled_tokens += rollout.read_tokens() as u64;
         let before = Before::of(&self.trainer, self.critic())?;
         let went = match self.learn(&rollout, &shares, &next, context)?.or_end() {
             Ok(went) => went,
@@ -112,7 +114,9 @@ impl Training {
         }
         let elapsed = watch.elapsed(context);
         let mut told = went.updates.losses(&self.config);
-        told.extend(metrics(&self.config, &rollout, &went.updates, next.episodes));
+        let secs = next.wall_ms as f64 / 1000.0 + elapsed.as_secs_f64();
+        let so_far = SoFar { answers: next.episodes, tokens: next.sampled_tokens, secs };
+        told.extend(metrics(&self.config, &rollout, &went.updates, &so_far));
         let remark = unscored.or_else(|| self.worth_saying(&told, &mut next));
         let sampled = self.in_words(&rollout, &context.project);
         let rate = self.plan::<Part>(&next, &[]).learning_rate;
@@ -205,7 +209,7 @@ impl Training {
             }
             let Self { config, trainer, codec, rlhf, state, .. } = self;
             let Some(critic) = &mut rlhf.as_mut().ok_or_else(no_teacher)?.critic else { continue };
-            let rows = rollout.value_rows(groups, config.ppo.reward_at, state.budget)?;
+            let rows = rollout.rows(groups, reads(config.ppo.reward_at), state.budget)?;
             let plan = Plan {
                 step: next.step,
                 rows: &rows,

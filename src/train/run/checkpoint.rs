@@ -99,6 +99,9 @@ pub struct State {
     /// Answers sampled so far, to learn from.
     #[serde(default)]
     pub episodes: u64,
+    /// Tokens of these and their prompts, a prompt once with each answer.
+    #[serde(default)]
+    pub sampled_tokens: u64,
     /// Order of the reference answers whose prompts are answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_prompts: Option<Sampler>,
@@ -158,6 +161,18 @@ pub struct Best {
     pub step: u64,
     #[serde(with = "data::exact")]
     pub loss: f64,
+    /// Of a reward model: the share of held-out pairs that its scores put in order, which counts before the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+}
+
+impl Best {
+    pub fn beats(&self, other: &Self) -> bool {
+        match (self.accuracy, other.accuracy) {
+            (Some(own), Some(others)) if own != others => own > others,
+            _ => self.loss < other.loss,
+        }
+    }
 }
 
 /// `state.json`.

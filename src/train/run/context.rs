@@ -11,7 +11,7 @@ use store::{LogLevel, Project, RunId, RunStatus, StoreError};
 
 use crate::{
     error::{Result, TrainError},
-    run::host::{CurrentWeights, Host, Rest, RunEvent, SaveAnswer, Signal},
+    run::host::{CurrentWeights, Host, Reading, Rest, RunEvent, SaveAnswer, Signal},
 };
 
 /// How often a paused run looks whether it may go on.
@@ -42,6 +42,8 @@ pub struct Context<'h> {
     pub step: u64,
     /// Time in which nothing was trained, because of a pause or for others; left out of speeds.
     pub rested: Duration,
+    /// Answers that memory was found for at once, where once it was not found for more.
+    at_once: usize,
     asked: Cell<Asked>,
     shown: Option<(String, Instant)>,
 }
@@ -58,6 +60,7 @@ impl<'h> Context<'h> {
             run,
             step: 0,
             rested: Duration::ZERO,
+            at_once: usize::MAX,
             asked: Cell::new(Asked { at: None, stop: false, pause: false }),
             shown: None,
         })
@@ -173,13 +176,38 @@ impl<'h> Context<'h> {
     }
 
     /// Answers for the run's own measurements. Before every token it attends to what is asked, so that a pause rests here
-    /// too. `None` = stop with what is done.
+    /// too. Where no memory is found for so many at once, half as many are answered from then on: what is drawn hangs on no
+    /// company. `None` = stop with what is done.
     pub fn generate(
         &mut self,
         weights: CurrentWeights<'_>,
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
     ) -> Result<Option<Vec<Generation>>> {
+        loop {
+            let at_once = self.at_once.min(options.at_once).min(prompts.len()).max(1);
+            let fewer = GenerateOptions { at_once, ..options.clone() };
+            match self.generate_together(weights, prompts, &fewer) {
+                Err(error) if error.is_out_of_memory() && at_once > 1 => {
+                    self.at_once = at_once / 2;
+                    let text = format!(
+                        "{error}. It was while {at_once} answers were sampled at once; from now on it is {} at a time",
+                        self.at_once
+                    );
+                    self.log(LogLevel::Warning, text)?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn generate_together(
+        &mut self,
+        weights: CurrentWeights<'_>,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+    ) -> Result<Option<Vec<Generation>>> {
+        self.host.before_reading(Reading::Sampling { at_once: options.at_once })?;
         let failed = Cell::new(None);
         let context = RefCell::new(&mut *self);
         let wanted = || {

@@ -93,7 +93,8 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
 
 fn refuse_what_stays(changed: &[Changed], before: &RunConfig) -> Result<()> {
     // What only a method that samples answers looks at binds no fork of another one.
-    let binds = |changed: &&Changed| changed.setting != RewardConfig::RUN || before.objective.kind.samples();
+    let of_the_scores = [RewardConfig::RUN, RewardConfig::STEP, RewardConfig::NORMALIZE];
+    let binds = |changed: &&Changed| !of_the_scores.contains(&changed.setting) || before.objective.kind.samples();
     let kept = changed.iter().filter(binds).filter_map(|changed| match changed.setting.at_fork {
         AtFork::Stays(why) => Some(format!("{} stays {}, because {why}", changed.setting.key, changed.before)),
         AtFork::Changes(_) => None,

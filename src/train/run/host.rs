@@ -52,6 +52,22 @@ pub trait Host {
     fn before_micro_batch(&mut self, _step: u64, _policy: &mut Policy) -> Result<()> {
         Ok(())
     }
+
+    /// Before answers are sampled and before each row that is read of them, likewise.
+    fn before_reading(&mut self, _what: Reading) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What is done with answers before an update learns from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// They are sampled, at most so many at once.
+    Sampling { at_once: usize },
+    /// A row of them is scored by the reward model, or valued by the critic.
+    Scoring,
+    /// The log-probs of a row under policy and reference are frozen.
+    Freezing,
 }
 
 /// What a run is to do.

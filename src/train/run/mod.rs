@@ -24,7 +24,7 @@ use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
 use data::{
     config::Knob,
-    metrics::{HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS},
+    metrics::{HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS, HELD_OUT_SCORE_ACCURACY},
 };
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
@@ -389,13 +389,12 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
 }
 
 fn note_best(training: &mut Training, metrics: &[(String, f64)]) {
-    let loss = metrics.iter().find(|(name, _)| name == HELD_OUT_LOSS);
-    if let Some(&(_, loss)) = loss
-        && loss.is_finite()
-        && training.state.step > 0
-        && training.state.best.is_none_or(|best| loss < best.loss)
-    {
-        training.state.best = Some(Best { step: training.state.step, loss });
+    let step = training.state.step;
+    let of = |wanted: &str| metrics.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+    let measured = of(HELD_OUT_LOSS).filter(|loss| loss.is_finite() && step > 0);
+    let best = measured.map(|loss| Best { step, loss, accuracy: of(HELD_OUT_SCORE_ACCURACY) });
+    if let Some(best) = best.filter(|best| training.state.best.is_none_or(|before| best.beats(&before))) {
+        training.state.best = Some(best);
     }
 }
 

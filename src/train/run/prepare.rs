@@ -243,6 +243,7 @@ fn first_state(
         teacher: None,
         contrast: None,
         episodes: 0,
+        sampled_tokens: 0,
         reference_prompts: None,
         critic_updates: 0,
         critic_began: 0,
@@ -265,7 +266,7 @@ pub fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<(
     Ok(())
 }
 
-/// Loads the reward model. It is named in the run's settings from now on, so that whoever begins it again learns from the
+/// Loads the reward model. It and its step are named in the run's settings from now on, so that whoever begins it again learns from the
 /// same, and its checkpoint stays.
 fn learn_from(
     context: &mut Context<'_>,
@@ -281,11 +282,13 @@ fn learn_from(
     }
     let number = rlhf.teacher.run.0;
     if before.is_none() {
-        let (name, step) = (&opened.record.name, rlhf.teacher.step);
-        context.log(LogLevel::Info, format!("Learns from the reward model of {name} (run {number}) at step {step}"))?;
+        let (name, step, which) = (&opened.record.name, rlhf.teacher.step, &opened.which);
+        let text = format!("Learns from the reward model of {name} (run {number}) at step {step}{which}");
+        context.log(LogLevel::Info, text)?;
     }
-    if config.reward.run.is_none() {
-        config.reward.run = Some(number as u64);
+    let learnt_from = (Some(number as u64), Some(rlhf.teacher.step));
+    if (config.reward.run, config.reward.step) != learnt_from {
+        (config.reward.run, config.reward.step) = learnt_from;
         let toml = config.to_toml()?;
         context.write(None, &mut |project| project.set_run_config(run, &toml))?;
     }

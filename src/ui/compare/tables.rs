@@ -23,8 +23,11 @@ pub const LONGEST_NAME: f32 = 240.0;
 pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let palette = parts::palette(ui);
     let nothing = History::default();
-    let columns: Vec<(Stored, String)> = Metric::headlines(Told::AcrossRuns, |_| true).collect();
     let value = |record: &RunRecord, name: &str| runs.history(record.id).unwrap_or(&nothing).latest(name);
+    // A reward model and a policy are not told by the same: of what none of these has measured there is no column.
+    let is_measured = |name: &str| shown.iter().any(|record| value(record, name).is_some());
+    let told = Metric::headlines(Told::AcrossRuns, |_| true);
+    let columns: Vec<(Stored, String)> = told.filter(|(_, name)| is_measured(name)).collect();
     // The best of each column, where one is better than another.
     let best = |(stored, name): &(Stored, String)| {
         let values = shown.iter().filter_map(|record| value(record, name));

@@ -14,6 +14,7 @@ mod queue;
 mod rollout;
 mod run;
 mod sandbox;
+mod scores;
 mod waited;
 
 pub use charts::GROUP;

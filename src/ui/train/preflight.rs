@@ -164,7 +164,7 @@ fn time(ui: &mut Ui, report: &PreflightReport) {
     let steps = data::grouped(report.total_steps);
     let word = if report.total_steps == 1 { "step" } else { "steps" };
     let text = format!("{} for {steps} {word}", data::duration(report.estimated_secs));
-    fact(ui, "Time", &format!("{text}{}", report.of_weights()));
+    fact(ui, "Time", &format!("{text}{}", report.parts()));
     if report.estimated_secs > LONG_SECS {
         parts::strip(ui, palette.warning_soft, |ui| {
             ui.label(RichText::new(format!("{text} at the speed measured here")).color(palette.warning));

@@ -1,6 +1,6 @@
 //! A run: its head with progress and controls, charts, knobs, log.
 
-use data::metrics::TOKENS_PER_SEC;
+use data::{config::Method, metrics::TOKENS_PER_SEC};
 use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -13,7 +13,7 @@ use state::{
 use store::{RunId, RunRecord, RunStatus};
 use train::objective::Objective;
 
-use super::{alarms, charts, controls, fork, knobs, lens, log, queue, rollout};
+use super::{alarms, charts, controls, fork, knobs, lens, log, queue, rollout, scores};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -63,6 +63,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         if settings.config.objective.kind.samples() {
             rollout::ui(ui, workspace, &mut view.rollout, (run, last), commands);
             ui.add_space(space::M);
+        }
+        if settings.config.objective.kind == Method::Reward {
+            scores::ui(ui, history);
         }
         charts::ui(ui, &settings.config, history);
         ui.add_space(space::M);
