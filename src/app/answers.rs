@@ -14,8 +14,6 @@ impl App {
     /// Another project is open: its probes, and its newest run beside the model it started from.
     pub(super) fn answers_opened(&mut self) {
         let view = &mut self.views.answers;
-        view.ask.stop();
-        *view = state::answers::AnswersView { tab: view.tab, more: view.more, ..Default::default() };
         let runs = &self.workspace.runs;
         let with_weights = runs.records.iter().rev().find(|run| runs.no_weights(run.id).is_none());
         if let Some(run) = with_weights {

@@ -7,7 +7,6 @@ use state::{
     Closing, Command, Notice, ProjectSummary, Screen,
     answers::AnswersCommand,
     ask::Source,
-    candidates::CandidatesCommand,
     command::CloseAnswer,
     download::{FetchCommand, Fetching},
     export::{ExportCommand, Exporting},
@@ -55,6 +54,8 @@ impl App {
             Command::Opened => {
                 self.watch_project();
                 self.answers_opened();
+                self.texts_opened();
+                self.read_waiting();
             }
             Command::ReadChanges => self.read_changes(),
             Command::PickLaunchFolder(key) => {
@@ -140,23 +141,7 @@ impl App {
             }
             PairsCommand::SaveReport => self.save_report(),
             PairsCommand::CloseImport => self.workspace.pairs.import = None,
-            PairsCommand::Candidates(command) => match command {
-                CandidatesCommand::Ask => self.draw_candidates(),
-                CandidatesCommand::AskFor(prompts) => self.draw_for(prompts),
-                CandidatesCommand::Next => self.draw_next(),
-                CandidatesCommand::NextFor(prompt) => {
-                    let form = self.views.pairs.candidates.for_next();
-                    self.draw(&form, vec![prompt]);
-                }
-                CandidatesCommand::Everyday => self.draw_everyday(),
-                CandidatesCommand::Take(Some(path)) => self.take_prompts(path),
-                CandidatesCommand::Take(None) => {
-                    let then = |path| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Take(Some(path))));
-                    self.dialogs.pick_file(frame, "Prompts to be answered", &[], then);
-                }
-                CandidatesCommand::Keep(answers) => self.keep_references(answers),
-                CandidatesCommand::Close => self.workspace.pairs.candidates = None,
-            },
+            PairsCommand::Candidates(command) => self.apply_candidates(command, frame),
             PairsCommand::References(command) => self.apply_references(command, frame),
             PairsCommand::Table(command) => match command {
                 TableCommand::ReadSources => self.read_sources(),

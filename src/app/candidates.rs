@@ -2,76 +2,113 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use data::{Prompt, Role, Turn, counted};
+use data::{Prompt, counted};
 use engine::protocol::{Event, Request, RunControl};
 use state::{
     Command, Notice, Views, Workspace,
     ask::Source,
-    candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
+    candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay, said},
     pairs::{PairsCommand, Strip},
     references::EVERYDAY,
 };
 
 use super::{
     App,
-    jobs::{Lane, update},
+    jobs::{Lane, about, update},
 };
 
 impl App {
+    pub(super) fn apply_candidates(&mut self, command: CandidatesCommand, frame: &eframe::Frame) {
+        match command {
+            CandidatesCommand::Ask => self.draw_candidates(),
+            CandidatesCommand::AskFor(prompts) => self.draw_for(&prompts.into()),
+            CandidatesCommand::Next => self.draw_next(),
+            CandidatesCommand::NextFor(prompt) => {
+                let form = self.views.pairs.candidates.for_next();
+                self.draw(&form, &[prompt].into());
+            }
+            CandidatesCommand::Everyday => self.draw_everyday(),
+            CandidatesCommand::Take(Some(path)) => self.take_prompts(path),
+            CandidatesCommand::Take(None) => {
+                let then = |path| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Take(Some(path))));
+                self.dialogs.pick_file(frame, "Prompts to be answered", &[], then);
+            }
+            CandidatesCommand::TakeIn(prompts) => self.keep_prompts(prompts),
+            CandidatesCommand::ReadWaiting => self.read_waiting(),
+            CandidatesCommand::DropWaiting => self.drop_waiting(),
+            CandidatesCommand::Keep(answers) => self.keep_references(answers),
+            CandidatesCommand::Close => self.workspace.pairs.candidates = None,
+        }
+    }
+
+    /// Whether a line is what a user says to the model.
+    fn is_chat(&self) -> bool {
+        self.workspace.project.as_ref().is_none_or(|project| project.has_template)
+    }
+
     /// Asks for what the form says; the prompts of the pairs are read first.
-    pub(super) fn draw_candidates(&mut self) {
-        let form = &self.views.pairs.candidates;
-        if let Some(obstacle) = form.obstacle(&self.workspace.runs, &self.workspace.pairs) {
+    fn draw_candidates(&mut self) {
+        let chat = self.is_chat();
+        let (view, pairs) = (&mut self.views.pairs, &self.workspace.pairs);
+        let prompts = view.to_answer.of(&view.candidates, &pairs.waiting, chat);
+        if let Some(obstacle) = view.candidates.obstacle(&self.workspace.runs, pairs, prompts.len()) {
             self.workspace.notices.push(Notice::info(obstacle));
             return;
         }
-        if !form.of_pairs {
-            return self.draw_for(form.typed());
+        if !view.candidates.of_pairs {
+            return self.draw_for(&prompts);
         }
-        self.jobs.document.read("Could not read the prompts", |project| {
-            let mut prompts: Vec<Prompt> = Vec::new();
-            let mut seen = std::collections::HashSet::new();
-            project.each_pair_at(project.revision()?, &mut |pair| {
-                if seen.insert(pair.prompt.clone()) {
-                    prompts.push(pair.prompt);
-                }
-                std::ops::ControlFlow::Continue(())
-            })?;
-            Ok(update(move |_, _| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::AskFor(prompts)))))
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
+        self.jobs.list(dir.clone(), "Could not read the prompts", |project| {
+            let prompts = project.prompts(usize::MAX)?;
+            let ask = Command::Pairs(PairsCommand::Candidates(CandidatesCommand::AskFor(prompts)));
+            Ok(about(dir, move |_, _| ask))
         });
     }
 
-    pub(super) fn draw_for(&mut self, prompts: Vec<Prompt>) {
+    fn draw_for(&mut self, prompts: &Arc<[Prompt]>) {
         let form = self.views.pairs.candidates.clone();
         self.draw(&form, prompts);
     }
 
     /// One more pair for whoever has labelled all there are.
-    pub(super) fn draw_next(&mut self) {
-        if let Some(obstacle) =
-            self.views.pairs.candidates.for_next().obstacle(&self.workspace.runs, &self.workspace.pairs)
-        {
+    fn draw_next(&mut self) {
+        let form = self.views.pairs.candidates.for_next();
+        if let Some(obstacle) = form.obstacle(&self.workspace.runs, &self.workspace.pairs, 0) {
             self.workspace.notices.push(Notice::info(obstacle));
             return;
         }
-        let seed = self.views.pairs.candidates.seed;
-        self.jobs.document.read("Could not find the next prompt", move |project| {
-            let next = project.prompt_of_fewest(seed)?;
-            let ask = |prompt| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::NextFor(prompt)));
-            Ok(update(move |_, _| next.map(ask).into_iter().collect::<Vec<Command>>()))
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
+        let passed_over = self.workspace.pairs.passed_over.under(&form).clone();
+        self.jobs.list(dir.clone(), "Could not find the next prompt", move |project| {
+            let next = project.next_prompt(form.seed, &passed_over)?;
+            Ok(about(dir, move |workspace, _| match next {
+                Some(prompt) => {
+                    vec![Command::Pairs(PairsCommand::Candidates(CandidatesCommand::NextFor(prompt)))]
+                }
+                None => {
+                    let passed = counted(passed_over.len(), "prompt", "prompts");
+                    workspace.notices.push(Notice::warning(
+                        format!("No prompt is left to be answered: {passed} gave no pair"),
+                        "Another temperature, a longer limit or other weights may help: “Sample…” sets them; or take in other prompts",
+                    ));
+                    Vec::new()
+                }
+            }))
         });
     }
 
-    pub(super) fn draw(&mut self, form: &CandidatesForm, prompts: Vec<Prompt>) {
+    fn draw(&mut self, form: &CandidatesForm, prompts: &Arc<[Prompt]>) {
         let Some(source) = self.weights_of(form.whose()) else { return };
         let references = form.references;
         let name = match form.whose() {
-            Source::Run { run, .. } => format!("run {}", run.0),
+            Source::Run { run, step: None } => format!("run {}", run.0),
+            Source::Run { run, step: Some(step) } => format!("run {} at step {step}", run.0),
             Source::Base | Source::Guest => "start model".to_owned(),
         };
         let asked = form.asked();
         self.views.pairs.candidates.seed = form.seed.wrapping_add(1);
-        let prompts: Arc<[Prompt]> = prompts.into();
+        let prompts = Arc::clone(prompts);
         let control = Arc::new(RunControl::default());
         let request = self.workspace.next_request();
         let drawing = CandidatesUnderWay::new(request, Arc::clone(&control), Arc::clone(&prompts), references);
@@ -82,43 +119,82 @@ impl App {
     }
 
     /// What the engine tells about them. Pairs are saved, and say so if they are not.
-    pub(super) fn take_candidates_event(&mut self, event: &Event) -> Option<Command> {
-        Some(Command::Pairs(self.workspace.pairs.candidates.as_mut()?.take(event)?))
+    pub(super) fn take_candidates_event(&mut self, event: &Event) -> Vec<Command> {
+        let pairs = &mut self.workspace.pairs;
+        let is_busy = |drawing: &CandidatesUnderWay| drawing.is_busy();
+        let was_busy = pairs.candidates.as_ref().is_some_and(is_busy);
+        let save = pairs.take_drawn(event);
+        let has_ended = was_busy && !pairs.candidates.as_ref().is_some_and(is_busy) && !pairs.waiting.is_empty();
+        let read = has_ended.then_some(PairsCommand::Candidates(CandidatesCommand::ReadWaiting));
+        save.into_iter().chain(read).map(Command::Pairs).collect()
     }
 
     /// One click: the start model's answers to everyday prompts.
-    pub(super) fn draw_everyday(&mut self) {
+    fn draw_everyday(&mut self) {
+        let chat = self.is_chat();
         let form = &mut self.views.pairs.candidates;
         form.references = true;
         form.of_pairs = false;
-        let prompts = EVERYDAY.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)]));
         if self.workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
             self.workspace.notices.push(Notice::info("Answers are being written"));
             return;
         }
-        self.draw_for(prompts.into());
+        self.draw_for(&EVERYDAY.map(|line| said(line, chat)).into());
     }
 
-    /// Prompts of a file stand beside those that are typed, to be answered together.
+    /// Prompts of a file wait beside those that are typed, to be answered together.
     pub(super) fn take_prompts(&mut self, path: PathBuf) {
+        let Some(project) = &self.workspace.project else { return };
+        let (dir, chat) = (project.dir.clone(), project.has_template);
         let failure = format!("Could not take the prompts of {}", path.display());
         self.jobs.aside(Lane::Look, failure, move || {
-            let prompts = formats::read_prompts(&path, true)?;
-            Ok(update(move |workspace, views| offer_prompts(prompts, workspace, views)))
+            let prompts = formats::read_prompts(&path, chat)?;
+            Ok(about(dir, move |_, _| keep_prompts(prompts)))
+        });
+    }
+
+    /// They are in the project from now on, and the strip has them answered.
+    fn keep_prompts(&mut self, prompts: Vec<Prompt>) {
+        let all = prompts.len();
+        self.jobs.document.write("Could not keep the prompts", move |project| {
+            let new = project.take_in_prompts(prompts)?;
+            let waiting = Arc::new(project.waiting_prompts()?);
+            Ok(update(move |workspace, views| offer(all, new, waiting, workspace, views)))
+        });
+    }
+
+    pub(super) fn read_waiting(&mut self) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
+        self.jobs.list(dir.clone(), "Could not read the prompts that wait", |project| {
+            let waiting = Arc::new(project.waiting_prompts()?);
+            Ok(about(dir, move |workspace, _| workspace.pairs.waiting = waiting))
+        });
+    }
+
+    fn drop_waiting(&mut self) {
+        self.jobs.document.write("Could not drop the prompts that wait", move |project| {
+            project.drop_waiting_prompts()?;
+            Ok(update(|workspace, _| workspace.pairs.waiting = Arc::default()))
         });
     }
 }
 
-/// They wait in the form to be answered.
-pub(super) fn offer_prompts(prompts: Vec<Prompt>, workspace: &mut Workspace, views: &mut Views) {
+/// What is to be done with prompts that a file holds.
+pub(super) fn keep_prompts(prompts: Vec<Prompt>) -> Command {
+    Command::Pairs(PairsCommand::Candidates(CandidatesCommand::TakeIn(prompts)))
+}
+
+/// They wait to be answered.
+fn offer(all: usize, new: usize, waiting: Arc<Vec<Prompt>>, workspace: &mut Workspace, views: &mut Views) {
+    let known = if new < all { format!(" ({} were there already)", all - new) } else { String::new() };
     let told = format!(
-        "{} to be answered: choose whose answers, then write them",
-        counted(prompts.len(), "prompt waits", "prompts wait")
+        "{} to be answered{known}: choose whose answers, then write them",
+        counted(waiting.len(), "prompt waits", "prompts wait")
     );
     workspace.notices.push(Notice::info(told));
+    workspace.pairs.waiting = waiting;
     let view = &mut views.pairs;
     view.candidates.of_pairs = false;
-    view.candidates.taken = prompts;
     view.strip = Strip::Sample;
     view.strip_opens = true;
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use data::PairId;
 use state::{Notice, Screen, lens::Stretch, rollouts::Wanted, train::Sheet};
 
-use super::{App, jobs::update};
+use super::{App, jobs::about};
 
 impl App {
     pub(super) fn read_stretch(&mut self, stretch: Stretch, last: u64) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         self.workspace.lens.asked = Some((stretch, last));
-        self.jobs.document.read("Could not read the pairs of these steps", move |project| {
+        self.jobs.list(dir.clone(), "Could not read the pairs of these steps", move |project| {
             let met = project.pairs_in_steps(stretch.run, stretch.from, stretch.to);
-            Ok(update(move |workspace, _| {
+            Ok(about(dir, move |workspace, _| {
                 let lens = &mut workspace.lens;
                 if lens.asked != Some((stretch, last)) {
                     return;
@@ -31,12 +32,13 @@ impl App {
 
     /// The answers that a run sampled in a step, and of which other steps there are some.
     pub(super) fn read_rollout(&mut self, wanted: Wanted) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         self.workspace.rollouts.asked = Some(wanted);
-        self.jobs.document.read("Could not read the sampled answers", move |project| {
+        self.jobs.list(dir.clone(), "Could not read the sampled answers", move |project| {
             let steps = project.rollout_steps(wanted.run)?;
             let step = wanted.step.filter(|step| steps.contains(step)).or(steps.last().copied());
             let groups = step.map(|step| project.rollout(wanted.run, step)).transpose()?.flatten();
-            Ok(update(move |workspace, _| workspace.rollouts.take(wanted, steps, step.zip(groups))))
+            Ok(about(dir, move |workspace, _| workspace.rollouts.take(wanted, steps, step.zip(groups))))
         });
     }
 

@@ -37,6 +37,7 @@ mod tokens;
 mod transfers;
 mod watch;
 mod window;
+mod writing;
 
 pub use jobs::{Lane, Update, update};
 pub use leave::Leave;
@@ -107,6 +108,8 @@ pub struct App {
     download: Option<Download>,
     /// The visit of a field that was saved last, and the step of the journal it was saved as.
     typing: Arc<Mutex<Option<(i64, Revision)>>>,
+    /// What of the texts that are being written the project has.
+    texts: writing::KeptTexts,
     /// Compute threads of work outside the engine.
     threads: usize,
     dialogs: Dialogs,
@@ -137,6 +140,7 @@ impl App {
             commands: Commands::new(move || wake.request_repaint()),
             jobs: Jobs::start(move || job_wake.request_repaint()),
             typing: Arc::default(),
+            texts: writing::KeptTexts::default(),
             catalog: Catalog::of_user(),
             hub: Hub::of_user(),
             download: None,
@@ -231,6 +235,7 @@ impl eframe::App for App {
         self.apply_queued(frame);
         self.save_pauses();
         self.workspace.pairs.health.follow(self.workspace.pairs.revision, self.workspace.now_ms);
+        self.keep_texts(false);
         self.age_notices();
         self.leave_if_asked();
         self.guard_closing();

@@ -36,9 +36,6 @@ const REFRESHED: usize = 256;
 
 const NO_LIST: &str = "Could not list the pairs";
 
-/// A session of so many pairs asks for some of them twice.
-const ENOUGH_TO_REPEAT: usize = 40;
-
 /// An undo that changes this many pairs is asked about first.
 const ASKED_FROM: usize = 10;
 
@@ -61,6 +58,8 @@ impl App {
         if let Some(ReferencesCommand::Change { before, after }) = answer {
             self.change_reference(before, after);
         }
+        self.end_label_field();
+        self.keep_texts(true);
     }
 
     /// Saves what was typed when nobody has typed for a moment, whatever is on the screen now.
@@ -279,7 +278,11 @@ impl App {
             let amend = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let before =
                     project.pair(pair)?.with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
-                let applied = project.apply(&Change::new(label, amendment.edits(before)))?;
+                let siblings = match &amendment {
+                    Amendment::Order { .. } => project.pairs_of_prompt(&before.prompt)?,
+                    _ => Vec::new(),
+                };
+                let applied = project.apply(&Change::new(label, amendment.edits(before, siblings)))?;
                 Fresh::read(project, applied)
             };
             Ok(saved(failure, vec![pair], amend(project)))
@@ -366,9 +369,8 @@ impl App {
                     workspace.notices.push(Notice::info(remark));
                 }
                 let now_ms = workspace.now_ms;
-                let is_long = queue.len() >= ENOUGH_TO_REPEAT;
                 let mut session = Labelling::start(queue, now_ms as u64, now_ms).from(from);
-                if is_long && !relabel {
+                if !relabel {
                     session = session.with_repeats();
                 }
                 views.pairs.labelling = Some(LabelView { again: relabel, ..LabelView::new(session) });

@@ -53,8 +53,9 @@ impl App {
         if self.workspace.pace.take(&event) {
             return Vec::new();
         }
-        if let Some(save) = self.take_candidates_event(&event) {
-            return vec![save];
+        let save = self.take_candidates_event(&event);
+        if !save.is_empty() {
+            return save;
         }
         if self.workspace.ribbon.take(&event) || self.take_scores_event(&event) {
             return Vec::new();

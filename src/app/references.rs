@@ -4,7 +4,9 @@ use std::{collections::HashSet, ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use data::{Prompt, PromptKey, ReferenceAnswer, TopicCoverage, counted};
 use state::{
-    Notice,
+    Command, Notice,
+    pairs::PairsCommand,
+    reference_history::{Changed, ListChange},
     references::{References, ReferencesCommand, changed, taken_in},
 };
 use store::Project;
@@ -35,11 +37,11 @@ impl App {
                     }
                 });
             }
+            ReferencesCommand::Turn { back } => self.turn_references(back),
+            ReferencesCommand::Make(change) => self.make_again(change),
             ReferencesCommand::ReadTexts(path) => self.read_texts(path),
             ReferencesCommand::PickTexts => {
-                let then = |path| {
-                    state::Command::Pairs(state::pairs::PairsCommand::References(ReferencesCommand::ReadTexts(path)))
-                };
+                let then = |path| Command::Pairs(PairsCommand::References(ReferencesCommand::ReadTexts(path)));
                 self.dialogs.pick_file(frame, "Retention text", &[], then);
             }
         }
@@ -76,19 +78,53 @@ impl App {
 
     fn change_references(&mut self, change: impl FnOnce(&mut Vec<ReferenceAnswer>) + Send + 'static) {
         self.jobs.document.write("Could not save the reference answers", move |project| {
-            let mut all = project.references()?;
+            let before = project.references()?;
+            let mut all = before.clone();
             change(&mut all);
             project.set_references(&all)?;
-            Ok(touched(Some(all.len())))
+            Ok(touched(Some(all.len()), ListChange::between(&before, &all).map(Changed::Answers)))
         });
     }
 
     fn change_retention(&mut self, change: impl FnOnce(&mut Vec<String>) + Send + 'static) {
         self.jobs.document.write("Could not save the retention text", move |project| {
-            let mut all = project.retention()?;
+            let before = project.retention()?;
+            let mut all = before.clone();
             change(&mut all);
             project.set_retention(&all)?;
-            Ok(touched(None))
+            Ok(touched(None, ListChange::between(&before, &all).map(Changed::Retention)))
+        });
+    }
+
+    /// The step is taken from the history when all writes before it are there.
+    fn turn_references(&mut self, back: bool) {
+        self.jobs.document.write("Could not undo", move |_| {
+            Ok(update(move |workspace, _| {
+                let change = workspace.pairs.references.history.turn(back);
+                let make = |change| Command::Pairs(PairsCommand::References(ReferencesCommand::Make(change)));
+                change.map(make).into_iter().collect::<Vec<Command>>()
+            }))
+        });
+    }
+
+    /// A step of the history, which knows of it already.
+    fn make_again(&mut self, change: Changed) {
+        self.jobs.document.write("Could not save the reference answers", move |project| {
+            let answers = match change {
+                Changed::Answers(change) => {
+                    let mut all = project.references()?;
+                    change.apply(&mut all);
+                    project.set_references(&all)?;
+                    Some(all.len())
+                }
+                Changed::Retention(change) => {
+                    let mut all = project.retention()?;
+                    change.apply(&mut all);
+                    project.set_retention(&all)?;
+                    None
+                }
+            };
+            Ok(touched(answers, None))
         });
     }
 
@@ -101,21 +137,27 @@ impl App {
                 None => format!("{came} came in"),
                 Some(first) => format!("{came} came in, {} did not: {}", faults.len(), first.reason),
             };
-            let mut all = project.retention()?;
+            let before = project.retention()?;
+            let mut all = before.clone();
             all.extend(new);
             project.set_retention(&all)?;
+            let step = ListChange::between(&before, &all).map(Changed::Retention);
             Ok(update(move |workspace, views| {
                 workspace.notices.push(Notice::info(told));
-                touched(None)(workspace, views)
+                touched(None, step)(workspace, views)
             }))
         });
     }
 }
 
-/// What is known of them is read again.
-fn touched(answers: Option<usize>) -> Update {
+/// What is known of them is read again. `step`: what can be taken back.
+fn touched(answers: Option<usize>, step: Option<Changed>) -> Update {
     update(move |workspace, _| {
-        workspace.pairs.references.changes += 1;
+        let references = &mut workspace.pairs.references;
+        references.changes += 1;
+        if let Some(step) = step {
+            references.history.did(step);
+        }
         if let (Some(project), Some(answers)) = (&mut workspace.project, answers) {
             project.references = answers;
         }

@@ -1,7 +1,7 @@
 //! Looks for labels that a run argues against.
 
 use data::suspects::MarginScore;
-use state::{Notice, review::Review};
+use state::{Command, Notice, pairs::PairsCommand, review::Review};
 use store::Project;
 
 use super::{
@@ -27,22 +27,25 @@ impl App {
             }
             Ok(update(move |workspace, views| {
                 if workspace.project.as_ref().is_none_or(|project| project.dir != dir) {
-                    return;
+                    return Vec::new();
                 }
                 let Some((run, standings)) = found else {
                     workspace.notices.push(Notice::info(
                         "No run has met a label of today twice: train for two epochs or more, then ask again",
                     ));
-                    return;
+                    return Vec::new();
                 };
                 let judged = standings.len();
                 let queue: Vec<MarginScore> = standings.into_iter().filter(MarginScore::is_suspect).collect();
                 if queue.is_empty() {
                     let sentence = format!("{run} met {judged} labels twice or more and argues against none of them");
                     workspace.notices.push(Notice::info(sentence));
-                } else {
-                    views.pairs.review = Some(Review::new(run, judged, queue));
+                    return Vec::new();
                 }
+                views.pairs.review = Some(Review::new(run, judged, queue));
+                // It takes the place of the reference answers, if these are shown.
+                let typed = views.pairs.references.close();
+                typed.map(|typed| Command::Pairs(PairsCommand::References(typed))).into_iter().collect()
             }))
         });
     }

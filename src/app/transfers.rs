@@ -23,7 +23,7 @@ use store::{Account, Added, Duplicates, Imported, Project, StoreError};
 
 use super::{
     App,
-    candidates::offer_prompts,
+    candidates::keep_prompts,
     jobs::{Lane, about},
     pairs::Fresh,
 };
@@ -132,9 +132,9 @@ impl App {
             if let [file] = &paths[..]
                 && let Some(prompts) = formats::prompts_alone(file, &options)
             {
-                return Ok(about(dir, move |workspace, views| {
+                return Ok(about(dir, move |workspace, _| {
                     workspace.pairs.transfer = None;
-                    offer_prompts(prompts, workspace, views);
+                    keep_prompts(prompts)
                 }));
             }
             let failure = format!("Could not import {}", path.display());

@@ -35,8 +35,16 @@ pub fn run(args: &Import) -> Result<Ending> {
         spare(rejected, &files)?;
         project.refuse_own(rejected)?;
     }
-    for file in &files {
-        spare_prompts(file, &options, &args.project)?;
+    let mut of_pairs = Vec::with_capacity(files.len());
+    for file in files {
+        match take_prompts(&file, &options, &project)? {
+            Some(came) => tell_prompts(&file, came, args)?,
+            None => of_pairs.push(file),
+        }
+    }
+    let files = of_pairs;
+    if files.is_empty() {
+        return Ok(Ending::Done);
     }
     // Before anything comes in: one of them may be no file of records at all.
     let mut readers: Vec<Reader> = files.iter().map(|file| Reader::open(file, &options)).collect::<Result<_, _>>()?;
@@ -97,20 +105,30 @@ fn options(args: &Import) -> Result<Options> {
     })
 }
 
-/// Prompts without answers are nothing to label yet: it is a model that makes pairs of them.
-fn spare_prompts(file: &Path, options: &Options, project: &Path) -> Result<()> {
-    let holds = if formats::is_plain_text(file) {
-        "lines of text".to_owned()
-    } else if let Some(prompts) = formats::prompts_alone(file, options) {
-        format!("{} and no answer", counted(prompts.len(), "prompt", "prompts"))
-    } else {
-        return Ok(());
-    };
-    let (file, project) = (file.display(), project.display());
-    anyhow::bail!(
-        "{file} holds {holds}, so there is nothing in it to label yet. nudge sample {project} --prompts {file} has the model \
-         answer each prompt twice; nudge references {project} --prompts {file} makes reference answers of them."
-    )
+/// Of a file that holds prompts and no answer: they wait in the project, for a model to make pairs of them. Says how many are
+/// new and how many there are; absent of a file of pairs.
+fn take_prompts(file: &Path, options: &Options, project: &Project) -> Result<Option<(usize, usize)>> {
+    if !formats::is_plain_text(file) && formats::prompts_alone(file, options).is_none() {
+        return Ok(None);
+    }
+    let chat = text::has_template(&project.settings()?.model).unwrap_or(true);
+    let prompts = formats::read_prompts(file, chat)?;
+    let all = prompts.len();
+    Ok(Some((project.take_in_prompts(prompts)?, all)))
+}
+
+/// What was found in a file of prompts, and what makes pairs of them.
+fn tell_prompts(file: &Path, (new, all): (usize, usize), args: &Import) -> Result<()> {
+    if args.json {
+        return output::json(&json!({"file": file, "prompts": new, "known_prompts": all - new}));
+    }
+    let known = if new < all { format!(", {} were there already", all - new) } else { String::new() };
+    output::line(format!(
+        "{}: {} without answers came in{known}; nudge sample {} has a model answer those that wait",
+        file.display(),
+        counted(new, "prompt", "prompts"),
+        args.project.display()
+    ))
 }
 
 /// The file of what is left out would take the place of what it is left out of.

@@ -29,6 +29,7 @@ mod place;
 mod probe_gpu;
 mod prompts;
 mod queue;
+mod references;
 mod resume;
 mod runs;
 mod sample;
@@ -100,7 +101,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Change(args) => change::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Sample(args) => sample::run(&args, threads),
-        Command::References(args) => sample::references(&args, threads),
+        Command::References(args) => references::run(&args, threads),
         Command::Check(args) => check::run(&args, threads),
         Command::Score(args) => score::run(&args, threads),
         Command::Generate(args) => generate::run(&args, threads),

@@ -1,7 +1,6 @@
 //! Prompts to be answered: from a file, from standard input, or those of a project's pairs.
 
 use std::{
-    collections::HashSet,
     io::{self, Read as _},
     path::Path,
 };
@@ -37,17 +36,20 @@ pub fn for_project(path: &Path, chat: bool) -> Result<Vec<Prompt>> {
 
 /// The prompts of a project's pairs, each once, in the order of the pairs.
 pub fn of_pairs(project: &Project) -> Result<Vec<Prompt>> {
-    let mut seen = HashSet::new();
-    let mut prompts = Vec::new();
-    project.each_pair_at(project.revision()?, &mut |pair| {
-        if seen.insert(pair.prompt.clone()) {
-            prompts.push(pair.prompt);
-        }
-        std::ops::ControlFlow::Continue(())
-    })?;
+    let prompts = project.prompts(usize::MAX)?;
     anyhow::ensure!(
         !prompts.is_empty(),
         "The project has no pairs yet, so there are no prompts; name a file with --prompts."
+    );
+    Ok(prompts)
+}
+
+/// Those that were imported without answers and that no pair is about yet.
+pub fn waiting(project: &Project) -> Result<Vec<Prompt>> {
+    let prompts = project.waiting_prompts()?;
+    anyhow::ensure!(
+        !prompts.is_empty(),
+        "No prompt waits for answers; name a file with --prompts, say --of-pairs, or import a list of prompts."
     );
     Ok(prompts)
 }

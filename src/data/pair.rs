@@ -95,13 +95,32 @@ impl<'de> Deserialize<'de> for Prompt {
 pub enum Origin {
     Human,
     Imported,
-    /// Sampled from a model, e.g. `run 7 at step 120`.
+    /// Sampled from a model, e.g. `run 7 at step 120`; of an answer that the model did not end it says so, see
+    /// [`Origin::cut`].
     Model(String),
     /// Somebody else's, and changed by a person since: where it was from, and as it was.
     Edited {
         from: Box<Origin>,
         text: String,
     },
+}
+
+/// At the end of the origin of an answer that was stopped at the limit of its length.
+const CUT: &str = ", cut at the limit";
+
+impl Origin {
+    /// Of a model's answer that came to no end of its own.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        match self {
+            Self::Model(name) if !name.ends_with(CUT) => Self::Model(name + CUT),
+            other => other,
+        }
+    }
+
+    pub fn is_cut(&self) -> bool {
+        matches!(self, Self::Model(name) if name.ends_with(CUT))
+    }
 }
 
 /// One candidate answer.
@@ -116,6 +135,11 @@ pub struct Answer {
 
 impl Answer {
     /// An answer that is nothing but a text.
+    /// A model's that was stopped at the limit of its length.
+    pub fn is_cut(&self) -> bool {
+        self.origin.is_cut()
+    }
+
     pub fn new(text: impl Into<String>, origin: Origin) -> Self {
         Self { text: text.into(), origin, extras: Extras::default() }
     }

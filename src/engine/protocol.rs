@@ -364,6 +364,11 @@ pub struct Generated {
 }
 
 impl Generated {
+    /// It came to no end of its own.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.stopped_by, StoppedBy::Limit | StoppedBy::Context)
+    }
+
     /// What there is of an answer that was stopped before it began.
     pub fn cancelled() -> Self {
         Self {

@@ -15,9 +15,11 @@ use super::{
     asking::AskFirst,
     compare::{Zoom, parallel::AxisMove},
     duel::DuelPress,
+    face::Face,
     fork::AlarmAct,
     labelling::{Act, Side, Way},
     lens::LensMove,
+    references::ReferenceAct,
     review::ReviewAct,
     rollouts::RolloutMove,
     scores::Fate,
@@ -56,6 +58,8 @@ pub enum Action {
     MoreFilters,
     References,
     WriteReferences,
+    /// While reference answers and retention text are shown.
+    Reference(ReferenceAct),
     Difference,
     Tokens,
     /// What tokens are coloured by.
@@ -160,10 +164,32 @@ impl Action {
                         | Self::MoveModel(_)
                         | Self::Labelling(Act::Scroll(..))
                         | Self::ChartCursor(_)
+                        | Self::Reference(ReferenceAct::Move(_))
                         | Self::Zoom(Zoom::In | Zoom::Out | Zoom::Earlier | Zoom::Later)
                 )
             }
         }
+    }
+
+    /// What comes next is in another place, or about something else: letters that follow at once are none of its keys.
+    pub fn leads_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::Label
+                | Self::Relabel
+                | Self::Suspects
+                | Self::References
+                | Self::Reference(ReferenceAct::Leave)
+                | Self::ShowSteps
+                | Self::Fork
+                | Self::Again
+                | Self::Go(_)
+        )
+    }
+
+    /// It takes long or goes on out of sight: where it cannot be done, its key says why.
+    pub fn says_why_not(self) -> bool {
+        matches!(self, Self::NextPair | Self::ScorePairs | Self::TakeIn)
     }
 
     /// Its keys act while a text is edited, too.
@@ -185,14 +211,20 @@ pub enum Scope {
     Labelling,
     /// The Pairs screen while suspect labels are gone through.
     Reviewing,
+    /// The Pairs screen while it shows reference answers and retention text.
+    References,
 }
 
 impl Scope {
     /// Where one is.
     pub fn of(views: &Views) -> Self {
         match views.screen {
-            Screen::Pairs if views.pairs.labelling.is_some() => Self::Labelling,
-            Screen::Pairs if views.pairs.review.is_some() => Self::Reviewing,
+            Screen::Pairs => match views.pairs.face() {
+                Face::Labelling => Self::Labelling,
+                Face::Reviewing => Self::Reviewing,
+                Face::References => Self::References,
+                Face::Table => Self::On(Screen::Pairs),
+            },
             screen => Self::On(screen),
         }
     }
@@ -203,6 +235,7 @@ impl Scope {
             Self::On(screen) => screen.title(),
             Self::Labelling => "Labelling",
             Self::Reviewing => "Suspect labels",
+            Self::References => "Reference answers",
         }
     }
 
@@ -210,13 +243,13 @@ impl Scope {
         match self {
             Self::Anywhere => None,
             Self::On(screen) => Some(screen),
-            Self::Labelling | Self::Reviewing => Some(Screen::Pairs),
+            Self::Labelling | Self::Reviewing | Self::References => Some(Screen::Pairs),
         }
     }
 
     /// One thing is done there, and nothing beside it.
     pub fn is_session(self) -> bool {
-        matches!(self, Self::Labelling | Self::Reviewing)
+        matches!(self, Self::Labelling | Self::Reviewing | Self::References)
     }
 
     /// Whether keys of both places could be meant at one time.

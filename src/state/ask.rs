@@ -398,7 +398,9 @@ impl Ask {
         }
         let answer = |column: &Column| {
             let (_, _, name) = column.asked.as_ref()?;
-            Some(Answer::new(column.text.as_str(), Origin::Model(name.clone())))
+            let is_cut = matches!(&column.status, Status::Done(said) if said.is_cut());
+            let origin = Origin::Model(name.clone());
+            Some(Answer::new(column.text.as_str(), if is_cut { origin.cut() } else { origin }))
         };
         let (prompt, ..) = self.columns[0].asked.clone()?;
         let (chosen, rejected) = (side as usize, side.other() as usize);
@@ -415,7 +417,8 @@ impl Ask {
     }
 }
 
-fn is_blank(prompt: &Prompt) -> bool {
+/// Nothing is asked.
+pub fn is_blank(prompt: &Prompt) -> bool {
     match prompt {
         Prompt::Text(text) => text.is_empty(),
         Prompt::Chat(turns) => turns.iter().all(|turn| turn.content.trim().is_empty()),

@@ -2,13 +2,14 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use data::{Change, Edit, Pair, Prompt, ReferenceAnswer, Role, Turn, counted, expand};
+use data::{Answer, Change, Edit, Pair, Prompt, PromptKey, ReferenceAnswer, Role, Turn, counted, expand};
 use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
 use super::{
     ask::Source,
+    drafts::one_line,
     pairs::{PairsCommand, PairsData},
     runs::Runs,
 };
@@ -19,20 +20,23 @@ use super::{
 pub struct CandidatesForm {
     /// One a line; `{a|b}` in one stands for each of its choices.
     pub prompts: String,
-    /// Taken from a file, besides.
-    #[serde(skip)]
-    pub taken: Vec<Prompt>,
     /// The prompts of the pairs that are there, instead.
     pub of_pairs: bool,
     pub source: Source,
     /// A prompt.
     pub answers: usize,
     pub temperature: f64,
+    /// Of the likeliest tokens that have this share of the probability together.
+    pub top_p: f64,
     pub longest_tokens: usize,
     /// Another one each time, so that asking again gives other answers.
     pub seed: u64,
     /// Some pairs with an optimistic and a pessimistic answer.
     pub pilaf: bool,
+    /// Of the prompts, which get such a pair.
+    pub share: f64,
+    /// How far apart its two answers are.
+    pub strength: f64,
     /// One answer of the start model to each prompt, for the KL term, instead of pairs.
     pub references: bool,
 }
@@ -41,31 +45,40 @@ impl Default for CandidatesForm {
     fn default() -> Self {
         Self {
             prompts: String::new(),
-            taken: Vec::new(),
             of_pairs: false,
             source: Source::Base,
             answers: 2,
             temperature: 1.0,
+            top_p: 1.0,
             longest_tokens: 256,
             seed: 0,
             pilaf: false,
+            share: Pilaf::default().share,
+            strength: Pilaf::default().strength,
             references: false,
         }
     }
 }
 
 impl CandidatesForm {
-    /// The prompts that were typed, each once.
-    pub fn typed(&self) -> Vec<Prompt> {
-        let mut seen = HashSet::new();
-        let all = self.taken.iter().cloned().chain(typed_prompts(&self.prompts));
-        all.filter(|prompt| seen.insert(prompt.clone())).collect()
-    }
-
     /// The same for one more pair, whatever prompts the form has.
     #[must_use]
     pub fn for_next(&self) -> Self {
-        Self { of_pairs: true, references: false, answers: self.answers.max(2), ..self.clone() }
+        let Self { source, answers, temperature, top_p, longest_tokens, seed, pilaf, share, strength, .. } = *self;
+        let answers = answers.max(2);
+        let asks = Self {
+            source,
+            answers,
+            temperature,
+            top_p,
+            longest_tokens,
+            seed,
+            pilaf,
+            share,
+            strength,
+            ..Self::default()
+        };
+        Self { of_pairs: true, ..asks }
     }
 
     /// Reference answers are the start model's own.
@@ -79,10 +92,12 @@ impl CandidatesForm {
     }
 
     pub fn asked(&self) -> Candidates {
-        let pilaf = (self.pilaf && self.may_pilaf()).then(Pilaf::default);
+        let asked = Pilaf { strength: self.strength, share: self.share };
+        let pilaf = (self.pilaf && self.may_pilaf()).then_some(asked);
         Candidates {
             sampling: Sampling {
                 temperature: self.temperature,
+                top_p: self.top_p,
                 max_new_tokens: self.longest_tokens,
                 seed: self.seed,
                 ..Sampling::default()
@@ -96,8 +111,8 @@ impl CandidatesForm {
         }
     }
 
-    /// Why nothing can be asked now, as a sentence.
-    pub fn obstacle(&self, runs: &Runs, pairs: &PairsData) -> Option<String> {
+    /// Why nothing can be asked now, as a sentence; `prompts`: those that were typed or wait, see [`PromptsToAnswer`].
+    pub fn obstacle(&self, runs: &Runs, pairs: &PairsData, prompts: usize) -> Option<String> {
         if pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
             return Some("Answers are being written".to_owned());
         }
@@ -107,9 +122,10 @@ impl CandidatesForm {
             return Some(reason.to_owned());
         }
         if self.of_pairs {
-            return (pairs.counts.total() == 0).then(|| "There are no pairs yet".to_owned());
+            let none = pairs.counts.total() == 0 && pairs.waiting.is_empty();
+            return none.then(|| "There are no prompts yet: no pair, and none that waits for answers".to_owned());
         }
-        if self.typed().is_empty() {
+        if prompts == 0 {
             return Some("Write a prompt first, one a line".to_owned());
         }
         self.asked().check().err()
@@ -117,11 +133,80 @@ impl CandidatesForm {
 }
 
 /// One a line, each once; a template is all that it stands for.
-pub fn typed_prompts(text: &str) -> Vec<Prompt> {
+pub fn typed_prompts(text: &str, chat: bool) -> Vec<Prompt> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut seen = HashSet::new();
     let each = lines.flat_map(expand).filter(|line| seen.insert(line.clone()));
-    each.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)])).collect()
+    each.map(|line| said(&line, chat)).collect()
+}
+
+/// What a user says to a model; of one without a chat template (not `chat`) a text to go on from.
+pub fn said(line: &str, chat: bool) -> Prompt {
+    if chat { Prompt::chat(vec![Turn::new(Role::User, line)]) } else { Prompt::Text(line.to_owned()) }
+}
+
+/// What the form asks a model: prompts that wait, then those that were typed, each once. Worked out again only when one of
+/// them has changed, however often a frame asks.
+#[derive(Debug, Default)]
+pub struct PromptsToAnswer {
+    typed: String,
+    waiting: Arc<Vec<Prompt>>,
+    chat: bool,
+    all: Arc<[Prompt]>,
+}
+
+impl PromptsToAnswer {
+    pub fn of(&mut self, form: &CandidatesForm, waiting: &Arc<Vec<Prompt>>, chat: bool) -> Arc<[Prompt]> {
+        let is_fresh = self.typed == form.prompts && Arc::ptr_eq(&self.waiting, waiting) && self.chat == chat;
+        if !is_fresh {
+            let mut seen = HashSet::new();
+            let all = waiting.iter().cloned().chain(typed_prompts(&form.prompts, chat));
+            let all = all.filter(|prompt| seen.insert(prompt.clone())).collect();
+            *self = Self { typed: form.prompts.clone(), waiting: Arc::clone(waiting), chat, all };
+        }
+        Arc::clone(&self.all)
+    }
+}
+
+/// Prompts of which no pair came when they were asked, under the settings of then: whoever wants one more pair is not given
+/// the same prompt for ever.
+#[derive(Debug, Default)]
+pub struct PassedOver {
+    under: Option<(Source, Candidates)>,
+    prompts: HashSet<PromptKey>,
+}
+
+impl PassedOver {
+    /// Those of these settings, under another seed too: the others are forgotten.
+    pub fn under(&mut self, form: &CandidatesForm) -> &HashSet<PromptKey> {
+        let mut asked = form.asked();
+        asked.sampling.seed = 0;
+        let under = Some((form.whose(), asked));
+        if self.under != under {
+            *self = Self { under, prompts: HashSet::new() };
+        }
+        &self.prompts
+    }
+
+    fn add(&mut self, prompt: &Prompt) {
+        self.prompts.insert(PromptKey::of(prompt));
+    }
+}
+
+impl PairsData {
+    /// Takes in what the engine tells about the answers that are being written; gives what is to be saved.
+    pub fn take_drawn(&mut self, event: &Event) -> Option<PairsCommand> {
+        let drawing = self.candidates.as_mut()?;
+        let (at, refused) = (drawing.heard, drawing.refused.len());
+        let save = drawing.take(event);
+        if drawing.refused.len() > refused
+            && !drawing.references
+            && let Some(prompt) = drawing.prompts.get(at)
+        {
+            self.passed_over.add(prompt);
+        }
+        save
+    }
 }
 
 /// Why a run's weights cannot be asked: those of one that is going are in memory.
@@ -143,11 +228,20 @@ pub enum CandidatesCommand {
     Everyday,
     /// Prompts from a file, by its path or a dialog.
     Take(Option<PathBuf>),
+    /// Keep these in the project, to be answered.
+    TakeIn(Vec<Prompt>),
+    /// Read which prompts wait for a model's answers.
+    ReadWaiting,
+    /// None waits any more.
+    DropWaiting,
     /// Put these to the project's reference answers.
     Keep(Vec<ReferenceAnswer>),
     /// The report of it was read.
     Close,
 }
+
+/// Why a reference answer is left out.
+const TOO_LONG: &str = "longer than the limit, so that its end is missing; “Longest” takes longer ones";
 
 /// Pairs that are saved together.
 const SAVED_TOGETHER: usize = 8;
@@ -164,6 +258,8 @@ pub struct CandidatesUnderWay {
     pub heard: usize,
     /// Pairs, or reference answers, that came of them.
     pub came: usize,
+    /// Answers of them that were stopped at the limit.
+    pub cut: usize,
     /// Drawn and not yet handed over to be saved.
     ready: Vec<Pair>,
     /// Prompt and reason of those without a pair.
@@ -175,7 +271,7 @@ pub struct CandidatesUnderWay {
 impl CandidatesUnderWay {
     pub fn new(request: RequestId, control: Arc<RunControl>, prompts: Arc<[Prompt]>, references: bool) -> Self {
         let (ready, refused) = (Vec::new(), Vec::new());
-        Self { request, control, prompts, references, heard: 0, came: 0, ready, refused, end: None }
+        Self { request, control, prompts, references, heard: 0, came: 0, cut: 0, ready, refused, end: None }
     }
 
     pub fn is_busy(&self) -> bool {
@@ -192,8 +288,13 @@ impl CandidatesUnderWay {
         match event {
             Event::Drawn { request, drawn } if *request == self.request => {
                 match drawn {
+                    // The model would be taught to end there.
+                    Drawn::Pair { pair, .. } if self.references && pair.answers.iter().any(Answer::is_cut) => {
+                        self.refused.push((pair.prompt.last_text().to_owned(), TOO_LONG.to_owned()));
+                    }
                     Drawn::Pair { pair, .. } => {
                         self.came += 1;
+                        self.cut += pair.answers.iter().filter(|answer| answer.is_cut()).count();
                         self.ready.push(pair.as_ref().clone());
                     }
                     Drawn::None(reason) => {
@@ -233,6 +334,17 @@ impl CandidatesUnderWay {
         Some(PairsCommand::Change { change, open: false })
     }
 
+    /// Why nothing came of it, the reason first; absent as long as something may.
+    pub fn trouble(&self) -> Option<String> {
+        match (&self.end, self.refused.last()) {
+            (Some(Err(error)), _) => Some(format!("The answers could not be written: {error}")),
+            (Some(Ok(())), Some((prompt, reason))) if self.came == 0 => {
+                Some(format!("No new pair: {reason} (“{}”)", one_line(prompt, 60)))
+            }
+            _ => None,
+        }
+    }
+
     /// In words: how it stands, or what came of it.
     pub fn summary(&self) -> String {
         let (came, then) = if self.references {
@@ -245,6 +357,12 @@ impl CandidatesUnderWay {
             Some(Ok(())) if self.heard < self.prompts.len() => {
                 format!("Stopped after {} of {} prompts; {came} {then}", self.heard, self.prompts.len())
             }
+            Some(Ok(())) if self.cut > 0 => {
+                format!(
+                    "{came} {then}; {} at the limit of its length",
+                    counted(self.cut, "answer was cut", "answers were cut")
+                )
+            }
             Some(Ok(())) => format!("{came} {then}"),
             Some(Err(error)) => format!("The answers could not be written: {error}"),
         }
@@ -254,7 +372,7 @@ impl CandidatesUnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::PairId;
+    use data::{Origin, PairId};
 
     fn under_way(prompts: usize) -> CandidatesUnderWay {
         let prompts: Vec<Prompt> = (0..prompts).map(|n| Prompt::Text(format!("p{n}"))).collect();
@@ -274,12 +392,53 @@ mod tests {
     }
 
     #[test]
-    fn prompts_are_lines_each_once() {
-        let form = CandidatesForm { prompts: " Who?\n\nWhere?\nWho?\n".to_owned(), ..CandidatesForm::default() };
-        let texts: Vec<String> = form.typed().iter().map(|prompt| prompt.last_text().to_owned()).collect();
+    fn prompts_are_lines_each_once_and_worked_out_once() {
+        let mut prompts = PromptsToAnswer::default();
+        let mut form = CandidatesForm { prompts: " Who?\n\nWhere?\nWho?\n".to_owned(), ..CandidatesForm::default() };
+        let waiting = Arc::default();
+        let typed = prompts.of(&form, &waiting, true);
+        let texts: Vec<&str> = typed.iter().map(Prompt::last_text).collect();
         assert_eq!(texts, ["Who?", "Where?"]);
-        let form = CandidatesForm { prompts: "{Who|Where} is it?\nWho is it?".to_owned(), taken: form.typed(), ..form };
-        assert_eq!(form.typed().len(), 4, "choices, and those of a file");
+        assert!(matches!(typed[0], Prompt::Chat(_)) && Arc::ptr_eq(&typed, &prompts.of(&form, &waiting, true)));
+        assert!(matches!(prompts.of(&form, &waiting, false)[0], Prompt::Text(_)), "the model has no chat template");
+        form.prompts = "{Who|Where} is it?\nWho is it?".to_owned();
+        let waiting = Arc::new(typed.to_vec());
+        assert_eq!(prompts.of(&form, &waiting, true).len(), 4, "choices, and those that wait");
+    }
+
+    #[test]
+    fn a_prompt_that_gave_no_pair_is_passed_over_until_it_is_asked_in_another_way() {
+        let mut data = PairsData { candidates: Some(under_way(1)), ..PairsData::default() };
+        let mut form = CandidatesForm::default();
+        assert!(data.passed_over.under(&form).is_empty());
+        data.take_drawn(&Event::Drawn { request: RequestId(3), drawn: Drawn::None("no room".to_owned()) });
+        data.take_drawn(&Event::AllDrawn { request: RequestId(3) });
+        let trouble = data.candidates.as_ref().unwrap().trouble().unwrap();
+        assert_eq!(trouble, "No new pair: no room (“p0”)", "the reason first");
+        form.seed = 9;
+        assert!(data.passed_over.under(&form).contains(&PromptKey::of(&Prompt::Text("p0".to_owned()))));
+        form.temperature = 1.3;
+        assert!(data.passed_over.under(&form).is_empty());
+    }
+
+    #[test]
+    fn answers_that_were_cut_are_counted_and_make_no_reference_answer() {
+        let cut = |text: &str| Answer::new(text, Origin::Model("start model".to_owned()).cut());
+        let drawn = |answers: Vec<Answer>| {
+            let pair = Pair { answers, ..Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &[]) };
+            Event::Drawn {
+                request: RequestId(3),
+                drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false },
+            }
+        };
+        let mut drawing = under_way(1);
+        drawing.take(&drawn(vec![cut("a"), Answer::new("b", Origin::Human)]));
+        drawing.take(&Event::AllDrawn { request: RequestId(3) });
+        assert_eq!(drawing.summary(), "1 new pair to label; 1 answer was cut at the limit of its length");
+        let mut drawing = CandidatesUnderWay { references: true, ..under_way(1) };
+        assert!(drawing.take(&drawn(vec![cut("a")])).is_none());
+        assert!(drawing.take(&Event::AllDrawn { request: RequestId(3) }).is_none());
+        assert_eq!((drawing.came, drawing.refused.len()), (0, 1));
     }
 
     #[test]

@@ -156,6 +156,11 @@ impl RulesDraft {
     /// Begins with what is on the disk, or with an example that explains itself.
     pub fn new(saved: Option<String>) -> Self {
         let text = saved.clone().unwrap_or_else(|| judge::EXAMPLE.to_owned());
+        Self::go_on(text, saved)
+    }
+
+    /// Goes on with a text that was written before.
+    pub fn go_on(text: String, saved: Option<String>) -> Self {
         Self { text, saved, checked: None }
     }
 
@@ -171,6 +176,11 @@ impl RulesDraft {
             (self.text.clone(), outcome)
         }));
         outcome
+    }
+
+    /// Somebody has written in it.
+    pub fn is_written(&self) -> bool {
+        self.text != self.saved.as_deref().unwrap_or(judge::EXAMPLE)
     }
 
     pub fn is_changed(&self) -> bool {

@@ -1,13 +1,13 @@
 //! What a labelling session shows besides the pair, and how somebody likes to label.
 
-use data::PairId;
+use data::{Pair, PairId};
 use serde::{Deserialize, Serialize};
 
 use super::{
     asking::AskFirst,
     drafts::Draft,
     labelling::{Labelling, Presses},
-    order::Derived,
+    order::{Amendment, Derived},
 };
 
 /// What a labelling session shows besides the pair.
@@ -72,6 +72,21 @@ impl LabelView {
             reveals: false,
             field: None,
         }
+    }
+
+    /// What is written in the field is put to the pair, as a step of the session: the change and its name. Nothing where it
+    /// says nothing new.
+    pub fn end_field(&mut self, pair: &Pair) -> Option<(Amendment, String)> {
+        let field = self.field.take()?;
+        let text = field.text.trim().to_owned();
+        let (amendment, name) = match field.mark {
+            Mark::Tag if text.is_empty() || pair.tags.contains(&text) => return None,
+            Mark::Note if text == pair.note => return None,
+            Mark::Tag => (Amendment::Tag(text.clone(), true), format!("Tag pair {} “{text}”", pair.id.0)),
+            Mark::Note => (Amendment::Note(text), format!("Edit note of pair {}", pair.id.0)),
+        };
+        self.session.edited(pair.id, name.clone(), false);
+        Some((amendment, name))
     }
 
     /// Another pair is on the screen: nothing of the last one stays.

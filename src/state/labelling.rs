@@ -10,7 +10,7 @@ use super::drafts;
 const LONGEST_LOOK_MS: i64 = 60_000;
 
 /// One of so many labels is asked for once more, without a word and with the sides swapped.
-const REPEATED: u64 = 20;
+const REPEATED: usize = 20;
 
 /// So many other pairs lie between the two times, or more.
 const APART: usize = 8;
@@ -240,21 +240,30 @@ impl Labelling {
         self
     }
 
-    /// Asks for some labels once more later on, where there is enough to lie between. Planned before the first, so that
-    /// nothing tells which they are.
+    /// The pair on the screen was asked about before in this session, which nothing tells.
+    pub fn is_repeat(&self) -> bool {
+        self.repeats.contains(&self.at)
+    }
+
+    /// Asks for one in twenty once more later on, of fewer for none. Planned before the first, so that nothing tells which
+    /// they are.
     #[must_use]
     pub fn with_repeats(mut self) -> Self {
         let all = self.queue.len();
-        let mut due: BTreeMap<usize, PairId> = BTreeMap::new();
-        let mut queue = Vec::with_capacity(all + all / REPEATED as usize);
+        // Drawn by lot among those with enough behind them.
+        let mut lots: Vec<usize> = (0..all.saturating_sub(APART)).collect();
+        lots.sort_by_key(|place| self.draw(self.queue[*place]) >> 1);
+        lots.truncate(all / REPEATED);
+        let mut due: BTreeMap<usize, Vec<PairId>> = BTreeMap::new();
+        for place in lots {
+            let pair = self.queue[place];
+            let later = place + APART + (self.draw(pair) >> 32) as usize % APART;
+            due.entry(later.min(all - 1)).or_default().push(pair);
+        }
+        let mut queue = Vec::with_capacity(all + all / REPEATED);
         for (place, pair) in std::mem::take(&mut self.queue).into_iter().enumerate() {
-            let drawn = self.draw(pair) >> 1;
-            let later = place + APART + (drawn >> 32) as usize % APART;
-            if drawn.is_multiple_of(REPEATED) && later < all {
-                due.insert(later, pair);
-            }
             queue.push(pair);
-            if let Some(again) = due.remove(&place) {
+            for again in due.remove(&place).into_iter().flatten() {
                 self.repeats.insert(queue.len());
                 queue.push(again);
             }
@@ -280,7 +289,7 @@ impl Labelling {
         // In index order, so that a verdict does not give itself away by its side.
         let [a, b] = drafts::sides(pair)?;
         let (first, second) = (a.min(b), a.max(b));
-        let is_swapped = self.current() == Some(pair.id) && self.repeats.contains(&self.at);
+        let is_swapped = self.current() == Some(pair.id) && self.is_repeat();
         let is_left = (self.draw(pair.id) & 1 == 0) ^ is_swapped;
         let (left, right) = if is_left { (first, second) } else { (second, first) };
         Some(ShownAnswers { left, right })
@@ -321,16 +330,24 @@ impl Labelling {
     pub fn shown_all(&self, pair: &Pair) -> Vec<usize> {
         let mut all: Vec<usize> = (0..pair.answers.len()).collect();
         all.sort_by_key(|index| mix(self.seed ^ mix(pair.id.0 as u64) ^ mix(*index as u64)));
+        if self.current() == Some(pair.id) && self.is_repeat() {
+            all.reverse();
+        }
         all
     }
 
-    /// All answers were put in order, which makes so many pairs. Gives the circumstances and the label of the change; the
-    /// session moves to the next pair.
-    pub fn ordered(&mut self, pair: PairId, pairs: usize, now_ms: i64) -> (Verdict, String) {
+    /// All answers were put in this order, best first, which makes so many pairs. Gives the circumstances and the label of the
+    /// change; the session moves to the next pair.
+    pub fn ordered(&mut self, pair: &Pair, order: &[usize], pairs: usize, now_ms: i64) -> (Verdict, String) {
         let took_ms = (now_ms - self.shown_ms).max(0);
-        let label = format!("Order the answers of pair {} ({})", pair.0, counted(pairs, "pair", "pairs"));
-        let judged = Judged { took_ms, left: None, longer: None, agrees: None };
-        self.steps.push(Step { pair, at: self.at, label: Some(label.clone()), judged: Some(judged) });
+        let label = format!("Order the answers of pair {} ({})", pair.id.0, counted(pairs, "pair", "pairs"));
+        let place = |answer: usize| order.iter().position(|index| *index == answer);
+        let agrees = pair.choice().map(|before| match before {
+            Choice::Better { chosen, rejected, .. } => place(chosen) < place(rejected),
+            Choice::Tie | Choice::BothBad | Choice::Skip => false,
+        });
+        let judged = Judged { took_ms, left: None, longer: None, agrees };
+        self.steps.push(Step { pair: pair.id, at: self.at, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let took_ms = Some(took_ms.try_into().unwrap_or(u32::MAX));
         (Verdict { took_ms, ..Verdict::local(Choice::Tie, now_ms) }, label)

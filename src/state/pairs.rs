@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use super::label_view::{LabelHabits, LabelView, Mark, MarkField, ScrollExtent, Scrolled};
 pub use super::transfer::{ImportOutcome, Replacing, Transfer, TransferProgress};
 use super::{
-    candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
+    candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay, PassedOver, PromptsToAnswer},
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
     filter::Filter,
@@ -28,7 +28,7 @@ use super::{
     table::{TableCommand, TableData, TableView},
 };
 use data::{
-    Change, Pair, PairId, Verdict,
+    Change, Pair, PairId, Prompt, Verdict,
     health::{Finding, Remedy},
 };
 use store::{Counts, PairQuery, PairRow, Revision};
@@ -60,6 +60,9 @@ pub struct PairsData {
     pub transfer: Option<Transfer>,
     /// Answers being written to be labelled, or what came of them.
     pub candidates: Option<CandidatesUnderWay>,
+    /// Prompts that wait for a model's answers.
+    pub waiting: Arc<Vec<Prompt>>,
+    pub passed_over: PassedOver,
     pub import: Option<ImportOutcome>,
     /// The file that was looked at last.
     pub look: Option<Look>,
@@ -151,6 +154,8 @@ pub struct PairsView {
     pub review: Option<Review>,
     #[serde(skip)]
     pub differences: Differences,
+    #[serde(skip)]
+    pub to_answer: PromptsToAnswer,
     /// The strip under the title.
     #[serde(skip)]
     pub strip: Strip,
@@ -206,6 +211,7 @@ impl Default for PairsView {
             labelling: None,
             review: None,
             differences: Differences::default(),
+            to_answer: PromptsToAnswer::default(),
             strip: Strip::None,
             strip_opens: false,
             reveal: false,

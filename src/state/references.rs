@@ -6,6 +6,11 @@ use data::{Prompt, PromptKey, ReferenceAnswer, TopicCoverage};
 use serde::{Deserialize, Serialize};
 use store::Revision;
 
+use super::{
+    labelling::Way,
+    reference_history::{Changed, ReferenceHistory},
+};
+
 /// What the project holds of both, and what the prompts of its pairs are about.
 #[derive(Debug, Default)]
 pub struct References {
@@ -21,6 +26,13 @@ impl References {
     pub fn is_against(&self, answer: &ReferenceAnswer) -> bool {
         self.about.contains(&PromptKey::of(&answer.prompt))
     }
+
+    pub fn count(&self, shown: Shown) -> usize {
+        match shown {
+            Shown::Answers => self.answers.len(),
+            Shown::Retention => self.retention.len(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +43,7 @@ pub struct ReferencesData {
     /// As of which revision of the pairs it was asked for, and how often what is known was changed since.
     pub asked: Option<(Revision, u64)>,
     pub changes: u64,
+    pub history: ReferenceHistory,
 }
 
 impl ReferencesData {
@@ -53,6 +66,28 @@ pub enum Shown {
     Retention,
 }
 
+/// What a key means while they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferenceAct {
+    Move(Way),
+    /// Answers, or retention texts.
+    Turn,
+    Edit,
+    Pin,
+    Drop,
+    PutBack,
+    Undo,
+    Redo,
+    /// A new retention text.
+    Write,
+    Everyday,
+    /// Prompts from the retention text.
+    Suggest,
+    Sample,
+    WhiteSpace,
+    Leave,
+}
+
 /// What the screen remembers of them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -62,12 +97,24 @@ pub struct ReferencesView {
     pub shown: Shown,
     #[serde(skip)]
     pub selected: usize,
+    /// The chosen one is to be scrolled to.
+    #[serde(skip)]
+    pub reveal: bool,
+    /// Rows of the list that were seen in the last frame.
+    #[serde(skip)]
+    pub page: usize,
+    /// The caret belongs into the text in the editor.
+    #[serde(skip)]
+    pub wants_caret: bool,
     /// The answer in the editor as the project has it, and as it is typed.
     #[serde(skip)]
     pub draft: Option<(ReferenceAnswer, ReferenceAnswer)>,
     /// What was dropped last can be put back.
     #[serde(skip)]
     pub dropped: Vec<ReferenceAnswer>,
+    /// How often what is known had changed when that was.
+    #[serde(skip)]
+    dropped_as_of: u64,
     /// What is typed as retention text, and the path of a file of it.
     #[serde(skip)]
     pub text: String,
@@ -85,6 +132,55 @@ impl ReferencesView {
         before.clone_from(after);
         Some(change)
     }
+
+    /// Something is typed that was not handed over yet.
+    pub fn is_typing(&self) -> bool {
+        self.draft.as_ref().is_some_and(|(before, after)| before != after && !after.answer.trim().is_empty())
+    }
+
+    /// Leaves the one in the editor; gives what was typed in it.
+    #[must_use]
+    pub fn leave(&mut self) -> Option<ReferencesCommand> {
+        let typed = self.typed();
+        self.draft = None;
+        typed
+    }
+
+    /// The same, and the pairs are shown again.
+    #[must_use]
+    pub fn close(&mut self) -> Option<ReferencesCommand> {
+        self.open = false;
+        self.leave()
+    }
+
+    /// It can be put back.
+    pub fn drop(&mut self, answer: ReferenceAnswer, data: &ReferencesData) {
+        self.dropped.push(answer);
+        self.dropped_as_of = data.changes;
+    }
+
+    /// What was dropped and is there again, by an undo or written anew, need not be put back.
+    pub fn forget_put_back(&mut self, known: &References, data: &ReferencesData) {
+        let is_later = data.known_as_of.is_some_and(|(_, changes)| changes > self.dropped_as_of);
+        while is_later && self.dropped.last().is_some_and(|last| known.answers.contains(last)) {
+            self.dropped.pop();
+        }
+    }
+
+    /// Another of `count` is the chosen one.
+    pub fn go(&mut self, way: Way, count: usize) {
+        let (at, last, page) = (self.selected, count.saturating_sub(1), self.page.saturating_sub(1).max(1));
+        self.selected = match way {
+            Way::Up => at.saturating_sub(1),
+            Way::Down => at + 1,
+            Way::PageUp => at.saturating_sub(page),
+            Way::PageDown => at + page,
+            Way::Start => 0,
+            Way::End => last,
+        }
+        .min(last);
+        self.reveal = true;
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +196,12 @@ pub enum ReferencesCommand {
     ReadTexts(PathBuf),
     PickTexts,
     DropText(String),
+    /// Takes the last change back, or makes again what was taken back.
+    Turn {
+        back: bool,
+    },
+    /// A step of the history.
+    Make(Changed),
 }
 
 /// Changes one of a set; the set as it is now may be another than the one that was seen.

@@ -8,7 +8,7 @@ use store::{Counts, RunId, RunRecord};
 
 use super::{
     Command, Notices,
-    answers::AnswersData,
+    answers::{AnswersData, AnswersView},
     checkpoints::Saved,
     compare::{CompareView, board::Board},
     guide::About,
@@ -26,6 +26,7 @@ use super::{
     tokens::Tokens,
     train::{Preflight, TrainView},
     views::Views,
+    writing::Texts,
 };
 
 /// The open project in a line.
@@ -45,6 +46,8 @@ pub struct ProjectSummary {
     pub parameters: Option<u64>,
     /// It can be looked at and not changed.
     pub read_only: bool,
+    /// Its model was taught to talk in turns: a line is what a user says, not a text to go on from.
+    pub has_template: bool,
     /// Reference answers that it holds itself.
     pub references: usize,
     pub about: About,
@@ -68,6 +71,8 @@ pub struct Saving {
     pub under_way: usize,
     /// A write failed since the last one that succeeded.
     pub failed: bool,
+    /// A text is being written that the project does not keep yet.
+    pub writing: bool,
 }
 
 /// The window was asked to close while a run is going.
@@ -96,6 +101,8 @@ pub struct Opened {
     pub order: Vec<RunId>,
     /// Whether something that was said about a run can be taken back, and said again.
     pub can_turn_about: [bool; 2],
+    /// What is being written in it.
+    pub texts: Texts,
 }
 
 /// Read by the screens, written only by `app`.
@@ -144,6 +151,9 @@ impl Workspace {
         views.projects.opened(&opened.project.dir, &opened.project.name);
         views.pairs.opened(&opened.project.dir);
         views.compare = CompareView::of(opened.board);
+        views.answers.ask.stop();
+        views.answers = AnswersView { tab: views.answers.tab, more: views.answers.more, ..AnswersView::default() };
+        opened.texts.put(views);
         self.project = Some(opened.project);
         self.opened += 1;
         // They were about the other one.

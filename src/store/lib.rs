@@ -32,6 +32,7 @@ mod opening;
 mod owner;
 mod pairs;
 mod project;
+mod prompts;
 mod query;
 mod queue;
 mod rollouts;

@@ -14,7 +14,7 @@ use super::{
     query::{split_number, state_number, state_of, strength_number, strength_of},
     sources::note_source,
 };
-use ::data::{Answer, Pair, PairId, Prompt, PromptKey, Split, Verdict};
+use ::data::{Answer, Pair, PairId, PromptKey, Split, Verdict};
 
 /// Previews in tables are cut to this many characters before anything lays them out.
 const PREVIEW_CHARS: usize = 200;
@@ -173,21 +173,6 @@ impl Project {
                 each(PromptKey(row.get::<_, i64>(0)? as u64), split_of(row.get(1)?));
             }
             Ok(())
-        })
-    }
-
-    /// The prompt that fewest pairs have; of several, `seed` decides. Absent of an empty project.
-    pub fn prompt_of_fewest(&self, seed: u64) -> Result<Option<Prompt>> {
-        self.snapshot(|connection| {
-            let pair: Option<i64> = connection
-                .prepare_cached(
-                    "SELECT min(pair) FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL
-                     GROUP BY prompt_key ORDER BY count(*), (prompt_key % 65521 * (?1 + 17)) % 65521 LIMIT 1",
-                )?
-                .query_row([(seed % 65521) as i64], |row| row.get(0))
-                .optional()?;
-            let pair = pair.map(|id| newest_pair(&mut Contents::of(connection), PairId(id))).transpose()?.flatten();
-            Ok(pair.map(|pair| pair.prompt))
         })
     }
 

@@ -7,7 +7,7 @@ mod grid;
 mod judged;
 mod rules;
 mod settings;
-mod source;
+pub(super) mod source;
 
 use egui::{Align, Layout, Ui};
 use state::{Commands, Views, Workspace, answers::Tab};

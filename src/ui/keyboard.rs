@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use egui::{Event, Id, Key, Modifiers, Ui};
 use state::{
-    Commands, Screen, Views, Workspace,
+    Command, Commands, Notice, Screen, Views, Workspace,
     actions::{Action, ActionLine, Scope, TABLE},
     keyboard::{Keyboard, Over},
 };
@@ -43,10 +43,9 @@ fn read(keys: &str) -> Option<(Modifiers, Key)> {
 /// What a press means in a place. Digits are also taken by where they are on the board, for layouts that have them on Shift;
 /// Shift counts only where some line asks for it.
 fn meaning(place: Scope, key: Key, physical: Option<Key>, pressed: Modifiers) -> Option<&'static ActionLine> {
-    let is_digit = |key: Key| key >= Key::Num0 && key <= Key::Num9;
     let find = |shift: bool| {
         SHORTCUTS.iter().find(|known| {
-            let same_key = known.key == key || (is_digit(known.key) && physical == Some(known.key));
+            let same_key = known.key == key || (is_digit(known.key, None) && physical == Some(known.key));
             let same_modifiers = known.modifiers.command == pressed.command
                 && known.modifiers.alt == pressed.alt
                 && known.modifiers.shift == shift;
@@ -66,12 +65,24 @@ pub fn take(ui: &Ui, workspace: &Workspace, views: &mut Views, commands: &Comman
     let mut keyboard = std::mem::take(&mut views.keyboard);
     let pressed = pressed(ui, &mut keyboard, workspace, views);
     views.keyboard = keyboard;
-    for action in pressed {
+    for sentence in pressed.refused {
+        commands.push(Command::Tell(Notice::info(sentence)));
+    }
+    for action in pressed.actions {
         perform::action(action, ui, workspace, views, commands);
     }
+    views.drop_unseen_presses();
 }
 
-fn pressed(ui: &Ui, keyboard: &mut Keyboard, workspace: &Workspace, views: &mut Views) -> Vec<Action> {
+/// What keys meant in a frame.
+#[derive(Default)]
+struct Pressed {
+    actions: Vec<Action>,
+    /// Why something cannot be done now.
+    refused: Vec<String>,
+}
+
+fn pressed(ui: &Ui, keyboard: &mut Keyboard, workspace: &Workspace, views: &mut Views) -> Pressed {
     let now_ms = workspace.now_ms;
     let place = Scope::of(views);
     let typing = Typing {
@@ -79,7 +90,7 @@ fn pressed(ui: &Ui, keyboard: &mut Keyboard, workspace: &Workspace, views: &mut 
         ahead: place == PAIRS && views.pairs.typed_ahead.is_some(),
         focused: ui.memory(egui::Memory::focused).filter(|id| *id != pairs::table_id()),
     };
-    let mut pressed = Vec::new();
+    let mut pressed = Pressed::default();
     ui.input_mut(|input| {
         let any_key = input.events.iter().any(|event| matches!(event, Event::Key { pressed: true, .. }));
         input.events.retain(|event| {
@@ -102,37 +113,59 @@ fn pressed(ui: &Ui, keyboard: &mut Keyboard, workspace: &Workspace, views: &mut 
                 keyboard.over = Over::Nothing;
                 return false;
             }
-            let letter = is_letter(*key) && !modifiers.command && !modifiers.alt && !typing.is_text();
+            let bare = !modifiers.command && !modifiers.alt && !typing.is_text();
+            let (letter, digit) = (bare && is_letter(*key), bare && is_digit(*key, *physical_key));
             let found = meaning(place, *key, *physical_key, *modifiers).filter(|entry| typing.lets(entry, *key));
             let Some(entry) = found else {
                 if letter && first {
-                    keyboard.letters.stray(now_ms);
+                    keyboard.letters.stray(place, now_ms);
                 }
                 return true;
             };
-            if (entry.when)(workspace, views).is_err() {
-                // It means nothing now, as one that is in no line.
-                if letter && first {
-                    keyboard.letters.stray(now_ms);
-                }
-                return true;
-            }
             // The sheet of keys lets through only what closes it; a movement goes on as long as its key is held.
             let lies_open = keyboard.over == Over::Nothing || entry.action == Action::Help;
-            if lies_open && (first || entry.action.is_movement()) && (!letter || keyboard.letters.is_meant(now_ms)) {
-                pressed.push(entry.action);
+            let goes_on = first || entry.action.is_movement();
+            let is_meant = |keyboard: &mut Keyboard| match (letter, digit) {
+                (true, _) => keyboard.letters.is_meant(place, entry.action.leads_elsewhere(), now_ms),
+                (false, true) => keyboard.letters.is_digit_meant(place, now_ms),
+                (false, false) => {
+                    if *key != Key::Space {
+                        keyboard.letters.end();
+                    }
+                    true
+                }
+            };
+            match (entry.when)(workspace, views) {
+                Err(why) if entry.action.says_why_not() && lies_open => {
+                    if first && is_meant(keyboard) {
+                        pressed.refused.push(why);
+                    }
+                    false
+                }
+                Err(_) => {
+                    // It means nothing now, as one that is in no line.
+                    if letter && first {
+                        keyboard.letters.stray(place, now_ms);
+                    }
+                    true
+                }
+                Ok(()) => {
+                    if lies_open && goes_on && is_meant(keyboard) {
+                        pressed.actions.push(entry.action);
+                    }
+                    false
+                }
             }
-            false
         });
         // What a key types belongs to it; a text without keys is one all the same.
         if matches!(keyboard.over, Over::Palette(_)) {
             return;
         }
         let is_word = |event: &Event| matches!(event, Event::Text(text) if text.chars().any(char::is_alphanumeric));
-        if !pressed.is_empty() || (place.is_session() && !typing.edits) {
+        if !pressed.actions.is_empty() || (place.is_session() && !typing.edits) {
             input.events.retain(|event| !matches!(event, Event::Text(_)));
         } else if !any_key && !typing.is_text() && input.events.iter().any(is_word) {
-            keyboard.letters.stray(now_ms);
+            keyboard.letters.stray(place, now_ms);
         }
     });
     pressed
@@ -165,6 +198,12 @@ impl Typing {
             _ => entry.place != PAIRS || !entry.action.is_movement() || self.focused.is_none(),
         }
     }
+}
+
+/// By what it types, or by where it is on the board.
+fn is_digit(key: Key, physical: Option<Key>) -> bool {
+    let is_digit = |key: Key| key >= Key::Num0 && key <= Key::Num9;
+    is_digit(key) || physical.is_some_and(is_digit)
 }
 
 fn is_letter(key: Key) -> bool {

@@ -21,7 +21,7 @@ mod table;
 
 pub(super) use intake::toggle;
 pub(super) use many::{change as change_chosen, count as chosen};
-pub(super) use references::close as close_references;
+pub(super) use references::act as act_on_references;
 pub(super) use scores::push as ask_scores;
 pub(super) use table::{extend, search, step, table_id};
 
@@ -32,6 +32,7 @@ use data::{Change, Edit, Prompt, counted};
 use state::{
     Command, Commands, Views, Workspace,
     drafts::{self, Draft},
+    face::Face,
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
 use train::objective::Objective;
@@ -51,20 +52,22 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     let (config, view) = (&views.train.launch.checked().config, &mut views.pairs);
     view.table.sheet.clone_from(&config.data);
     let objective = &Objective::of(&config.objective);
-    if view.labelling.is_some() {
-        labelling::ui(ui, workspace, view, commands);
-        compare(view, commands);
-        return;
+    match view.face() {
+        Face::Labelling => labelling::ui(ui, workspace, view, commands),
+        Face::Reviewing => review::ui(ui, workspace, view, commands),
+        Face::References => references::ui(ui, workspace, view, commands),
+        Face::Table => table_and_editor(ui, workspace, view, objective, commands),
     }
-    if view.references.open {
-        references::ui(ui, workspace, view, commands);
-        return;
-    }
-    if view.review.is_some() {
-        review::ui(ui, workspace, view, commands);
-        compare(view, commands);
-        return;
-    }
+    compare(view, commands);
+}
+
+fn table_and_editor(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut PairsView,
+    objective: &Objective,
+    commands: &Commands,
+) {
     let data = &workspace.pairs;
     scores::ask(workspace, view, commands);
     let listing = view.listing(data, objective);
@@ -111,7 +114,6 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         Some(count) => many::ui(ui, workspace, view, count, commands),
         None => editor::ui(ui, workspace, view, objective, commands),
     }
-    compare(view, commands);
 }
 
 /// Long texts are compared aside.

@@ -63,12 +63,9 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         }
         Action::Import => pairs::toggle(ui, &mut views.pairs, Strip::Import),
         Action::Export => pairs::toggle(ui, &mut views.pairs, Strip::Export),
-        Action::Sample => {
-            views.pairs.candidates.references |= views.pairs.references.open;
-            pairs::toggle(ui, &mut views.pairs, Strip::Sample);
-        }
-        Action::References if views.pairs.references.open => pairs::close_references(&mut views.pairs, commands),
+        Action::Sample => pairs::toggle(ui, &mut views.pairs, Strip::Sample),
         Action::References => views.pairs.references.open = true,
+        Action::Reference(act) => pairs::act_on_references(act, ui, workspace, &mut views.pairs, commands),
         Action::WriteReferences => change(PairsCommand::Candidates(CandidatesCommand::Everyday)),
         Action::Undo => change(PairsCommand::Undo { only: None, sure: false }),
         Action::Redo => change(PairsCommand::Redo),
@@ -166,6 +163,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::TakeIn => {
             let record = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.record(run));
             let asks = record.and_then(|record| Some((record.id, workspace.runs.join_offer(record)?.press?)));
+            views.train.sheet = Sheet::Run;
             if let Some((shown, asks)) = asks {
                 run(RunCommand::TakeIn(shown, asks));
             }

@@ -180,7 +180,7 @@ fn saving(ui: &mut Ui, workspace: &Workspace, views: &Views) {
         ("Not saved", palette.error)
     } else if workspace.saving.under_way > 0 {
         ("Saving…", palette.text)
-    } else if views.pairs.is_typing() {
+    } else if views.pairs.is_typing() || views.pairs.references.is_typing() || workspace.saving.writing {
         ("Typing, not yet saved", palette.text)
     } else {
         ("Saved", palette.weak)

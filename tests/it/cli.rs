@@ -81,18 +81,25 @@ fn prompts_without_answers_come_in_by_a_model_not_as_empty_pairs() {
     let total = || Project::open(Path::new(&project)).unwrap().counts().unwrap().total();
     let before = total();
     for (name, text, expected) in [
-        ("asked.csv", "prompt\nHello\nGood day\n", "2 prompts and no answer"),
-        ("asked.jsonl", "{\"prompt\": \"Hello\"}\n", "1 prompt and no answer"),
-        ("asked.txt", "Hello\n", "lines of text"),
+        ("asked.csv", "prompt\nHello\nGood day\n", "2 prompts without answers came in"),
+        ("again.csv", "prompt\nHello\nGood day\n", "0 prompts without answers came in, 2 were there already"),
+        ("asked.jsonl", "{\"prompt\": \"Hello\"}\n", "without answers came in"),
+        ("asked.txt", "Hello\n", "without answers came in"),
     ] {
         let file = home.join(name);
         fs::write(&file, text).unwrap();
-        let told = sentence(home, &["import", &project, &path(&file)], 1);
+        let told = out(home, &["import", &project, &path(&file)]);
         assert!(told.contains(expected) && told.contains("nudge sample"), "{told}");
         let prompts = formats::read_prompts(&file, true).unwrap();
         assert_eq!(prompts.first().map(Prompt::last_text), Some("Hello"), "{name}");
     }
     assert_eq!(total(), before);
+    let waiting = || Project::open(Path::new(&project)).unwrap().waiting_prompts().unwrap().len();
+    let prompts = waiting();
+    assert!(prompts >= 2);
+    out(home, &["sample", &project, "--max-new", "6"]);
+    assert_eq!((waiting(), total() > before), (0, true), "a model has answered them");
+    assert!(sentence(home, &["sample", &project], 1).contains("No prompt waits for answers"));
 }
 
 #[test]

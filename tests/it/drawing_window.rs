@@ -23,8 +23,7 @@ fn drawn(request: RequestId, prompt: &Prompt, n: usize) -> Event {
 fn ask(stage: &mut Stage) -> (RequestId, Vec<Prompt>, Candidates) {
     stage.harness.state_mut().views_mut().screen = Screen::Pairs;
     stage.harness.run();
-    stage.harness.key_press(Key::M);
-    stage.harness.run();
+    stage.key(Key::M);
     assert_eq!(stage.harness.state().views().pairs.strip, Strip::Sample);
     PROMPTS.clone_into(&mut stage.harness.state_mut().views_mut().pairs.candidates.prompts);
     stage.harness.run();
@@ -49,7 +48,7 @@ fn answers_become_pairs_to_label_as_they_come() {
     stage.say([drawn(request, &prompts[0], 0), refused, Event::AllDrawn { request }]);
     stage.until("the pair is saved", |app| app.workspace().pairs.counts.total() == 13);
     assert!(stage.says("1 new pair to label"));
-    assert!(stage.says("“Where is the pier?”: no room for an answer"));
+    assert!(stage.says("no room for an answer: “Where is the pier?”"));
     let project = nudge::store::Project::open(&stage.dir).unwrap();
     let newest = project.pairs_at(project.revision().unwrap()).unwrap().pop().unwrap();
     assert_eq!((newest.prompt, newest.verdict), (prompts[0].clone(), None));
@@ -58,8 +57,7 @@ fn answers_become_pairs_to_label_as_they_come() {
     stage.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
     let labelling = &stage.harness.state().views().pairs.labelling;
     assert_eq!(labelling.as_ref().unwrap().session.current(), Some(newest.id), "the newest first");
-    stage.harness.key_press(Key::Escape);
-    stage.harness.run();
+    stage.key(Key::Escape);
     stage.click("Close");
     assert!(!stage.says("1 new pair to label"));
     // Asked again the seed is another one.
@@ -79,8 +77,7 @@ fn it_can_be_stopped_and_the_prompts_of_the_pairs_can_be_asked() {
     assert!(!stage.says("Label them"), "no pair came of it");
     stage.click("Close");
 
-    stage.harness.key_press(Key::M);
-    stage.harness.run();
+    stage.key(Key::M);
     stage.click("Those of the pairs");
     stage.click("Write answers");
     stage.until("the prompts are read", |app| app.workspace().pairs.candidates.is_some());
@@ -125,8 +122,7 @@ fn pictures() {
         let mut stage = Stage::with(theme, [900.0, 600.0], |_| {});
         let (request, prompts, _) = ask(&mut stage);
         stage.say([drawn(request, &prompts[0], 0)]);
-        stage.harness.key_press(Key::M);
-        stage.harness.run();
+        stage.key(Key::M);
         stage.assert_no_id_clash();
         stage.picture(name, &mut results);
     }

@@ -51,6 +51,7 @@ fn scene(runs: i64, steps: usize) -> (Workspace, Views) {
         chosen: BTreeSet::new(),
         parameters: None,
         read_only: false,
+        has_template: true,
         references: 0,
         about: About::default(),
     });

@@ -90,3 +90,4 @@ mod toy;
 mod trl;
 mod whole;
 mod window;
+mod writing_window;

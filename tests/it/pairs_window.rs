@@ -33,6 +33,7 @@ fn start_labelling(window: &mut Window) {
     window.key(Key::L);
     window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
     window.settle();
+    window.harness.state_mut().views_mut().keyboard.letters.end();
 }
 
 #[test]

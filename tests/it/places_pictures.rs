@@ -125,6 +125,7 @@ impl Scene {
             chosen: BTreeSet::new(),
             parameters: None,
             read_only: false,
+            has_template: true,
             references: 0,
             about: About::default(),
         };
@@ -141,6 +142,7 @@ impl Scene {
                 ignored: state::ignored::Ignored::default(),
                 order: Vec::new(),
                 can_turn_about: [false; 2],
+                texts: nudge::state::writing::Texts::default(),
             };
             workspace.open(opened, &mut views);
         }

@@ -1,7 +1,7 @@
 //! Reference answers and retention text on the Pairs screen: written by the model, read, edited, pinned, dropped, and what
 //! of the pairs' topics they speak for.
 
-use egui::{Key, Theme, accesskit::Role};
+use egui::{Key, Modifiers, Theme, accesskit::Role};
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::{Answer, Origin, Pair, PairId, Prompt, ReferenceAnswer},
@@ -29,7 +29,7 @@ fn stage(theme: Theme, size: [f32; 2]) -> Stage {
     });
     stage.harness.state_mut().views_mut().screen = Screen::Pairs;
     stage.harness.run();
-    stage.harness.key_press(Key::R);
+    stage.key(Key::R);
     stage.until("they are read", |app| app.workspace().pairs.references.known.is_some());
     stage
 }
@@ -67,10 +67,81 @@ fn they_are_read_edited_pinned_dropped_and_put_back() {
     saved(&mut stage);
     let back = stored(&stage).pop().unwrap();
     assert!(back.pinned && back.answer == "The tamarisk does.");
-    stage.harness.key_press(Key::R);
-    stage.harness.run();
+    stage.key(Key::R);
     assert!(!stage.harness.state().views().pairs.references.open);
     assert!(stage.says("Reference answers"), "the way back to them");
+}
+
+#[test]
+fn keys_act_on_what_is_shown_and_never_on_the_pairs_behind_it() {
+    let mut stage = stage(Theme::Light, [1280.0, 800.0]);
+    let selected = |stage: &Stage| stage.harness.state().views().pairs.references.selected;
+    let prompts = |stage: &Stage| -> Vec<String> {
+        stored(stage).iter().map(|answer| answer.prompt.last_text().to_owned()).collect()
+    };
+    let pairs = Project::open(&stage.dir).unwrap().revision().unwrap();
+    stage.key(Key::ArrowDown);
+    stage.key(Key::J);
+    assert_eq!(selected(&stage), 2);
+    stage.key(Key::End);
+    stage.key(Key::K);
+    assert_eq!(selected(&stage), 1);
+    stage.key(Key::P);
+    saved(&mut stage);
+    assert!(stored(&stage)[1].pinned);
+    stage.key(Key::Delete);
+    saved(&mut stage);
+    assert_eq!(prompts(&stage), ["Name a tree that grows by the sea", "How deep is the harbour?"]);
+    stage.keys(Modifiers::COMMAND, Key::Z);
+    saved(&mut stage);
+    assert_eq!(prompts(&stage)[1], "Who was the first to cross the bar?", "back in its place");
+    stage.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    saved(&mut stage);
+    assert_eq!(stored(&stage).len(), 2);
+    stage.keys(Modifiers::COMMAND, Key::Z);
+    saved(&mut stage);
+    stage.key(Key::Delete);
+    saved(&mut stage);
+    assert_eq!(stored(&stage).len(), 2);
+    stage.key(Key::U);
+    saved(&mut stage);
+    assert_eq!(prompts(&stage)[2], "Who was the first to cross the bar?");
+    // The caret goes into the answer, and what is typed there is one step.
+    stage.key(Key::Home);
+    stage.key(Key::E);
+    stage.keys(Modifiers::COMMAND, Key::A);
+    stage.harness.event(egui::Event::Text("A tamarisk.".to_owned()));
+    stage.harness.run();
+    stage.key(Key::Escape);
+    stage.key(Key::ArrowDown);
+    saved(&mut stage);
+    assert_eq!(stored(&stage)[0].answer, "A tamarisk.");
+    assert!(stage.harness.state().views().pairs.references.open, "Escape has left the field and nothing else");
+    stage.keys(Modifiers::COMMAND, Key::Z);
+    saved(&mut stage);
+    assert_eq!(stored(&stage)[0].answer, "The stone pine does.");
+
+    stage.key(Key::T);
+    assert!(stage.says("Text 1"));
+    let texts = |stage: &Stage| Project::open(&stage.dir).unwrap().retention().unwrap();
+    stage.key(Key::Delete);
+    saved(&mut stage);
+    assert_eq!(texts(&stage), [""; 0]);
+    stage.keys(Modifiers::COMMAND, Key::Z);
+    saved(&mut stage);
+    assert_eq!(texts(&stage), ["The bar is dry at low water. Boats wait."]);
+
+    stage.key(Key::Questionmark);
+    assert!(stage.says("Drop the answer or text") && !stage.says("Delete the pair"));
+    stage.key(Key::Escape);
+    // F flips and G scores pairs, where these are seen.
+    for key in [Key::F, Key::G, Key::L, Key::D] {
+        stage.key(key);
+    }
+    let project = Project::open(&stage.dir).unwrap();
+    assert_eq!((project.revision().unwrap(), project.counts().unwrap().total()), (pairs, 12));
+    stage.key(Key::R);
+    assert!(!stage.harness.state().views().pairs.references.open);
 }
 
 #[test]
@@ -129,8 +200,8 @@ fn a_list_of_prompts_waits_to_be_answered() {
     stage.harness.state_mut().views_mut().pairs.strip = Strip::Import;
     stage.harness.run();
     stage.click("Import file");
-    stage.until("they are taken", |app| app.views().pairs.candidates.taken.len() == 4);
-    assert!(stage.says("and 4 prompts of a file"));
+    stage.until("they are taken", |app| app.workspace().pairs.waiting.len() == 4);
+    assert!(stage.says("and 4 prompts that wait"));
     stage.click("Answer 4 prompts");
     assert!(matches!(stage.requests.try_recv(), Ok(Request::Draw { prompts, .. }) if prompts.len() == 4));
 }

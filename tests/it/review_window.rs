@@ -34,8 +34,7 @@ fn pair(stage: &Stage, id: i64) -> Pair {
 fn open_review(stage: &mut Stage) {
     stage.go("Pairs");
     stage.until("the pairs are here", |app| app.workspace().pairs.counts.total() > 0);
-    stage.harness.key_press(Key::S);
-    stage.harness.run();
+    stage.key(Key::S);
     stage.until("the suspects are found", |app| app.views().pairs.review.is_some());
     stage.until("the pair is read", |app| app.workspace().pairs.pairs.get(PairId(3)).is_some());
 }
@@ -48,8 +47,7 @@ fn suspects_are_flipped_kept_or_dropped_by_one_key_and_undone() {
     assert!(stage.says("0 of 2"));
     assert!(stage.says("met 10 labels twice or more"));
     let before = pair(&stage, 3);
-    stage.harness.key_press(Key::F);
-    stage.harness.run();
+    stage.key(Key::F);
     stage.until("it is saved", |app| app.workspace().saving.under_way == 0);
     let Some(Choice::Better { chosen, rejected, .. }) = before.choice() else {
         panic!("it has a label");
@@ -58,14 +56,12 @@ fn suspects_are_flipped_kept_or_dropped_by_one_key_and_undone() {
     assert!(matches!(flipped, Some(Choice::Better { chosen: c, rejected: r, .. }) if (c, r) == (rejected, chosen)));
     assert!(stage.says("1 flipped, 0 kept, 0 dropped"));
 
-    stage.harness.key_press(Key::X);
-    stage.harness.run();
+    stage.key(Key::X);
     stage.until("it is saved", |app| app.workspace().saving.under_way == 0);
     assert_eq!(pair(&stage, 8).choice(), Some(Choice::Skip));
     assert!(stage.says("All done: 1 flipped, 0 kept, 1 dropped"));
 
-    stage.harness.key_press(Key::U);
-    stage.harness.run();
+    stage.key(Key::U);
     stage.until("it is undone", |app| app.workspace().saving.under_way == 0);
     assert!(matches!(pair(&stage, 8).choice(), Some(Choice::Better { .. })));
     stage.until("the pair is there again", |app| app.workspace().pairs.pairs.get(PairId(8)).is_some());
@@ -73,14 +69,29 @@ fn suspects_are_flipped_kept_or_dropped_by_one_key_and_undone() {
     stage.harness.run();
     stage.until("it is saved", |app| app.workspace().saving.under_way == 0);
     assert!(stage.says("1 flipped, 1 kept, 0 dropped"));
-    stage.harness.key_press(Key::Escape);
-    stage.harness.run();
+    stage.key(Key::Escape);
 
     // Judged since the run began: it does not ask again.
-    stage.harness.key_press(Key::S);
-    stage.harness.run();
+    stage.key(Key::S);
     stage.until("there is nothing to ask", |app| !app.workspace().notices.is_empty());
     assert!(stage.says("argues against none of them"));
+}
+
+#[test]
+fn a_review_takes_the_place_of_the_reference_answers_and_hears_no_press_unseen() {
+    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], argued_with);
+    stage.go("Pairs");
+    stage.until("the pairs are here", |app| app.workspace().pairs.counts.total() > 0);
+    let before = pair(&stage, 3);
+    // The suspects are still being looked for when the reference answers are opened.
+    stage.keys_at_once(&[Key::S, Key::R]);
+    stage.until("the suspects are found", |app| app.views().pairs.review.is_some());
+    assert!(!stage.harness.state().views().pairs.references.open && stage.says("0 of 2"));
+    stage.until("the pair is read", |app| app.workspace().pairs.pairs.get(PairId(3)).is_some());
+    stage.key(Key::F);
+    stage.until("it is saved", |app| app.workspace().saving.under_way == 0);
+    assert_ne!(pair(&stage, 3).choice(), before.choice(), "what is seen is what the key is about");
+    assert!(stage.says("1 flipped, 0 kept, 0 dropped"));
 }
 
 #[test]
@@ -88,8 +99,7 @@ fn without_a_run_that_met_labels_twice_there_is_a_sentence() {
     let mut stage = Stage::new();
     stage.go("Pairs");
     stage.until("the pairs are here", |app| app.workspace().pairs.counts.total() > 0);
-    stage.harness.key_press(Key::S);
-    stage.harness.run();
+    stage.key(Key::S);
     stage.until("it is said", |app| !app.workspace().notices.is_empty());
     assert!(stage.says("No run has met a label of today twice: train for two epochs or more"));
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use nudge::{
-    data::{Origin, Pair},
+    data::{Origin, Pair, PromptKey},
     store::Project,
 };
 use serde_json::Value;
@@ -55,8 +55,14 @@ fn prompts_become_pairs_to_label() {
         assert_eq!(pair.answers.len(), 3);
         let different: HashSet<&str> = pair.answers.iter().map(|answer| answer.text.trim()).collect();
         assert_eq!(different.len(), 3, "{pair:?}");
-        assert!(origins(pair).iter().all(|origin| *origin == "start model, temperature 1, top-p 1, seed 5"));
+        let origin = "start model, temperature 1, top-p 1, seed 5";
+        for answer in &pair.answers {
+            let Origin::Model(name) = &answer.origin else { panic!("{:?}", answer.origin) };
+            assert_eq!(name.strip_suffix(", cut at the limit").unwrap_or(name), origin);
+        }
     }
+    let cut = first.iter().flat_map(|pair| &pair.answers).filter(|answer| answer.is_cut()).count();
+    assert_eq!((sums["cut"].as_u64(), sums["seed"].as_u64()), (Some(cut as u64), Some(5)));
     let distance = sums["project"]["label/distance"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&distance) && distance > 0.0, "{distance}");
 
@@ -107,7 +113,8 @@ fn pilaf_asks_a_run_and_its_start() {
                 mixed += 1;
             }
             [a, b] => {
-                assert!(a == b && a.starts_with("run 1 at step 3, "), "{a}, {b}");
+                let origin = |name: &str| name.trim_end_matches(", cut at the limit").to_owned();
+                assert!(origin(a) == origin(b) && a.starts_with("run 1 at step 3, "), "{a}, {b}");
                 plain += 1;
             }
             ref other => panic!("{other:?}"),
@@ -150,23 +157,55 @@ fn run_all(home: &Path, dir: &str, file: &str, more: &[&str]) -> String {
 }
 
 #[test]
-fn reference_answers_are_the_start_models_own() {
+fn a_model_asked_again_says_something_else() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let (dir, file) = prompts(home);
+    let args = ["sample", &dir, "--prompts", &file, "--max-new", "8", "--json"];
+    let seed = |lines: Vec<Value>| lines.last().unwrap()["seed"].as_u64().unwrap();
+    let (first, second) = (seed(json_lines(&out(home, &args))), seed(json_lines(&out(home, &args))));
+    assert_ne!(first, second);
+    let all = pairs(&dir);
+    let different: HashSet<Vec<&str>> = texts(&all).into_iter().collect();
+    assert_eq!((all.len(), different.len()), (6, 6));
+}
+
+#[test]
+fn reference_answers_are_the_start_models_own_where_no_pair_is() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let dir = project(home);
-    let args = ["references", &dir, "--count", "5", "--max-new", "6", "--json"];
+    let about: HashSet<PromptKey> = pairs(&dir).iter().map(|pair| PromptKey::of(&pair.prompt)).collect();
+    let references = |dir: &str| Project::open(Path::new(dir)).unwrap().references().unwrap();
     let sums = |lines: Vec<Value>| lines.last().unwrap().clone();
-    let first = sums(json_lines(&out(home, &args)));
-    assert_eq!((&first["answers"], &first["passed_over"], &first["total"]), (&5.into(), &0.into(), &5.into()));
-    let second = sums(json_lines(&out(home, &args)));
-    assert_eq!((&second["answers"], &second["passed_over"], &second["total"]), (&5.into(), &5.into(), &10.into()));
-    let references = Project::open(Path::new(&dir)).unwrap().references().unwrap();
-    let prompts: HashSet<_> = references.iter().map(|reference| &reference.prompt).collect();
-    assert_eq!(prompts.len(), 10);
-    assert!(references.iter().all(|reference| !reference.answer.trim().is_empty()));
-    // A run's KL term speaks for them.
-    let mut train = vec!["train", &dir, "--steps", "2", "--json"];
-    train.extend(SMALL);
-    let lines = json_lines(&out(home, &train));
-    assert!(lines.iter().any(|line| line["metrics"]["kl/ref"].is_number()), "{lines:?}");
+    // Longer than that, an answer has no end that could be learnt.
+    let short =
+        sums(json_lines(&whatever_came(home, &["references", &dir, "--count", "2", "--max-new", "200", "--json"])));
+    assert!(short["answers"].as_u64().unwrap() + short["cut"].as_u64().unwrap() <= 2, "{short}");
+    let args = ["references", &dir, "--count", "12", "--max-new", "200", "--json"];
+    let first = sums(json_lines(&whatever_came(home, &args)));
+    let came = references(&dir);
+    assert_eq!((first["total"].as_u64(), &first["against"]), (Some(came.len() as u64), &0.into()), "{first}");
+    assert!(came.iter().all(|one| !about.contains(&PromptKey::of(&one.prompt)) && !one.answer.trim().is_empty()));
+    assert!(first["topics"].is_u64() && first["covered"].is_u64());
+    // The prompts of the pairs only where that is said.
+    let against = sums(json_lines(&whatever_came(
+        home,
+        &["references", &dir, "--of-pairs", "--count", "12", "--max-new", "200", "--json"],
+    )));
+    let on_pairs = references(&dir).iter().filter(|one| about.contains(&PromptKey::of(&one.prompt))).count();
+    assert_eq!(against["against"].as_u64(), Some(on_pairs as u64));
+    let told = whatever_came(home, &["references", &dir, "--count", "1", "--max-new", "200"]);
+    assert!(told.contains("KL term"), "{told}");
+    // A project that has no pair yet.
+    let (empty, _) = prompts(home);
+    json_lines(&whatever_came(home, &["references", &empty, "--count", "3", "--max-new", "200", "--json"]));
+}
+
+/// What a call says, whether or not anything came of it.
+fn whatever_came(home: &Path, args: &[&str]) -> String {
+    let output = crate::terminal::run(home, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("no pairs yet"), "{errors}");
+    String::from_utf8(output.stdout).unwrap()
 }

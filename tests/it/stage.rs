@@ -106,6 +106,26 @@ impl Stage {
         self.harness.run();
     }
 
+    /// A press of somebody who has seen what the one before did.
+    pub fn key(&mut self, key: egui::Key) {
+        self.keys(egui::Modifiers::NONE, key);
+    }
+
+    pub fn keys(&mut self, modifiers: egui::Modifiers, key: egui::Key) {
+        self.harness.state_mut().views_mut().keyboard.letters.end();
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run();
+    }
+
+    /// Presses one after the other, with nothing seen between them but what comes at once.
+    pub fn keys_at_once(&mut self, keys: &[egui::Key]) {
+        for key in keys {
+            self.harness.state_mut().views_mut().keyboard.letters.end();
+            self.harness.key_press(*key);
+            self.harness.step();
+        }
+    }
+
     pub fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.harness.run();
@@ -151,7 +171,7 @@ impl Stage {
     /// Compares the pixels with the stored picture. Without a software or hardware adapter there is nothing to compare:
     /// that is said, and is a failure on CI.
     pub fn picture(&mut self, name: &str, results: &mut SnapshotResults) {
-        let is_saved = |app: &App| app.workspace().saving.under_way == 0;
+        let is_saved = |app: &App| app.workspace().saving.under_way == 0 && !app.workspace().saving.writing;
         if !is_saved(self.harness.state()) {
             self.until("what was done is saved", is_saved);
         }

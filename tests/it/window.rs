@@ -117,7 +117,9 @@ impl Window {
         self.keys(Modifiers::NONE, key);
     }
 
+    /// A press of somebody who has seen what the one before did.
     pub fn keys(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.state_mut().views_mut().keyboard.letters.end();
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.step();
         self.settle();
@@ -161,6 +163,8 @@ impl Window {
 
     /// Compares the window with its stored picture.
     pub fn picture(&mut self, name: &str, results: &mut SnapshotResults) {
+        self.until("what is written is kept", |app| !app.workspace().saving.writing);
+        self.settle();
         self.harness.remove_cursor();
         self.harness.step();
         if let Err(error) = self.harness.render() {

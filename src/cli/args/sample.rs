@@ -16,9 +16,9 @@ pub struct Draws {
     /// Longest answer, tokens.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub max_new: usize,
-    /// The same seed gives the same answers.
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// The same seed gives the same answers [default: another one with every change of the project's pairs; it is told]
+    #[arg(long)]
+    pub seed: Option<u64>,
 }
 
 /// Have a model answer prompts, as new pairs to be labelled
@@ -26,11 +26,12 @@ pub struct Draws {
 /// Every prompt gets two or more different answers; the pairs are in the project without a verdict, with where each answer
 /// came from.
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").args(["prompts", "of_pairs"]).required(true))]
+#[command(group = ArgGroup::new("what").args(["prompts", "of_pairs"]))]
 pub struct Sample {
     /// The project's folder.
     pub project: PathBuf,
-    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input.
+    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default: those that were
+    /// imported without answers]
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     /// The prompts of the pairs that are there already, each once.
@@ -63,13 +64,17 @@ pub struct Sample {
 ///
 /// They are added to those that the project has. Prompts that it has an answer to already are passed over.
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("asked").args(["prompts", "of_pairs"]))]
 pub struct References {
     /// The project's folder.
     pub project: PathBuf,
-    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default: the prompts of
-    /// the pairs]
+    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default: everyday
+    /// ones, and what the retention text gives rise to, without those that pairs are about]
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
+    /// The prompts of the pairs: there the KL term pulls against the preference.
+    #[arg(long)]
+    pub of_pairs: bool,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub count: usize,

@@ -162,6 +162,7 @@ impl Source<'_> {
         let origin = self.origin(way);
         for (place, generated) in places.into_iter().zip(generated) {
             let one = &mut asking[place];
+            let is_cut = generated.is_cut();
             let Generated { text, stopped_by, .. } = generated;
             if stopped_by == StoppedBy::Cancelled {
                 continue;
@@ -170,7 +171,8 @@ impl Source<'_> {
             if text.trim().is_empty() || known.contains(text.trim()) {
                 one.repeated = Some(text);
             } else {
-                one.answers.push(Answer::new(text, Origin::Model(origin.clone())));
+                let origin = Origin::Model(origin.clone());
+                one.answers.push(Answer::new(text, if is_cut { origin.cut() } else { origin }));
             }
         }
         Ok(())

@@ -11,9 +11,9 @@ use super::{
         Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
         can_ask, can_check, can_draw, can_fork, can_prefer, can_put_back, can_score, can_start, charts_shown, dueling,
         editing, forking, has_alarm, has_history, has_remedy, has_scores, has_second_remedy, judged_in_a_duel,
-        labels_wait, lens_open, lens_pair, no_run, notices, open_pair, ordering, pairs, project, redo, rollout_open,
-        run_goes, runs_ticked, samples, several_answers, shown_waits, shows_charts, some_run_goes, talking, undo,
-        watches, writable,
+        labels_wait, lens_open, lens_pair, no_run, notices, one_reference, open_pair, ordering, pairs, project, redo,
+        reference_answer, reference_dropped, reference_redo, reference_undo, rollout_open, run_goes, runs_ticked,
+        samples, several_answers, shown_waits, shows_charts, some_run_goes, talking, undo, watches, writable,
     },
 };
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     fork::AlarmAct,
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
+    references::ReferenceAct,
     review::{Decision, ReviewAct},
     rollouts::RolloutMove,
     scores::Fate,
@@ -51,6 +52,7 @@ const ANSWERS: Scope = Scope::On(Screen::Answers);
 const MODELS: Scope = Scope::On(Screen::Models);
 const LABELLING: Scope = Scope::Labelling;
 const REVIEWING: Scope = Scope::Reviewing;
+const REFERENCES: Scope = Scope::References;
 
 const fn better(side: Side, strength: Strength) -> Action {
     Action::Labelling(Act::Judge(Judgement::Prefer(side, strength)))
@@ -66,6 +68,10 @@ const fn axis(to: AxisMove) -> Action {
 
 const fn decide(decision: Decision) -> Action {
     Action::Review(ReviewAct::Decide(decision))
+}
+
+const fn reference(act: ReferenceAct) -> Action {
+    Action::Reference(act)
 }
 
 const fn scroll(part: Part, way: Way) -> Action {
@@ -121,7 +127,7 @@ const LINES: &[ActionLine] = &[
     line(Action::Export, "Export pairs", &[], PAIRS, pairs, "The pairs on the list that have a better answer"),
     line(Action::Sample, "Pairs from a model", &["M"], PAIRS, writable, "A model answers prompts; you say which answer is better"),
     line(Action::Suspects, "Suspect labels", &["S"], PAIRS, pairs, "Labels that the newest run argues against: flip, keep or drop each"),
-    line(Action::References, "Reference answers, or the pairs again", &["R"], PAIRS, project, "What the model shall go on saying where no pair asks for something else; and retention text"),
+    line(Action::References, "Reference answers", &["R"], PAIRS, project, "What the model shall go on saying where no pair asks for something else; and retention text"),
     line(Action::WriteReferences, "Have the model write reference answers", &[], PAIRS, writable, "The start model answers 40 everyday prompts, for the KL term"),
     line(Action::Search, "Search pairs", &["/"], PAIRS, pairs, "Puts the caret into the search field"),
     line(Action::MoreFilters, "More filters", &["Shift+F"], PAIRS, pairs, "By strength, source, length, what changed; filters kept by name"),
@@ -205,6 +211,25 @@ const LINES: &[ActionLine] = &[
 
     line(Action::ChartCursor(false), "Read the charts at another step", &[","], EVERYWHERE, shows_charts, "The one before: their legends tell the values there"),
     line(Action::ChartCursor(true), "Read the charts at another step", &["."], EVERYWHERE, shows_charts, "The next one; after the last they are read at their ends again"),
+    line(reference(ReferenceAct::Move(Way::Down)), "Move through the list", &["Down", "J"], REFERENCES, project, "The one below"),
+    line(reference(ReferenceAct::Move(Way::Up)), "Move through the list", &["Up", "K"], REFERENCES, project, "The one above"),
+    line(reference(ReferenceAct::Move(Way::PageDown)), "Move through the list", &["PageDown"], REFERENCES, project, "A page down"),
+    line(reference(ReferenceAct::Move(Way::PageUp)), "Move through the list", &["PageUp"], REFERENCES, project, "A page up"),
+    line(reference(ReferenceAct::Move(Way::Start)), "Move through the list", &["Home"], REFERENCES, project, "The first"),
+    line(reference(ReferenceAct::Move(Way::End)), "Move through the list", &["End"], REFERENCES, project, "The last"),
+    line(reference(ReferenceAct::Turn), "Reference answers, or retention text", &["T"], REFERENCES, project, "Which of the two is listed"),
+    line(reference(ReferenceAct::Edit), "Edit the answer", &["E", "Enter"], REFERENCES, reference_answer, "Puts the caret into it"),
+    line(reference(ReferenceAct::Pin), "Pin the answer, or not", &["P"], REFERENCES, reference_answer, "A pinned answer stays when its prompt is sampled again"),
+    line(reference(ReferenceAct::Drop), "Drop the answer or text", &["Delete"], REFERENCES, one_reference, "It can be put back"),
+    line(reference(ReferenceAct::PutBack), "Put back what was dropped last", &["U"], REFERENCES, reference_dropped, "At the end of the list"),
+    line(reference(ReferenceAct::Undo), "Undo", &["Ctrl+Z"], REFERENCES, reference_undo, "Takes the last change of reference answers or retention text back, as long as the window is open"),
+    line(reference(ReferenceAct::Redo), "Redo", &["Ctrl+Shift+Z", "Ctrl+Y"], REFERENCES, reference_redo, "Makes the change again"),
+    line(reference(ReferenceAct::Write), "Write a retention text", &["N"], REFERENCES, writable, "Puts the caret into an empty one"),
+    line(reference(ReferenceAct::Everyday), "Have the model answer everyday prompts", &["A"], REFERENCES, writable, "40 of them, now"),
+    line(reference(ReferenceAct::Suggest), "Prompts from the retention text", &["S"], REFERENCES, writable, "From the beginnings of its texts, to be looked over and answered"),
+    line(reference(ReferenceAct::Sample), "Answers to prompts of yours", &["M"], REFERENCES, writable, "The start model answers each"),
+    line(reference(ReferenceAct::WhiteSpace), "White space marked or not", &["W"], REFERENCES, project, "Marks spaces, tabs and line ends"),
+    line(reference(ReferenceAct::Leave), "Back to the pairs", &["R"], REFERENCES, always, "What is typed is saved"),
 
     line(Action::SetUp, "Set up a run", &[], TRAIN, project, "The settings of the next run"),
     line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),

@@ -2,7 +2,10 @@
 
 use data::config::Method;
 
-use crate::{Screen, Views, Workspace, answers::Tab, compare::board::Face, duel::Duel, fork::AlarmAct, train::Sheet};
+use crate::{
+    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, face::Face, fork::AlarmAct, references::Shown,
+    train::Sheet,
+};
 
 /// Nothing where it can be done now, else a sentence that says why not.
 pub type Possible = Result<(), String>;
@@ -117,6 +120,41 @@ pub(super) fn has_scores(workspace: &Workspace, views: &mut Views) -> Possible {
     unless(shown.is_none_or(|shown| shown.scoring.is_none()), "No scores are shown; G shows them")
 }
 
+fn references_shown(views: &Views) -> Possible {
+    unless(views.pairs.face() != Face::References, "The reference answers are not open")
+}
+
+/// One of the list is chosen.
+pub(super) fn one_reference(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    references_shown(views)?;
+    let (view, known) = (&views.pairs.references, workspace.pairs.references.known.as_deref());
+    let there = known.map_or(0, |known| known.count(view.shown));
+    unless(view.selected >= there, "None is chosen")
+}
+
+pub(super) fn reference_answer(workspace: &Workspace, views: &mut Views) -> Possible {
+    one_reference(workspace, views)?;
+    unless(views.pairs.references.shown != Shown::Answers, "Retention text is shown; T shows the answers")
+}
+
+pub(super) fn reference_dropped(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    references_shown(views)?;
+    unless(views.pairs.references.dropped.is_empty(), "Nothing was dropped")
+}
+
+pub(super) fn reference_undo(workspace: &Workspace, views: &mut Views) -> Possible {
+    let none = !workspace.pairs.references.history.can_undo() && workspace.saving.under_way == 0;
+    references_shown(views)?;
+    unless(none && !views.pairs.references.is_typing(), "There is nothing to undo")
+}
+
+pub(super) fn reference_redo(workspace: &Workspace, views: &mut Views) -> Possible {
+    references_shown(views)?;
+    unless(!workspace.pairs.references.history.can_redo(), "There is nothing to redo")
+}
+
 pub(super) fn undo(workspace: &Workspace, views: &mut Views) -> Possible {
     let none = workspace.pairs.undo.is_none() && !is_changing(workspace, views);
     unless(none, "There is nothing to undo")
@@ -139,9 +177,8 @@ pub(super) fn can_put_back(workspace: &Workspace, views: &mut Views) -> Possible
 
 pub(super) fn can_draw(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
-    pairs(workspace, views)?;
     let form = views.pairs.candidates.for_next();
-    form.obstacle(&workspace.runs, &workspace.pairs).map_or(Ok(()), Err)
+    form.obstacle(&workspace.runs, &workspace.pairs, 0).map_or(Ok(()), Err)
 }
 
 pub(super) fn editing(_: &Workspace, views: &mut Views) -> Possible {
@@ -232,13 +269,13 @@ pub(super) fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible 
 pub(super) fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
     runs_ticked(workspace, views)?;
     let board = &views.compare.board;
-    unless(board.face == Face::Table, "The table is shown; T shows the charts")?;
+    unless(board.face == board::Face::Table, "The table is shown; T shows the charts")?;
     unless(!board.x.grows(), "Over KL the charts always show all of it")
 }
 
 pub(super) fn axes_shown(_: &Workspace, views: &mut Views) -> Possible {
     let view = &views.compare;
-    let is_drawn = view.board.face == Face::Charts && !view.marked.drawn.is_empty();
+    let is_drawn = view.board.face == board::Face::Charts && !view.marked.drawn.is_empty();
     unless(!is_drawn, "Five ticked runs that differ have parallel axes under their charts")
 }
 
@@ -272,12 +309,14 @@ pub(super) fn talking(_: &Workspace, views: &mut Views) -> Possible {
 }
 
 pub(super) fn answering(_: &Workspace, views: &mut Views) -> Possible {
+    unless(views.answers.tab != Tab::Ask, "Open the ask box first")?;
     unless(!views.answers.ask.busy(), "Nothing is being answered")
 }
 
 pub(super) fn dueling(workspace: &Workspace, views: &mut Views) -> Possible {
     unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
-    unless(workspace.answers.duel.as_ref().and_then(Duel::current).is_none(), "There are no two answers to judge")
+    let duel = workspace.answers.duel.as_ref().filter(|duel| !duel.revealed);
+    unless(duel.and_then(Duel::current).is_none(), "There are no two answers to judge")
 }
 
 pub(super) fn judged_in_a_duel(workspace: &Workspace, views: &mut Views) -> Possible {
@@ -287,6 +326,7 @@ pub(super) fn judged_in_a_duel(workspace: &Workspace, views: &mut Views) -> Poss
 
 pub(super) fn can_prefer(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
+    unless(views.answers.tab != Tab::Ask, "Open the ask box first")?;
     unless(views.answers.preferred.is_some(), "They are saved as a pair already")?;
     views.answers.ask.cannot_prefer().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
 }

@@ -1,21 +1,29 @@
 //! What people say about a run, as it is being typed.
 
+use serde::{Deserialize, Serialize};
 use store::{RunAbout, RunId, RunRecord};
 
 /// What is being typed about a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunDraft {
     pub run: RunId,
     pub about: RunAbout,
     /// Between commas.
     pub tags: String,
     /// The name has not had the caret yet.
+    #[serde(skip)]
     pub fresh: bool,
 }
 
 impl RunDraft {
     pub fn of(record: &RunRecord) -> Self {
         Self { run: record.id, about: RunAbout::of(record), tags: record.marks.tags.join(", "), fresh: true }
+    }
+
+    /// What is to be kept of it, where it says something else than the run does.
+    pub fn changed(&self, record: &RunRecord) -> Option<RunAbout> {
+        let about = self.finished(&record.name);
+        (record.id == self.run && about != RunAbout::of(record)).then_some(about)
     }
 
     /// What it comes to; an empty name leaves the one before.

@@ -13,7 +13,10 @@ impl DuelForm {
     /// The prompts that are known without reading the project.
     pub fn prompts(&self, workspace: &Workspace) -> Vec<Prompt> {
         match self.of {
-            DuelPrompts::Typed => typed_prompts(&self.typed),
+            DuelPrompts::Typed => {
+                let chat = workspace.project.as_ref().is_none_or(|project| project.has_template);
+                typed_prompts(&self.typed, chat)
+            }
             DuelPrompts::Probes => {
                 let probes = workspace.answers.probes.iter().flatten();
                 probes.map(|probe| probe.prompt.clone()).take(MOST_PROMPTS).collect()

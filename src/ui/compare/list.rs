@@ -12,6 +12,7 @@ use state::{
         table,
     },
     models::ModelsCommand,
+    runs::Runs,
     train::RunCommand,
 };
 use store::RunRecord;
@@ -176,18 +177,31 @@ pub fn edit(ui: &mut Ui, view: &mut CompareView, record: &RunRecord, commands: &
         ui.checkbox(&mut draft.about.marks.archived, "Archived").on_hover_text("Out of the lists; nothing is deleted");
     });
     let (enter, escape) = ui.input(|input| (input.key_pressed(egui::Key::Enter), input.key_pressed(egui::Key::Escape)));
-    let mut done = escape;
+    let (mut saves, mut cancels) = (escape || (enter && !in_note), false);
     ui.horizontal(|ui| {
-        if ui.button("Save").clicked() || (enter && !in_note) {
-            let about = draft.finished(&record.name);
-            commands.push(Command::Runs(RunCommand::SetAbout(record.id, Box::new(about))));
-            done = true;
-        }
-        done |= ui.button("Cancel").clicked();
+        saves |= ui.button("Save").on_hover_text("Esc saves, too; Ctrl Z takes it back").clicked();
+        cancels = ui.button("Cancel").on_hover_text("What was typed is dropped").clicked();
     });
-    if done {
+    if cancels {
         view.draft = None;
+    } else if saves {
+        save_draft(view, record, commands);
     }
+}
+
+/// What was typed about the run is kept; Ctrl Z takes it back.
+fn save_draft(view: &mut CompareView, record: &RunRecord, commands: &Commands) {
+    if let Some(about) = view.draft.take().and_then(|draft| draft.changed(record)) {
+        commands.push(Command::Runs(RunCommand::SetAbout(record.id, Box::new(about))));
+    }
+}
+
+/// Begins to edit a run; what was typed about another one is kept.
+pub fn begin_edit(view: &mut CompareView, runs: &Runs, record: &RunRecord, commands: &Commands) {
+    if let Some(before) = view.draft.as_ref().and_then(|draft| runs.record(draft.run)) {
+        save_draft(view, before, commands);
+    }
+    view.draft = Some(RunDraft::of(record));
 }
 
 fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunRecord, commands: &Commands) {
@@ -229,7 +243,7 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &
             .on_disabled_hover_text("This project can only be looked at");
         prompt::name(&edit, egui::Role::Button, &format!("Edit {}", record.name));
         if edit.clicked() {
-            view.draft = Some(RunDraft::of(record));
+            begin_edit(view, runs, record, commands);
         }
         if waits {
             let cancel =

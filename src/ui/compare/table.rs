@@ -69,7 +69,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
             // Rows that are scrolled up end below the heads.
             ui.set_clip_rect(ui.clip_rect().intersect(Rect::everything_below(bottom)));
             for (depth, record) in &rows {
-                row(ui, runs, view, (*depth, record), &rows, &columns);
+                row(ui, runs, view, (*depth, record), &rows, &columns, commands);
             }
         });
     });
@@ -132,6 +132,7 @@ fn row(
     (depth, record): (usize, &RunRecord),
     rows: &[(usize, RunRecord)],
     columns: &[RunColumn],
+    commands: &Commands,
 ) {
     let palette = parts::palette(ui);
     ui.push_id(record.id.0, |ui| {
@@ -153,7 +154,7 @@ fn row(
             let edit = edit.inner;
             prompt::name(&edit, egui::Role::Button, &format!("Edit {}", record.name));
             if edit.on_hover_text(format!("{}\nName, colour, tags, note", record.name)).clicked() {
-                view.draft = Some(state::compare::edits::RunDraft::of(record));
+                list::begin_edit(view, runs, record, commands);
             }
         });
     });

@@ -1,18 +1,21 @@
 //! The strip that has a model write answers to be labelled, and the one that tells how that goes.
 
 use data::counted;
-use egui::{Align, Button, ComboBox, DragValue, Layout, RichText, Role, ScrollArea, TextEdit, Ui};
+use egui::{Align, Button, DragValue, Layout, RichText, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
-    ask::Source,
-    candidates::{CandidatesCommand, no_weights},
+    candidates::CandidatesCommand,
+    drafts::one_line,
     pairs::{PairsCommand, PairsView, Strip},
     references::EVERYDAY,
 };
 use store::{PairQuery, Sort};
 
 use super::editor;
-use crate::{parts, prompt, theme::space};
+use crate::{answers::source, parts, theme::space};
+
+/// Characters of a prompt that are seen behind the reason why it has no pair.
+const PROMPT: usize = 60;
 
 /// Lines of prompts that are seen at once.
 const LINES: usize = 4;
@@ -42,10 +45,13 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
             view.candidates.of_pairs = false;
             view.candidates.prompts = EVERYDAY.join("\n");
         }
-        if !view.candidates.taken.is_empty() {
-            let taken = counted(view.candidates.taken.len(), "prompt of a file", "prompts of a file");
-            if ui.button(format!("and {taken} ×")).on_hover_text("Leave them out").clicked() {
-                view.candidates.taken.clear();
+        let waiting = &workspace.pairs.waiting;
+        if !waiting.is_empty() {
+            let taken = counted(waiting.len(), "prompt that waits", "prompts that wait");
+            let about =
+                "Taken in without answers, and kept in the project until a pair is about them; a click drops them";
+            if ui.button(format!("and {taken} ×")).on_hover_text(about).clicked() {
+                commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::DropWaiting)));
             }
         }
     });
@@ -72,7 +78,7 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
     let form = &mut view.candidates;
     ui.horizontal_wrapped(|ui| {
         ui.add_enabled_ui(!form.references, |ui| {
-            source(ui, workspace, &mut form.source);
+            source::choose(ui, "Whose answers", &mut form.source, None, workspace, 170.0);
             setting(ui, "Answers", DragValue::new(&mut form.answers).range(2..=8), "To each prompt");
         });
         let temperature = DragValue::new(&mut form.temperature).range(0.1..=3.0).speed(0.01);
@@ -93,10 +99,20 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
                  (PILAF): where your label tells most",
             )
             .on_disabled_hover_text("Compares a run with its start; choose a run");
+        if may && form.pilaf {
+            let share = DragValue::new(&mut form.share).range(0.0..=1.0).speed(0.01);
+            setting(ui, "Share", share, "Of the prompts, which get such a pair");
+            let strength = DragValue::new(&mut form.strength).range(0.01..=1.0).speed(0.01);
+            setting(ui, "Strength", strength, "How far apart the two answers are");
+        }
+        let top_p = DragValue::new(&mut form.top_p).range(0.01..=1.0).speed(0.01);
+        setting(ui, "Top p", top_p, "Draws from the likeliest tokens that have this share of the probability together");
     });
-    let obstacle = view.candidates.obstacle(&workspace.runs, &workspace.pairs);
+    let chat = workspace.project.as_ref().is_none_or(|project| project.has_template);
+    let typed = view.to_answer.of(&view.candidates, &workspace.pairs.waiting, chat).len();
+    let obstacle = view.candidates.obstacle(&workspace.runs, &workspace.pairs, typed);
     ui.horizontal_wrapped(|ui| {
-        let prompts = if view.candidates.of_pairs { 0 } else { view.candidates.typed().len() };
+        let prompts = if view.candidates.of_pairs { 0 } else { typed };
         let word = match prompts {
             0 => "Write answers".to_owned(),
             1 => "Answer 1 prompt".to_owned(),
@@ -129,30 +145,18 @@ fn setting(ui: &mut Ui, name: &str, value: DragValue<'_>, about: &str) {
     });
 }
 
-/// Whose answers.
-fn source(ui: &mut Ui, workspace: &Workspace, source: &mut Source) {
-    let runs = &workspace.runs;
-    let word = |source: Source| match source {
-        Source::Base | Source::Guest => "Start model".to_owned(),
-        Source::Run { run, .. } => format!("{}, newest weights", runs.name(run)),
-    };
-    let combo = ComboBox::from_id_salt("candidates of").selected_text(word(*source)).width(170.0).truncate().show_ui(
-        ui,
-        |ui| {
-            ui.selectable_value(source, Source::Base, "Start model");
-            for record in runs.records.iter().rev() {
-                let of_run = Source::Run { run: record.id, step: None };
-                let reason = no_weights(&workspace.runs, record.id);
-                ui.add_enabled_ui(reason.is_none(), |ui| {
-                    let choice = ui.selectable_value(source, of_run, word(of_run));
-                    if let Some(reason) = reason {
-                        choice.on_disabled_hover_text(reason);
-                    }
-                });
-            }
-        },
-    );
-    prompt::name(&combo.response, Role::ComboBox, "Whose answers");
+/// In a labelling session: that a model writes, or why nothing came of it.
+pub fn in_a_session(ui: &mut Ui, workspace: &Workspace) {
+    let Some(drawing) = &workspace.pairs.candidates else { return };
+    if drawing.is_busy() {
+        parts::caption(ui, "A model writes; what it has written is asked at the end");
+    } else if let Some(trouble) = drawing.trouble() {
+        let palette = parts::palette(ui);
+        parts::strip(ui, palette.warning_soft, |ui| {
+            ui.set_width(ui.available_width());
+            ui.add(egui::Label::new(RichText::new(trouble).color(palette.strong)).wrap());
+        });
+    }
 }
 
 /// How it goes, what came of it, and prompts without a pair.
@@ -194,7 +198,8 @@ fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
                 ui,
                 |ui| {
                     for (prompt, reason) in &drawing.refused {
-                        ui.add(egui::Label::new(format!("“{prompt}”: {reason}")).truncate().selectable(true));
+                        let line = format!("{reason}: “{}”", one_line(prompt, PROMPT));
+                        ui.add(egui::Label::new(line).wrap().selectable(true)).on_hover_text(prompt);
                     }
                 },
             );

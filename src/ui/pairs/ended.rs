@@ -66,9 +66,6 @@ pub fn ui(
             act = Some(Act::Leave);
         }
         let is_busy = workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy);
-        if is_busy {
-            parts::caption(ui, "A model writes; what it has written is asked here");
-        }
         let next = ui.add_enabled(!is_busy, Button::new("Make the next pair")).on_hover_text(key_of(Action::NextPair));
         if next.clicked() {
             commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Next)));

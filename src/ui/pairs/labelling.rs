@@ -11,6 +11,7 @@ use state::{
 };
 
 use super::{
+    candidates,
     columns::{self, Column, READING},
     ended, marks, ordering,
 };
@@ -48,6 +49,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             "Going through labelled pairs again: 1, 2, T and B give a new verdict, K and S keep the one there is, V shows it",
         );
     }
+    candidates::in_a_session(ui, workspace);
     ui.add_space(space::S);
     match (current, pair) {
         (None, _) => act = act.or(ended::ui(ui, workspace, &label, view, commands)),
@@ -59,10 +61,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
         (Some(id), Some(pair)) => {
             if let Some(shown) = label.session.shown(pair) {
-                let (press, marked) = question(ui, pair, shown, &mut label, view, workspace.now_ms);
+                let (press, is_marked) = question(ui, pair, shown, &mut label, view, workspace.now_ms);
                 act = act.or(press);
-                if let Some(field) = marked {
-                    mark(pair, field, &mut label, commands);
+                if is_marked {
+                    end_field(pair, &mut label, commands);
                 }
             } else {
                 // Fewer than two answers: nothing to judge.
@@ -112,6 +114,7 @@ fn apply(
         Act::Judge(judgement) => {
             finish_editing(label, commands);
             let Some(pair) = pair else { return };
+            end_field(pair, label, commands);
             if let Some((verdict, name)) = label.session.judge(pair, judgement, workspace.now_ms) {
                 commands.push(Command::Pairs(PairsCommand::Judge {
                     pair: pair.id,
@@ -121,12 +124,14 @@ fn apply(
             }
         }
         Act::Skip => {
-            let kept = label.again && pair.is_some_and(|pair| pair.verdict.is_some());
+            // Of a pair that is asked about twice, too: nobody knows that it has one.
+            let kept = (label.again || label.session.is_repeat()) && pair.is_some_and(|pair| pair.verdict.is_some());
             let act = if kept { Act::Keep } else { Act::Judge(Judgement::Skip) };
             apply(act, pair, label, habits, workspace, commands);
         }
         Act::Keep => {
             finish_editing(label, commands);
+            pair.into_iter().for_each(|pair| end_field(pair, label, commands));
             label.session.keep(workspace.now_ms);
         }
         Act::Scroll(part, way) => {
@@ -202,23 +207,17 @@ fn pick(
     let mut order = std::mem::take(&mut label.order);
     order.extend(shown.into_iter().find(|index| !order.contains(index)));
     finish_editing(label, commands);
+    end_field(pair, label, commands);
     let pairs = habits.derived.pairs(&order).len();
-    let (verdict, name) = label.session.ordered(pair.id, pairs, workspace.now_ms);
+    let (verdict, name) = label.session.ordered(pair, &order, pairs, workspace.now_ms);
     let amendment = Amendment::Order { order, derived: habits.derived, verdict };
     commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label: name }));
 }
 
 /// What was written in the field is put to the pair.
-fn mark(pair: &Pair, field: MarkField, label: &mut LabelView, commands: &Commands) {
-    let text = field.text.trim().to_owned();
-    match field.mark {
-        Mark::Tag if text.is_empty() || pair.tags.contains(&text) => {}
-        Mark::Tag => {
-            let name = format!("Tag pair {} “{text}”", pair.id.0);
-            amend(pair, Amendment::Tag(text, true), name, label, commands);
-        }
-        Mark::Note if text == pair.note => {}
-        Mark::Note => amend(pair, Amendment::Note(text), format!("Edit note of pair {}", pair.id.0), label, commands),
+fn end_field(pair: &Pair, label: &mut LabelView, commands: &Commands) {
+    if let Some((amendment, label)) = label.end_field(pair) {
+        commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label }));
     }
 }
 
@@ -318,8 +317,8 @@ fn question(
     label: &mut LabelView,
     view: &mut PairsView,
     now_ms: i64,
-) -> (Option<Act>, Option<MarkField>) {
-    let (mut act, mut marked) = (None, None);
+) -> (Option<Act>, bool) {
+    let (mut act, mut is_marked) = (None, false);
     let white_space = view.white_space;
     ui.push_id(("label", pair.id.0), |ui| {
         let (mut editing, difference) = (label.editing.take(), label.difference);
@@ -344,7 +343,7 @@ fn question(
             }
         });
         let done = marks::ui(ui, pair, shown, label, view);
-        (act, marked) = (done.act, done.marked);
+        (act, is_marked) = (done.act, done.is_marked);
         let height = (ui.available_height() - footer).max(120.0);
         if view.label.orders && pair.answers.len() > 2 && editing.is_none() {
             let all = label.session.shown_all(pair);
@@ -390,7 +389,7 @@ fn question(
         }
         act = act.or(buttons(ui, label.again && pair.verdict.is_some(), Asked::Two));
     });
-    (act, marked)
+    (act, is_marked)
 }
 
 /// What is asked about.

@@ -23,7 +23,7 @@ const NOTE: usize = 80;
 pub struct Done {
     pub act: Option<Act>,
     /// The field was ended with Enter.
-    pub marked: Option<MarkField>,
+    pub is_marked: bool,
 }
 
 pub fn ui(ui: &mut Ui, pair: &Pair, shown: ShownAnswers, label: &mut LabelView, view: &mut PairsView) -> Done {
@@ -65,11 +65,7 @@ pub fn ui(ui: &mut Ui, pair: &Pair, shown: ShownAnswers, label: &mut LabelView, 
             parts::caption(ui, format!("“{}”", one_line(&pair.note, NOTE)));
         }
     });
-    if let Some(field) = &mut label.field
-        && written(ui, field)
-    {
-        done.marked = label.field.take();
-    }
+    done.is_marked = label.field.as_mut().is_some_and(|field| written(ui, field));
     done
 }
 

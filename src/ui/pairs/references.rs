@@ -4,10 +4,11 @@ use data::{ReferenceAnswer, TopicCoverage, counted};
 use egui::{Button, Frame, Label, Margin, Panel, RichText, Role as WidgetRole, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
+    actions::{Action, key_of},
     candidates::CandidatesCommand,
     drafts::one_line,
-    pairs::{PairsCommand, PairsView, Strip},
-    references::{References, ReferencesCommand, ReferencesView, Shown, suggested},
+    pairs::{PairsCommand, PairsData, PairsView, Strip},
+    references::{ReferenceAct, References, ReferencesCommand, ReferencesData, ReferencesView, Shown, suggested},
 };
 
 use super::{candidates, editor::count_words, intake};
@@ -23,6 +24,102 @@ const LINE: usize = 160;
 
 fn of(command: ReferencesCommand) -> Command {
     Command::Pairs(PairsCommand::References(command))
+}
+
+/// What a key does here.
+pub fn act(act: ReferenceAct, ui: &Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let known = workspace.pairs.references.known.as_deref();
+    let references = &mut view.references;
+    let send = |command| commands.push(of(command));
+    match act {
+        ReferenceAct::Move(way) => {
+            leave(references, commands);
+            references.go(way, known.map_or(0, |known| known.count(references.shown)));
+        }
+        ReferenceAct::Turn => {
+            let other = if references.shown == Shown::Answers { Shown::Retention } else { Shown::Answers };
+            turn_to(other, references, commands);
+        }
+        ReferenceAct::Edit => references.wants_caret = true,
+        ReferenceAct::Pin | ReferenceAct::Drop => {
+            let is_pin = act == ReferenceAct::Pin;
+            match (references.shown, known) {
+                (Shown::Answers, Some(known)) => {
+                    if let Some(stored) = known.answers.get(references.selected) {
+                        pin_or_drop(is_pin, stored, &workspace.pairs.references, references, commands);
+                    }
+                }
+                (Shown::Retention, Some(known)) => {
+                    let text = known.retention.get(references.selected).filter(|_| !is_pin);
+                    text.into_iter().for_each(|text| send(ReferencesCommand::DropText(text.clone())));
+                }
+                (_, None) => {}
+            }
+        }
+        ReferenceAct::PutBack => {
+            if let Some(last) = references.dropped.pop() {
+                send(ReferencesCommand::Change { before: None, after: Some(last) });
+            }
+        }
+        ReferenceAct::Undo | ReferenceAct::Redo => {
+            leave(references, commands);
+            send(ReferencesCommand::Turn { back: act == ReferenceAct::Undo });
+        }
+        ReferenceAct::Write => {
+            turn_to(Shown::Retention, references, commands);
+            references.wants_caret = true;
+        }
+        ReferenceAct::Everyday => commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Everyday))),
+        ReferenceAct::Suggest => suggest(known.map_or(&[], |known| &known.retention), view),
+        ReferenceAct::Sample => {
+            view.candidates.references = true;
+            intake::toggle(ui, view, Strip::Sample);
+        }
+        ReferenceAct::WhiteSpace => view.white_space = !view.white_space,
+        ReferenceAct::Leave => close(view, commands),
+    }
+}
+
+/// The answers, or the retention texts.
+fn turn_to(shown: Shown, view: &mut ReferencesView, commands: &Commands) {
+    if view.shown != shown {
+        leave(view, commands);
+        view.shown = shown;
+        view.selected = 0;
+    }
+}
+
+/// Prompts from the retention texts wait in the strip to be answered.
+fn suggest(texts: &[String], view: &mut PairsView) {
+    view.candidates.references = true;
+    view.candidates.of_pairs = false;
+    view.candidates.prompts = suggested(texts).join("\n");
+    view.strip = Strip::Sample;
+    view.strip_opens = true;
+}
+
+/// What is typed is saved first.
+fn pin_or_drop(
+    is_pin: bool,
+    stored: &ReferenceAnswer,
+    data: &ReferencesData,
+    view: &mut ReferencesView,
+    commands: &Commands,
+) {
+    if let Some(change) = view.typed() {
+        commands.push(of(change));
+    }
+    let now = view.draft.take().map_or_else(|| stored.clone(), |(before, _)| before);
+    let after = is_pin.then(|| ReferenceAnswer { pinned: !now.pinned, ..now.clone() });
+    if !is_pin {
+        view.drop(now.clone(), data);
+    }
+    commands.push(of(ReferencesCommand::Change { before: Some(now), after }));
+}
+
+/// The key of an act, for the hover text of what does the same.
+fn key(act: ReferenceAct) -> String {
+    key_of(Action::Reference(act))
 }
 
 /// The whole screen in place of the pairs.
@@ -41,7 +138,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     coverage(ui, &known.coverage);
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
-        let before = view.references.shown;
+        let mut shown = view.references.shown;
         let words = [
             counted(known.answers.len(), "reference answer", "reference answers"),
             counted(known.retention.len(), "retention text", "retention texts"),
@@ -50,11 +147,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             (Shown::Answers, words[0].as_str(), "The model's own answers: the KL term keeps them as they are"),
             (Shown::Retention, words[1].as_str(), "Texts that the model shall go on knowing"),
         ];
-        parts::segmented(ui, &mut view.references.shown, &choices);
-        if view.references.shown != before {
-            leave(&mut view.references, commands);
-            view.references.selected = 0;
-        }
+        parts::segmented(ui, &mut shown, &choices);
+        turn_to(shown, &mut view.references, commands);
         if view.references.shown == Shown::Retention {
             take_in(ui, &mut view.references, commands);
         }
@@ -87,7 +181,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     match view.references.shown {
         Shown::Answers => {
             let settled = workspace.saving.under_way == 0 && data.references.is_settled(data.revision);
-            answer(ui, known, &mut view.references, (view.white_space, settled), commands);
+            view.references.forget_put_back(known, &data.references);
+            answer(ui, data, known, &mut view.references, (view.white_space, settled), commands);
         }
         Shown::Retention => retention(ui, known, &mut view.references, commands),
     }
@@ -111,11 +206,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             let about = "Prompts from the beginnings of the retention texts, to be looked over and answered";
             let from_texts = ui.add_enabled(!texts.is_empty(), Button::new("From retention text")).on_hover_text(about);
             if from_texts.on_disabled_hover_text("There is no retention text yet").clicked() {
-                view.candidates.references = true;
-                view.candidates.of_pairs = false;
-                view.candidates.prompts = suggested(texts).join("\n");
-                view.strip = Strip::Sample;
-                view.strip_opens = true;
+                suggest(texts, view);
             }
             let sample = Button::new("Sample…").selected(view.strip == Strip::Sample);
             if ui.add(sample).on_hover_text("The start model answers prompts of yours (M)").clicked() {
@@ -130,18 +221,14 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
 }
 
 /// What is typed is saved; the pairs are shown again.
-pub fn close(view: &mut PairsView, commands: &Commands) {
-    leave(&mut view.references, commands);
-    view.references.open = false;
+fn close(view: &mut PairsView, commands: &Commands) {
+    view.references.close().into_iter().for_each(|typed| commands.push(of(typed)));
     view.strip = Strip::None;
 }
 
 /// What is typed is saved.
 fn leave(view: &mut ReferencesView, commands: &Commands) {
-    if let Some(change) = view.typed() {
-        commands.push(of(change));
-    }
-    view.draft = None;
+    view.leave().into_iter().for_each(|typed| commands.push(of(typed)));
 }
 
 /// The sentence, and the topics with how many reference answers each has.
@@ -185,23 +272,25 @@ fn rows(
     view.selected = view.selected.min(count - 1);
     let mut clicked = None;
     ui.spacing_mut().item_spacing.y = 0.0;
-    ScrollArea::vertical().id_salt("references rows").auto_shrink([false, false]).show_rows(
-        ui,
-        ROW,
-        count,
-        |ui, range| {
-            for at in range {
-                let (mark, text) = line(at);
-                let words = RichText::new(format!("{mark}{text}"));
-                let button = Button::selectable(at == view.selected, words).truncate().right_text("");
-                let row = ui.add_sized([ui.available_width(), ROW], button);
-                prompt::name(&row, WidgetRole::Row, &format!("{mark}{text}"));
-                if row.clicked() {
-                    clicked = Some(at);
-                }
+    let area = ScrollArea::vertical().id_salt("references rows").auto_shrink([false, false]);
+    view.page = (ui.available_height() / ROW) as usize;
+    area.show_rows(ui, ROW, count, |ui, range| {
+        if std::mem::take(&mut view.reveal) && !range.contains(&view.selected) {
+            let down = (view.selected as f32 - range.start as f32) * ROW;
+            let row = egui::Rect::from_min_size(ui.max_rect().left_top() + egui::vec2(0.0, down), egui::vec2(1.0, ROW));
+            ui.scroll_to_rect_animation(row, None, egui::style::ScrollAnimation::none());
+        }
+        for at in range {
+            let (mark, text) = line(at);
+            let words = RichText::new(format!("{mark}{text}"));
+            let button = Button::selectable(at == view.selected, words).truncate().right_text("");
+            let row = ui.add_sized([ui.available_width(), ROW], button);
+            prompt::name(&row, WidgetRole::Row, &format!("{mark}{text}"));
+            if row.clicked() {
+                clicked = Some(at);
             }
-        },
-    );
+        }
+    });
     if let Some(at) = clicked {
         leave(view, commands);
         view.selected = at;
@@ -211,6 +300,7 @@ fn rows(
 /// `settled`: what is known is what the project has, and nothing is on its way there.
 fn answer(
     ui: &mut Ui,
+    data: &PairsData,
     known: &References,
     view: &mut ReferencesView,
     (white_space, settled): (bool, bool),
@@ -228,9 +318,10 @@ fn answer(
         parts::heading(ui, &format!("Answer {}", view.selected + 1));
         parts::at_right(ui, "reference answer", |ui| {
             let word = if stored.pinned { "Pinned" } else { "Pin" };
-            let about = "A pinned answer stays when its prompt is sampled again";
+            let about = format!("A pinned answer stays when its prompt is sampled again ({})", key(ReferenceAct::Pin));
             pin = ui.add(Button::new(word).selected(stored.pinned)).on_hover_text(about).clicked();
-            drop = ui.button("Drop").on_hover_text("It can be put back").clicked();
+            let about = format!("It can be put back ({})", key(ReferenceAct::Drop));
+            drop = ui.button("Drop").on_hover_text(about).clicked();
         });
     });
     if known.is_against(stored) {
@@ -247,8 +338,9 @@ fn answer(
             ui.push_id(("reference", view.selected), |ui| {
                 parts::card(ui, |ui| {
                     ui.set_width(ui.available_width());
-                    let field =
-                        Field { rows: 5, hint: "What the model says", ..Field::new("Reference answer", "answer") };
+                    let takes_caret = std::mem::take(&mut view.wants_caret);
+                    let field = Field::new("Reference answer", "answer");
+                    let field = Field { rows: 5, hint: "What the model says", takes_caret, ..field };
                     finished = field.show(ui, &mut typed.answer).finished;
                     parts::caption(ui, count_words(&typed.answer));
                 });
@@ -259,15 +351,7 @@ fn answer(
         commands.push(of(change));
     }
     if pin || drop {
-        if let Some(change) = view.typed() {
-            commands.push(of(change));
-        }
-        let now = view.draft.take().map_or_else(|| stored.clone(), |(before, _)| before);
-        let after = pin.then(|| ReferenceAnswer { pinned: !now.pinned, ..now.clone() });
-        if drop {
-            view.dropped.push(now.clone());
-        }
-        commands.push(of(ReferencesCommand::Change { before: Some(now), after }));
+        pin_or_drop(pin, stored, &data.references, view, commands);
     }
 }
 
@@ -303,7 +387,8 @@ fn retention(ui: &mut Ui, known: &References, view: &mut ReferencesView, command
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
             let hint = "A text that the model shall go on knowing; blank lines part one from the next";
-            let field = Field { rows: 3, hint, ..Field::new("New retention text", "new text") };
+            let takes_caret = std::mem::take(&mut view.wants_caret);
+            let field = Field { rows: 3, hint, takes_caret, ..Field::new("New retention text", "new text") };
             field.show(ui, &mut view.text);
             let any = !view.text.trim().is_empty();
             if ui.add_enabled(any, Button::new("Add text")).clicked() {
@@ -315,7 +400,7 @@ fn retention(ui: &mut Ui, known: &References, view: &mut ReferencesView, command
                 parts::heading(ui, &format!("Text {}", view.selected + 1));
                 parts::caption(ui, count_words(text));
                 parts::at_right(ui, "retention text", |ui| {
-                    if ui.button("Drop").clicked() {
+                    if ui.button("Drop").on_hover_text(key(ReferenceAct::Drop)).clicked() {
                         commands.push(of(ReferencesCommand::DropText(text.clone())));
                     }
                 });

@@ -6,6 +6,7 @@ use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
     difference::Difference,
+    drafts::LONGEST_EDITABLE,
     pairs::{PairsCommand, PairsView},
     review::{Decision, Review, ReviewAct},
 };
@@ -164,6 +165,10 @@ fn answer(
         let inner = height - 2.0 * space::L - 34.0;
         ui.set_min_height(inner);
         let area = ScrollArea::vertical().id_salt(name).max_height(inner).auto_shrink([false, true]);
+        if text.len() > LONGEST_EDITABLE {
+            marked::long_rows(ui, area, text);
+            return;
+        }
         area.show(ui, |ui| {
             let spans = compared.map_or(&[][..], |difference| [&difference.left[..], &difference.right][place]);
             let font = egui::FontId::proportional(READING);

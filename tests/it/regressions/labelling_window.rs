@@ -81,6 +81,7 @@ fn presses_that_come_in_one_frame_are_one_label_each() {
     window.key(Key::L);
     window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
     window.settle();
+    window.harness.state_mut().views_mut().keyboard.letters.end();
     for key in [Key::T, Key::B, Key::Num1] {
         for pressed in [true, false] {
             let modifiers = Modifiers::NONE;
@@ -128,6 +129,43 @@ fn g7_letters_after_l_set_no_verdict_when_they_are_a_text() {
     letters(&mut window, "ots of best");
     window.settle();
     window.assert_shows("0 of 4");
+}
+
+#[test]
+fn a_text_typed_at_the_table_begins_no_edit_and_sets_no_verdict() {
+    for text in ["Let me think", "Learn", "Lots"] {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = project(dir.path(), &FEW, 0);
+        let before: Vec<_> = ids.iter().map(|id| stored(dir.path(), *id)).collect();
+        let mut window = Window::open(dir.path(), Screen::Pairs);
+        let mut words = text.chars();
+        letters(&mut window, &words.next().unwrap().to_string());
+        // However long the list takes, the others come right behind.
+        window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+        letters(&mut window, words.as_str());
+        window.settle();
+        window.assert_shows("0 of 4");
+        assert!(window.harness.state().views().pairs.labelling.as_ref().unwrap().editing.is_none(), "“{text}”");
+        let now: Vec<_> = ids.iter().map(|id| stored(dir.path(), *id)).collect();
+        assert_eq!(now, before, "“{text}”");
+    }
+}
+
+#[test]
+fn quick_digits_are_one_verdict_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), &FEW, 0);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    letters(&mut window, "l");
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    window.settle();
+    for digit in ["1", "2", "1", "2"] {
+        letters(&mut window, digit);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    window.settle();
+    let labelled = ids.iter().filter(|id| stored(dir.path(), **id).unwrap().verdict.is_some()).count();
+    assert_eq!(labelled, 4);
 }
 
 #[test]

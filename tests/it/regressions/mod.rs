@@ -5,7 +5,7 @@ mod files;
 mod labelling_window;
 mod models;
 mod odd_use;
-mod pairs_window;
+pub(super) mod pairs_window;
 mod places_window;
 mod processor;
 mod runs;

@@ -15,7 +15,7 @@ use nudge::{
 use crate::window::Window;
 
 /// A project whose pairs have these answers; the first `labelled` of them have a verdict.
-pub(super) fn project(dir: &Path, answers: &[[&str; 2]], labelled: usize) -> Vec<PairId> {
+pub(crate) fn project(dir: &Path, answers: &[[&str; 2]], labelled: usize) -> Vec<PairId> {
     let settings = ProjectSettings { name: "Islands".to_owned(), ..ProjectSettings::default() };
     let mut project = Project::create(dir, &settings).unwrap();
     let edits = answers.iter().enumerate().map(|(n, answers)| {
@@ -79,7 +79,7 @@ fn prompt_of(window: &Window) -> String {
     }
 }
 
-pub(super) const FEW: [[&str; 2]; 4] = [["a0", "b0"], ["a1", "b1"], ["a2", "b2"], ["a3", "b3"]];
+pub(crate) const FEW: [[&str; 2]; 4] = [["a0", "b0"], ["a1", "b1"], ["a2", "b2"], ["a3", "b3"]];
 
 #[test]
 fn g6_what_is_typed_is_on_the_disk_a_moment_after_the_last_key() {
@@ -426,6 +426,7 @@ fn g21_notices_end_with_their_project() {
         chosen: BTreeSet::new(),
         parameters: None,
         read_only: false,
+        has_template: true,
         references: 0,
         about: About::default(),
     };
@@ -438,6 +439,7 @@ fn g21_notices_end_with_their_project() {
             ignored: state::ignored::Ignored::default(),
             order: Vec::new(),
             can_turn_about: [false; 2],
+            texts: nudge::state::writing::Texts::default(),
         },
         &mut Views::default(),
     );
