@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use files::{self, Output};
 use state::{Notice, judged::RulesDraft};
 use store::RunId;
+use train::measure::judging;
 
 use super::{App, jobs::update};
 
@@ -46,7 +47,10 @@ impl App {
             let mut output = Output::create(&project.dir().join(judge::FILE), true)?;
             output.write_all(text.as_bytes()).context("Could not write the rules")?;
             output.finish()?;
+            let heads = judging::heads(project, &project.runs()?);
             Ok(update(move |workspace, views| {
+                workspace.runs.rules = heads;
+                workspace.pace.forget();
                 workspace.notices.push(Notice::info("Rules saved; the next run is judged by them"));
                 if let Some(draft) = &mut views.answers.judged.writing {
                     draft.saved = Some(text);

@@ -8,11 +8,14 @@ use state::{
     Notice, Opened, ProjectSummary, Screen,
     compare::board::{self, Board},
     guide::{About, Milestone},
+    launch::own_texts,
     models,
     pairs::Strip,
     projects::{Form, Making, NewProject, typed_path},
+    simple,
 };
 use store::{self, Project, ProjectSettings, StoreError};
+use train::measure::judging;
 
 use super::{
     App,
@@ -153,9 +156,11 @@ fn read_opened(project: &Project) -> anyhow::Result<Opened> {
             about: About::from_toml(&project.setting(store::demo::ABOUT)?.unwrap_or_default()),
             config: RunConfig::from_toml(&settings.run_toml)?,
             chosen: RunConfig::keys_in(&settings.run_toml)?,
+            own: own_texts(project.setting(simple::USUAL)?.as_ref().unwrap_or(&settings.run_toml)),
         },
         saved: super::runs::saved(&runs),
         order: project.queue_order()?,
+        rules: judging::heads(project, &runs),
         can_turn_about: project.can_turn_about()?,
         texts: super::writing::of(project)?,
         board: project.setting(board::KEY)?.map(|text| Board::from_text(&text)).unwrap_or_default(),

@@ -17,10 +17,11 @@ use state::{
     fork::{ForkStart, Without},
     ignored::{self, Ignored},
     runs::{Live, Loaded, Stored},
+    simple,
     train::{Preflight, RunCommand, Sheet, Start},
 };
 use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord, RunStatus};
-use train::{TrainError, importance::contrast, objective, rlhf::teacher};
+use train::{TrainError, importance::contrast, measure::judging, objective, rlhf::teacher};
 
 use super::{
     App,
@@ -75,7 +76,8 @@ impl App {
     }
 
     /// Records a run that can start.
-    pub(super) fn record(&mut self, Start { name, config, follows, then }: Start) {
+    pub(super) fn record(&mut self, start: Start) {
+        let Start { name, config, sheet, follows, one_of_several, then } = start;
         self.jobs.document.write("Could not record the run", move |project| {
             let run = project.create_run(&NewRun {
                 name,
@@ -84,14 +86,20 @@ impl App {
                 revision: project.revision()?,
                 parent: None,
             })?;
-            // The next run starts from what this one was started with.
+            // The next run starts from the sheet that this one was started from.
             let mut settings = project.settings()?;
-            settings.run_toml = config.to_toml_without(|key| follows.contains(key))?;
+            if project.setting(simple::USUAL)?.is_none() {
+                project.set_setting(simple::USUAL, &settings.run_toml)?;
+            }
+            settings.run_toml = sheet.to_toml_without(|key| follows.contains(key))?;
             project.set_settings(&settings)?;
             let records = project.runs()?;
             Ok(update(move |workspace, views| {
                 workspace.runs.set_records(records);
-                views.train.shown = Some(run);
+                // Of several the one that goes is watched.
+                if !one_of_several {
+                    views.train.shown = Some(run);
+                }
                 views.train.name.clear();
                 let mut commands = vec![Command::Runs(RunCommand::Queue(run))];
                 commands.extend(next(then));
@@ -389,7 +397,9 @@ pub(super) fn reread_runs(project: &Project) -> anyhow::Result<Update> {
     let records = project.runs()?;
     let saved = saved(&records);
     let can_turn_about = project.can_turn_about()?;
+    let rules = judging::heads(project, &records);
     Ok(update(move |workspace, _| {
+        workspace.runs.rules = rules;
         workspace.runs.can_turn_about = can_turn_about;
         workspace.runs.set_records(records);
         workspace.runs.saved = saved;

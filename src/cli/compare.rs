@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use ::train::{
+    measure::judging,
     objective::{Objective, match_first_gradient},
     rlhf::teacher,
 };
@@ -14,6 +15,7 @@ use data::{
     metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
 };
 use export::{Comparison, CurveFile, CurveOrder, Curves, ExportError};
+use judge::RuleHead;
 use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord, Seeded, groups};
 
@@ -289,7 +291,7 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
     let Some(first) = columns.first() else {
         return Ok(());
     };
-    let judged = rules(&columns);
+    let judged = shares(&columns, &judging::heads(project, &records));
     let groups = grouped(&columns)?;
     let mut headings = vec!["", "before"];
     headings.extend(groups.iter().map(|group| group.name.as_str()));
@@ -341,14 +343,15 @@ fn number_namesakes(columns: &mut [Column]) {
     }
 }
 
-/// The shares that any of the runs has, in the order of its rules.
-fn rules(columns: &[Column]) -> Vec<String> {
+/// The shares that any of the runs has, in the order of the rules.
+fn shares(columns: &[Column], rules: &[RuleHead]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in columns.iter().flat_map(|column| &column.metrics) {
         if judged::rule(name).is_some() && !names.contains(name) {
             names.push(name.clone());
         }
     }
+    judged::in_order(&mut names, rules);
     names
 }
 

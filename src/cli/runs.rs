@@ -100,7 +100,7 @@ fn listed(project: &Project, all: &[RunRecord], args: &Runs) -> Result<Vec<RunRe
     }
     if let Some(column) = &args.sort {
         runs.sort_by(|(one, _), (other, _)| match (one, other) {
-            (Some(one), Some(other)) => column.order(one, other),
+            (Some(one), Some(other)) => RunColumn::order(column.better(), one, other),
             _ => other.is_some().cmp(&one.is_some()),
         });
     }

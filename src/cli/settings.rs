@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use data::config::{Kind, RunConfig, Setting, Suggestion, Threads, validate};
+use data::config::{Kind, Method, ObjectiveConfig, RunConfig, Setting, Suggestion, Threads, validate};
 use engine::catalog;
 use store::Project;
 
@@ -27,7 +27,8 @@ impl Settings {
             Some(path) => base.map_err(|error| usage(format!("{}: {error}", path.display())))?,
             None => base.context("The project's own settings cannot be read; name others with --config")?,
         };
-        let set = overrides(&self.set)?;
+        let mut set = overrides(&self.set)?;
+        set.extend(left_to_the_method(&base, &set));
         let mut chosen = RunConfig::keys_in(&text)?;
         for (key, value) in &set {
             // An empty value takes the key away.
@@ -62,6 +63,17 @@ impl Settings {
             Err(usage(sentences.join("\n")))
         }
     }
+}
+
+/// What the settings name and another method that was typed cannot take, unless it was typed too.
+fn left_to_the_method(base: &RunConfig, set: &[(String, String)]) -> Vec<(String, String)> {
+    let kind = set.iter().rev().find(|(key, _)| key == ObjectiveConfig::KIND.key);
+    let Some(method) = kind.and_then(|(_, word)| Method::named(word)) else {
+        return Vec::new();
+    };
+    let is_typed = |setting: &Setting| set.iter().any(|(key, _)| key == setting.key);
+    let lacking = base.objective.not_for(method).into_iter().filter(|setting| !is_typed(setting));
+    lacking.map(|setting| (setting.key.to_owned(), String::new())).collect()
 }
 
 /// What stands after each `--set`.
@@ -180,6 +192,19 @@ mod tests {
             assert!(error.is::<Usage>(), "{set}: {error}");
             assert!(error.to_string().contains(expected), "{set}: {error}");
         }
+    }
+
+    #[test]
+    fn another_method_takes_what_the_project_set_as_far_as_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let run_toml = "[objective]\nmargin = \"mean\"\nreference_weight = 0.7\n".to_owned();
+        let project =
+            Project::create(&dir.path().join("project"), &ProjectSettings { run_toml, ..ProjectSettings::default() })
+                .unwrap();
+        let objective = settings(&["objective.kind=ipo"]).resolve(Some(&project)).unwrap().config.objective;
+        assert_eq!((objective.margin, objective.reference_weight()), (None, 0.7));
+        let typed = settings(&["objective.kind=ipo", "objective.margin=mean"]).resolve(Some(&project));
+        assert!(typed.unwrap_err().to_string().contains("reference-free"), "what was typed is not changed in silence");
     }
 
     #[test]

@@ -6,12 +6,12 @@ use anyhow::Result;
 use data::{
     alarms::{Alarm, Watch},
     config::{Method, RunConfig},
-    fixed,
     metrics::{self, Metric, Told, judged, says_nothing},
 };
 use engine::{newest_checkpoint, protocol::Outcome};
 use serde_json::json;
 use store::{Project, RunId, RunRecord, RunStatus, SampleRecord, by_prompt};
+use train::measure::judging;
 
 use super::output;
 
@@ -24,6 +24,17 @@ struct Change {
     words: String,
     before: Option<f64>,
     after: f64,
+    /// The ends of its 95 % interval, likewise, where it has one.
+    ends: Vec<Self>,
+}
+
+impl Change {
+    /// For a reader: "32.3 % (23 to 43 %)".
+    fn told(&self, value: impl Fn(&Self) -> Option<f64>) -> String {
+        let own = std::iter::once(self).chain(&self.ends);
+        let of = |name: &str| own.clone().find(|change| change.metric == name).and_then(&value);
+        metrics::told(&self.metric, of).unwrap_or_else(|| "–".to_owned())
+    }
 }
 
 /// Prints the summary; with `--json` as the last object. `resumed_at`: the step it went on from, 0 for a new run.
@@ -37,6 +48,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
     if is_json {
         let both: serde_json::Map<_, _> = changes
             .iter()
+            .flat_map(|change| std::iter::once(change).chain(&change.ends))
             .map(|change| {
                 let both = json!({"before": change.before.map(output::number), "after": output::number(change.after)});
                 (change.metric.clone(), both)
@@ -71,11 +83,9 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         data::duration(secs)
     ))?;
     if !changes.is_empty() {
-        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| fixed(value, 3));
-        let rows: Vec<Vec<String>> = changes
-            .iter()
-            .map(|change| vec![change.words.clone(), shown(change.before), shown(Some(change.after))])
-            .collect();
+        let row =
+            |change: &Change| vec![change.words.clone(), change.told(|it| it.before), change.told(|it| Some(it.after))];
+        let rows: Vec<Vec<String>> = changes.iter().map(row).collect();
         output::line("")?;
         for line in output::table(&["", "before", "after"], &[false, true, true], &rows) {
             output::line(line)?;
@@ -133,23 +143,23 @@ fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
         }
     }
     let first_step = steps.first().map(|(step, _)| *step);
-    let changes = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, metric)| {
+    let change = |words: String, metric: String| {
         let series = series.get(metric.as_str())?;
         let (last_step, after) = *series.last()?;
         let before = series.first().filter(|(step, _)| Some(*step) == first_step && *step < last_step);
-        Some(Change { words: stored.in_words(), metric, before: before.map(|(_, value)| *value), after })
+        Some(Change { words, metric, before: before.map(|(_, value)| *value), after, ends: Vec::new() })
+    };
+    let headlines = Metric::headlines(Told::OfARun, |name| series.contains_key(name));
+    let mut shares: Vec<String> = project.metrics(run)?;
+    shares.retain(|name| judged::rule(name).is_some());
+    judged::in_order(&mut shares, &judging::heads(project, &[project.run(run)?]));
+    let told = headlines.map(|(stored, name)| (stored.in_words(), name));
+    let told = told.chain(shares.into_iter().map(|share| (metrics::caption(&share), share)));
+    let with_ends = told.filter_map(|(words, name)| {
+        let ends = metrics::interval(&name).into_iter().filter_map(|end| change(String::new(), end)).collect();
+        Some(Change { ends, ..change(words, name)? })
     });
-    let mut changes: Vec<Change> = changes.collect();
-    // As they stand in the rule set.
-    for metric in project.metrics(run)? {
-        if let (Some(_), Some(series)) = (judged::rule(&metric), series.get(metric.as_str()))
-            && let (Some((first, before)), Some((last, after))) = (series.first().copied(), series.last().copied())
-        {
-            let before = (Some(first) == first_step && first < last).then_some(before);
-            changes.push(Change { words: metrics::caption(&metric), metric, before, after });
-        }
-    }
-    Ok(changes)
+    Ok(with_ends.collect())
 }
 
 /// The first prompts' first and last answers.

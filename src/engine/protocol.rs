@@ -15,7 +15,7 @@ use data::{
 pub use model::{Mix, Side};
 use serde::{Deserialize, Serialize};
 use store::RunId;
-use train::run::host::RunEvent;
+use train::{measure::outlay::Outlay, run::host::RunEvent};
 pub use train::{
     memory::outlook::{Basis, MemoryOutlook},
     run::host::{Metrics, Outcome, SaveAnswer},
@@ -447,6 +447,9 @@ pub struct PreflightReport {
     /// What a token of a row took there, forward and backward.
     #[serde(default)]
     pub secs_a_token: f64,
+    /// What measuring takes, which is a part of the time.
+    #[serde(default)]
+    pub measuring: Outlay,
     /// Of the time, what the weights of tokens take: a contrast pair that is not there yet, or gradients.
     #[serde(default)]
     pub weighing_secs: f64,

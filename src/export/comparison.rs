@@ -8,11 +8,12 @@ use std::{
 use data::{
     Prompt,
     config::{RunConfig, Setting},
-    metrics::{self, Metric, Told, judged},
+    metrics::{self, Metric, judged},
 };
+use judge::RuleHead;
 use minijinja::{Value, context};
 use store::{Group, LeftOut, Probe, Project, RunRecord, by_prompt};
-use train::{Result, objective};
+use train::{Result, measure::judging, objective};
 
 use crate::{
     Chart, ExportError, Point,
@@ -97,14 +98,15 @@ impl Comparison {
             lines.extend(again(project, record)?);
         }
         lines.dedup();
+        let told = told(&all, &judging::heads(project, records));
         Ok(Self {
             project: project.settings()?.name,
             runs: runs.collect::<Result<_>>()?,
             differences: differences(&configs),
             otherwise: otherwise(project, records)?,
             together: together.iter().map(|group| group.name.clone()).collect(),
-            measured: measured(&together, &all),
-            charts: charts(&shown, &together, &all),
+            measured: measured(&told, &together, &all),
+            charts: charts(&told, &shown, &together, &all),
             answers: answers(project, records)?,
             again: lines,
         })
@@ -187,22 +189,28 @@ fn otherwise(project: &Project, records: &[RunRecord]) -> Result<Vec<(&'static s
     Ok(rows.into_iter().filter(|(_, values)| differs(values)).collect())
 }
 
-/// The names of what is told across runs, and of what rules counted.
-fn told(all: &[Series]) -> Vec<(String, String)> {
+/// A metric's name, and what it is called in a text.
+type Told = (String, String);
+
+/// What is told across runs, and what rules counted, in the order of the rules.
+fn told(all: &[Series], rules: &[RuleHead]) -> Vec<Told> {
     let is_there = |name: &str| all.iter().any(|series| series.contains_key(name));
-    let headlines = Metric::headlines(Told::AcrossRuns, is_there).map(|(stored, name)| (name, stored.in_words()));
+    let headlines = Metric::headlines(metrics::Told::AcrossRuns, is_there);
+    let headlines = headlines.map(|(stored, name)| (name, stored.in_words()));
     let judged: BTreeSet<&String> =
         all.iter().flat_map(BTreeMap::keys).filter(|name| judged::rule(name).is_some()).collect();
-    headlines.chain(judged.into_iter().map(|name| (name.clone(), metrics::caption(name)))).collect()
+    let mut judged: Vec<String> = judged.into_iter().cloned().collect();
+    judged::in_order(&mut judged, rules);
+    headlines.chain(judged.into_iter().map(|name| (name.clone(), metrics::caption(&name)))).collect()
 }
 
-fn measured(together: &[Group], all: &[Series]) -> Vec<Reached> {
-    let rows = told(all).into_iter().map(|(name, words)| {
+fn measured(told: &[Told], together: &[Group], all: &[Series]) -> Vec<Reached> {
+    let rows = told.iter().map(|(name, words)| {
         let cells = together.iter().map(|group| {
             let members: Vec<&Series> = group.members.iter().map(|member| &all[*member]).collect();
-            cell(&members, &name).unwrap_or_default()
+            cell(&members, name).unwrap_or_default()
         });
-        Reached { cells: cells.collect(), name, words }
+        Reached { cells: cells.collect(), name: name.clone(), words: words.clone() }
     });
     rows.collect()
 }
@@ -228,11 +236,11 @@ fn cell(members: &[&Series], name: &str) -> Option<String> {
 }
 
 /// One chart a metric, one line a run, or one for several seeds.
-fn charts(records: &[&RunRecord], together: &[Group], all: &[Series]) -> Vec<Chart> {
-    let charts = told(all).into_iter().map(|(name, words)| {
-        let measured = |run: usize| all[run].get(&name).cloned();
+fn charts(told: &[Told], records: &[&RunRecord], together: &[Group], all: &[Series]) -> Vec<Chart> {
+    let charts = told.iter().map(|(name, words)| {
+        let measured = |run: usize| all[run].get(name).cloned();
         let lines = together.iter().filter_map(|group| Some(line(group, records, measured)?.1)).collect();
-        Chart { title: words, caption: name.clone(), metric: name, lines }
+        Chart { title: words.clone(), caption: name.clone(), metric: name.clone(), lines }
     });
     charts.collect()
 }

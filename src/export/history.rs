@@ -8,6 +8,7 @@ use data::{
     counted, duration,
     metrics::{self, CHARTS, Metric, Told, judged},
 };
+use judge::RuleHead;
 use model::Spec;
 use store::{LeftOut, LogLevel, Probe, Project, RunRecord, TakeIn, by_prompt};
 use text::{Clock, Codec};
@@ -17,6 +18,7 @@ use train::{
         documents::{self, Bounds, PairDoc},
         inputs::{self, Inputs},
     },
+    measure::judging,
     objective,
     run::checkpoint,
 };
@@ -41,6 +43,7 @@ impl RunHistory {
         let grave = |level: LogLevel| matches!(level, LogLevel::Warning | LogLevel::Error);
         let warnings = log.iter().filter(|line| !line.mark && grave(line.level));
         let (facts, set_aside) = facts(project, record, &config)?;
+        let shares = shares(&series, &judging::heads(project, std::slice::from_ref(record)));
         Ok(Self {
             run: record.name.clone(),
             state: state(project, record)?,
@@ -49,8 +52,8 @@ impl RunHistory {
             facts,
             set_aside,
             settings: settings(&config)?,
-            charts: CHARTS.iter().map(|of| chart(of, &series)).chain(judged_chart(&series)).collect(),
-            measured: measured(&series),
+            charts: CHARTS.iter().map(|of| chart(of, &series)).chain(judged_chart(&series, &shares)).collect(),
+            measured: measured(&series, &shares),
             marks: marks.map(|line| (line.step, line.text.clone())).collect(),
             warnings: warnings.map(|line| (line.step, line.text.clone())).take(WARNINGS).collect(),
             answers: answers(project, record)?,
@@ -176,28 +179,37 @@ fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Ch
     }
 }
 
+/// The names of what rules counted, in the order of the rules.
+fn shares(series: &BTreeMap<String, Vec<[f64; 2]>>, rules: &[RuleHead]) -> Vec<String> {
+    let mut shares: Vec<String> = series.keys().filter(|name| judged::rule(name).is_some()).cloned().collect();
+    judged::in_order(&mut shares, rules);
+    shares
+}
+
 /// The shares that the run's rules counted.
-fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Option<Chart> {
-    let lines: Vec<Line> =
-        series.iter().filter_map(|(name, points)| Some(Line::new(judged::rule(name)?, points.clone()))).collect();
-    let metric = judged::share(&lines.first()?.name);
+fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Option<Chart> {
+    let line = |share: &String| Some(Line::new(judged::rule(share)?, series.get(share)?.clone()));
+    let lines: Vec<Line> = shares.iter().filter_map(line).collect();
     Some(Chart {
-        metric,
+        metric: shares.first()?.clone(),
         title: "Judged answers".to_owned(),
         caption: "Share of the answers to the rule set's prompts that each rule counts.".to_owned(),
         lines,
     })
 }
 
-fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
+fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Vec<Measured> {
     let rows = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, name)| {
         let points = series.get(&name)?;
         Some(Measured { words: stored.caption(), first: *points.first()?, last: *points.last()?, name })
     });
-    let judged = series.iter().filter(|(name, _)| judged::rule(name).is_some() || judged::is_end(name));
-    let judged = judged.filter_map(|(name, points)| {
-        let words = if judged::is_end(name) { "End of its 95 % interval".to_owned() } else { metrics::caption(name) };
-        Some(Measured { words, first: *points.first()?, last: *points.last()?, name: name.clone() })
+    let with_ends = shares.iter().flat_map(|share| {
+        let ends = judged::interval(share).map(|end| (end, "End of its 95 % interval".to_owned()));
+        std::iter::once((share.clone(), metrics::caption(share))).chain(ends)
+    });
+    let judged = with_ends.filter_map(|(name, words)| {
+        let points = series.get(&name)?;
+        Some(Measured { words, first: *points.first()?, last: *points.last()?, name })
     });
     rows.chain(judged).collect()
 }

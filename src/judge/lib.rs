@@ -8,10 +8,11 @@
 //!
 //! `parse`: the text and what can be wrong with it. `written`: the same as it is typed. `rules`: what it means.
 //! `condition`: whether an answer fulfils something. `phrases`: words in a text. `language`: what it is written in.
-//! `share`: a share and its interval. `duel`: what verdicts between two sides say.
+//! `heads`: the rules by their names. `share`: a share and its interval. `duel`: what verdicts between two sides say.
 
 mod condition;
 mod duel;
+mod heads;
 mod language;
 mod parse;
 mod phrases;
@@ -21,6 +22,7 @@ mod written;
 
 pub use condition::Answer;
 pub use duel::{Tally, Winner};
+pub use heads::{RuleHead, heads};
 pub use language::language_of;
 pub use parse::{EXAMPLE, Fault};
 pub use rules::{Better, Group, Question, Rule, RuleSet, RuleShare};

@@ -24,8 +24,16 @@ impl Words {
         Self(words)
     }
 
+    /// How many words there are. Where a script writes no blanks between them each of its letters counts as one, vowel signs
+    /// and accents not.
     pub fn count(&self) -> usize {
-        self.0.split_ascii_whitespace().count()
+        let of = |word: &str| {
+            let alone = word.chars().filter(|letter| writes_no_blanks(*letter) && !is_mark(*letter)).count();
+            // What stands in the other letters between them is a word, too: "我用Linux" has three.
+            let others = word.split(writes_no_blanks).filter(|rest| rest.chars().any(char::is_alphanumeric)).count();
+            alone + others
+        };
+        self.0.split_ascii_whitespace().map(of).sum()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -31,6 +31,8 @@ fn conditions_say_what_they_are_called() {
         ("matches = '^\\d+$'", &["12"], &["12 or so"]),
         ("matches_not = '(?i)model'", &["a human"], &["a MODEL"]),
         ("min_words = 2\nmax_words = 3", &["one two", "one-a two three"], &["one", "1 2 3 4"]),
+        ("min_words = 6\nmax_words = 6", &["你可以明天来", "We go by 火车, ok"], &["你明天来。", "你可以明天早上来"]),
+        ("max_words = 3", &["我用Linux", "วนี้"], &["我用Linux和BSD"]),
         ("min_characters = 2\nmax_characters = 3", &["äöü"], &["ä", "äöüß"]),
         ("ends = true", &["x"], &[]),
         ("ends = false", &[], &["x"]),

@@ -23,6 +23,7 @@ use super::{
     review::ReviewAct,
     rollouts::RolloutMove,
     scores::Fate,
+    simple::Preset,
 };
 
 /// Something a person can do.
@@ -36,6 +37,8 @@ pub enum Action {
     OpenDemo,
     Theme(ThemeChoice),
     DismissNotices,
+    /// Of the place one is at.
+    PutHintAway,
     Label,
     Relabel,
     AskFirst(AskFirst),
@@ -118,6 +121,12 @@ pub enum Action {
     OpenLensPair,
     Check,
     Start,
+    Preset(Preset),
+    CompareMethods,
+    /// The settings of one, on the sheet.
+    EarlierSettings,
+    /// More of them on the sheet, or fewer.
+    AllSettings,
     Fork,
     Again,
     LeaveFork,
@@ -125,9 +134,19 @@ pub enum Action {
     Checkpoint,
     TakeIn,
     Stop,
+    /// Go on with the shown run.
+    Resume,
+    /// Give the shown run more steps.
+    Lengthen,
     /// The shown run goes sooner, or later.
     InQueue(bool),
+    /// The shown run does not wait any more.
+    LeaveQueue,
+    ExportRun,
     Probes,
+    Judged,
+    EditRules,
+    SaveRules,
     AskBox,
     Ask,
     /// Go on with what was said, or ask once.
@@ -197,7 +216,9 @@ impl Action {
         match self {
             Self::Palette | Self::Go(_) | Self::NewProject | Self::OpenProject => true,
             Self::Labelling(act) => matches!(act, Act::EndEditing | Act::Leave),
-            other => matches!(other, Self::Start | Self::Check | Self::Ask | Self::StopAnswers),
+            other => {
+                matches!(other, Self::Start | Self::Check | Self::Ask | Self::StopAnswers | Self::SaveRules)
+            }
         }
     }
 }
@@ -335,6 +356,28 @@ mod tests {
         assert_eq!(spelled("Shift+Up"), "Shift ↑");
         assert_eq!(key_of(Action::Labelling(Act::Leave)), "Esc");
         assert_eq!(key_of(Action::Import), "");
+    }
+
+    #[test]
+    fn every_button_of_the_first_hour_is_a_command() {
+        let named = |name: &str| TABLE.iter().any(|line| line.name.contains(name));
+        for name in [
+            "Judged answers",
+            "Edit the rules",
+            "Save the rules",
+            "Quick look",
+            "Careful",
+            "Compare the methods",
+            "Settings of an earlier run",
+            "All settings",
+            "Extend the run",
+            "Resume the run",
+            "Put the hint away",
+            "Out of the queue",
+            "Export the run",
+        ] {
+            assert!(named(name), "{name}");
+        }
     }
 
     #[test]

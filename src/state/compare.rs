@@ -150,13 +150,15 @@ impl Smooth {
     }
 }
 
-/// Names of all metrics that any of these runs has, in reading order.
+/// Names of all metrics that any of these runs has: what rules count in the order of the rules, then the others by name.
 pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
     let names: BTreeSet<&String> =
         shown.iter().filter_map(|record| runs.history(record.id)).flat_map(|history| history.series.keys()).collect();
     // The ends of an interval are told with its share, and bins with each other.
     let names = names.into_iter().filter(|name| !judged::is_end(name) && !histogram::is_bin(name));
-    names.cloned().collect()
+    let mut names: Vec<String> = names.cloned().collect();
+    judged::in_order(&mut names, &runs.rules);
+    names
 }
 
 #[cfg(test)]

@@ -57,12 +57,15 @@ pub struct Guide {
     /// What is to be seen on the screen now is what this one asked for: it goes when one leaves.
     #[serde(skip)]
     pub(super) seen: Option<Milestone>,
+    /// In a low window the project's story is unfolded.
+    #[serde(skip)]
+    pub unfolded: bool,
 }
 
 impl Guide {
     /// Nothing is left to show.
     pub fn finished() -> Self {
-        Self { gone: Milestone::ALL.into(), seen: None }
+        Self { gone: Milestone::ALL.into(), ..Self::default() }
     }
 
     pub fn is_gone(&self, milestone: Milestone) -> bool {

@@ -1,12 +1,17 @@
 //! The next thing to do, one a place: shown until it was done once or put away, then never again.
 
+use data::{Change, Pair, Verdict};
+use store::Bulk;
+
 use super::{
     Screen, Views, Workspace,
     actions::Action,
     answers::AnswersCommand,
     command::Command,
     guide::{Guide, Milestone},
+    order::Amendment,
     pairs::PairsCommand,
+    table::TableCommand,
     train::{RunCommand, Sheet},
 };
 
@@ -39,7 +44,7 @@ impl Guide {
     /// What was just asked for may be a milestone.
     pub fn note(&mut self, command: &Command, is_own: bool) {
         match command {
-            Command::Pairs(PairsCommand::Judge { .. }) => self.put_away(Milestone::Label),
+            Command::Pairs(asked) if says_which_is_better(asked) => self.put_away(Milestone::Label),
             Command::Runs(RunCommand::Record { .. }) => {
                 self.put_away(Milestone::Start);
                 if is_own {
@@ -103,7 +108,10 @@ impl Guide {
             ("first run", false),
         ];
         let (next, action) = match () {
-            () if !pairs => ("import pairs of answers from a file, or write the first one (N)", Action::Import),
+            () if !pairs => (
+                "import pairs of answers from a file, have the model answer prompts of yours (M), or write the first pair (N)",
+                Action::Import,
+            ),
             () if !labelled => ("say which of two answers is better: L begins, 1 or 2 chooses", Action::Label),
             () if !references => (
                 "have the model write reference answers, its own ones to everyday prompts, so that it keeps them; or start without: then nothing holds it there",
@@ -112,6 +120,28 @@ impl Guide {
             () => ("look over the settings, then start the first run", Action::SetUp),
         };
         Some(Hint { milestone: Milestone::OwnRun, story: None, next: next.to_owned(), action, path })
+    }
+}
+
+/// Whether a pair gets a verdict by it: judged, put in order, flipped, or in the editor.
+fn says_which_is_better(command: &PairsCommand) -> bool {
+    fn verdict(pair: Option<&Pair>) -> Option<&Verdict> {
+        pair.and_then(|pair| pair.verdict.as_ref())
+    }
+    let judges = |change: &Change| {
+        change.edits.iter().any(|edit| {
+            let after = verdict(edit.after.as_ref());
+            after.is_some() && after != verdict(edit.before.as_ref())
+        })
+    };
+    match command {
+        PairsCommand::Judge { .. } | PairsCommand::Table(TableCommand::ChangeMany(_, Bulk::Flip)) => true,
+        PairsCommand::Amend { amendment, .. } => {
+            matches!(amendment, Amendment::Verdict(_) | Amendment::Order { .. })
+        }
+        PairsCommand::Change { change, .. } => judges(change),
+        PairsCommand::Typed(typed) => judges(&typed.change),
+        _ => false,
     }
 }
 
@@ -138,15 +168,16 @@ fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
         (Milestone::Compare, 1) => {
             ("start one more run with another method or setting, then tick both here", Action::SetUp)
         }
-        (Milestone::Compare, _) => {
-            ("tick two runs and put kl/ref beside accuracy; then ask both the same thing", Action::AskBox)
-        }
+        (Milestone::Compare, _) => (
+            "see what each run gained (accuracy, what the rules count) and what it took (KL drift); then ask two of them the same thing",
+            Action::AskBox,
+        ),
         (Milestone::Ask, 0) => ("ask the model something now, and again when a run has ended", Action::AskBox),
         (Milestone::Ask, _) => {
             ("ask the model as it was and as it is now the same thing, and say which answer is better", Action::AskBox)
         }
         (Milestone::MakeYours | Milestone::OwnRun, _) => (
-            "make it yours: a name and a model from this machine or the hub, then pairs from a file or written here",
+            "make it yours: a name and a model from this machine or the hub, then pairs from a file, from prompts that the model answers, or written here",
             Action::NewProject,
         ),
     }
@@ -167,6 +198,42 @@ mod tests {
         let stored = toml::to_string(&guide).unwrap();
         assert_eq!(toml::from_str::<Guide>(&stored).unwrap(), guide, "remembered over a restart");
         assert!(Milestone::ALL.iter().all(|milestone| Guide::finished().is_gone(*milestone)));
+    }
+
+    #[test]
+    fn whatever_gives_a_verdict_counts_as_labelling() {
+        use data::{Answer, Choice, Edit, Origin, PairId, Prompt, Strength};
+
+        use crate::{order::Derived, pairs::PairsCommand as Asked};
+
+        let better = Verdict::local(Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly }, 1);
+        let mut before = Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b"]);
+        let judged = Pair { verdict: Some(better.clone()), ..before.clone() };
+        let order = Amendment::Order { order: vec![1, 0], derived: Derived::All, verdict: better.clone() };
+        let amended = |amendment| Asked::Amend { pair: PairId(1), amendment, label: String::new() };
+        let changed = |before: &Pair, after: Pair| {
+            let edit = Edit { before: Some(before.clone()), after: Some(after) };
+            Asked::Change { change: Change::new("Change", vec![edit]), open: false }
+        };
+        let counts = [
+            Asked::Judge { pair: PairId(1), verdict: Some(better), label: String::new() },
+            amended(order),
+            Asked::Table(TableCommand::ChangeMany(vec![PairId(1)], Bulk::Flip)),
+            changed(&before, judged),
+        ];
+        let is_label = |asked: Asked| {
+            let mut guide = Guide::default();
+            guide.note(&Command::Pairs(asked), true);
+            guide.is_gone(Milestone::Label)
+        };
+        assert_eq!(counts.map(is_label), [true; 4]);
+        before.answers.push(Answer::new("c", Origin::Human));
+        let without = [
+            amended(Amendment::Note("n".to_owned())),
+            Asked::Table(TableCommand::ChangeMany(vec![PairId(1)], Bulk::Tag("t".to_owned()))),
+            changed(&before, Pair { note: "n".to_owned(), ..before.clone() }),
+        ];
+        assert_eq!(without.map(is_label), [false; 3]);
     }
 
     #[test]

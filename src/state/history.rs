@@ -94,6 +94,11 @@ impl History {
         self.series(name)?.latest().map(|point| point[1])
     }
 
+    /// What was measured before the first step.
+    pub fn at_start(&self, name: &str) -> Option<f64> {
+        self.series(name)?.first().filter(|point| point[0] == 0.0).map(|point| point[1])
+    }
+
     pub fn last_step(&self) -> f64 {
         self.series.values().filter_map(Series::last_step).fold(0.0, f64::max)
     }

@@ -96,6 +96,9 @@ pub struct Launch {
     /// What empty fields follow.
     #[serde(skip)]
     basis: Basis,
+    /// The texts of what the project itself has set.
+    #[serde(skip)]
+    own: BTreeMap<String, String>,
     /// The sheet is that of a fork.
     #[serde(skip)]
     forks: bool,
@@ -125,16 +128,40 @@ impl Launch {
         self.basis = basis;
     }
 
+    /// What the project itself has set, see [`own_texts`].
+    pub fn set_own(&mut self, own: &BTreeMap<String, String>) {
+        if self.own != *own {
+            self.own.clone_from(own);
+        }
+    }
+
+    /// Shows other settings instead, on the sheet of the same kind.
+    pub fn take_over(&mut self, config: &RunConfig) {
+        let (own, basis, forks) = (std::mem::take(&mut self.own), self.basis, self.forks);
+        *self = Self { own, basis, forks, ..Self::from_config(config) };
+    }
+
     /// The keys of fields that are empty and follow the data and the model.
     pub fn follows(&self) -> BTreeSet<String> {
         let empty = FOLLOWING.iter().filter(|setting| self.text(setting.key).trim().is_empty());
         empty.map(|setting| setting.key.to_owned()).collect()
     }
 
-    /// What the texts would mean if this field were empty.
-    pub fn without(&self, setting: Setting) -> RunConfig {
+    /// These fields as the project has them: with its own texts, or empty.
+    pub fn put_back(&mut self, settings: &[Setting]) {
+        for setting in settings {
+            let own = self.own.get(setting.key).cloned().unwrap_or_default();
+            self.set(setting.key, own);
+        }
+    }
+
+    /// What the texts would mean after [`Self::put_back`].
+    pub fn with_put_back(&self, settings: &[Setting]) -> RunConfig {
         let mut texts = self.texts.clone();
-        texts.insert(setting.key.to_owned(), String::new());
+        for setting in settings {
+            let own = self.own.get(setting.key).cloned().unwrap_or_default();
+            texts.insert(setting.key.to_owned(), own);
+        }
         check(&texts, &self.basis).config
     }
 
@@ -179,13 +206,14 @@ impl Launch {
     }
 
     /// Another method. What was set for this one waits until it is chosen again; a method that is chosen for the first time
-    /// takes over what both have, and its own defaults of what goes with it.
+    /// takes over what is set as far as it can take it, as on the command line: see [`ObjectiveConfig::not_for`].
     pub fn set_method(&mut self, method: Method) {
         let (before, chosen) = (self.text(KIND).to_owned(), word(&method));
         if before == chosen {
             return;
         }
         let leaving = self.of_method();
+        let lacking = self.checked().config.objective.not_for(method);
         // One that was only looked at has nothing of its own to keep.
         if self.arrived.as_ref() != Some(&leaving) {
             self.set_aside.insert(before, leaving);
@@ -195,11 +223,8 @@ impl Launch {
             self.texts.retain(|key, _| !is_of_method(key));
             self.texts.extend(kept.clone());
         } else {
-            for key in [MARGIN, ObjectiveConfig::REFERENCE_WEIGHT.key] {
-                self.set(key, "");
-            }
-            if !method.takes_several() {
-                self.set(ObjectiveConfig::NEGATIVES.key, "");
+            for setting in lacking {
+                self.set(setting.key, "");
             }
         }
         self.arrived = Some(self.of_method());
@@ -227,6 +252,16 @@ impl Launch {
             None => unreachable!("filled above"),
         }
     }
+}
+
+/// What a `run.toml` sets, as the sheet writes it; one that cannot be read sets nothing.
+pub fn own_texts(run_toml: &str) -> BTreeMap<String, String> {
+    let (Ok(config), Ok(chosen)) = (RunConfig::from_toml(run_toml), RunConfig::keys_in(run_toml)) else {
+        return BTreeMap::new();
+    };
+    let mut texts = config.texts();
+    texts.retain(|key, _| chosen.contains(key));
+    texts
 }
 
 fn is_of_method(key: &str) -> bool {

@@ -63,12 +63,21 @@ fn layers_are_typed_as_people_write_them() {
 fn another_method_brings_its_own_defaults() {
     let mut launch = sheet();
     launch.set_margin(Margin::Sum);
-    launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "0.7");
     launch.set_method(Method::Dpo);
     let checked = launch.checked();
     assert_eq!(checked.problems, BTreeMap::new());
     assert_eq!(checked.config.objective.margin(), Margin::AnchoredSum);
     assert_eq!(checked.config.objective.reference_weight(), 0.0);
+}
+
+#[test]
+fn what_is_set_counts_for_every_method_that_can_take_it() {
+    let mut launch = sheet();
+    launch.set_margin(Margin::AnchoredSum);
+    launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "0.7");
+    launch.set_method(Method::Ipo);
+    let objective = &launch.checked().config.objective;
+    assert_eq!((objective.margin(), objective.reference_weight()), (Margin::AnchoredSum, 0.7));
 }
 
 #[test]

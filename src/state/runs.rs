@@ -8,8 +8,10 @@ use std::{
 use data::{
     alarms::Alarm,
     config::{Method, RunConfig},
+    metrics::{Better, Stored as StoredMetric, judged},
 };
 use engine::protocol::{Event, Outcome, RunControl};
+use judge::RuleHead;
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
@@ -110,6 +112,8 @@ pub struct Runs {
     pub ignored: Ignored,
     /// Runs in other hands that were asked to stop, until they have.
     pub asked_to_stop: BTreeSet<RunId>,
+    /// The rules that answers are or were judged by, in their order.
+    pub rules: Vec<RuleHead>,
 }
 
 /// Whether a run can go on from where it is.
@@ -145,6 +149,26 @@ impl Runs {
         if let Some(record) = self.record_mut(run).filter(|record| RunAbout::of(record) != *about) {
             (record.name, record.marks) = (about.name.clone(), about.marks.clone());
             self.can_turn_about = [true, false];
+        }
+    }
+
+    /// What rules counted of a run's answers, in the order of the rules.
+    pub fn shares_of(&self, history: &History) -> Vec<String> {
+        let shares = history.series.keys().filter(|name| judged::rule(name).is_some());
+        let mut shares: Vec<String> = shares.cloned().collect();
+        judged::in_order(&mut shares, &self.rules);
+        shares
+    }
+
+    /// Which way a metric is better: as the table of metrics says, or as the rule does whose share it is.
+    pub fn better(&self, metric: &str) -> Better {
+        let Some(rule) = judged::rule(metric) else {
+            return StoredMetric::of(metric).map_or(Better::Neither, |stored| stored.metric.better);
+        };
+        match self.rules.iter().find(|known| known.name == rule).and_then(|known| known.better) {
+            Some(judge::Better::More) => Better::More,
+            Some(judge::Better::Less) => Better::Less,
+            None => Better::Neither,
         }
     }
 

@@ -51,7 +51,7 @@ impl TrainView {
     pub fn set_up_again(&mut self, runs: &Runs, run: RunId) {
         if let Some(settings) = runs.settings(run) {
             self.leave_fork();
-            self.launch = Launch::from_config(&settings.config);
+            self.launch.take_over(&settings.config);
             self.sheet = Sheet::Launch;
         }
     }
@@ -82,6 +82,12 @@ mod tests {
         assert_eq!(form.changes(&config), "β 0.3 → 0.6; without the pairs tagged “blunt”");
         form.without = Without::Nothing;
         assert!(form.changes(&form.config).contains("to the bit"));
+        // Settings of an earlier run do not make a new run of it.
+        view.launch.take_over(&RunConfig::default());
+        assert!(!view.launch.may_change(&LoraConfig::RANK));
+        view.hold_what_stays();
+        assert_eq!(view.launch.text(LoraConfig::RANK.key), "4");
+        assert_eq!(view.launch.text(ObjectiveConfig::BETA.key), "0.1");
         view.set_up_fork(&runs, RunId(7), 20);
         view.leave_fork();
         assert_eq!(view.launch.text(ObjectiveConfig::BETA.key), "0.9");

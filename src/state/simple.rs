@@ -1,11 +1,32 @@
 //! The sheet's first questions, in words that a person can answer.
 //!
 //! They are another way to write the same settings: an answer is read off the fields and written into them, so the two cannot
-//! disagree. What somebody set to something between the answers shows as none of them.
+//! disagree. What somebody set to something between the answers shows as none of them. "Usual" is what the project itself has
+//! set, and where it has set nothing what follows the data and the model.
 
 use data::config::{Contender, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
 
 use super::launch::Launch;
+
+/// Under this the project has its settings as they were before any run was started from the sheet.
+pub const USUAL: &str = "usual";
+
+/// What is done in the middle of a run hangs on how long it is.
+const BY_LENGTH: [Setting; 4] =
+    [OptimizerConfig::WARMUP_STEPS, TrainConfig::EVAL_EVERY, TrainConfig::SAMPLE_EVERY, TrainConfig::CHECKPOINT_EVERY];
+
+/// What a question is about, as a number of one of its settings.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    setting: Setting,
+    number: f64,
+}
+
+impl Amount {
+    fn is(self, other: Self) -> bool {
+        self.setting == other.setting && (self.number - other.number).abs() <= 1e-6 * self.number.abs().max(1e-9)
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
@@ -51,18 +72,22 @@ impl Question {
     pub fn words(self, answer: Answer) -> (&'static str, &'static str) {
         match (self, answer) {
             (Self::Strength, Answer::Least) => ("Gently", "A third of the usual learning rate"),
-            (Self::Strength, Answer::Middle) => ("As usual", "The learning rate that suits the model's size"),
+            (Self::Strength, Answer::Middle) => {
+                ("As usual", "The project's own learning rate, or the one that suits the model's size")
+            }
             (Self::Strength, Answer::Most) => ("Strongly", "Three times the usual learning rate"),
-            (Self::Length, Answer::Least) => ("A quick look", "A quarter of the usual epochs"),
-            (Self::Length, Answer::Middle) => ("As long as it takes", "As many epochs as suit the number of pairs"),
-            (Self::Length, Answer::Most) => ("Thoroughly", "Three times the usual epochs"),
+            (Self::Length, Answer::Least) => ("A quick look", "A quarter of the usual length"),
+            (Self::Length, Answer::Middle) => {
+                ("As long as it takes", "The project's own length, or as many epochs as suit the number of pairs")
+            }
+            (Self::Length, Answer::Most) => ("Thoroughly", "Three times the usual length"),
             (Self::Care, Answer::Least) => ("Not at all", "λ ref 0: nothing holds the model where it started"),
-            (Self::Care, Answer::Middle) => ("Somewhat", "λ ref 0.3 on the reference answers"),
+            (Self::Care, Answer::Middle) => ("Somewhat", "λ ref 0.3 on the reference answers, or the project's own"),
             (Self::Care, Answer::Most) => ("Very much", "λ ref 1 on the reference answers"),
         }
     }
 
-    /// The setting that it writes.
+    /// The setting that it writes where nobody has set anything.
     pub fn setting(self) -> Setting {
         match self {
             Self::Strength => OptimizerConfig::LEARNING_RATE,
@@ -71,69 +96,75 @@ impl Question {
         }
     }
 
+    /// All that an answer sets, or leaves to follow what it sets.
+    fn settings(self) -> Vec<Setting> {
+        let more: &[Setting] = if self == Self::Length { &BY_LENGTH } else { &[] };
+        let steps = (self == Self::Length).then_some(TrainConfig::STEPS);
+        std::iter::once(self.setting()).chain(steps).chain(more.iter().copied()).collect()
+    }
+
     /// What the fields answer, if it is one of the answers.
     pub fn answer(self, launch: &mut Launch) -> Option<Answer> {
-        let config = launch.checked().config.clone();
-        if self == Self::Length && config.train.steps.is_some() {
-            return None;
-        }
-        let (now, usual) = (self.value(&config), self.usual(launch));
-        Answer::ALL.into_iter().find(|answer| {
-            let value = self.of(*answer, usual);
-            (value - now).abs() <= 1e-6 * value.abs().max(1e-9)
-        })
+        let (now, usual) = (self.amount(&launch.checked().config), self.usual(launch));
+        Answer::ALL.into_iter().find(|answer| self.of(*answer, usual).is(now))
     }
 
     /// Writes an answer into the fields.
     pub fn give(self, launch: &mut Launch, answer: Answer) {
-        if self == Self::Length {
-            // First, because no number of epochs is suggested beside one of steps.
-            launch.set(TrainConfig::STEPS.key, "");
-        }
         let usual = self.usual(launch);
-        let value = self.of(answer, usual);
-        // An empty field goes on following the data.
-        let text = if value == usual { String::new() } else { short(value) };
-        launch.set(self.setting().key, text);
-    }
-
-    fn value(self, config: &RunConfig) -> f64 {
-        match self {
-            Self::Strength => config.optimizer.learning_rate,
-            Self::Length => config.train.epochs,
-            Self::Care => config.objective.reference_weight(),
+        let wanted = self.of(answer, usual);
+        if wanted.is(usual) {
+            // A field that the project has not set goes on following the data.
+            return launch.put_back(&self.settings());
         }
+        for setting in self.settings() {
+            launch.set(setting.key, "");
+        }
+        launch.set(wanted.setting.key, short(wanted.number));
     }
 
-    /// What counts while the field is empty.
-    fn usual(self, launch: &Launch) -> f64 {
-        self.value(&launch.without(self.setting()))
+    fn amount(self, config: &RunConfig) -> Amount {
+        let (setting, number) = match (self, config.train.steps) {
+            (Self::Strength, _) => (OptimizerConfig::LEARNING_RATE, config.optimizer.learning_rate),
+            (Self::Length, Some(steps)) => (TrainConfig::STEPS, steps as f64),
+            (Self::Length, None) => (TrainConfig::EPOCHS, config.train.epochs),
+            (Self::Care, _) => (ObjectiveConfig::REFERENCE_WEIGHT, config.objective.reference_weight()),
+        };
+        Amount { setting, number }
     }
 
-    fn of(self, answer: Answer, usual: f64) -> f64 {
-        match (self, answer) {
+    /// What counts while nobody has changed the fields.
+    fn usual(self, launch: &Launch) -> Amount {
+        self.amount(&launch.with_put_back(&self.settings()))
+    }
+
+    fn of(self, answer: Answer, usual: Amount) -> Amount {
+        let whole = |number: f64| if usual.setting == TrainConfig::STEPS { number.round().max(1.0) } else { number };
+        let number = match (self, answer) {
             (Self::Care, Answer::Least) => 0.0,
+            (Self::Care, Answer::Middle) if (0.0..1.0).contains(&usual.number) && usual.number > 0.0 => usual.number,
             (Self::Care, Answer::Middle) => 0.3,
-            (Self::Care, Answer::Most) => 1.0,
-            (Self::Strength | Self::Length, Answer::Middle) => usual,
-            (Self::Strength, Answer::Least) => rounded(usual / 3.0),
-            (Self::Length, Answer::Least) => rounded(usual / 4.0),
-            (Self::Strength | Self::Length, Answer::Most) => rounded(usual * 3.0),
-        }
+            (Self::Care, Answer::Most) => usual.number.max(1.0),
+            (Self::Strength | Self::Length, Answer::Middle) => usual.number,
+            (Self::Strength, Answer::Least) => rounded(usual.number / 3.0),
+            (Self::Length, Answer::Least) => whole(rounded(usual.number / 4.0)),
+            (Self::Strength | Self::Length, Answer::Most) => whole(rounded(usual.number * 3.0)),
+        };
+        Amount { number, ..usual }
     }
 }
 
 impl Preset {
     pub const ALL: [Self; 2] = [Self::QuickLook, Self::Careful];
 
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::QuickLook => "Quick look",
             Self::Careful => "Careful",
         }
     }
 
-    pub fn about(self) -> &'static str {
+    pub const fn about(self) -> &'static str {
         match self {
             Self::QuickLook => "A short run, to see whether the pairs teach what they should",
             Self::Careful => "Pushes gently and holds everything else where it is",
@@ -230,6 +261,49 @@ mod tests {
             Question::Length.give(&mut launch, answer);
             assert_eq!(Question::Length.answer(&mut launch), Some(answer));
         }
+    }
+
+    /// As the demo has it.
+    fn own_sheet() -> Launch {
+        let text = "[optimizer]\nlearning_rate = 7e-4\nwarmup_steps = 20\n[train]\nsteps = 300\neval_every = 50\nsample_every = 50\n";
+        let (config, chosen) = (RunConfig::from_toml(text).unwrap(), RunConfig::keys_in(text).unwrap());
+        let mut launch = Launch::following(&config, &chosen);
+        launch.set_basis(of_pairs(430));
+        launch.set_own(&super::super::launch::own_texts(text));
+        launch
+    }
+
+    #[test]
+    fn what_the_project_has_set_is_usual_and_can_be_come_back_to() {
+        let mut launch = own_sheet();
+        let own = launch.checked().config.clone();
+        for question in Question::ALL {
+            assert_eq!(question.answer(&mut launch), Some(Answer::Middle), "{question:?}");
+        }
+        for preset in Preset::ALL {
+            preset.give(&mut launch);
+            assert_ne!(launch.checked().config, own);
+        }
+        for question in Question::ALL {
+            for answer in Answer::ALL {
+                question.give(&mut launch, answer);
+                assert_eq!(question.answer(&mut launch), Some(answer), "{question:?}");
+            }
+            question.give(&mut launch, Answer::Middle);
+        }
+        assert_eq!(launch.checked().config, own, "each answer puts all back that it has changed");
+    }
+
+    #[test]
+    fn what_hangs_on_the_length_follows_another_length() {
+        let mut launch = own_sheet();
+        Preset::QuickLook.give(&mut launch);
+        let config = launch.checked().config.clone();
+        let steps = config.train.steps.unwrap();
+        assert_eq!(steps, 75);
+        assert!(config.optimizer.warmup_steps <= steps / 4, "{} of {steps}", config.optimizer.warmup_steps);
+        assert!(config.train.eval_every <= steps / 4 && config.train.checkpoint_every < steps);
+        assert_eq!(config.optimizer.learning_rate, 7e-4);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{
     lens::{LensView, Stretch},
     rollouts::{RolloutView, Wanted},
     runs::{RunSettings, Runs},
+    simple::Preset,
 };
 
 /// The two faces of the screen.
@@ -29,11 +30,21 @@ pub enum Sheet {
     Run,
 }
 
-/// A button of the launch sheet.
+/// A control of the launch sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LaunchButton {
     Check,
     Start,
+    Preset(Preset),
+    CompareMethods,
+    EarlierSettings,
+}
+
+impl LaunchButton {
+    /// It stands below the sheet, not on it.
+    pub fn is_below(self) -> bool {
+        matches!(self, Self::Check | Self::Start)
+    }
 }
 
 /// What the screen remembers.
@@ -57,7 +68,7 @@ pub struct TrainView {
     /// The sheet sets up a fork instead of a new run.
     #[serde(skip)]
     pub fork: Option<ForkForm>,
-    /// A button of the launch sheet that a key or a command presses.
+    /// A control of the launch sheet that a key or a command presses.
     #[serde(skip)]
     pub pressed: Option<LaunchButton>,
     #[serde(skip)]
@@ -71,7 +82,17 @@ pub struct TrainView {
     pub again: Option<RunId>,
     /// Asked about: how many steps a run is to have in all.
     #[serde(skip)]
-    pub extending: Option<(RunId, String)>,
+    pub extending: Option<Extending>,
+}
+
+/// A run that is to be made longer, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extending {
+    pub run: RunId,
+    /// Steps in all.
+    pub text: String,
+    /// Its field is to get the caret.
+    pub wants_caret: bool,
 }
 
 impl TrainView {
@@ -80,6 +101,22 @@ impl TrainView {
         let chosen = Contender::all().into_iter().filter(|contender| self.compared.contains(contender));
         let chosen: Vec<Contender> = chosen.collect();
         if chosen.is_empty() { Contender::USUAL.to_vec() } else { chosen }
+    }
+
+    /// Asks how many steps this run is to have in all.
+    pub fn ask_how_long(&mut self, record: &RunRecord) {
+        self.sheet = Sheet::Run;
+        self.extending = Some(Extending { run: record.id, text: (record.step * 2).to_string(), wants_caret: true });
+    }
+
+    /// Goes on with a run; one that would begin again at step 0 is asked about first.
+    pub fn resume(&mut self, runs: &Runs, record: &RunRecord) -> Option<RunCommand> {
+        self.sheet = Sheet::Run;
+        if runs.would_start_again(record) {
+            self.again = Some(record.id);
+            return None;
+        }
+        Some(RunCommand::Continue(record.id))
     }
 
     /// One more of them, or one less.
@@ -192,8 +229,11 @@ pub fn how_far(runs: &Runs, record: &RunRecord) -> String {
 pub struct Start {
     pub name: String,
     pub config: RunConfig,
+    /// The sheet that it is started from, which the project keeps: of several methods that are compared it is none of them.
+    pub sheet: RunConfig,
     /// Settings that nobody chose: the next run's follow the data anew.
     pub follows: BTreeSet<String>,
+    pub one_of_several: bool,
     /// Runs that begin when this one is recorded, one after the other: one may learn from what another fits.
     pub then: Vec<Self>,
 }
@@ -201,6 +241,11 @@ pub struct Start {
 impl Start {
     /// The first of some, the others behind it.
     pub fn in_turn(starts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut starts: Vec<Self> = starts.into_iter().collect();
+        let several = starts.len() > 1;
+        for start in &mut starts {
+            start.one_of_several |= several;
+        }
         let mut starts = starts.into_iter();
         let first = starts.next()?;
         Some(Self { then: starts.collect(), ..first })

@@ -1,9 +1,13 @@
 //! What is true, as far as the window knows: the project, its runs, what is being saved.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use data::config::RunConfig;
 use engine::protocol::RequestId;
+use judge::RuleHead;
 use store::{Counts, RunId, RunRecord};
 
 use super::{
@@ -42,6 +46,8 @@ pub struct ProjectSummary {
     pub config: RunConfig,
     /// The keys of it that somebody chose.
     pub chosen: BTreeSet<String>,
+    /// What the project had set before any run was started from the sheet, see [`super::launch::own_texts`].
+    pub own: BTreeMap<String, String>,
     /// Of its model, where that can be read.
     pub parameters: Option<u64>,
     /// It can be looked at and not changed.
@@ -99,6 +105,8 @@ pub struct Opened {
     pub ignored: Ignored,
     /// The order of the runs that wait.
     pub order: Vec<RunId>,
+    /// What answers are or were judged by.
+    pub rules: Vec<RuleHead>,
     /// Whether something that was said about a run can be taken back, and said again.
     pub can_turn_about: [bool; 2],
     /// What is being written in it.
@@ -162,6 +170,7 @@ impl Workspace {
         self.runs.saved = opened.saved;
         self.runs.order = opened.order;
         self.runs.ignored = opened.ignored;
+        self.runs.rules = opened.rules;
         self.runs.can_turn_about = opened.can_turn_about;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;

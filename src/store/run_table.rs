@@ -37,9 +37,9 @@ impl RunColumn {
     }
 
     /// The best first, and where nothing is better the largest; words by the alphabet.
-    pub fn order(&self, one: &RunValue, other: &RunValue) -> Ordering {
+    pub fn order(better: Better, one: &RunValue, other: &RunValue) -> Ordering {
         match (one, other) {
-            (RunValue::Number(one), RunValue::Number(other)) if self.better() == Better::Less => one.total_cmp(other),
+            (RunValue::Number(one), RunValue::Number(other)) if better == Better::Less => one.total_cmp(other),
             (RunValue::Number(one), RunValue::Number(other)) => other.total_cmp(one),
             (RunValue::Text(one), RunValue::Text(other)) => one.cmp(other),
             (RunValue::Number(_), RunValue::Text(_)) => Ordering::Less,

@@ -14,6 +14,8 @@ use super::{
 
 /// Room for the buttons at the right.
 const BUTTONS: f32 = 236.0;
+/// In a window that is lower the story would leave no room for what it is about: it is folded.
+const LOW: f32 = 700.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let mut guide = std::mem::take(&mut views.guide);
@@ -32,7 +34,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             ui.vertical(|ui| {
                 ui.set_width(width);
                 ui.spacing_mut().item_spacing.y = space::XS;
-                words(ui, &hint);
+                words(ui, &hint, &mut views.guide.unfolded);
             });
             // Laid out from the right, at the height of the first line.
             ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
@@ -60,9 +62,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     }
 }
 
-fn words(ui: &mut Ui, hint: &Hint) {
+fn words(ui: &mut Ui, hint: &Hint, unfolded: &mut bool) {
     let palette = parts::palette(ui);
-    if let Some(story) = &hint.story {
+    let low = ui.ctx().content_rect().height() < LOW;
+    if let Some(story) = hint.story.as_ref().filter(|_| !low || *unfolded) {
         ui.add(Label::new(RichText::new(story).color(palette.text)).wrap());
     }
     if !hint.path.is_empty() {
@@ -73,5 +76,13 @@ fn words(ui: &mut Ui, hint: &Hint) {
                 .wrap(),
         );
     }
-    ui.add(Label::new(RichText::new(format!("Next: {}", hint.next)).color(palette.strong)).wrap());
+    ui.horizontal_wrapped(|ui| {
+        ui.label(RichText::new(format!("Next: {}", hint.next)).color(palette.strong));
+        if low && hint.story.is_some() {
+            let word = if *unfolded { "Less" } else { "What is this?" };
+            if parts::quiet(ui, true, word).clicked() {
+                *unfolded = !*unfolded;
+            }
+        }
+    });
 }

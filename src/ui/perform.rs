@@ -48,6 +48,11 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::OpenDemo => commands.push(Command::OpenDemo),
         Action::Theme(theme) => views.theme = theme,
         Action::DismissNotices => commands.push(Command::DismissAll),
+        Action::PutHintAway => {
+            if let Some(hint) = views.guide.hint(workspace, views) {
+                views.guide.put_away(hint.milestone);
+            }
+        }
 
         Action::Label => pairs::label(workspace, &mut views.pairs, workspace.pairs.counts.unlabelled == 0, commands),
         Action::Relabel => pairs::label(workspace, &mut views.pairs, true, commands),
@@ -141,6 +146,33 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         }
         Action::Check => press(views, LaunchButton::Check),
         Action::Start => press(views, LaunchButton::Start),
+        Action::Preset(preset) => press(views, LaunchButton::Preset(preset)),
+        Action::CompareMethods => press(views, LaunchButton::CompareMethods),
+        Action::EarlierSettings => press(views, LaunchButton::EarlierSettings),
+        Action::AllSettings => {
+            views.train.sheet = Sheet::Launch;
+            views.train.more = !views.train.more;
+        }
+        Action::Resume => {
+            if let Some(command) = shown(workspace, views).and_then(|it| views.train.resume(&workspace.runs, it)) {
+                run(command);
+            }
+        }
+        Action::Lengthen => {
+            if let Some(record) = shown(workspace, views) {
+                views.train.ask_how_long(record);
+            }
+        }
+        Action::LeaveQueue => {
+            if let Some(record) = shown(workspace, views) {
+                run(RunCommand::Withdraw(record.id));
+            }
+        }
+        Action::ExportRun => {
+            if let Some(record) = shown(workspace, views) {
+                commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
+            }
+        }
         Action::Fork => {
             if let Some(record) = shown(workspace, views) {
                 views.train.set_up_fork(&workspace.runs, record.id, workspace.runs.fork_point(record));
@@ -187,6 +219,20 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         }
 
         Action::Probes => views.answers.tab = Tab::Probes,
+        Action::Judged => views.answers.tab = Tab::Judged,
+        Action::EditRules => {
+            views.answers.tab = Tab::Judged;
+            if views.answers.judged.writing.is_none() {
+                commands.push(Command::Answers(AnswersCommand::WriteRules));
+            }
+        }
+        Action::SaveRules => {
+            views.answers.tab = Tab::Judged;
+            if let Some(draft) = &views.answers.judged.writing {
+                let (before, text) = (draft.saved.clone(), draft.text.clone());
+                commands.push(Command::Answers(AnswersCommand::SaveRules { before, text }));
+            }
+        }
         Action::AskBox => views.answers.tab = Tab::Ask,
         Action::Ask => commands.push(Command::Answers(AnswersCommand::Ask)),
         Action::Talk => {

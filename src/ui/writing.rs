@@ -116,6 +116,13 @@ pub fn give_caret(ui: &Ui, field: &Response, wanted: bool) -> bool {
     now
 }
 
+/// All of a field that is drawn and gets the caret now is chosen.
+pub fn choose_all(ui: &Ui, field: Id, text: &str, mut state: TextEditState) {
+    let end = CCursor::new(text.chars().count());
+    state.cursor.set_char_range(Some(CCursorRange::two(CCursor::default(), end)));
+    state.store(ui.ctx(), field);
+}
+
 /// A caret between `\r` and `\n` looks as if it stood before them: it is put there, or on the next line when it was going
 /// right.
 fn leave_line_ends(ui: &Ui, field: Id, text: &Lines<'_>, range: CCursorRange, mut state: TextEditState) {

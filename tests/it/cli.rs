@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use nudge::{data::Prompt, formats, store::Project};
 
-use crate::terminal::{SMALL, json_lines, model, out, path, project, sentence};
+use crate::{
+    terminal::{SMALL, json_lines, model, out, path, project, sentence},
+    toy,
+};
 
 #[test]
 fn wrong_usage_is_told_with_code_2() {
@@ -197,26 +200,34 @@ fn the_defaults_can_be_printed_and_read_again() {
     assert!(changed.contains("beta = 0.25") && changed.contains("steps = 9"), "{changed}");
 }
 
-/// With eighty pairs of one's own a run was five steps once, all of them warm-up.
+/// With eighty pairs of one's own a run was five steps once, all of them warm-up, and nothing was learnt.
 #[test]
-fn what_nobody_set_follows_the_pairs_and_says_why() {
+fn eighty_pairs_of_ones_own_are_learnt_with_what_nobody_set() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let dir = path(&home.join("own"));
-    out(home, &["new", &dir, "--model", &model()]);
-    let pair =
-        |n: usize| format!("{{\"prompt\": \"Question {n}?\", \"chosen\": \"yes, {n}\", \"rejected\": \"no, {n}\"}}\n");
+    let model_dir = home.join("model");
+    toy::write_model_seeded(&model_dir, 3);
+    out(home, &["new", &dir, "--model", &path(&model_dir)]);
+    // What is better is a matter of tone; what is asked and named differs from pair to pair.
+    let pair = |n: usize| {
+        let what = ["boat", "ferry", "inn", "shop", "walk"][n % 5];
+        let (kind, curt) =
+            (format!("Gladly, the {what} {n} is open"), format!("No idea, look for {what} {n} yourself"));
+        format!("{{\"prompt\": \"Where is {what} {n}?\", \"chosen\": \"{kind}\", \"rejected\": \"{curt}\"}}\n")
+    };
     let file = home.join("pairs.jsonl");
     fs::write(&file, (0..80).map(pair).collect::<String>()).unwrap();
     out(home, &["import", &dir, &path(&file)]);
-    let text = out(home, &["train", "--print-config", &dir]);
-    for part in ["pairs_per_step = 8", "epochs = 8.0", "warmup_steps = 6", "because", "you have 80 pairs"] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
+    let lines = json_lines(&out(home, &["train", &dir, "--set", "train.sample_tokens=4", "--json"]));
+    let ending = lines.last().unwrap();
+    let held_out = |name: &str| ending["held_out"][name]["after"].as_f64().unwrap();
+    assert!(ending["total_steps"].as_u64().unwrap() >= 60, "{ending}");
+    assert!(held_out("eval_rewards/accuracies_low") > 0.5, "no better than chance: {}", ending["held_out"]);
     // What was set stays, and what follows it follows it.
     let set = ["train", "--print-config", &dir, "--steps", "200", "--set", "optimizer.learning_rate=0.002"];
     let text = out(home, &set);
-    for part in ["learning_rate = 0.002", "warmup_steps = 20", "the run has 200 steps"] {
+    for part in ["learning_rate = 0.002", "pairs_per_step = 8", "warmup_steps = 20", "the run has 200 steps"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

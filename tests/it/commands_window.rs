@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use egui::{Key, Modifiers};
-use egui_kittest::SnapshotResults;
+use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
-    data::{Change, Edit, Pair, PairId, Prompt},
+    data::{Change, Edit, Pair, PairId, Prompt, config::Method},
     engine::protocol::Request,
     state::{
         Screen, ThemeChoice,
@@ -16,7 +16,10 @@ use nudge::{
     store::{Project, ProjectSettings, demo},
 };
 
-use crate::{stage::Stage, window::Window};
+use crate::{
+    stage::{Stage, past_run},
+    window::Window,
+};
 
 const SMALL: [f32; 2] = [900.0, 600.0];
 
@@ -116,6 +119,58 @@ fn a_run_is_started_with_keys_only() {
     assert_eq!((views.screen, views.train.sheet), (Screen::Train, Sheet::Run));
 }
 
+#[test]
+fn a_run_is_made_longer_with_keys_only() {
+    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
+        let run = past_run(project, Method::Mpo, 0.1, 30.0);
+        std::fs::create_dir_all(project.run(run).unwrap().checkpoints[0].join("step-000120")).unwrap();
+    });
+    let type_text = |stage: &mut Stage, text: &str| {
+        stage.harness.event(egui::Event::Text(text.to_owned()));
+        stage.harness.run();
+    };
+    let key = |stage: &mut Stage, modifiers, key| {
+        stage.harness.key_press_modifiers(modifiers, key);
+        stage.harness.run();
+    };
+    key(&mut stage, Modifiers::COMMAND, Key::K);
+    type_text(&mut stage, "extend the run");
+    key(&mut stage, Modifiers::NONE, Key::Enter);
+    type_text(&mut stage, "90");
+    key(&mut stage, Modifiers::NONE, Key::Enter);
+    assert!(stage.says("It has done 120; Steps must be 121 or more"), "what was offered is replaced");
+    type_text(&mut stage, "0");
+    key(&mut stage, Modifiers::NONE, Key::Enter);
+    let requests = stage.requests.clone();
+    stage.until("the engine is asked to train", move |_| !requests.is_empty());
+    let Ok(Request::Train { run, .. }) = stage.requests.try_recv() else {
+        panic!("no run goes on");
+    };
+    let config = Project::open(&stage.dir).unwrap().run(run).unwrap().config_toml;
+    assert!(config.contains("steps = 900"), "{config}");
+}
+
+#[test]
+fn the_sheet_is_filled_and_compared_from_the_palette() {
+    let mut stage = Stage::new();
+    let mut command = |words: &str| {
+        stage.harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+        stage.harness.run();
+        stage.harness.event(egui::Event::Text(words.to_owned()));
+        stage.harness.run();
+        stage.harness.key_press_modifiers(Modifiers::NONE, Key::Enter);
+        stage.harness.run();
+        let views = stage.harness.state().views();
+        (views.train.launch.text("objective.reference_weight").to_owned(), views.screen)
+    };
+    assert_eq!(command("careful"), ("1".to_owned(), Screen::Train));
+    assert_eq!(command("quick look").0, "");
+    assert_eq!(command("judged answers").1, Screen::Answers);
+    assert_eq!(command("compare the methods").1, Screen::Train);
+    let requests = stage.requests.clone();
+    stage.until("three runs are asked for", move |_| requests.len() == 3);
+}
+
 /// The demo as it comes, and a window that has never been open.
 fn first_start(size: [f32; 2], theme: egui::Theme) -> (tempfile::TempDir, Window) {
     let dir = tempfile::tempdir().unwrap();
@@ -130,8 +185,13 @@ fn first_start(size: [f32; 2], theme: egui::Theme) -> (tempfile::TempDir, Window
 #[test]
 fn the_first_start_says_what_this_is_and_what_to_press() {
     let (_dir, mut window) = first_start(SMALL, egui::Theme::Light);
-    window.assert_shows("teaches a language model your preferences");
     window.assert_shows("Next: start a run");
+    // In a low window the story is folded, so that the questions are in sight.
+    let lowest = window.harness.get_by_label("How long").rect().bottom();
+    assert!(lowest < 500.0, "the questions are out of sight: {lowest}");
+    assert!(!window.shows("teaches a language model your preferences"));
+    window.click_button("What is this?");
+    window.assert_shows("teaches a language model your preferences");
     // By keyboard, too: every place has its own next thing.
     for (key, text) in [
         (Key::Num1, "Next: say which of two answers is better"),

@@ -336,6 +336,9 @@ fn preflight_measures_before_the_start() {
     assert!(memory.peak_memory_bytes > memory.estimated_memory_bytes);
     assert!(memory.peak_memory_is == Basis::Measured && memory.fits());
     assert!(report.estimated_secs > 0.0);
+    let measuring = report.measuring;
+    assert!(measuring.evaluation_secs > 0.0 && measuring.sample_secs > 0.0 && measuring.anchor_secs > 0.0);
+    assert!(report.estimated_secs > measuring.secs(&toy::config().train, 12), "the steps come to it");
     assert_eq!(report.arithmetic.to_string(), "f32 weights, multiplied in f32");
     let (_, measured, expected) = report.golden.iter().find(|g| g.0 == "loss/preference").unwrap();
     assert!((measured - expected).abs() < 1e-4 && *expected == -0.5);

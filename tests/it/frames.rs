@@ -49,6 +49,7 @@ fn scene(runs: i64, steps: usize) -> (Workspace, Views) {
         counts: Counts::default(),
         config: RunConfig::default(),
         chosen: BTreeSet::new(),
+        own: std::collections::BTreeMap::default(),
         parameters: None,
         read_only: false,
         has_template: true,

@@ -158,6 +158,9 @@ fn rules_are_judged_from_a_terminal_and_faulty_ones_stop_a_start() {
     let ending = &lines.last().unwrap()["held_out"]["judged/short"];
     assert_eq!(ending["after"], judged[1]);
     assert_eq!(ending["before"], judged[0]);
+    let end =
+        |which: &str| lines.last().unwrap()["held_out"][format!("judged/short/{which}")]["after"].as_f64().unwrap();
+    assert!(end("low") <= judged[1] && judged[1] <= end("high") && end("low") < end("high"), "its 95 % interval");
 
     let answers = json_lines(&out(home, &["answers", &project, "last", "--judged", "--json"]));
     assert_eq!((&answers[0]["step"], &answers[0]["group"]), (&2.into(), &"g".into()));
@@ -173,12 +176,25 @@ fn one_command_trains_the_methods_and_lays_them_side_by_side() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let project = project(home);
-    let rules =
-        "[[group]]\nname = \"g\"\nprompts = [\"Well?\"]\n[[rule]]\nname = \"short\"\nwhen = { max_words = 2 }\n";
-    fs::write(Path::new(&project).join("judge.toml"), rules).unwrap();
+    let group = "[[group]]\nname = \"g\"\nprompts = [\"Well?\"]\n";
+    let rule = |name: &str| format!("[[rule]]\nname = \"{name}\"\nwhen = {{ max_words = 2 }}\n");
+    let rules = |names: &[&str]| {
+        let text = names.iter().fold(group.to_owned(), |text, name| text + &rule(name));
+        fs::write(Path::new(&project).join("judge.toml"), text).unwrap();
+    };
+    rules(&["low", "short"]);
     let mut args = vec!["compare", &project, "--steps", "2"];
     args.extend(SMALL);
     let shown = out(home, &args);
+    // They stand as the rules stand now, in every table, whichever was measured first.
+    rules(&["short", "low"]);
+    let again = out(home, &["compare", &project, "--runs", "1,2"]);
+    let shares = |text: &str| -> Vec<String> {
+        let words = text.lines().filter_map(|line| line.split_whitespace().next());
+        words.filter(|word| word.starts_with("judged/")).map(str::to_owned).collect()
+    };
+    assert_eq!(shares(&shown), ["judged/low", "judged/short"]);
+    assert_eq!(shares(&again), ["judged/short", "judged/low"]);
     let rows = |what: &str| shown.lines().filter(|line| line.starts_with(what)).count();
     assert_eq!((rows("held-out preference accuracy"), rows("judged/short")), (1, 1), "{shown}");
     let runs = json_lines(&out(home, &["runs", &project, "--json"]));

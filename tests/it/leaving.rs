@@ -193,7 +193,7 @@ fn a_report_escapes_what_a_model_said() {
     let project = toy.open();
     let mut sample = project.samples(run).unwrap().pop().unwrap().sample;
     sample.answer = "<b>bold</b> & | more\nsecond line".to_owned();
-    project.append_sample(run, 12, 0, &sample).unwrap();
+    project.append_sample(run, 13, 0, &sample).unwrap();
     let (html, _) = export(&toy, run, What::Report, "run.html");
     let html = fs::read_to_string(html).unwrap();
     assert!(html.contains("&lt;b&gt;bold") && !html.contains("<b>bold"), "{html}");

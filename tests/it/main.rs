@@ -48,6 +48,7 @@ mod intake_window;
 mod judged;
 mod killed;
 mod label_window;
+mod launch_window;
 mod leaving;
 mod methods_window;
 mod model_folders;

@@ -123,6 +123,7 @@ impl Scene {
             counts: Counts::default(),
             config: RunConfig::default(),
             chosen: BTreeSet::new(),
+            own: std::collections::BTreeMap::default(),
             parameters: None,
             read_only: false,
             has_template: true,
@@ -141,6 +142,7 @@ impl Scene {
                 board: Board::default(),
                 ignored: state::ignored::Ignored::default(),
                 order: Vec::new(),
+                rules: Vec::new(),
                 can_turn_about: [false; 2],
                 texts: nudge::state::writing::Texts::default(),
             };
@@ -204,6 +206,7 @@ fn the_first_minutes() {
         let story =
             "The pairs of this project are about a harbour. They say how its notices should sound, and nothing else.";
         let project = scene.workspace.project.as_mut().unwrap();
+        project.counts.better = 81;
         project.about = About::from_toml(&format!("setup = \"{story}\"\ncompare = \"{story}\"\n"));
         scene
     };
@@ -213,6 +216,7 @@ fn the_first_minutes() {
     let mut own = scene(Screen::Projects);
     let opened = own.workspace.project.as_mut().unwrap();
     opened.about = About::default();
+    opened.counts = Counts::default();
     own.workspace.runs = nudge::state::runs::Runs::default();
     own.picture("own_project_light_small", egui::Theme::Light, SMALL, &mut results);
 }

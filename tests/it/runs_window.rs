@@ -1,10 +1,7 @@
 //! The window as a person uses it: by label, with the engine played by the test.
 
 use egui::accesskit::Role;
-use egui_kittest::{
-    SnapshotResults,
-    kittest::{NodeT as _, Queryable as _},
-};
+use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::config::{Knob, Method},
     engine::protocol::{Event, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
@@ -15,7 +12,7 @@ use nudge::{
 use crate::stage::{self, Stage, held_out, past_run, step};
 
 /// Presses Start run and gives the run that the engine was asked for.
-fn start(stage: &mut Stage) -> RunId {
+pub fn start(stage: &mut Stage) -> RunId {
     stage.click("Start run");
     let requests = stage.requests.clone();
     stage.until("the engine is asked to train", move |_| !requests.is_empty());
@@ -378,70 +375,6 @@ fn a_run_that_has_done_all_its_steps_can_be_given_more() {
     };
     let config = Project::open(&stage.dir).unwrap().run(run).unwrap().config_toml;
     assert!(config.contains("steps = 200"), "{config}");
-}
-
-#[test]
-fn simple_answers_and_the_settings_below_are_the_same_thing() {
-    let mut stage = Stage::new();
-    stage.click("All settings");
-    assert!(stage.says("passes over"), "the line that says what it comes to");
-    stage.click("Very much");
-    let text = |stage: &Stage, label: &str| {
-        let field = stage.harness.get_by_role_and_label(Role::TextInput, label);
-        field.accesskit_node().value().unwrap_or_default()
-    };
-    assert_eq!(text(&stage, "λ ref"), "1");
-    stage.enter("λ ref", "0.7");
-    assert!(stage.says("as “All settings” has it"));
-    stage.click("Careful");
-    assert_eq!(text(&stage, "λ ref"), "1", "a preset writes the same field");
-    assert!(!stage.says("as “All settings” has it"));
-    let run = start(&mut stage);
-    let record = Project::open(&stage.dir).unwrap().run(run).unwrap();
-    assert!(record.config_toml.contains("reference_weight = 1"), "{}", record.config_toml);
-}
-
-#[test]
-fn one_press_compares_the_methods() {
-    let mut stage = Stage::new();
-    stage.click("Compare the methods");
-    let requests = stage.requests.clone();
-    stage.until("three runs are asked for", move |_| requests.len() == 3);
-    let runs = Project::open(&stage.dir).unwrap().runs().unwrap();
-    let methods: Vec<&str> = runs.iter().map(|run| run.method.split(' ').next().unwrap()).collect();
-    assert_eq!(methods, ["MPO", "DPO", "IPO"]);
-}
-
-#[test]
-fn methods_that_learn_from_scores_say_what_they_need_and_run_behind_it() {
-    let mut stage = Stage::new();
-    stage.click("Compare PPO");
-    assert!(stage.says("PPO needs a reward model, and there is none yet; choose “Reward model” too"));
-    stage.click("Compare the methods");
-    assert!(stage.requests.is_empty(), "nothing starts that could not go on");
-    for method in ["Compare DPO", "Compare IPO", "Compare DPO, all rejected", "Compare Reward model"] {
-        stage.click(method);
-    }
-    assert!(!stage.says("PPO needs a reward model"));
-    stage.click("Compare the methods");
-    let requests = stage.requests.clone();
-    stage.until("four runs are asked for", move |_| requests.len() == 4);
-    let runs = Project::open(&stage.dir).unwrap().runs().unwrap();
-    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    assert_eq!(names, ["MPO anchored-sum 1", "DPO, all rejected 2", "Reward model 3", "PPO 4"]);
-    assert!(runs[1].config_toml.contains("negatives = \"all\""), "{}", runs[1].config_toml);
-}
-
-#[test]
-fn the_settings_of_an_earlier_run_can_be_taken_over() {
-    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
-        past_run(project, Method::Ipo, 0.1, 30.0);
-    });
-    stage.click("Settings of an earlier run");
-    let name = stage.harness.state().workspace().runs.records[0].name.clone();
-    stage.click(&name);
-    let launch = &stage.harness.state().views().train.launch;
-    assert_eq!(launch.text("objective.kind"), "ipo");
 }
 
 #[test]

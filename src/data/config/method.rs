@@ -82,9 +82,9 @@ impl Method {
         }
     }
 
-    /// Whether its margin may do without a reference.
-    pub(super) fn may_be_reference_free(self) -> bool {
-        matches!(self, Self::Mpo | Self::Reward)
+    /// Whether its margin may be this one: only some do without a reference.
+    pub fn takes(self, margin: Margin) -> bool {
+        margin.is_anchored() || matches!(self, Self::Mpo | Self::Reward)
     }
 
     /// Its margin where the settings leave it open.

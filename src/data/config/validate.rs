@@ -67,7 +67,7 @@ fn reference(config: &RunConfig) -> Fault {
 
 fn margin(config: &RunConfig) -> Fault {
     let ObjectiveConfig { kind, .. } = config.objective;
-    let is_fit = config.objective.margin().is_anchored() || kind.may_be_reference_free();
+    let is_fit = kind.takes(config.objective.margin());
     let sentence = "reference-free, which is for MPO alone; it must be \"anchored-sum\" or \"anchored-mean\"";
     (!is_fit).then(|| (ObjectiveConfig::MARGIN, sentence.to_owned()))
 }

@@ -22,7 +22,16 @@ pub fn rule(name: &str) -> Option<&str> {
 
 /// Whether this is an end of an interval, which is read with its share and not alone.
 pub fn is_end(name: &str) -> bool {
-    name.starts_with(PREFIX) && (name.ends_with(LOW) || name.ends_with(HIGH))
+    // A rule may itself be named `low`.
+    name.strip_prefix(PREFIX).is_some_and(|of| of.ends_with(LOW) || of.ends_with(HIGH))
+}
+
+/// Puts shares in the order of their rules; those of no rule among them come last, as they stood.
+pub fn in_order(shares: &mut [String], rules: &[impl AsRef<str>]) {
+    shares.sort_by_key(|share| {
+        let of = rule(share);
+        rules.iter().position(|known| Some(known.as_ref()) == of).unwrap_or(usize::MAX)
+    });
 }
 
 #[cfg(test)]
@@ -39,5 +48,17 @@ mod tests {
             assert!(is_end(&end) && rule(&end).is_none(), "{end}");
         }
         assert!(rule("loss").is_none() && !is_end("loss/low"));
+        for named in ["low", "high"] {
+            let share = share(named);
+            assert!(!is_end(&share) && rule(&share) == Some(named));
+            assert!(interval(&share).iter().all(|end| is_end(end)));
+        }
+    }
+
+    #[test]
+    fn shares_stand_as_their_rules_do_and_others_behind_them() {
+        let mut shares = ["facts", "lost", "manner", "again"].map(share);
+        in_order(&mut shares, &["manner", "spill", "facts"]);
+        assert_eq!(shares, ["manner", "facts", "lost", "again"].map(share));
     }
 }

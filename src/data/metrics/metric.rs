@@ -49,6 +49,17 @@ pub enum Better {
     Neither,
 }
 
+impl Better {
+    /// Whether a value is no worse than another one; where neither way is better none is best.
+    pub fn is_best(self, value: f64, other: f64) -> bool {
+        match self {
+            Self::More => value >= other,
+            Self::Less => value <= other,
+            Self::Neither => false,
+        }
+    }
+}
+
 /// When it is measured, and on what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measured {

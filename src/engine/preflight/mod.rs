@@ -23,6 +23,7 @@ use train::{
     measure::{
         golden, judging,
         log_probs::sums,
+        outlay::Outlay,
         reference::{Origin, Reference, Source},
     },
     memory::{budget, largest_row, process},
@@ -63,8 +64,9 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     }
     let why = inputs::open_device(config)?;
     let mut project = Project::open(project)?;
+    let probes = project.probes()?;
     // A start refuses rules that make no sense.
-    judging::rules_of(&project, &project.probes()?)?;
+    let rules = judging::rules_of(&project, &probes)?;
     let folder = inputs::model_folder(&project, config)?;
     let options = inputs::load_options(config, project.dir());
     let place = device::open(options.device).map_err(PolicyError::from)?.place;
@@ -127,6 +129,11 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         let options = rollout::options(config, 1, codec.stop_ids()).within(Some(memory.for_caches(&policy)));
         try_sampling(&mut report, &policy, config, &dataset, &options, asker)?;
     }
+    let asked = (rules.as_ref().map(|(_, rules)| rules), &probes[..]);
+    let speaker = (&policy, &codec);
+    let measuring = Outlay::of(speaker, config, &dataset, asked, report.secs_a_token, asker.wanted)?;
+    report.measuring = measuring.ok_or(TrainError::CutShort)?;
+    report.estimated_secs += report.measuring.secs(&config.train, total_steps);
     asker.go_on()?;
     step_zero(&mut report, &mut project, &mut policy, &reference, config, &dataset, asker)?;
     warn(&mut report, config, &dataset);
@@ -204,7 +211,7 @@ fn step_zero(
     Ok(())
 }
 
-/// Tries the largest row: the peak of memory, and the time of a run. `is_fitted`: its contrast pair is there already.
+/// Tries the largest row: the peak of memory, and the time that the steps of a run take. `is_fitted`: its contrast pair is there already.
 fn try_row(
     report: &mut PreflightReport,
     policy: &mut Policy,

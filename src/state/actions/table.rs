@@ -9,11 +9,12 @@ use super::{
     Action, ActionLine, Scope,
     when::{
         Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
-        can_ask, can_check, can_draw, can_fork, can_prefer, can_put_back, can_score, can_start, charts_shown, dueling,
-        editing, forking, has_alarm, has_history, has_remedy, has_scores, has_second_remedy, judged_in_a_duel,
-        labels_wait, lens_open, lens_pair, no_run, notices, one_reference, open_pair, ordering, pairs, project, redo,
-        reference_answer, reference_dropped, reference_redo, reference_undo, rollout_open, run_goes, runs_ticked,
-        samples, several_answers, shown_waits, shows_charts, some_run_goes, talking, undo, watches, writable,
+        can_ask, can_check, can_draw, can_fork, can_lengthen, can_prefer, can_put_back, can_resume, can_save_rules,
+        can_score, can_start, charts_shown, dueling, editing, forking, has_alarm, has_history, has_remedy, has_scores,
+        has_second_remedy, hinted, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run, notices, one_reference,
+        open_pair, ordering, pairs, project, redo, reference_answer, reference_dropped, reference_redo, reference_undo,
+        rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits, shows_charts, some_run_goes,
+        talking, undo, waits_here, watches, writable,
     },
 };
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     review::{Decision, ReviewAct},
     rollouts::RolloutMove,
     scores::Fate,
+    simple::Preset,
 };
 
 const fn line(
@@ -104,6 +106,7 @@ const LINES: &[ActionLine] = &[
     line(Action::OpenBundle, "Open a bundle", &[], EVERYWHERE, no_run, "A run that somebody put into a file, to be looked at"),
     line(Action::OpenDemo, "Open the demo project", &[], EVERYWHERE, no_run, "A small made-up world that trains in a minute"),
     line(Action::DismissNotices, "Dismiss all notices", &[], EVERYWHERE, notices, "Clears the strip above the status line"),
+    line(Action::PutHintAway, "Put the hint away", &[], EVERYWHERE, hinted, "What to do next here is not said again"),
     line(Action::Theme(ThemeChoice::Light), "Light colours", &[], EVERYWHERE, always, "Dark letters on a light ground"),
     line(Action::Theme(ThemeChoice::Dark), "Dark colours", &[], EVERYWHERE, always, "Light letters on a dark ground"),
     line(Action::Theme(ThemeChoice::System), "Colours of the system", &[], EVERYWHERE, always, "Light or dark, as the system says"),
@@ -235,6 +238,11 @@ const LINES: &[ActionLine] = &[
     line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
     line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
     line(Action::Start, "Start the run", &["Ctrl+Enter"], TRAIN, can_start, "With the settings of the sheet"),
+    line(Action::Preset(Preset::QuickLook), Preset::QuickLook.label(), &[], TRAIN, project, Preset::QuickLook.about()),
+    line(Action::Preset(Preset::Careful), Preset::Careful.label(), &[], TRAIN, project, Preset::Careful.about()),
+    line(Action::CompareMethods, "Compare the methods", &[], TRAIN, can_start, "One run of each chosen method, one after the other, with everything else alike"),
+    line(Action::EarlierSettings, "Settings of an earlier run", &[], TRAIN, a_run, "The list of runs on the sheet: Space opens it"),
+    line(Action::AllSettings, "All settings, or fewer", &[], TRAIN, project, "What stands behind the questions of the sheet"),
     line(Action::Fork, "Fork the run", &["F"], TRAIN, can_fork, "A run of its own from one of its checkpoints, with other settings or without some pairs"),
     line(Action::Again, "Run again with changes", &["R"], TRAIN, a_run, "A new run from the settings of the one that is shown"),
     line(Action::LeaveFork, "Set up a new run instead of a fork", &[], TRAIN, forking, "The sheet is as it was before"),
@@ -258,11 +266,15 @@ const LINES: &[ActionLine] = &[
     line(Action::Alarm(AlarmAct::Second), "Fork with the remedy of an alarm", &["Shift+M"], TRAIN, has_second_remedy, "The second that is offered"),
     line(Action::Alarm(AlarmAct::Ignore), "Ignore an alarm", &["I"], TRAIN, has_alarm, "The first that is shown; it is not told again of this run"),
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, some_run_goes, "Takes effect within a moment; the weights stay in memory. Also the one that another program trains"),
+    line(Action::Resume, "Resume the run", &[], TRAIN, can_resume, "The shown one goes on from its last checkpoint, or begins again where there is none"),
+    line(Action::Lengthen, "Extend the run", &[], TRAIN, can_lengthen, "The shown one, which has done all its steps, gets more"),
+    line(Action::ExportRun, "Export the run", &[], TRAIN, can_fork, "As an adapter or a whole model that other programs read"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
     line(Action::BundleRun, "Put the run into one file", &[], TRAIN, a_run_at_rest, "A bundle that opens elsewhere: settings, curves, answers, its pairs, its newest weights"),
     line(Action::InQueue(false), "Sooner in the queue", &["Alt+Up"], TRAIN, shown_waits, "The shown run changes places with the one before it"),
     line(Action::InQueue(true), "Later in the queue", &["Alt+Down"], TRAIN, shown_waits, "The shown run changes places with the one behind it"),
+    line(Action::LeaveQueue, "Out of the queue", &[], TRAIN, waits_here, "The shown run stays among the runs and does not wait any more"),
     line(Action::Stop, "Stop the run", &[], TRAIN, some_run_goes, "With a checkpoint; it can be continued later. Also the one that another program trains"),
 
     line(Action::ChooseCharts, "Choose and order the charts", &["C"], COMPARE, runs_ticked, "Any metrics side by side; kept with the project"),
@@ -298,6 +310,9 @@ const LINES: &[ActionLine] = &[
     line(Action::CompareReport, "Report of the ticked runs", &[], COMPARE, runs_ticked, "Settings, charts and answers side by side, on one page"),
 
     line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),
+    line(Action::Judged, "Judged answers", &[], ANSWERS, project, "What the project's rules count, to be read"),
+    line(Action::EditRules, "Edit the rules", &[], ANSWERS, writable, "What counts as what: judge.toml in the project's folder"),
+    line(Action::SaveRules, "Save the rules", &["Ctrl+S"], ANSWERS, can_save_rules, "The next run is judged by them"),
     line(Action::AskBox, "Ask the weights yourself", &[], ANSWERS, project, "Your own prompt to one or two sets of weights"),
     line(Action::Ask, "Ask", &["Ctrl+Enter"], ANSWERS, can_ask, "Has the prompt of the box answered"),
     line(Action::Talk, "Talk in turns, or ask once", &[], ANSWERS, project, "Each side goes on with what was said on it"),

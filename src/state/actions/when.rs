@@ -1,9 +1,17 @@
 //! When each line of the table can be carried out: nothing where it can be now, else a sentence that says why not.
 
 use data::config::Method;
+use store::{RunRecord, RunStatus};
 
 use crate::{
-    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, face::Face, fork::AlarmAct, references::Shown,
+    Screen, Views, Workspace,
+    answers::Tab,
+    compare::board,
+    duel::Duel,
+    face::Face,
+    fork::AlarmAct,
+    references::Shown,
+    runs::can_continue,
     train::Sheet,
 };
 
@@ -34,6 +42,10 @@ pub(super) fn no_run(workspace: &Workspace, _: &mut Views) -> Possible {
 
 pub(super) fn notices(workspace: &Workspace, _: &mut Views) -> Possible {
     unless(workspace.notices.is_empty(), "There are none")
+}
+
+pub(super) fn hinted(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.guide.hint(workspace, views).is_none(), "No hint is shown here")
 }
 
 pub(super) fn pairs(workspace: &Workspace, views: &mut Views) -> Possible {
@@ -228,6 +240,25 @@ pub(super) fn can_fork(workspace: &Workspace, views: &mut Views) -> Possible {
     missing.map_or(Ok(()), |missing| Err(missing.to_owned()))
 }
 
+/// The run of the Train screen, where it neither goes nor waits.
+fn shown_at_rest<'w>(workspace: &'w Workspace, views: &mut Views) -> Result<&'w RunRecord, String> {
+    writable(workspace, views)?;
+    a_run_at_rest(workspace, views)?;
+    let record = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.record(run));
+    record.ok_or_else(|| "There is no run yet".to_owned())
+}
+
+pub(super) fn can_resume(workspace: &Workspace, views: &mut Views) -> Possible {
+    let record = shown_at_rest(workspace, views)?;
+    unless(!can_continue(record.status), "The shown run was not cut short")
+}
+
+pub(super) fn can_lengthen(workspace: &Workspace, views: &mut Views) -> Possible {
+    let record = shown_at_rest(workspace, views)?;
+    unless(record.status != RunStatus::Completed, "The shown run has not done all its steps")?;
+    workspace.runs.no_weights(record.id).map_or(Ok(()), |missing| Err(missing.to_owned()))
+}
+
 pub(super) fn forking(_: &Workspace, views: &mut Views) -> Possible {
     unless(views.train.fork.is_none(), "No fork is being set up")
 }
@@ -253,6 +284,11 @@ pub(super) fn some_run_goes(workspace: &Workspace, views: &mut Views) -> Possibl
 pub(super) fn shown_waits(workspace: &Workspace, views: &mut Views) -> Possible {
     let waits = views.train.shown.is_some_and(|run| workspace.runs.queue_shown().iter().any(|other| other.id == run));
     unless(!waits, "The shown run does not wait in the queue")
+}
+
+pub(super) fn waits_here(workspace: &Workspace, views: &mut Views) -> Possible {
+    let place = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.place(run));
+    unless(place.is_none(), "The shown run does not wait in the queue of this window")
 }
 
 pub(super) fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
@@ -296,6 +332,16 @@ pub(super) fn about_redo(workspace: &Workspace, views: &mut Views) -> Possible {
 
 pub(super) fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {
     unless(views.compare.shown(&workspace.runs).is_empty(), "No run is ticked")
+}
+
+pub(super) fn can_save_rules(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    let probes = workspace.answers.probes.as_deref().unwrap_or_default();
+    let Some(draft) = &mut views.answers.judged.writing else {
+        return Err("The rules are not being written".to_owned());
+    };
+    unless(draft.check(probes).is_err(), "Mend what stands beside the text first")?;
+    unless(!draft.is_changed(), "Nothing has changed")
 }
 
 pub(super) fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {

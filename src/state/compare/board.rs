@@ -6,6 +6,7 @@ use data::{
     Across, Scale,
     metrics::{
         HELD_OUT_ACCURACY, HELD_OUT_LOSS, HELD_OUT_MARGIN, HELD_OUT_SCORE_ACCURACY, KL_REF, SAMPLED_KL, SAMPLED_SCORE,
+        judged,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,8 @@ pub struct Board {
     pub picked: Option<BTreeSet<RunId>>,
     /// What is charted, in reading order.
     pub metrics: Vec<String>,
+    /// Shares that rules count and that came among the charts by themselves: once, so that they can be taken away.
+    pub offered: BTreeSet<String>,
     /// Charts side by side, as far as there is room.
     pub columns: usize,
     /// Weight of the past in the moving average, 0 = raw.
@@ -86,6 +89,7 @@ impl Default for Board {
         Self {
             picked: None,
             metrics: USUAL.map(str::to_owned).to_vec(),
+            offered: BTreeSet::new(),
             columns: 2,
             smoothing: 0.0,
             scale: Scale::default(),
@@ -123,6 +127,21 @@ impl Board {
         let chosen = self.metrics.iter().filter(|name| present.contains(name));
         let charts: Vec<String> = chosen.cloned().collect();
         if charts.is_empty() { present.iter().take(1).cloned().collect() } else { charts }
+    }
+
+    /// What rules count comes behind accuracy and drift, until somebody has chosen charts.
+    pub fn offer(&mut self, present: &[String]) {
+        let is_own = |name: &&String| !self.offered.contains(*name);
+        if !self.metrics.iter().filter(is_own).eq(&USUAL) {
+            return;
+        }
+        let shares = present.iter().filter(|name| judged::rule(name).is_some());
+        let new: Vec<String> = shares.filter(|name| !self.offered.contains(*name)).cloned().collect();
+        let is_before =
+            |name: &String| [HELD_OUT_ACCURACY, KL_REF].contains(&name.as_str()) || self.offered.contains(name);
+        let place = self.metrics.iter().take_while(|name| is_before(name)).count();
+        self.offered.extend(new.iter().cloned());
+        self.metrics.splice(place..place, new);
     }
 
     /// One more chart, after the others.
@@ -174,6 +193,7 @@ mod tests {
         let board = Board {
             picked: Some([RunId(3), RunId(5)].into()),
             metrics: names(&["loss", "judged/short"]),
+            offered: ["judged/short".to_owned()].into(),
             columns: 3,
             smoothing: 0.5,
             scale: Scale::SymLog,
@@ -203,6 +223,24 @@ mod tests {
         assert_eq!(board.charts(&names(&["grad_norm", "loss"])), ["loss"]);
         assert_eq!(board.charts(&names(&["grad_norm"])), ["grad_norm"]);
         assert_eq!(board.charts(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_rules_count_is_charted_by_itself_until_somebody_chooses() {
+        let present = names(&["judged/manner", "judged/spill", HELD_OUT_ACCURACY, HELD_OUT_LOSS, KL_REF]);
+        let mut board = Board::default();
+        board.offer(&present[2..]);
+        assert_eq!(board, Board::default());
+        board.offer(&present[..1]);
+        board.offer(&present);
+        let charts = names(&[HELD_OUT_ACCURACY, KL_REF, "judged/manner", "judged/spill", HELD_OUT_LOSS]);
+        assert_eq!(board.charts(&present), charts);
+        board.remove("judged/spill");
+        board.offer(&present);
+        assert!(!board.metrics.contains(&"judged/spill".to_owned()), "it was taken away");
+        let mut own = Board { metrics: names(&[KL_REF]), ..Board::default() };
+        own.offer(&present);
+        assert_eq!(own.metrics, [KL_REF]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use data::{
     config::{Setting, plain_number},
-    metrics::{self, Stored},
+    metrics::{self, Better, Stored},
 };
 use store::{Pick, RunColumn, RunFilter, RunId, RunRecord, RunValue};
 
@@ -142,11 +142,20 @@ fn compare(runs: &Runs, one: &RunRecord, other: &RunRecord, by: &SortBy) -> Orde
         SortBy::Method => one.method.cmp(&other.method),
         SortBy::Step => other.step.cmp(&one.step),
         SortBy::Column(column) => match (cell(runs, one, column), cell(runs, other, column)) {
-            (Cell::Value(a), Cell::Value(b)) => column.order(&a, &b),
+            (Cell::Value(a), Cell::Value(b)) => RunColumn::order(better(runs, column), &a, &b),
             _ => Ordering::Equal,
         },
     };
     order.then(newest_first)
+}
+
+/// Which way is better in a column, where runs of any method may be compared by it. The best stands first, and where nothing is
+/// better the largest.
+pub fn better(runs: &Runs, column: &RunColumn) -> Better {
+    match column {
+        RunColumn::Setting(_) => Better::Neither,
+        RunColumn::Metric(_, name) => runs.better(name),
+    }
 }
 
 /// The head of a column.
@@ -240,6 +249,20 @@ mod tests {
         assert_eq!(names(&runs, &board, ""), "abc");
         board.sort = SortBy::Made;
         assert_eq!(names(&runs, &board, ""), "cba");
+    }
+
+    #[test]
+    fn a_rule_says_which_way_its_share_is_better() {
+        let mut runs = runs();
+        for (run, share) in [(1, 0.2), (2, 0.9)] {
+            let history = runs.history.get_mut(&RunId(run)).unwrap();
+            history.series.insert("judged/spill".to_owned(), Series::from_points([[10.0, share]]));
+        }
+        let column = RunColumn::Metric(Pick::Last, "judged/spill".to_owned());
+        let board = Board { sort: SortBy::Column(column.clone()), ..Board::default() };
+        assert_eq!((better(&runs, &column), names(&runs, &board, "").as_str()), (Better::Neither, "bac"));
+        runs.rules = judge::heads(["[[rule]]\nname = \"spill\"\nbetter = \"less\"\n"]);
+        assert_eq!((better(&runs, &column), names(&runs, &board, "").as_str()), (Better::Less, "abc"));
     }
 
     #[test]

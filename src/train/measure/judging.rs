@@ -4,7 +4,7 @@ use std::{io::Write as _, path::Path, time::Instant};
 
 use data::{Prompt, metrics::judged};
 use files::Output;
-use judge::{Answer, RuleSet};
+use judge::{Answer, RuleHead, RuleSet};
 use model::GenerateOptions;
 use store::{JudgedAnswer, LogLevel, Probe, Project, RunRecord};
 use text::Codec;
@@ -45,6 +45,20 @@ fn read(path: &Path, probes: &[Probe]) -> Result<Option<(String, RuleSet)>> {
             Err(TrainError::Sentence(format!("The rules in {} cannot be used, {first}{more}", path.display())))
         }
     }
+}
+
+/// The rules of a project in their order, then those that only these runs still have, the newest run first.
+pub fn heads(project: &Project, records: &[RunRecord]) -> Vec<RuleHead> {
+    let own = std::iter::once(project.dir().join(judge::FILE));
+    let kept = records.iter().rev().map(|record| record.dir.join(judge::FILE));
+    let mut texts: Vec<String> = Vec::new();
+    // Most runs have the same rules.
+    for text in own.chain(kept).filter_map(|path| files::read_text(&path, judge::MOST_BYTES).ok()) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    judge::heads(texts.iter().map(String::as_str))
 }
 
 impl Judging {

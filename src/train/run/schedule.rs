@@ -22,15 +22,23 @@ pub fn learning_rate(config: &OptimizerConfig, step: u64, total: u64) -> f64 {
         }
 }
 
-/// Says so where the warm-up leaves no step at the full rate.
+/// Says so where the warm-up leaves no step at the full rate, or few.
 pub fn warm_up_remark(config: &OptimizerConfig, total: u64) -> Option<String> {
-    (config.warmup_steps >= total).then(|| {
+    let warmup = config.warmup_steps;
+    let text = if warmup >= total {
         format!(
-            "The warm-up of {} steps is as long as the run of {total}, so the full learning rate is never reached; a smaller \
-             optimizer.warmup_steps reaches it",
-            config.warmup_steps
+            "The warm-up of {warmup} steps is as long as the run of {total}, so the full learning rate is never reached; a \
+             smaller optimizer.warmup_steps reaches it"
         )
-    })
+    } else if 2 * warmup > total {
+        format!(
+            "The warm-up of {warmup} steps is more than half of the run of {total}, so most of it learns slowly; a smaller \
+             optimizer.warmup_steps leaves more steps at the full rate"
+        )
+    } else {
+        return None;
+    };
+    Some(text)
 }
 
 /// The same of PPO's critic, which the policy waits for.
@@ -117,6 +125,7 @@ mod tests {
     fn dl6_a_warm_up_as_long_as_the_run_is_told() {
         let config = OptimizerConfig { warmup_steps: 5, ..OptimizerConfig::default() };
         assert!(warm_up_remark(&config, 5).unwrap().contains("warm-up of 5 steps"));
-        assert_eq!(warm_up_remark(&config, 6), None);
+        assert!(warm_up_remark(&config, 6).unwrap().contains("more than half of the run of 6"));
+        assert_eq!(warm_up_remark(&config, 10), None);
     }
 }

@@ -1,6 +1,9 @@
 //! The charts in their grid: one line a run, a band a group of seeds.
 
-use data::{Across, metrics};
+use data::{
+    Across,
+    metrics::{self, judged},
+};
 use egui::{Align, Layout, Rect, Stroke, StrokeKind, Ui};
 use state::{
     Command, Commands,
@@ -156,6 +159,10 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
         let Some(history) = runs.history(record.id) else { continue };
         if along.follow(record.id, history) {
             along.update(record.id, metric, Form::Measured, raw);
+            if let Some([low, high]) = interval(history, metric) {
+                along.update(record.id, metric, Form::Low, low);
+                along.update(record.id, metric, Form::High, high);
+            }
             if let Some(smoothed) = smooth.get(record.id, metric).filter(|_| weight > 0.0) {
                 along.update(record.id, metric, Form::Smoothed, smoothed);
             }
@@ -170,6 +177,12 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
             along.update(first, metric, Form::High, &spread.high);
         }
     }
+}
+
+/// The ends of a share's 95 % interval, where a run has measured them.
+fn interval<'r>(history: &'r History, metric: &str) -> Option<[&'r Series; 2]> {
+    let [low, high] = metrics::interval(metric).map(|end| history.series(&end));
+    Some([low?, high?])
 }
 
 fn is_grouped(record: &RunRecord, groups: &[Group<'_>]) -> bool {
@@ -202,6 +215,12 @@ fn chart<'a>(
         let smoothed = view.smooth.get(record.id, metric).filter(|_| view.board.smoothing > 0.0);
         let Some(raw) = laid(record.id, Form::Measured, Some(raw)) else { continue };
         drawn += 1;
+        if let Some([low, high]) = runs.history(record.id).and_then(|history| interval(history, metric))
+            && let Some(low) = laid(record.id, Form::Low, Some(low))
+            && let Some(high) = laid(record.id, Form::High, Some(high))
+        {
+            bands.push(Band { low, high, look: record.look(), name: String::new() });
+        }
         match smoothed.and_then(|smoothed| laid(record.id, Form::Smoothed, Some(smoothed))) {
             Some(smoothed) => lines.extend([line(raw).faint(), marked(line(smoothed))]),
             None => lines.push(marked(line(raw))),
@@ -234,11 +253,18 @@ fn chart<'a>(
         scale: view.board.scale,
         clip: view.board.clip,
         metric,
-        about: metrics::Stored::of(metric).map_or("", |stored| stored.metric.about),
+        about: about(metric),
         note: missing(shown.len() - drawn, view.board.x),
         moves: true,
         ..Chart::default()
     }
+}
+
+fn about(metric: &str) -> &'static str {
+    if judged::rule(metric).is_some() {
+        return "The share of answers that the rule counts, in its 95 % interval";
+    }
+    metrics::Stored::of(metric).map_or("", |stored| stored.metric.about)
 }
 
 /// Why a ticked run has no line.

@@ -143,6 +143,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
         parts::empty(ui, "These runs have measured nothing yet", "Their charts fill as soon as the first step is done");
         return;
     }
+    view.board.offer(&present);
     controls::ui(ui, view, &present);
     charts::ui(ui, runs, view, &shown, &present, commands);
     ui.add_space(space::S);

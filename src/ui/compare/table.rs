@@ -1,6 +1,6 @@
 //! All runs as a table: filtered, sorted, with any metric or setting as a column.
 
-use data::metrics::{self, Better};
+use data::metrics;
 use egui::{
     Align, Button, ComboBox, DragValue, Grid, Layout, Rect, RichText, ScrollArea, Sense, TextWrapMode, Ui, UiBuilder,
 };
@@ -204,12 +204,8 @@ fn is_best(runs: &Runs, rows: &[(usize, RunRecord)], column: &RunColumn, cell: &
         _ => None,
     });
     let mut others = others.peekable();
-    let beats = |other: f64| match column.better() {
-        Better::More => *own >= other,
-        Better::Less => *own <= other,
-        Better::Neither => false,
-    };
-    rows.len() > 1 && others.peek().is_some() && others.all(beats)
+    let better = table::better(runs, column);
+    rows.len() > 1 && others.peek().is_some() && others.all(|other| better.is_best(*own, other))
 }
 
 /// The columns in their order, each with what can be done with it; metrics and settings that could be more of them.

@@ -2,7 +2,7 @@
 
 use data::{
     config::Setting,
-    metrics::{self, Better, Metric, Stored, Told, judged},
+    metrics::{self, Metric, Told, judged},
 };
 use egui::{Grid, Label, RichText, ScrollArea, Ui};
 use state::{
@@ -19,27 +19,18 @@ use crate::{
 /// A longer name is cut in a table, and whole on hover.
 pub const LONGEST_NAME: f32 = 240.0;
 
-/// One row a run with the newest value of what matters.
+/// One row a run with the newest value of what matters, under what was judged before the first step.
 pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let palette = parts::palette(ui);
     let nothing = History::default();
-    let value = |record: &RunRecord, name: &str| runs.history(record.id).unwrap_or(&nothing).latest(name);
+    let history = |record: &RunRecord| runs.history(record.id).unwrap_or(&nothing);
     // A reward model and a policy are not told by the same: of what none of these has measured there is no column.
-    let is_measured = |name: &str| shown.iter().any(|record| value(record, name).is_some());
-    let told = Metric::headlines(Told::AcrossRuns, |_| true);
-    let columns: Vec<(Stored, String)> = told.filter(|(_, name)| is_measured(name)).collect();
-    // The best of each column, where one is better than another.
-    let best = |(stored, name): &(Stored, String)| {
-        let values = shown.iter().filter_map(|record| value(record, name));
-        match stored.metric.better {
-            Better::More => values.reduce(f64::max),
-            Better::Less => values.reduce(f64::min),
-            Better::Neither => None,
-        }
-    };
-    let best: Vec<Option<f64>> = columns.iter().map(best).collect();
-    let rules: Vec<String> =
-        metrics_present(runs, shown).into_iter().filter(|name| judged::rule(name).is_some()).collect();
+    let is_measured = |name: &str| shown.iter().any(|record| history(record).latest(name).is_some());
+    let headlines = Metric::headlines(Told::AcrossRuns, |_| true).filter(|(_, name)| is_measured(name));
+    let mut columns: Vec<(String, String, String)> =
+        headlines.map(|(stored, name)| (stored.column(), format!("{}\n{name}", stored.metric.about), name)).collect();
+    let rules = metrics_present(runs, shown).into_iter().filter(|name| judged::rule(name).is_some());
+    columns.extend(rules.map(|share| (metrics::caption(&share), share.clone(), share)));
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "Where they stand");
@@ -48,39 +39,51 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             for caption in ["Run", "Method", "Steps"] {
                 parts::caption(ui, caption);
             }
-            for (stored, name) in &columns {
-                let about = format!("{}\n{name}", stored.metric.about);
-                parts::caption(ui, stored.column()).on_hover_text(about);
-            }
-            for share in &rules {
-                parts::caption(ui, metrics::caption(share)).on_hover_text(share);
+            for (caption, about, _) in &columns {
+                parts::caption(ui, caption).on_hover_text(about);
             }
             ui.end_row();
+            before(ui, &columns, |name| shown.iter().find_map(|record| history(record).at_start(name)));
             for record in shown {
                 name(ui, record);
                 ui.label(&record.method);
                 ui.label(record.step.to_string());
-                for ((_, name), best) in columns.iter().zip(&best) {
-                    let Some(number) = value(record, name) else {
+                for (_, _, name) in &columns {
+                    let Some(number) = history(record).latest(name) else {
                         ui.label(RichText::new("–").color(palette.weak));
                         continue;
                     };
-                    let told = metrics::told(name, |name| value(record, name));
+                    let told = metrics::told(name, |name| history(record).latest(name));
                     let text = RichText::new(told.unwrap_or_default());
-                    if shown.len() > 1 && *best == Some(number) {
+                    let better = runs.better(name);
+                    let mut others = shown.iter().filter_map(|other| history(other).latest(name));
+                    if shown.len() > 1 && others.all(|other| better.is_best(number, other)) {
                         ui.label(text.color(palette.good)).on_hover_text("Best of these");
                     } else {
                         ui.label(text);
                     }
                 }
-                for share in &rules {
-                    let told = metrics::told(share, |name| value(record, name));
-                    ui.label(told.unwrap_or_else(|| "–".to_owned()));
-                }
                 ui.end_row();
             }
         });
     });
+}
+
+/// What rules counted before the first step. What is measured against step 0 says nothing there.
+fn before(ui: &mut Ui, columns: &[(String, String, String)], at_start: impl Fn(&str) -> Option<f64>) {
+    let weak = parts::palette(ui).weak;
+    let cells: Vec<Option<String>> =
+        columns.iter().map(|(_, _, name)| judged::rule(name).and_then(|_| metrics::told(name, &at_start))).collect();
+    if cells.iter().all(Option::is_none) {
+        return;
+    }
+    for text in ["Before", "", "0"] {
+        ui.label(RichText::new(text).color(weak));
+    }
+    for cell in cells {
+        ui.label(RichText::new(cell.unwrap_or_default()).color(weak));
+    }
+    ui.end_row();
 }
 
 /// Only the settings that are not the same in all runs.

@@ -5,7 +5,11 @@ use data::{
     metrics::{self, CHARTS, ChartId, Look, judged},
 };
 use egui::Ui;
-use state::{chart_words, runs::History, series::Series};
+use state::{
+    chart_words,
+    runs::{History, Runs},
+    series::Series,
+};
 use train::objective::Objective;
 
 use crate::{
@@ -20,8 +24,9 @@ const HEIGHT: f32 = 232.0;
 /// A chart needs this much.
 const NARROWEST: f32 = 316.0;
 
-pub fn ui(ui: &mut Ui, config: &RunConfig, history: &History) {
-    let charts = list(ui, config, history);
+pub fn ui(ui: &mut Ui, runs: &Runs, config: &RunConfig, history: &History) {
+    let shares = runs.shares_of(history);
+    let charts = list(ui, &shares, config, history);
     parts::caption(ui, format!("{} · Shift + drag shows the pairs of those steps (B: of the newest)", chart::GESTURES));
     let gap = space::M;
     let room = ui.available_width();
@@ -46,7 +51,7 @@ pub fn ui(ui: &mut Ui, config: &RunConfig, history: &History) {
     }
 }
 
-fn list<'a>(ui: &Ui, config: &RunConfig, history: &'a History) -> Vec<Chart<'a>> {
+fn list<'a>(ui: &Ui, shares: &'a [String], config: &RunConfig, history: &'a History) -> Vec<Chart<'a>> {
     let palette = parts::palette(ui);
     let last_step = history.last_step();
     let mut charts: Vec<Chart<'a>> = CHARTS
@@ -54,8 +59,9 @@ fn list<'a>(ui: &Ui, config: &RunConfig, history: &'a History) -> Vec<Chart<'a>>
         .filter(|chart| chart.in_window && chart.suits(config.objective.kind))
         .map(|chart| drawn(palette, *chart, config, history, last_step))
         .collect();
-    let rules = history.series.iter().filter_map(|(name, series)| Some((name, judged::rule(name)?, series)));
-    let judged = rules.map(|(name, rule, series)| judged_chart(name, rule, series, history, last_step));
+    let judged = shares.iter().filter_map(|share| {
+        Some(judged_chart(share, judged::rule(share)?, history.series(share)?, history, last_step))
+    });
     let drift = CHARTS.iter().find(|chart| chart.id == ChartId::Drift).map(|chart| chart.title);
     let place = charts.iter().position(|chart| Some(chart.id) == drift).map_or(charts.len(), |place| place + 1);
     charts.splice(place..place, judged);

@@ -1,16 +1,16 @@
 //! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has ended.
 
 use data::config::typed;
-use egui::{Button, RichText, TextEdit, Ui};
+use egui::{Button, Key, RichText, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     models::ModelsCommand,
     runs::{Live, Runs, can_continue},
-    train::{RunCommand, Sheet, TrainView, how_far},
+    train::{Extending, RunCommand, Sheet, TrainView, how_far},
 };
 use store::{RunRecord, RunStatus};
 
-use crate::{parts, prompt};
+use crate::{parts, prompt, writing};
 
 /// The buttons beside the run's name, laid out from the right.
 pub fn ui(
@@ -134,7 +134,7 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
             .on_hover_text("Goes on from its last checkpoint with more steps")
             .on_disabled_hover_text(missing.unwrap_or_default());
         if longer.clicked() {
-            view.extending = Some((record.id, (record.step * 2).to_string()));
+            view.ask_how_long(record);
         }
     }
     if can_continue(record.status) {
@@ -142,24 +142,20 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
         let word = if anew { "Resume…" } else { "Resume" };
         let go_on = ui.button(word).on_hover_text(runs.continuation(record));
         prompt::name(&go_on, egui::Role::Button, "Resume");
-        if go_on.clicked() {
-            if anew {
-                view.again = Some(record.id);
-            } else {
-                send(commands, RunCommand::Continue(record.id));
-            }
+        if go_on.clicked()
+            && let Some(command) = view.resume(runs, record)
+        {
+            send(commands, command);
         }
     }
 }
 
 /// A run that has done all its steps can be given more.
 pub fn longer(ui: &mut Ui, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
-    let Some((run, text)) = &mut view.extending else {
+    let Some(Extending { text, wants_caret, .. }) = view.extending.as_mut().filter(|asked| asked.run == record.id)
+    else {
         return;
     };
-    if *run != record.id {
-        return;
-    }
     let steps = typed::count("Steps", text).and_then(|steps| {
         let least = record.step + 1;
         if steps < least {
@@ -171,14 +167,24 @@ pub fn longer(ui: &mut Ui, view: &mut TrainView, record: &RunRecord, commands: &
     let mut done = false;
     ui.horizontal_wrapped(|ui| {
         let label = parts::caption(ui, "Steps in all");
-        ui.add(TextEdit::singleline(text).id_salt("steps in all").desired_width(80.0)).labelled_by(label.id);
+        let field = TextEdit::singleline(text).id_salt("steps in all").desired_width(80.0).show(ui);
+        let response = field.response.response.labelled_by(label.id);
+        if writing::give_caret(ui, &response, *wants_caret) {
+            *wants_caret = false;
+            // What is typed takes the place of what is offered.
+            writing::choose_all(ui, response.id, text, field.state);
+        }
+        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let go_on = ui.add_enabled(steps.is_ok(), Button::new("Go on"));
         if let Ok(steps) = steps
-            && go_on.clicked()
+            && (go_on.clicked() || entered)
         {
             send(commands, RunCommand::Extend(record.id, steps));
             done = true;
+        } else if entered {
+            response.request_focus();
         }
+        done |= ui.input(|input| input.key_pressed(Key::Escape)) && response.lost_focus();
         done |= ui.button("Cancel").clicked();
         if let Err(sentence) = &steps {
             ui.label(RichText::new(sentence).color(parts::palette(ui).error));
@@ -225,14 +231,21 @@ pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
     if runs.is_leaving(record.id) {
         return "Cancelled; it leaves the queue as soon as the engine has a moment".to_owned();
     }
+    const NAMED: usize = 3;
     let ahead = runs.live.iter().chain(runs.waiting.iter().take(place));
-    let ahead: Vec<String> = ahead.map(|ahead| runs.name(ahead.run)).collect();
-    let names = match &ahead[..] {
+    let mut names: Vec<String> = ahead.map(|ahead| runs.name(ahead.run)).collect();
+    let turn = data::ordinal(names.len() + 1);
+    if names.len() > NAMED {
+        let others = names.len() - (NAMED - 1);
+        names.truncate(NAMED - 1);
+        names.push(format!("{others} others"));
+    }
+    let names = match &names[..] {
         [] => "the engine".to_owned(),
         [only] => only.clone(),
         [some @ .., last] => format!("{} and {last}", some.join(", ")),
     };
-    format!("Queued, {}, {}; waits for {names}", data::ordinal(ahead.len() + 1), how_far(runs, record))
+    format!("Queued, {turn}, {}; waits for {names}", how_far(runs, record))
 }
 
 #[cfg(test)]
@@ -258,7 +271,7 @@ mod tests {
     #[test]
     fn g11_a_queued_run_says_its_place_and_what_it_waits_for() {
         let mut runs = Runs::default();
-        for id in 1..=4 {
+        for id in 1..=9 {
             runs.queue(Live::new(RunId(id), Arc::default()));
         }
         let second = record(2, "[train]\nsteps = 300\n", 0);
@@ -267,6 +280,7 @@ mod tests {
         runs.set_records(vec![record(1, "", 1), second.clone(), counted.clone(), fourth.clone()]);
         assert_eq!(waits(&runs, 0, &second), "Queued, 2nd, 0 of 300 steps; waits for Run 1");
         assert_eq!(waits(&runs, 2, &fourth), "Queued, 4th, 0 steps of 2 epochs; waits for Run 1, Run 2 and Run 3");
+        assert!(waits(&runs, 7, &record(9, "", 1)).ends_with("9th, 0 of 1 step; waits for Run 1, Run 2 and 6 others"));
         assert_eq!(waits(&runs, 1, &counted), "Queued, 3rd, 0 of 1 step; waits for Run 1 and Run 2");
         runs.waiting[1].stopping = true;
         assert!(waits(&runs, 1, &counted).starts_with("Cancelled"));

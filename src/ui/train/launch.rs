@@ -156,6 +156,9 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
 pub fn follow(workspace: &Workspace, view: &mut TrainView) {
     let counts = workspace.project.as_ref().map(|project| project.counts).unwrap_or_default();
     view.launch.set_basis(counts.basis(parameters(workspace, view)));
+    if let Some(project) = &workspace.project {
+        view.launch.set_own(&project.own);
+    }
 }
 
 /// Of the model that the sheet names, or of the project's.
@@ -298,8 +301,8 @@ fn margin(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
     ui.horizontal(|ui| {
         parts::caption(ui, ObjectiveConfig::MARGIN.label);
-        let may_be_free = checked.config.objective.kind == Method::Mpo;
-        let fits = |word: &&Word| may_be_free || Margin::named(word.word).is_some_and(Margin::is_anchored);
+        let kind = checked.config.objective.kind;
+        let fits = |word: &&Word| Margin::named(word.word).is_some_and(|margin| kind.takes(margin));
         let words: Vec<Word> = ObjectiveConfig::MARGIN.words().iter().filter(fits).copied().collect();
         if let Some(word) = field::segmented(ui, &words, checked.config.objective.margin().name()) {
             view.launch.set(ObjectiveConfig::MARGIN.key, word);
@@ -312,6 +315,9 @@ fn margin(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
 
 /// Why the run cannot start now, if it cannot.
 fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
+    if let Some(sentence) = nothing_to_learn(workspace) {
+        return Some(sentence);
+    }
     if let Some(sentence) = checked.problems.values().next() {
         let more = checked.problems.len() - 1;
         return Some(match more {
@@ -324,10 +330,20 @@ fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
     if kind.samples() && !is_fitted() {
         return Some(format!("{} needs a reward model; fit one first", name(&checked.config.objective)));
     }
-    if preflight::refuses(&workspace.preflight, &checked.config) {
-        return Some("The check found a reason not to start; it is on the right".to_owned());
-    }
-    None
+    preflight::refusal(&workspace.preflight, &checked.config)
+}
+
+/// Why the project's pairs teach nothing, if they do not.
+pub fn nothing_to_learn(workspace: &Workspace) -> Option<String> {
+    let counts = &workspace.project.as_ref()?.counts;
+    let sentence = match (counts.total(), counts.basis(None).pairs) {
+        (0, _) => {
+            "There are no pairs yet: in Pairs they come from a file, from prompts that a model answers, or from you"
+        }
+        (_, 0) => "No pair has a preference yet: L in Pairs asks which of two answers is better",
+        _ => return None,
+    };
+    Some(sentence.to_owned())
 }
 
 fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
@@ -342,7 +358,7 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
             ..egui::Margin::ZERO
         }))
         .show(ui, |ui| {
-            let pressed = view.pressed.take();
+            let pressed = view.pressed.take_if(|button| button.is_below());
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let start = ui.add_enabled_ui(obstacle.is_none(), |ui| {
                     parts::primary(ui, word)
@@ -377,10 +393,11 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     let (text, color) = match (&obstacle, workspace.runs.last_in_line()) {
                         (Some(sentence), _) => (sentence.clone(), palette.error),
-                        (None, Some(last)) => (
-                            format!("Waits its turn after {}", workspace.runs.name(last.run)),
-                            palette.weak,
-                        ),
+                        (None, Some(last)) => {
+                            let waits = format!("Waits its turn after {}", workspace.runs.name(last.run));
+                            let text = [outlook(workspace, checked), Some(waits)].into_iter().flatten();
+                            (text.collect::<Vec<_>>().join(" · "), palette.weak)
+                        }
                         (None, None) => (outlook(workspace, checked).unwrap_or_default(), palette.text),
                     };
                     ui.add(egui::Label::new(RichText::new(text).color(color)).wrap());

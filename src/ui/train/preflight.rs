@@ -34,19 +34,21 @@ const SLEEPY: f64 = 0.25;
 /// A run that takes longer than three days may be a slip of a finger.
 const LONG_SECS: f64 = 3.0 * 24.0 * 3600.0;
 
-/// Whether the answer about exactly this config says that a start is of no use.
-pub fn refuses(preflight: &Preflight, config: &RunConfig) -> bool {
-    let about_this = preflight.config().is_some_and(|asked| same(asked, config));
-    if !about_this {
-        return false;
-    }
+/// Why the answer about exactly this config says that a start is of no use, if it does.
+pub fn refusal(preflight: &Preflight, config: &RunConfig) -> Option<String> {
+    preflight.config().filter(|asked| same(asked, config))?;
     match preflight {
-        Preflight::NotAsked | Preflight::Waiting { .. } => false,
-        Preflight::Refused { .. } => true,
+        Preflight::NotAsked | Preflight::Waiting { .. } => None,
+        Preflight::Refused { error, .. } => Some(error.clone()),
+        Preflight::Ready { report, .. } if report.train_pairs == 0 => Some("No pair is left to train on".to_owned()),
         Preflight::Ready { report, .. } => {
-            report.train_pairs == 0
-                || report.golden.iter().any(|golden| !agrees(golden))
-                || (doubles_bos(report) && !config.data.allow_doubled_bos)
+            let missed = report.golden.iter().find(|golden| !agrees(golden));
+            let missed = missed.map(|(name, measured, expected)| {
+                format!("At step 0 {name} is {measured:.6} and has to be {expected:.6}: something computes wrong")
+            });
+            let doubled = report.findings.iter().find(|finding| finding.flaw == Flaw::DoubledBos);
+            let doubled = doubled.filter(|_| !config.data.allow_doubled_bos);
+            missed.or_else(|| doubled.map(|finding| finding.text.clone()))
         }
     }
 }
@@ -56,10 +58,6 @@ fn same(asked: &RunConfig, config: &RunConfig) -> bool {
     let mut asked = asked.clone();
     asked.data.allow_doubled_bos = config.data.allow_doubled_bos;
     asked == *config
-}
-
-fn doubles_bos(report: &PreflightReport) -> bool {
-    report.findings.iter().any(|finding| finding.flaw == Flaw::DoubledBos)
 }
 
 fn agrees((_, measured, expected): &(String, f64, f64)) -> bool {

@@ -5,12 +5,14 @@ use egui::{Align, Layout, Ui};
 use state::{
     Command, Commands, Notice, Workspace,
     candidates::CandidatesCommand,
-    launch::{Checked, Launch},
+    launch::Checked,
     pairs::PairsCommand,
     simple::{Answer, Preset, Question, each_method},
-    train::{RunCommand, Start, TrainView},
+    train::{LaunchButton, RunCommand, Start, TrainView},
 };
 use train::objective::{match_first_gradient, name};
+
+use super::launch;
 
 use crate::{field, parts, prompt, theme::space};
 
@@ -89,16 +91,21 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
     if let Some(reasons) = checked.reasons(|setting| asked.contains(setting)) {
         parts::caption(ui, reasons);
     }
+    let pressed =
+        view.pressed.take_if(|pressed| matches!(pressed, LaunchButton::Preset(_) | LaunchButton::CompareMethods));
     ui.horizontal_wrapped(|ui| {
         for preset in Preset::ALL {
-            if ui.button(preset.label()).on_hover_text(preset.about()).clicked() {
+            let button = ui.button(preset.label()).on_hover_text(preset.about());
+            if button.clicked() || pressed == Some(LaunchButton::Preset(preset)) {
                 preset.give(&mut view.launch);
             }
         }
         let about = "Starts one run of each method below, one after the other, with everything else alike";
         let obstacle = cannot_compare(workspace, view, checked);
-        let compare = ui.add_enabled(obstacle.is_none(), egui::Button::new("Compare the methods")).on_hover_text(about);
-        if compare.on_disabled_hover_text(obstacle.unwrap_or_default()).clicked() {
+        let may = obstacle.is_none();
+        let compare = ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about);
+        let compare = compare.on_disabled_hover_text(obstacle.unwrap_or_default());
+        if compare.clicked() || (may && pressed == Some(LaunchButton::CompareMethods)) {
             start_each(workspace, view, commands);
         }
         let mut seeds = view.seeds.max(1);
@@ -150,7 +157,8 @@ fn cannot_compare(workspace: &Workspace, view: &TrainView, checked: &Checked) ->
     if view.fork.is_some() {
         return Some("A fork is one run; set up a new run to compare methods".to_owned());
     }
-    checked.problems.values().next().cloned().or_else(|| lacks_scores(workspace, view))
+    let faulty = || checked.problems.values().next().cloned();
+    launch::nothing_to_learn(workspace).or_else(faulty).or_else(|| lacks_scores(workspace, view))
 }
 
 /// Whose scores the sampled answers are to have, or a way to such a model.
@@ -189,7 +197,8 @@ fn reward_model(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, comman
 }
 
 /// Starts each method, seed by seed, so that a comparison that is cut short is still one.
-fn start_each(workspace: &Workspace, view: &TrainView, commands: &Commands) {
+fn start_each(workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+    let (sheet, follows) = (view.launch.checked().config.clone(), view.launch.follows());
     let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
     let (contenders, mut configs): (Vec<Contender>, Vec<RunConfig>) =
         each_method(&view.launch, &view.contenders()).into_iter().unzip();
@@ -208,15 +217,17 @@ fn start_each(workspace: &Workspace, view: &TrainView, commands: &Commands) {
             config.train.shuffle_seed = seed;
             name = format!("{name} seed {seed}");
         }
-        Start { name, config, follows: view.launch.follows(), then: Vec::new() }
+        let (sheet, follows) = (sheet.clone(), follows.clone());
+        Start { name, config, sheet, follows, one_of_several: false, then: Vec::new() }
     });
     if let Some(start) = Start::in_turn(starts) {
         commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
     }
 }
 
-pub fn begin(view: &TrainView, name: String, config: RunConfig, commands: &Commands) {
-    let start = Start { name, config, follows: view.launch.follows(), then: Vec::new() };
+pub fn begin(view: &mut TrainView, name: String, config: RunConfig, commands: &Commands) {
+    let (sheet, follows) = (view.launch.checked().config.clone(), view.launch.follows());
+    let start = Start { name, config, sheet, follows, one_of_several: false, then: Vec::new() };
     commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
 }
 
@@ -235,7 +246,11 @@ pub fn take_over(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
         .response
     });
     prompt::name(&response.inner, egui::Role::ComboBox, "Settings of an earlier run");
+    if view.pressed.take_if(|pressed| *pressed == LaunchButton::EarlierSettings).is_some() {
+        response.inner.request_focus();
+        response.inner.scroll_to_me(None);
+    }
     if let Some(config) = taken {
-        view.launch = Launch::from_config(config);
+        view.launch.take_over(config);
     }
 }

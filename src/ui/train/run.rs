@@ -67,7 +67,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         if settings.config.objective.kind == Method::Reward {
             scores::ui(ui, history);
         }
-        charts::ui(ui, &settings.config, history);
+        charts::ui(ui, &workspace.runs, &settings.config, history);
         ui.add_space(space::M);
         if let Some(live) = live {
             parts::card(ui, |ui| {
@@ -103,16 +103,7 @@ fn head(
     });
     let (fraction, text) = progress(workspace, record, live);
     parts::progress(ui, fraction, &format!("Progress of {}", record.name));
-    ui.horizontal(|ui| {
-        ui.label(text);
-        if let Some(arithmetic) = &record.arithmetic {
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let text = arithmetic.to_string();
-                let caption = RichText::new(&text).size(size::SMALL).color(palette.weak);
-                ui.add(egui::Label::new(caption).truncate()).on_hover_text(text);
-            });
-        }
-    });
+    standing_line(ui, text, record);
     fork::origin(ui, workspace, view, record);
     let data = workspace.runs.revisions_in_words(record);
     match workspace.runs.checkpoints_in_words(record.id) {
@@ -127,6 +118,22 @@ fn head(
     }
     controls::longer(ui, view, record, commands);
     controls::going_on(ui, workspace, view, record, commands);
+}
+
+/// Where the run stands, and at the right what it computes with. A run that waits may have much to say.
+fn standing_line(ui: &mut Ui, text: String, record: &RunRecord) {
+    let Some(arithmetic) = &record.arithmetic else {
+        ui.add(egui::Label::new(text).wrap());
+        return;
+    };
+    ui.horizontal(|ui| {
+        ui.label(text);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let text = arithmetic.to_string();
+            let caption = RichText::new(&text).size(size::SMALL).color(parts::palette(ui).weak);
+            ui.add(egui::Label::new(caption).truncate()).on_hover_text(text);
+        });
+    });
 }
 
 /// Labels that the run has not seen, and whether they are to join it.
