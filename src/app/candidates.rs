@@ -82,18 +82,16 @@ impl App {
         let passed_over = self.workspace.pairs.passed_over.under(&form).clone();
         self.jobs.list(dir.clone(), "Could not find the next prompt", move |project| {
             let next = project.next_prompt(form.seed, &passed_over)?;
-            Ok(about(dir, move |workspace, _| match next {
-                Some(prompt) => {
-                    vec![Command::Pairs(PairsCommand::Candidates(CandidatesCommand::NextFor(prompt)))]
+            Ok(about(dir, move |workspace, _| {
+                if let Some(prompt) = next {
+                    return vec![Command::Pairs(PairsCommand::Candidates(CandidatesCommand::NextFor(prompt)))];
                 }
-                None => {
-                    let passed = counted(passed_over.len(), "prompt", "prompts");
-                    workspace.notices.push(Notice::warning(
-                        format!("No prompt is left to be answered: {passed} gave no pair"),
-                        "Another temperature, a longer limit or other weights may help: “Sample…” sets them; or take in other prompts",
-                    ));
-                    Vec::new()
-                }
+                let passed = counted(passed_over.len(), "prompt", "prompts");
+                workspace.notices.push(Notice::warning(
+                    format!("No prompt is left to be answered: {passed} gave no pair"),
+                    "Another temperature, a longer limit or other weights may help: “Sample…” sets them; or take in other prompts",
+                ));
+                Vec::new()
             }))
         });
     }

@@ -465,16 +465,6 @@ pub struct PreflightReport {
     pub findings: Vec<PairFinding>,
 }
 
-impl PreflightReport {
-    /// ", 12 s of it for token weights" behind the time, where that is a part of it.
-    pub fn parts(&self) -> String {
-        let parts = [(self.weighing_secs, "for token weights"), (self.sampling_secs, "to sample answers")];
-        let told = parts.iter().filter(|(secs, _)| *secs > 0.0);
-        let told: Vec<String> = told.map(|(secs, what)| format!(", {} of it {what}", data::duration(*secs))).collect();
-        told.concat()
-    }
-}
-
 /// Labelled pairs by what becomes of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fates {

@@ -138,7 +138,7 @@ impl Launch {
     /// Shows other settings instead, on the sheet of the same kind.
     pub fn take_over(&mut self, config: &RunConfig) {
         let (own, basis, forks) = (std::mem::take(&mut self.own), self.basis, self.forks);
-        *self = Self { own, basis, forks, ..Self::from_config(config) };
+        *self = Self { basis, own, forks, ..Self::from_config(config) };
     }
 
     /// The keys of fields that are empty and follow the data and the model.

@@ -157,6 +157,8 @@ fn what_is_drawn_does_not_grow_with_the_steps() {
 
 #[test]
 fn a_still_frame_hands_over_the_triangles_of_the_frame_before() {
+    /// The three runs' accuracy in its interval: a few corners an evaluation, which the plot makes anew.
+    const BANDS: usize = 3;
     let mut frames = Frames::new(scene(3, 3_000));
     for _ in 0..4 {
         frames.meshes();
@@ -167,12 +169,12 @@ fn a_still_frame_hands_over_the_triangles_of_the_frame_before() {
         one.iter().zip(other).filter(|(one, other)| Arc::ptr_eq(one, other)).count()
     };
     assert!(before.len() >= 12, "{} charts", before.len());
-    assert_eq!(same(&before, &still), before.len());
+    assert_eq!(same(&before, &still), before.len() - BANDS);
     // One chart is drawn anew when one of its runs has measured something else.
     let history = frames.workspace.runs.history.get_mut(&RunId(2)).unwrap();
     history.series.get_mut(METRICS[0].key).unwrap().push(3_000.0, 0.3);
     let changed = frames.meshes();
-    assert_eq!(same(&still, &changed), still.len() - 1);
+    assert_eq!(same(&still, &changed), still.len() - BANDS - 1);
 }
 
 #[test]

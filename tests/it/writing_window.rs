@@ -36,10 +36,10 @@ fn write(window: &mut Window) -> Texts {
     let probe = Probe { prompt: Prompt::Text("When?".to_owned()), note: "asked for".to_owned() };
     views.answers.editing = Some(vec![probe]);
     views.answers.ask.prompt = Prompt::chat(vec![Turn::new(Speaker::User, "Who rows?")]);
-    views.answers.duel.typed = "Why?".to_owned();
-    views.pairs.references.text = "The bar is dry at low water".to_owned();
+    "Why?".clone_into(&mut views.answers.duel.typed);
+    "The bar is dry at low water".clone_into(&mut views.pairs.references.text);
     let mut draft = RunDraft { fresh: false, ..RunDraft::of(&record) };
-    draft.about.marks.note = "the one with".to_owned();
+    "the one with".clone_into(&mut draft.about.marks.note);
     views.compare.draft = Some(draft);
     window.harness.step();
     Texts::of(window.harness.state().workspace(), window.harness.state().views())

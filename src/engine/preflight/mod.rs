@@ -281,6 +281,16 @@ fn passes(config: &RunConfig) -> f64 {
     (frozen + updates + critic) / 2.0
 }
 
+impl PreflightReport {
+    /// ", 12 s of it for token weights" behind the time, where that is a part of it.
+    pub fn parts(&self) -> String {
+        let parts = [(self.weighing_secs, "for token weights"), (self.sampling_secs, "to sample answers")];
+        let told = parts.iter().filter(|(secs, _)| *secs > 0.0);
+        let told: Vec<String> = told.map(|(secs, what)| format!(", {} of it {what}", data::duration(*secs))).collect();
+        told.concat()
+    }
+}
+
 fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {
     let (count, tokens) = docs.fold((0usize, 0usize), |(n, t), doc| (n + 1, t + doc.tokens()));
     tokens as f64 / count.max(1) as f64

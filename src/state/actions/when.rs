@@ -4,15 +4,8 @@ use data::config::Method;
 use store::{RunRecord, RunStatus};
 
 use crate::{
-    Screen, Views, Workspace,
-    answers::Tab,
-    compare::board,
-    duel::Duel,
-    face::Face,
-    fork::AlarmAct,
-    references::Shown,
-    runs::can_continue,
-    train::Sheet,
+    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, face::Face, fork::AlarmAct, references::Shown,
+    runs::can_continue, train::Sheet,
 };
 
 /// Nothing where it can be done now, else a sentence that says why not.

@@ -110,7 +110,8 @@ pub fn try_out(
     };
     let cache_bytes = caches(policy, config, &sampled, *memory);
     let at_sampling = memory.peak(policy, cache_bytes);
-    let (peak, basis) = if at_sampling > peak { (at_sampling, Basis::Estimated) } else { (peak, basis) };
+    let is_more = cache_bytes > 0 && at_sampling > peak;
+    let (peak, basis) = if is_more { (at_sampling, Basis::Estimated) } else { (peak, basis) };
     let outlook = MemoryOutlook {
         peak_memory_bytes: peak,
         peak_memory_is: basis,

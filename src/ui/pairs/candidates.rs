@@ -108,6 +108,11 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
         let top_p = DragValue::new(&mut form.top_p).range(0.01..=1.0).speed(0.01);
         setting(ui, "Top p", top_p, "Draws from the likeliest tokens that have this share of the probability together");
     });
+    go(ui, workspace, view, commands);
+}
+
+/// The button that asks, and what becomes of the answers.
+fn go(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let chat = workspace.project.as_ref().is_none_or(|project| project.has_template);
     let typed = view.to_answer.of(&view.candidates, &workspace.pairs.waiting, chat).len();
     let obstacle = view.candidates.obstacle(&workspace.runs, &workspace.pairs, typed);

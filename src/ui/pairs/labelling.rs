@@ -131,7 +131,9 @@ fn apply(
         }
         Act::Keep => {
             finish_editing(label, commands);
-            pair.into_iter().for_each(|pair| end_field(pair, label, commands));
+            if let Some(pair) = pair {
+                end_field(pair, label, commands);
+            }
             label.session.keep(workspace.now_ms);
         }
         Act::Scroll(part, way) => {

@@ -51,7 +51,9 @@ pub fn act(act: ReferenceAct, ui: &Ui, workspace: &Workspace, view: &mut PairsVi
                 }
                 (Shown::Retention, Some(known)) => {
                     let text = known.retention.get(references.selected).filter(|_| !is_pin);
-                    text.into_iter().for_each(|text| send(ReferencesCommand::DropText(text.clone())));
+                    if let Some(text) = text {
+                        send(ReferencesCommand::DropText(text.clone()));
+                    }
                 }
                 (_, None) => {}
             }
@@ -222,13 +224,17 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
 
 /// What is typed is saved; the pairs are shown again.
 fn close(view: &mut PairsView, commands: &Commands) {
-    view.references.close().into_iter().for_each(|typed| commands.push(of(typed)));
+    if let Some(typed) = view.references.close() {
+        commands.push(of(typed));
+    }
     view.strip = Strip::None;
 }
 
 /// What is typed is saved.
 fn leave(view: &mut ReferencesView, commands: &Commands) {
-    view.leave().into_iter().for_each(|typed| commands.push(of(typed)));
+    if let Some(typed) = view.leave() {
+        commands.push(of(typed));
+    }
 }
 
 /// The sentence, and the topics with how many reference answers each has.

@@ -228,10 +228,11 @@ pub fn going_on(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record
 
 /// "Queued, 2nd, 0 of 300 steps; waits for MPO 1": the one that is going counts as the first.
 pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
+    /// So many are named; of more, all but the last of these.
+    const NAMED: usize = 3;
     if runs.is_leaving(record.id) {
         return "Cancelled; it leaves the queue as soon as the engine has a moment".to_owned();
     }
-    const NAMED: usize = 3;
     let ahead = runs.live.iter().chain(runs.waiting.iter().take(place));
     let mut names: Vec<String> = ahead.map(|ahead| runs.name(ahead.run)).collect();
     let turn = data::ordinal(names.len() + 1);

@@ -2,7 +2,7 @@
 
 use data::metrics::histogram::Spread;
 use egui::Ui;
-use state::runs::History;
+use state::{runs::History, series::Series};
 
 use crate::{parts, prompt, theme::space};
 
@@ -10,7 +10,7 @@ const HEIGHT: f32 = 96.0;
 
 /// Nothing before an evaluation whose scores differ.
 pub fn ui(ui: &mut Ui, history: &History) {
-    let newest = |name: &str| history.series(name).and_then(|series| series.latest());
+    let newest = |name: &str| history.series(name).and_then(Series::latest);
     let Some(spread) = Spread::of(newest) else { return };
     let [low, high] = spread.ends.map(data::number);
     let text = format!(

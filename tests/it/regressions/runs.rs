@@ -258,7 +258,7 @@ fn dl6_a_warm_up_as_long_as_the_run_is_told_by_the_run_too() {
     let log = toy.open().log(run).unwrap();
     let told = log.iter().find(|line| line.text.contains("The warm-up of 2 steps is as long as the run")).unwrap();
     assert_eq!(told.level, LogLevel::Warning);
-    config.train.steps = Some(3);
+    config.train.steps = Some(4);
     let (run, _) = toy.train(&config);
     assert!(!log_says(&toy, run, "warm-up"));
 }
