@@ -163,29 +163,27 @@ fn print(index: usize, said: &Said, is_json: bool) -> Result<()> {
     if is_json {
         return output::json(said);
     }
-    let score = match said {
-        Said::LogProbs(score) => score,
+    let tokens = |ids: &[u32]| counted(ids.len(), "token", "tokens");
+    let (chosen, rejected, margin) = match said {
+        Said::LogProbs(score) => {
+            ((score.chosen_logp, &score.chosen_ids), (score.rejected_logp, &score.rejected_ids), score.margin)
+        }
         Said::Scores(score) => {
-            output::line(format!(
-                "{index:>5}  chosen {:>10.4} ({} tokens)  rejected {:>10.4} ({} tokens)  margin {:>10.4}",
-                score.chosen_score,
-                score.chosen_ids.len(),
-                score.rejected_score,
-                score.rejected_ids.len(),
-                score.margin
-            ))?;
-            return score.others.iter().try_for_each(|other| {
-                let tokens = counted(other.ids.len(), "token", "tokens");
-                output::line(format!("       answer {} {:>10.4} ({tokens})", other.answer + 1, other.score))
-            });
+            ((score.chosen_score, &score.chosen_ids), (score.rejected_score, &score.rejected_ids), score.margin)
         }
     };
     output::line(format!(
-        "{index:>5}  chosen {:>10.4} ({} tokens)  rejected {:>10.4} ({} tokens)  margin {:>10.4}",
-        score.chosen_logp,
-        score.chosen_ids.len(),
-        score.rejected_logp,
-        score.rejected_ids.len(),
-        score.margin
-    ))
+        "{index:>5}  chosen {:>10.4} ({})  rejected {:>10.4} ({})  margin {margin:>10.4}",
+        chosen.0,
+        tokens(chosen.1),
+        rejected.0,
+        tokens(rejected.1),
+    ))?;
+    let others = match said {
+        Said::LogProbs(_) => &[][..],
+        Said::Scores(score) => &score.others,
+    };
+    others.iter().try_for_each(|other| {
+        output::line(format!("       answer {} {:>10.4} ({})", other.answer + 1, other.score, tokens(&other.ids)))
+    })
 }

@@ -31,6 +31,7 @@ mod faults;
 mod fixture;
 mod forks;
 mod formats;
+mod formats_columns;
 mod formats_hostile;
 mod formats_in;
 mod formats_out;

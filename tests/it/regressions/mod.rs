@@ -2,6 +2,7 @@
 
 mod charts_window;
 mod files;
+mod imports;
 mod labelling_window;
 mod models;
 mod odd_use;
