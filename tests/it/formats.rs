@@ -298,7 +298,8 @@ fn dl9_devices_and_pipes_are_read_with_an_end() {
     let read = |path: &Path| formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(()));
     for device in ["/dev/zero", "/dev/urandom"] {
         let error = read(Path::new(device)).unwrap_err().to_string();
-        assert!(error.contains("binary data"), "{error}");
+        // Random bytes may begin as an archive does, once in ten thousand times.
+        assert!(device == "/dev/urandom" || error.contains("binary data"), "{error}");
         let error = formats::read_references(Path::new(device)).unwrap_err().to_string();
         assert!(error.contains("not a file"), "{error}");
         assert!(formats::read_texts(Path::new(device)).is_err());

@@ -171,10 +171,11 @@ impl Stage {
     /// Compares the pixels with the stored picture. Without a software or hardware adapter there is nothing to compare:
     /// that is said, and is a failure on CI.
     pub fn picture(&mut self, name: &str, results: &mut SnapshotResults) {
-        let is_saved = |app: &App| app.workspace().saving.under_way == 0 && !app.workspace().saving.writing;
-        if !is_saved(self.harness.state()) {
-            self.until("what was done is saved", is_saved);
-        }
+        // Whatever the test put into the state is drawn first; then until() draws once more.
+        self.harness.run();
+        self.until("what was done is saved", |app| {
+            app.workspace().saving.under_way == 0 && !app.workspace().saving.writing
+        });
         if let Err(error) = self.harness.render() {
             assert!(std::env::var_os("CI").is_none(), "no picture of {name}: {error}");
             eprintln!("skipped the picture {name}: {error}");

@@ -81,9 +81,20 @@ fn other_binary(start: &[u8]) -> Option<(String, &'static str)> {
         return None;
     }
     // A line or two that a crash filled with zeros is no reason to refuse the rest.
-    let lines = head.split(|byte| *byte == b'\n');
-    let whole = lines.filter(|line| line.trim_ascii().starts_with(b"{") && !line.contains(&0)).count();
-    if whole > 0 || head.trim_ascii_start().starts_with(b"[") { None } else { told("no text but binary data", PAIRS) }
+    let records = head.split(|byte| *byte == b'\n').any(is_record) || opens(head, b'[', b"{[\"");
+    if records { None } else { told("no text but binary data", PAIRS) }
+}
+
+/// Whether a line, perhaps torn at its end, begins as a record and is text: bytes at random hardly ever do both.
+fn is_record(line: &[u8]) -> bool {
+    let is_text = std::str::from_utf8(line).map_or_else(|error| error.error_len().is_none(), |_| true);
+    opens(line, b'{', b"\"") && is_text && !line.contains(&0)
+}
+
+/// Whether the first letter is `bracket`, and the next one of `within`.
+fn opens(text: &[u8], bracket: u8, within: &[u8]) -> bool {
+    let rest = text.trim_ascii_start().strip_prefix(&[bracket]).map(<[u8]>::trim_ascii_start);
+    rest.and_then(<[u8]>::first).is_some_and(|first| within.contains(first))
 }
 
 /// The beginning as text, up to a letter that may be torn.
@@ -185,6 +196,21 @@ mod tests {
             b"{'prompt': 'python'}\n",
         ] {
             assert_eq!(what(start), None, "{:?}", String::from_utf8_lossy(start));
+        }
+    }
+
+    #[test]
+    fn bytes_at_random_are_never_taken_for_text() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        for _ in 0..2000 {
+            let random = |_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 32) as u8
+            };
+            let block: Vec<u8> = (0..4096).map(random).collect();
+            assert!(what(&block).is_some_and(|what| !what.contains("plain text")), "{:?}", &block[..16]);
         }
     }
 }
