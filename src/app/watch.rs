@@ -27,7 +27,7 @@ impl ProjectWatch {
     pub fn start(dir: PathBuf, inbox: Inbox) -> Self {
         let (end, ended) = bounded(0);
         let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let Ok(mut project) = Project::open(&dir) else {
+            let Ok(project) = Project::open(&dir) else {
                 return;
             };
             // It never keeps the window from closing.

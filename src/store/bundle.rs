@@ -16,7 +16,7 @@ use std::{
 use files::Output;
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::{Project, RunId, StoreError, contents, demo, project::Result, take_in::TakeIn};
+use super::{Project, RunId, StoreError, contents, demo, pairs::COUNTS, project::Result, take_in::TakeIn};
 
 /// How a bundle's name ends.
 pub const EXTENSION: &str = "nudge";
@@ -115,6 +115,8 @@ fn prune(connection: &Connection, run: RunId, revision: u64, take_ins: &[TakeIn]
     for revision in taken.chain([revision]) {
         tx.execute("INSERT INTO seen VALUES (?1)", [revision as i64])?;
     }
+    // Of an import that is under way.
+    tx.execute(&format!("DELETE FROM versions WHERE NOT ({COUNTS})"), [])?;
     tx.execute_batch(PRUNE)?;
     let left: HashSet<i64> = tx
         .prepare("SELECT content FROM versions")?

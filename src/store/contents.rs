@@ -284,28 +284,47 @@ pub fn in_blocks(pairs: &[Pair]) -> impl Iterator<Item = &[Pair]> {
 
 /// Drops the contents that are not to be kept.
 pub fn retain(tx: &Transaction<'_>, keep: &dyn Fn(i64) -> bool) -> Result<()> {
+    retain_in(tx, blocks(tx)?, keep)
+}
+
+/// Drops contents from `first` to `last`. Blocks that hold others as well are packed anew without them.
+pub fn drop_between(tx: &Transaction<'_>, first: i64, last: i64) -> Result<()> {
+    let mut statement = tx.prepare_cached(
+        "SELECT first, last FROM packed INDEXED BY packed_places WHERE last >= ?1
+             AND first BETWEEN coalesce((SELECT max(first) FROM packed WHERE first <= ?1), ?1) AND ?2",
+    )?;
+    let blocks =
+        statement.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    retain_in(tx, blocks, &|id| !(first..=last).contains(&id))
+}
+
+fn retain_in(tx: &Transaction<'_>, blocks: Vec<(i64, i64)>, keep: &dyn Fn(i64) -> bool) -> Result<()> {
     let mut packer = Packer::new()?;
     let mut unpacker = Decompressor::default();
-    for (first, last) in blocks(tx)? {
+    for (first, last) in blocks {
         let kept = (first..=last).filter(|id| keep(*id)).count() as i64;
         if kept == 0 {
-            drop_between(tx, first, last)?;
+            drop_block(tx, first)?;
         } else if kept <= last - first
             && let Some(stored) = Stored::at(tx, first)?
         {
             let block = stored.unpack(&mut unpacker)?;
             let lines = (first..).zip(block.bodies.split('\n'));
             let lines: Vec<&str> = lines.map(|(id, body)| if keep(id) { body } else { "" }).collect();
-            packer.repack(&lines.join("\n"))?.insert_as(tx, first)?;
+            // What was to be kept may have been dropped before.
+            if lines.iter().all(|line| line.is_empty()) {
+                drop_block(tx, first)?;
+            } else {
+                packer.repack(&lines.join("\n"))?.insert_as(tx, first)?;
+            }
         }
     }
     Ok(())
 }
 
-/// Drops whole blocks.
-pub fn drop_between(tx: &Transaction<'_>, first: i64, last: i64) -> Result<()> {
+fn drop_block(tx: &Transaction<'_>, first: i64) -> Result<()> {
     for table in ["packed", "signatures"] {
-        tx.prepare_cached(&format!("DELETE FROM {table} WHERE first BETWEEN ?1 AND ?2"))?.execute([first, last])?;
+        tx.prepare_cached(&format!("DELETE FROM {table} WHERE first = ?1"))?.execute([first])?;
     }
     Ok(())
 }
@@ -372,6 +391,38 @@ mod tests {
         for id in ids {
             assert!(matches!(project.pair(id), Err(StoreError::Corrupted { .. })), "{id:?}");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_block_can_be_dropped_and_the_rest_stays_what_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let texts = ["one", "two", "three", "four", "five", "six"];
+        let pairs = texts.map(pair);
+        let left = |ranges: &[(i64, i64)]| -> Vec<(i64, String)> {
+            let tx = project.connection.unchecked_transaction().unwrap();
+            for block in [&pairs[..4], &pairs[4..]] {
+                Packer::new().unwrap().pack(block).unwrap().insert(&tx).unwrap();
+            }
+            for (first, last) in ranges {
+                drop_between(&tx, *first, *last).unwrap();
+            }
+            let mut contents = Contents::of(&tx);
+            let read = |id: i64| Some((id, contents.read(id).ok()?.texts().next()?.to_owned()));
+            (1..=6).filter_map(read).collect()
+        };
+        let all: Vec<(i64, String)> = (1..).zip(texts.map(str::to_owned)).collect();
+        assert_eq!(left(&[(7, 9)]), all);
+        assert_eq!(left(&[(2, 3)]), [&all[..1], &all[3..]].concat());
+        assert_eq!(left(&[(4, 5)]), [&all[..3], &all[5..]].concat());
+        assert_eq!(left(&[(2, 4), (1, 1)]), all[4..]);
+        assert_eq!(left(&[(1, 6)]), []);
+        let tx = project.connection.unchecked_transaction().unwrap();
+        Packer::new().unwrap().pack(&pairs).unwrap().insert(&tx).unwrap();
+        for (first, last) in [(1, 2), (5, 6), (3, 4)] {
+            drop_between(&tx, first, last).unwrap();
+        }
+        assert!(blocks(&tx).unwrap().is_empty(), "nothing is left of a block of which nothing is kept");
     }
 
     /// A document of the tenth version: a row a content, some of which are missing.

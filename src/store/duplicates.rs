@@ -12,6 +12,7 @@ use super::{
     Project, Revision,
     contents::{Content, Contents},
     journal::newest_revision,
+    pairs::NEWEST,
     project::Result,
 };
 use ::data::{Answer, Choice, Pair, PairId, Prompt, Verdict};
@@ -63,9 +64,9 @@ pub enum Added {
 /// The pairs of a project, by what they say.
 pub struct Known {
     pairs: HashMap<u128, PairId>,
-    /// The state of the data that it knows, and how many texts there were in the first.
+    /// The state of the data that it knows, and how many texts it knew when it was asked last.
     seen: Revision,
-    at_first: usize,
+    asked: usize,
 }
 
 impl Known {
@@ -76,7 +77,7 @@ impl Known {
             pairs.entry(fingerprint(&pair.prompt, &pair.answers)).or_insert(pair.id);
             ControlFlow::Continue(())
         })?;
-        Ok(Self { seen, at_first: pairs.len(), pairs })
+        Ok(Self { seen, asked: pairs.len(), pairs })
     }
 
     /// Reads the texts that have come since it last looked.
@@ -86,9 +87,9 @@ impl Known {
             return Ok(());
         }
         let mut contents = Contents::of(connection);
-        let mut statement = connection.prepare_cached(
-            "SELECT pair, content FROM versions WHERE revision_from > ?1 AND revision_to IS NULL ORDER BY pair",
-        )?;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT pair, content FROM versions WHERE revision_from > ?1 AND {NEWEST} ORDER BY pair"
+        ))?;
         let mut rows = statement.query([self.seen.0 as i64])?;
         while let Some(row) = rows.next()? {
             let Content { prompt, answers, .. } = contents.read(row.get(1)?)?;
@@ -104,11 +105,12 @@ impl Known {
     }
 
     /// Of pairs that it did not know in the first: the places of those that have come meanwhile, each with the pair that is
-    /// there.
-    pub fn come_since(&self, prints: &[u128]) -> HashMap<usize, PairId> {
-        if self.pairs.len() == self.at_first {
-            return HashMap::new();
+    /// there; none if no text is new since this was asked last.
+    pub fn come_since(&mut self, prints: &[u128]) -> Vec<(usize, PairId)> {
+        if self.pairs.len() == self.asked {
+            return Vec::new();
         }
+        self.asked = self.pairs.len();
         prints.iter().enumerate().filter_map(|(at, print)| Some((at, *self.pairs.get(print)?))).collect()
     }
 }

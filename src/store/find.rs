@@ -8,6 +8,7 @@ use super::{
     Counts, PairQuery, Project, SortKey, VerdictFilter,
     error::unreadable,
     narrow::{narrowed, pins},
+    pairs::NEWEST,
     project::Result,
     query::{split_number, state_number, strength_number},
     search::{self, Watch},
@@ -29,10 +30,10 @@ impl Project {
     pub fn counts(&self) -> Result<Counts> {
         self.read(|connection| {
             let mut counts = Counts::default();
-            let mut statement = connection.prepare_cached(
-                "SELECT state, split, count(*) FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL
-                 GROUP BY state, split",
-            )?;
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT state, split, count(*) FROM versions INDEXED BY versions_listed WHERE {NEWEST}
+                 GROUP BY state, split"
+            ))?;
             let [trained_on, held_out] = [Split::Train, Split::Eval].map(split_number);
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
@@ -58,10 +59,10 @@ impl Project {
     /// Tags in use with the number of pairs that carry them, by name.
     pub fn tags(&self) -> Result<Vec<(String, usize)>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT tags, count(*) FROM versions INDEXED BY versions_tagged
-                 WHERE revision_to IS NULL AND tags <> '[]' GROUP BY tags",
-            )?;
+                 WHERE {NEWEST} AND tags <> '[]' GROUP BY tags"
+            ))?;
             let mut tags: BTreeMap<String, usize> = BTreeMap::new();
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
@@ -149,11 +150,11 @@ fn list(connection: &Connection, query: &PairQuery, mut each: impl FnMut(&Listed
             None => return Ok(()),
         },
     };
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT pair, len_bytes, verdict_at, prompt_key, content FROM versions INDEXED BY versions_listed
-         WHERE revision_to IS NULL AND (?1 = -1 OR state = ?1 OR (?1 = -2 AND state > 0)) AND (?2 = -1 OR split = ?2)
-             AND (?3 = -1 OR strength = ?3) AND (?4 = -1 OR source = ?4)",
-    )?;
+         WHERE {NEWEST} AND (?1 = -1 OR state = ?1 OR (?1 = -2 AND state > 0)) AND (?2 = -1 OR split = ?2)
+             AND (?3 = -1 OR strength = ?3) AND (?4 = -1 OR source = ?4)"
+    ))?;
     let mut rows = statement.query([state, split, strength, source])?;
     while let Some(row) = rows.next()? {
         each(&Listed {

@@ -3,28 +3,26 @@
 //! Until [`Import::finish`] nothing of them is seen; a killed or abandoned import leaves none of its pairs behind. The texts
 //! that it has left are cleared away later, piece by piece, by [`Project::settle`].
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        mpsc::{Receiver, sync_channel},
-    },
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, sync_channel},
 };
 
-use rusqlite::{OptionalExtension as _, Transaction};
+use rusqlite::OptionalExtension as _;
 
 use super::{
     Applied, Project, StoreError,
-    contents::{self, Contents, Packed, Packer},
+    contents::{self, Packed, Packer},
+    counting::{self, Coming},
     duplicates::{self, Added, Duplicates, Known},
-    journal::{apply_edit, newest_revision, next_pair_id, record_edit},
+    journal::newest_revision,
     owner::Owner,
-    pairs::{VersionRow, newest_pair},
+    pairs::VersionRow,
     project::{Keep, Result},
     sources::note_source,
-    spill::{Spill, Spilled},
+    spill::Spill,
 };
-use ::data::{Edit, Pair, PairId};
+use ::data::{Pair, PairId};
 
 /// Pairs, or bytes of their texts, of one transaction: some milliseconds.
 const PAIRS: usize = 1000;
@@ -45,8 +43,6 @@ pub struct Import<'p> {
     packer: Option<Packer>,
     /// Everything else of the pairs whose texts are written, each with its content.
     states: Spill,
-    /// Where each piece of the texts begins that is written.
-    brought: Vec<i64>,
     duplicates: Duplicates,
     known: Option<Known>,
     /// What the pairs say whose texts are written, unless nobody asks.
@@ -91,7 +87,6 @@ impl Project {
             packing: None,
             packer: Some(Packer::new()?),
             states: Spill::new(&self.dir)?,
-            brought: Vec::new(),
             duplicates,
             known,
             prints: Vec::new(),
@@ -103,11 +98,14 @@ impl Project {
     }
 
     /// Clears away some of what imports have left that came to nothing; false when there was nothing.
-    pub fn settle(&mut self) -> Result<bool> {
+    pub fn settle(&self) -> Result<bool> {
         let Some(import) = self.ended_import()? else {
             return Ok(false);
         };
         self.write(Keep::Kill, |tx| {
+            if counting::drop_states(tx, import)? {
+                return Ok(());
+            }
             let texts = tx
                 .query_row("SELECT first, last FROM brought WHERE import = ?1 LIMIT 1", [import], |row| {
                     Ok((row.get(0)?, row.get(1)?))
@@ -140,6 +138,16 @@ impl Project {
             }
             Ok(None)
         })
+    }
+
+    /// Whether what is written must refer to what is there.
+    pub(super) fn check_references(&self, is_checked: bool) -> Result<()> {
+        self.read(|connection| Ok(connection.pragma_update(None, "foreign_keys", is_checked)?))
+    }
+
+    /// Moves what the write-ahead log holds into the document, as far as nobody is in the way.
+    pub(super) fn move_wal(&self) -> Result<()> {
+        self.read(|connection| Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?))
     }
 
     /// How long the write-ahead log may grow before its pages are moved into the document.
@@ -178,41 +186,35 @@ impl Import<'_> {
     /// Makes all pairs count, as one change that can be undone and is called as `label` says; without any there is no change.
     /// Those that others have brought in the meantime are not taken twice. On the disk when this returns.
     pub fn finish(mut self, label: impl FnOnce(Account) -> String) -> Result<Imported> {
-        self.flush()?;
-        if let Some(batch) = self.packed()? {
-            self.write(batch)?;
-        }
-        let mut known = self.known.take();
-        if let Some(known) = &mut known {
-            // Most of it, before anybody has to wait for it.
-            self.project.snapshot(|connection| known.catch_up(connection))?;
-        }
-        let states = std::mem::replace(&mut self.states, Spill::new(&self.project.dir)?).read()?;
-        let mut coming = Coming { states, known_since: HashMap::new(), merges: std::mem::take(&mut self.merges) };
+        let mut coming = self.coming()?;
         let mut account = self.account;
-        let (import, is_merging) = (self.id, self.duplicates == Duplicates::Merge);
-        let (prints, brought) = (&self.prints, &self.brought);
+        let mut known = self.known.take();
+        coming.prepare(self.project, &mut known, &self.prints)?;
+        let is_merging = self.duplicates == Duplicates::Merge;
         let applied = self.project.write(Keep::PowerLoss, |tx| {
-            if let Some(known) = &mut known {
-                known.catch_up(tx)?;
-                coming.known_since = known.come_since(prints);
-            }
-            account.added -= coming.known_since.len();
-            account.known += coming.known_since.len();
-            let edits = coming.merges(tx, is_merging, &mut account)?;
+            let edits = coming.settle_known(tx, &mut known, &self.prints, is_merging, &mut account)?;
             let label = label(account);
-            let mut applied = Applied { label, pairs: Vec::new(), revision: newest_revision(tx)? };
-            if account.added > 0 || !edits.is_empty() {
-                applied.revision = record_edit(tx, &applied.label)?;
-                coming.count(tx, import, brought, &mut applied)?;
-                merge(tx, &edits, &mut applied)?;
-            }
-            tx.execute("UPDATE imports SET state = 'dropped' WHERE id = ?1", [import])?;
-            tx.execute("DELETE FROM imports WHERE id NOT IN (SELECT import FROM brought) AND id = ?1", [import])?;
+            let counts = account.added > 0 || !edits.is_empty();
+            let applied = if counts {
+                coming.count(tx, label, &edits)?
+            } else {
+                Applied { label, pairs: Vec::new(), revision: newest_revision(tx)? }
+            };
+            coming.let_go(tx, counts)?;
             Ok(applied)
         })?;
         self.is_finished = true;
         Ok(Imported { applied, account })
+    }
+
+    /// All pairs, their texts written, ready to count.
+    fn coming(&mut self) -> Result<Coming> {
+        self.flush()?;
+        if let Some(batch) = self.packed()? {
+            self.write(batch)?;
+        }
+        let states = std::mem::replace(&mut self.states, Spill::new(&self.project.dir)?).read()?;
+        Ok(Coming::new(self.id, states, self.account.added, std::mem::take(&mut self.merges)))
     }
 
     /// Has what waits packed, and writes meanwhile what was packed before it.
@@ -243,7 +245,7 @@ impl Import<'_> {
         let Batch { pairs, prints, states, blocks, packer } = batch;
         self.packer = Some(packer);
         let (import, spill) = (self.id, &mut self.states);
-        let brought = self.project.write(Keep::Kill, |tx| {
+        self.project.write(Keep::Kill, |tx| {
             let mut brought: Option<[i64; 2]> = None;
             let mut rest = pairs.iter().zip(states);
             for block in &blocks {
@@ -252,15 +254,14 @@ impl Import<'_> {
                     state.source = note_source(tx, pair)?;
                     spill.push(&(content, state))?;
                 }
-                brought.get_or_insert([first; 2])[1] = first;
+                brought.get_or_insert([first; 2])[1] = first + block.count() - 1;
             }
             if let Some([first, last]) = brought {
                 tx.prepare_cached("INSERT INTO brought (import, first, last) VALUES (?1, ?2, ?3)")?
                     .execute([import, first, last])?;
             }
-            Ok(brought)
+            Ok(())
         })?;
-        self.brought.extend(brought.map(|[first, _]| first));
         self.prints.extend(prints);
         Ok(())
     }
@@ -301,82 +302,6 @@ impl Drop for Import<'_> {
     }
 }
 
-/// What is about to count.
-struct Coming {
-    /// Each with its content, in the order of these.
-    states: Spilled,
-    /// By the places of pairs that others have brought meanwhile, the ones that are there.
-    known_since: HashMap<usize, PairId>,
-    merges: Vec<(PairId, Pair)>,
-}
-
-impl Coming {
-    /// What those that are there already take of pairs that were added.
-    fn merges(&mut self, tx: &Transaction<'_>, is_merging: bool, account: &mut Account) -> Result<Vec<Edit>> {
-        let Self { states, known_since, merges } = self;
-        let mut contents = Contents::of(tx);
-        let mut edits: BTreeMap<PairId, Edit> = BTreeMap::new();
-        let mut take = |id: PairId, other: &Pair, contents: &mut Contents<'_>| -> Result<bool> {
-            let before = match edits.get(&id) {
-                Some(edit) => edit.after.clone(),
-                None => newest_pair(contents, id)?,
-            };
-            // A pair that was deleted meanwhile takes nothing.
-            let Some(after) = before.as_ref().and_then(|known| duplicates::merged(known, other)) else {
-                return Ok(false);
-            };
-            edits.entry(id).or_insert(Edit { before, after: None }).after = Some(after);
-            Ok(true)
-        };
-        for (id, other) in merges {
-            take(*id, other, &mut contents)?;
-        }
-        if is_merging && !known_since.is_empty() {
-            states.each(|place, (content, state): (i64, VersionRow)| {
-                if let Some(id) = known_since.get(&place) {
-                    let other = state.pair(contents.read(content)?)?;
-                    account.merged += usize::from(take(*id, &other, &mut contents)?);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(edits.into_values().collect())
-    }
-
-    /// Gives the pairs their ids and the revision from which on they count. What was brought and counts is no longer the
-    /// import's; the rest is cleared away later. `brought`: where each piece of that begins.
-    fn count(&mut self, tx: &Transaction<'_>, import: i64, brought: &[i64], applied: &mut Applied) -> Result<()> {
-        let Self { states, known_since, .. } = self;
-        let mut next = next_pair_id(tx)?;
-        let mut insert = VersionRow::insertion(tx)?;
-        let mut counts: Vec<i64> = Vec::new();
-        states.each(|place, (content, state): (i64, VersionRow)| {
-            if known_since.contains_key(&place) {
-                return Ok(());
-            }
-            state.insert(&mut insert, next, applied.revision, content)?;
-            applied.pairs.push(PairId(next));
-            next += 1;
-            let piece = brought.partition_point(|first| *first <= content).saturating_sub(1);
-            if counts.last() != brought.get(piece) {
-                counts.extend(brought.get(piece));
-            }
-            Ok(())
-        })?;
-        let mut keep = tx.prepare_cached("DELETE FROM brought WHERE import = ?1 AND first = ?2")?;
-        for first in counts {
-            keep.execute([import, first])?;
-        }
-        Ok(())
-    }
-}
-
-/// What is there already takes what was added to it.
-fn merge(tx: &Transaction<'_>, edits: &[Edit], applied: &mut Applied) -> Result<()> {
-    let mut next_id = next_pair_id(tx)?;
-    let mut contents = Contents::of(tx);
-    for edit in edits {
-        applied.pairs.push(apply_edit(tx, &mut contents, edit, applied.revision, &mut next_id)?);
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

@@ -144,7 +144,7 @@ fn step(tx: &Transaction<'_>, direction: Direction) -> Result<Option<Applied>> {
     let Some((edit, label)) = next_step(tx, direction)? else {
         return Ok(None);
     };
-    let revision = Revision(newest_revision(tx)?.0 + 1);
+    let revision = next_revision(tx)?;
     let (kind, state, restored) = match direction {
         // What the edit closed is how things were before it; what it opened, how they were after.
         Direction::Undo => ("undo", "undone", "revision_to"),
@@ -181,15 +181,28 @@ pub(super) fn newest_revision(connection: &Connection) -> Result<Revision> {
     Ok(Revision(newest.unwrap_or(0) as u64))
 }
 
+/// The number of the next change: none that is kept for an import.
+pub(super) fn next_revision(connection: &Connection) -> Result<Revision> {
+    let next = newest_revision(connection)?.0 + 1;
+    let is_kept = connection.prepare_cached("SELECT 1 FROM imports WHERE revision = ?1")?.exists([next as i64])?;
+    Ok(Revision(next + u64::from(is_kept)))
+}
+
 /// Begins a new edit; what was undone before can no longer be redone.
 pub(super) fn record_edit(tx: &Transaction<'_>, label: &str) -> Result<Revision> {
-    let revision = Revision(newest_revision(tx)?.0 + 1);
+    let revision = next_revision(tx)?;
+    record_edit_as(tx, label, revision)?;
+    Ok(revision)
+}
+
+/// The same under a number that is higher than all others.
+pub(super) fn record_edit_as(tx: &Transaction<'_>, label: &str, revision: Revision) -> Result<()> {
     tx.execute("UPDATE changes SET state = 'dropped' WHERE state = 'undone'", [])?;
     tx.execute(
         "INSERT INTO changes (revision, label, at_ms, kind, state) VALUES (?1, ?2, ?3, 'edit', 'done')",
         params![revision.0 as i64, label, now_ms()],
     )?;
-    Ok(revision)
+    Ok(())
 }
 
 /// The edit that would be undone or redone next.
@@ -201,9 +214,13 @@ fn next_step(connection: &Connection, direction: Direction) -> Result<Option<(i6
     Ok(connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// Versions are never deleted, so neither are ids ever given twice.
+/// Versions that counted are never deleted, so neither are ids ever given twice; nor are those that are kept for an import.
 pub(super) fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
-    let newest: Option<i64> = tx.query_row("SELECT max(pair) FROM versions", [], |row| row.get(0))?;
+    let newest: Option<i64> = tx.query_row(
+        "SELECT max(pair) FROM (SELECT max(pair) AS pair FROM versions UNION ALL SELECT max(last_pair) FROM imports)",
+        [],
+        |row| row.get(0),
+    )?;
     Ok(newest.unwrap_or(0) + 1)
 }
 

@@ -12,6 +12,7 @@
 
 pub mod bundle;
 mod contents;
+mod counting;
 #[cfg(test)]
 mod damage_tests;
 pub mod demo;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, types::Value};
 
-use super::{PairQuery, project::Result};
+use super::{PairQuery, pairs::NEWEST, project::Result};
 use ::data::PromptKey;
 
 /// Pairs that fit all filters of the query that need more than the index, sorted; absent where it has none of them.
@@ -25,7 +25,7 @@ pub(super) fn narrowed(connection: &Connection, query: &PairQuery) -> Result<Opt
     if conditions.is_empty() {
         return Ok(None);
     }
-    let sql = format!("SELECT pair FROM versions WHERE revision_to IS NULL AND {}", conditions.join(" AND "));
+    let sql = format!("SELECT pair FROM versions WHERE {NEWEST} AND {}", conditions.join(" AND "));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut pairs: Vec<i64> =
         statement.query_map(rusqlite::params_from_iter(values), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -35,9 +35,9 @@ pub(super) fn narrowed(connection: &Connection, query: &PairQuery) -> Result<Opt
 
 /// The side of the hold-out that pairs pinned by hand put their prompts on: `true` for held out, which wins.
 pub(super) fn pins(connection: &Connection) -> Result<HashMap<PromptKey, bool>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT prompt_key, max(split) = 2 FROM versions WHERE revision_to IS NULL AND split > 0 GROUP BY prompt_key",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT prompt_key, max(split) = 2 FROM versions WHERE {NEWEST} AND split > 0 GROUP BY prompt_key"
+    ))?;
     let pins = statement
         .query_map([], |row| Ok((PromptKey(row.get::<_, i64>(0)? as u64), row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
@@ -47,9 +47,9 @@ pub(super) fn pins(connection: &Connection) -> Result<HashMap<PromptKey, bool>> 
 /// The same of one prompt; absent where nobody has pinned it.
 pub(super) fn pin(connection: &Connection, prompt: PromptKey) -> Result<Option<bool>> {
     let pin = connection
-        .prepare_cached(
-            "SELECT max(split) = 2 FROM versions WHERE revision_to IS NULL AND split > 0 AND prompt_key = ?1",
-        )?
+        .prepare_cached(&format!(
+            "SELECT max(split) = 2 FROM versions WHERE {NEWEST} AND split > 0 AND prompt_key = ?1"
+        ))?
         .query_row([prompt.0 as i64], |row| row.get(0))?;
     Ok(pin)
 }

@@ -110,6 +110,19 @@ impl VersionRow {
     }
 }
 
+macro_rules! counts {
+    () => {
+        "versions.pair NOT BETWEEN (SELECT coalesce(min(first_pair), 0) FROM imports) \
+         AND (SELECT coalesce(max(last_pair), -1) FROM imports)"
+    };
+}
+
+/// Of `versions`: not of an import that is still under way.
+pub(super) const COUNTS: &str = counts!();
+
+/// Of `versions`: the state that a pair has now.
+pub(super) const NEWEST: &str = concat!("versions.revision_to IS NULL AND ", counts!());
+
 /// A row of `versions` without an end.
 pub(super) struct Newest {
     pub version: i64,
@@ -149,7 +162,7 @@ impl Project {
             let mut contents = Contents::of(connection);
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {PAIR} FROM versions
-                 WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1) ORDER BY pair"
+                 WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1) AND {COUNTS} ORDER BY pair"
             ))?;
             let mut rows = statement.query([revision.0 as i64])?;
             while let Some(row) = rows.next()? {
@@ -164,10 +177,10 @@ impl Project {
     /// The prompt and the pin of each pair as it was, in no order; no text is read for it.
     pub fn each_prompt_at(&self, revision: Revision, each: &mut dyn FnMut(PromptKey, Split)) -> Result<()> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT prompt_key, split FROM versions
-                 WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1)",
-            )?;
+                 WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1) AND {COUNTS}"
+            ))?;
             let mut rows = statement.query([revision.0 as i64])?;
             while let Some(row) = rows.next()? {
                 each(PromptKey(row.get::<_, i64>(0)? as u64), split_of(row.get(1)?));
@@ -193,9 +206,8 @@ impl Project {
 }
 
 pub(super) fn newest_pair(contents: &mut Contents<'_>, id: PairId) -> Result<Option<Pair>> {
-    let mut statement = contents
-        .connection()
-        .prepare_cached(&format!("SELECT {PAIR} FROM versions WHERE pair = ?1 AND revision_to IS NULL"))?;
+    let mut statement =
+        contents.connection().prepare_cached(&format!("SELECT {PAIR} FROM versions WHERE pair = ?1 AND {NEWEST}"))?;
     let mut rows = statement.query([id.0])?;
     rows.next()?.map(|row| pair_of(row, contents)).transpose()
 }

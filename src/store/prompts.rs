@@ -7,7 +7,7 @@ use ::data::{Pair, PairId, Prompt, PromptKey};
 use super::{
     Project,
     contents::Contents,
-    pairs::newest_pair,
+    pairs::{NEWEST, newest_pair},
     project::{Keep, Result, put_setting},
 };
 
@@ -30,10 +30,10 @@ impl Project {
     /// All pairs of a prompt and of its variants, as they are now.
     pub fn pairs_of_prompt(&self, prompt: &Prompt) -> Result<Vec<Pair>> {
         self.snapshot(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT pair FROM versions INDEXED BY versions_listed
-                 WHERE revision_to IS NULL AND prompt_key = ?1 ORDER BY pair",
-            )?;
+                 WHERE {NEWEST} AND prompt_key = ?1 ORDER BY pair"
+            ))?;
             let ids: Vec<i64> = statement
                 .query_map([PromptKey::of(prompt).0 as i64], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
@@ -51,10 +51,10 @@ impl Project {
             return Ok(waiting);
         }
         self.snapshot(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT min(pair), prompt_key FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL
-                 GROUP BY prompt_key ORDER BY count(*), (prompt_key % 65521 * (?1 + 17)) % 65521",
-            )?;
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT min(pair), prompt_key FROM versions INDEXED BY versions_listed WHERE {NEWEST}
+                 GROUP BY prompt_key ORDER BY count(*), (prompt_key % 65521 * (?1 + 17)) % 65521"
+            ))?;
             let mut rows = statement.query([(seed % 65521) as i64])?;
             while let Some(row) = rows.next()? {
                 if !passed_over.contains(&PromptKey(row.get::<_, i64>(1)? as u64)) {

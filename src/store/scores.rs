@@ -13,7 +13,7 @@ use super::{
     contents::Contents,
     error::unreadable,
     find::find,
-    pairs::newest_pair,
+    pairs::{NEWEST, newest_pair},
     project::{Keep, Result},
     query,
     search::Watch,
@@ -124,8 +124,7 @@ const SCORED: &str = "SELECT versions.pair, versions.state, versions.verdict, ve
     FROM versions
     JOIN scores AS now ON now.scoring = ?1 AND now.content = versions.content AND now.log_prob_a IS NOT NULL
     LEFT JOIN scores AS first
-        ON first.scoring = ?2 AND first.content = now.content AND first.a = now.a AND first.b = now.b
-    WHERE versions.revision_to IS NULL";
+        ON first.scoring = ?2 AND first.content = now.content AND first.a = now.a AND first.b = now.b";
 
 impl Project {
     /// Notes weights; those that are known keep their scores and get this name. A checkpoint that has the weights of another
@@ -195,9 +194,8 @@ impl Project {
             let mut known = connection.prepare_cached(
                 "SELECT count(*) FROM scores WHERE scoring = ?1 AND content = ?2 AND a = ?3 AND b = ?4",
             )?;
-            let mut statement = connection.prepare_cached(
-                "SELECT pair, content, verdict FROM versions WHERE revision_to IS NULL ORDER BY pair",
-            )?;
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT pair, content, verdict FROM versions WHERE {NEWEST} ORDER BY pair"))?;
             let mut rows = statement.query([])?;
             let (mut missing, mut all) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
@@ -215,13 +213,13 @@ impl Project {
     /// Pairs that have scores and no embedding under these weights, by id.
     pub fn unembedded(&self, scoring: ScoringId) -> Result<Vec<PairId>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT DISTINCT versions.pair FROM versions
                  JOIN scores ON scores.scoring = ?1 AND scores.content = versions.content AND log_prob_a IS NOT NULL
-                 WHERE versions.revision_to IS NULL AND NOT EXISTS
+                 WHERE {NEWEST} AND NOT EXISTS
                     (SELECT 1 FROM embeddings WHERE scoring = ?1 AND content = versions.content)
-                 ORDER BY versions.pair",
-            )?;
+                 ORDER BY versions.pair"
+            ))?;
             let found =
                 statement.query_map([scoring.0], |row| row.get(0).map(PairId))?.collect::<rusqlite::Result<_>>()?;
             Ok(found)
@@ -232,11 +230,11 @@ impl Project {
     /// verdicts.
     pub fn each_embedding(&self, start: ScoringId, each: &mut dyn FnMut(PairId, VerdictState, &[u8])) -> Result<()> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT versions.pair, versions.verdict, embeddings.body FROM versions
                  JOIN embeddings ON embeddings.scoring = ?1 AND embeddings.content = versions.content
-                 WHERE versions.revision_to IS NULL ORDER BY versions.pair",
-            )?;
+                 WHERE {NEWEST} ORDER BY versions.pair"
+            ))?;
             let mut rows = statement.query([start.0])?;
             while let Some(row) = rows.next()? {
                 let state = query::state_of_choice(choice_of(row, 1)?);
@@ -297,7 +295,8 @@ impl Project {
     /// What is known of these pairs; those without scores are left out.
     pub fn scores(&self, scoring: Scoring, pairs: &[PairId]) -> Result<Vec<PairScores>> {
         self.snapshot(|connection| {
-            let mut statement = connection.prepare_cached(&format!("{SCORED} AND versions.pair = ?3"))?;
+            let mut statement =
+                connection.prepare_cached(&format!("{SCORED} WHERE {NEWEST} AND versions.pair = ?3"))?;
             let mut found = Vec::with_capacity(pairs.len());
             for pair in pairs {
                 let mut rows = statement.query([scoring.id.0, scoring.start.0, pair.0])?;
@@ -368,7 +367,7 @@ fn each_scores(
     scoring: Scoring,
     each: &mut dyn FnMut(PairScores) -> Result<()>,
 ) -> Result<()> {
-    let mut statement = connection.prepare_cached(&format!("{SCORED} ORDER BY versions.pair"))?;
+    let mut statement = connection.prepare_cached(&format!("{SCORED} WHERE {NEWEST} ORDER BY versions.pair"))?;
     let mut rows = statement.query([scoring.id.0, scoring.start.0])?;
     while let Some(row) = rows.next()? {
         if let Some(scores) = scores_of(row)? {

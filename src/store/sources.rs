@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use super::{PairSource, Project, project::Result};
+use super::{PairSource, Project, pairs::NEWEST, project::Result};
 use ::data::{Origin, Pair};
 
 /// Of pairs that came from no file.
@@ -17,7 +17,7 @@ impl Project {
         self.snapshot(|connection| {
             let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
             let mut statement = connection
-                .prepare_cached("SELECT source FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL")?;
+                .prepare_cached(&format!("SELECT source FROM versions INDEXED BY versions_listed WHERE {NEWEST}"))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 *counts.entry(row.get(0)?).or_default() += 1;

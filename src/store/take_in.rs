@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Project, Revision, RunId, StoreError,
     journal::newest_revision,
+    pairs::COUNTS,
     project::{Keep, Result},
 };
 use ::data::counted;
@@ -178,9 +179,9 @@ fn take_ins(connection: &Connection, run: RunId) -> Result<Vec<TakeIn>> {
 /// What of the labels differs between two revisions: as much work as there were edits between them.
 fn changes(connection: &Connection, from: Revision, to: Revision, most: usize) -> Result<LabelChanges> {
     // What is trained on: better (1) and tie (2). A label is its choice; who made it and when says nothing to a run.
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "WITH touched AS (
-             SELECT pair FROM versions WHERE revision_from > ?1 AND revision_from <= ?2
+             SELECT pair FROM versions WHERE revision_from > ?1 AND revision_from <= ?2 AND {COUNTS}
              UNION SELECT pair FROM versions WHERE revision_to > ?1 AND revision_to <= ?2 LIMIT ?3
          )
          SELECT old.id IS NULL, new.id IS NULL, count(*) FROM touched
@@ -191,8 +192,8 @@ fn changes(connection: &Connection, from: Revision, to: Revision, most: usize) -
          WHERE (old.id IS NULL) <> (new.id IS NULL)
              OR old.content <> new.content OR old.reward <> new.reward OR old.behaviour <> new.behaviour
              OR json_extract(old.verdict, '$.choice') <> json_extract(new.verdict, '$.choice')
-         GROUP BY 1, 2",
-    )?;
+         GROUP BY 1, 2"
+    ))?;
     let mut rows = statement.query(params![from.0 as i64, to.0 as i64, most.min(i64::MAX as usize) as i64])?;
     let mut labels = LabelChanges::default();
     while let Some(row) = rows.next()? {

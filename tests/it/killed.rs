@@ -108,7 +108,7 @@ fn an_import_that_is_killed_comes_in_whole_or_not_at_all() {
     let home = home.path();
     let project = project(home);
     let lines =
-        (0..4000).map(|n| format!("{{\"prompt\": \"{n}?\", \"chosen\": \"yes {n}\", \"rejected\": \"no {n}\"}}\n"));
+        (0..9000).map(|n| format!("{{\"prompt\": \"{n}?\", \"chosen\": \"yes {n}\", \"rejected\": \"no {n}\"}}\n"));
     let file = home.join("many.jsonl");
     fs::write(&file, lines.collect::<String>()).unwrap();
     let file = path(&file);
@@ -120,14 +120,14 @@ fn an_import_that_is_killed_comes_in_whole_or_not_at_all() {
     out(home, &import);
     let takes = begun.elapsed();
     let mut whole = 1;
-    assert_eq!(holds(), before + 4000);
+    assert_eq!(holds(), before + 9000);
     kill_often(home, &import, 8, takes, || {
         let came = holds() - before;
-        assert!(came == 4000 * whole || came == 4000 * (whole + 1), "{came} pairs came in");
-        whole = came / 4000;
+        assert!(came == 9000 * whole || came == 9000 * (whole + 1), "{came} pairs came in");
+        whole = came / 9000;
     });
     out(home, &import);
-    assert_eq!(holds(), before + 4000 * (whole + 1));
+    assert_eq!(holds(), before + 9000 * (whole + 1));
 }
 
 /// The margins that a project knows under its start model.
