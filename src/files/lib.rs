@@ -129,9 +129,23 @@ pub fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// The same as text.
+/// The same as text: UTF-8, or UTF-16 with its mark, as Windows writes it. The mark is no part of the text.
 pub fn read_any_text(path: &Path, limit: u64) -> Result<String, FileError> {
-    text(path, read_any(path, limit)?)
+    let bytes = read_any(path, limit)?;
+    let units = |unit: fn([u8; 2]) -> u16, rest: &[u8]| {
+        let (pairs, half) = rest.as_chunks::<2>();
+        let text = String::from_utf16(&pairs.iter().map(|pair| unit(*pair)).collect::<Vec<_>>());
+        text.ok().filter(|_| half.is_empty()).ok_or_else(|| FileError::Unfit {
+            path: path.to_owned(),
+            reason: "it begins as text in UTF-16 and is none".to_owned(),
+        })
+    };
+    match bytes.as_slice() {
+        [0xFF, 0xFE, rest @ ..] => units(u16::from_le_bytes, rest),
+        [0xFE, 0xFF, rest @ ..] => units(u16::from_be_bytes, rest),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => text(path, rest.to_vec()),
+        _ => text(path, bytes),
+    }
 }
 
 /// A regular file of at most `limit` bytes as text.
@@ -149,6 +163,22 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<String, FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_read_as_windows_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let utf_16 = |order: fn(u16) -> [u8; 2]| "\u{FEFF}Grüße 🙂\r\n".encode_utf16().flat_map(order).collect();
+        let marked: Vec<u8> = "\u{FEFF}Grüße 🙂\r\n".into();
+        for bytes in [utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes), marked[3..].to_vec(), marked] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(read_any_text(&path, 100).unwrap(), "Grüße 🙂\r\n");
+        }
+        for bytes in [&[0xFF, 0xFE, 0x41][..], &[0xFE, 0xFF, 0xD8, 0x00]] {
+            fs::write(&path, bytes).unwrap();
+            assert!(read_any_text(&path, 100).unwrap_err().to_string().contains("UTF-16"));
+        }
+    }
 
     #[test]
     fn what_is_no_file_or_too_long_is_not_opened() {

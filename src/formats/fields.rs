@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::object::{self, Field};
+use super::{
+    containers::{NO_TEXT, TABLE},
+    object::{self, Field},
+};
 use ::data::{Given, Split, Strength, Turn, integers, kind};
 
 /// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
@@ -102,8 +105,17 @@ impl<'a> Record<'a> {
         Self::read(text, self.names)
     }
 
+    /// How the file spells a name: in any case, with blanks around it, where none of its fields has exactly this one.
+    fn spelled<'b>(&'b self, name: &'b str) -> &'b str {
+        if self.fields.iter().any(|(own, _)| own == name) {
+            return name;
+        }
+        self.names().find(|own| own.trim().eq_ignore_ascii_case(name)).unwrap_or(name)
+    }
+
     /// The value of the file's field of this name as it stands there; the last of several.
     fn text_of(&self, name: &str) -> Option<&'a str> {
+        let name = self.spelled(name);
         let mut found = None;
         for ((_, text), used) in self.fields.iter().zip(&self.used).filter(|((own, _), _)| own == name) {
             used.set(true);
@@ -119,19 +131,19 @@ impl<'a> Record<'a> {
 
     /// What the value of a field begins with, e.g. a bracket.
     pub fn first_byte(&self, name: &str) -> Option<u8> {
-        let name = self.names.theirs(name);
+        let name = self.spelled(self.names.theirs(name));
         self.fields.iter().find(|(own, _)| own == name).map(|(_, text)| text.as_bytes()[0])
     }
 
     /// Whether the JSON text of a field has this in it.
     pub fn text_holds(&self, name: &str, part: &str) -> bool {
-        let name = self.names.theirs(name);
+        let name = self.spelled(self.names.theirs(name));
         self.fields.iter().any(|(own, text)| own == name && text.contains(part))
     }
 
     /// Whether a field is a text of nothing but blanks.
     pub fn text_is_blank(&self, name: &str) -> bool {
-        let name = self.names.theirs(name);
+        let name = self.spelled(self.names.theirs(name));
         let blank = |text: &str| text.trim_matches('"').trim().is_empty();
         self.fields.iter().any(|(own, text)| own == name && blank(text))
     }
@@ -240,6 +252,12 @@ impl<'a> Record<'a> {
         match self.require(ours)? {
             Json::String(text) => Ok(Content::Text(text)),
             Json::Array(messages) => Ok(Content::Turns(turns(name, &messages)?)),
+            Json::Object(given) if given.contains_key(NO_TEXT) => {
+                Err(format!("{name:?} holds bytes that are no text in UTF-8"))
+            }
+            Json::Object(given) if given.contains_key("0") && !given.contains_key("role") => {
+                Err(format!("{name:?} holds a whole column: the file has columns where records should be. {TABLE}"))
+            }
             // A single message, as some converters write it.
             message @ Json::Object(_) => Ok(Content::Turns(vec![turn(name, &message)?])),
             other => Err(format!("{name:?} must be a text or a list of messages, found {}", kind(&other))),
@@ -291,7 +309,7 @@ impl<'a> Record<'a> {
     }
 
     pub fn split(&self) -> Result<Split, String> {
-        match self.text("split")?.as_deref() {
+        match self.text("split")?.map(|word| word.to_lowercase()).as_deref() {
             None | Some("" | "auto") => Ok(Split::Auto),
             Some("train") => Ok(Split::Train),
             Some("eval" | "test" | "validation" | "valid" | "dev") => Ok(Split::Eval),

@@ -50,9 +50,16 @@ pub fn read_prompts(path: &Path, chat: bool) -> Result<Vec<Prompt>, FormatError>
     if prompts.is_empty() { Err(unfit("it holds no prompts".to_owned())) } else { Ok(prompts) }
 }
 
-/// Whether a file's name says that its lines are prompts: there is nothing in plain text to be a pair.
+/// Whether the lines of a file are prompts, as its name says: there is nothing in plain text to be a pair. Tables and records
+/// may be called so too.
 pub fn is_plain_text(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")) && !holds_pairs(path)
+}
+
+/// Whether its first record is a pair.
+fn holds_pairs(path: &Path) -> bool {
+    let first = Reader::open(path, &Options::default()).ok().and_then(|mut records| records.next());
+    matches!(first, Some(Ok(pair)) if pair.answers.iter().any(|answer| !answer.is_empty()))
 }
 
 /// The prompts of a file of records none of which has an answer: there is nothing to label in them yet. Absent where one

@@ -1,3 +1,5 @@
+//! Imports before they count, while they do, and when they never come to it.
+
 use std::ops::ControlFlow;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use nudge::{
-    data::{Prompt, Role},
+    data::{Prompt, Role, Split},
     formats::{FieldMap, ImportReport},
 };
 
@@ -154,4 +154,97 @@ fn dh2_answers_under_other_names_are_named() {
     assert!(fault(&record).contains("--map chosen=chosen_answer"));
     let record = serde_json::json!({"instruction": "1+1?", "input": "", "output": ["2", "3"]});
     assert!(fault(&record).contains("\"output\" holds a list of answers"));
+}
+
+/// Reads a file of this name.
+fn file(name: &str, bytes: impl AsRef<[u8]>) -> ImportReport {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    import(&path, &FieldMap::default())
+}
+
+#[test]
+fn columns_may_be_spelled_in_any_case() {
+    let report = file("table.csv", "Prompt, Chosen ,REJECTED,Split,Chosen Model\n1+1?,2,3,Test,m\n");
+    assert_eq!((report.faults.len(), report.pairs.len()), (0, 1), "{:?}", report.faults);
+    let pair = &report.pairs[0];
+    assert_eq!(pair.prompt, Prompt::Text("1+1?".to_owned()));
+    assert_eq!(texts(pair), ["2", "3"]);
+    assert_eq!(pair.split, Split::Eval);
+    assert_eq!(report.unused.keys().collect::<Vec<_>>(), ["Chosen Model"]);
+    // The exact name goes first.
+    let record = serde_json::json!({"Prompt": "no", "prompt": "yes", "Chosen": "a", "rejected": "b"});
+    let report = mapped(&record, &[]).unwrap();
+    assert_eq!(report.pairs[0].prompt, Prompt::Text("yes".to_owned()));
+    assert_eq!(report.unused.keys().collect::<Vec<_>>(), ["Prompt"]);
+}
+
+#[test]
+fn a_row_of_empty_cells_is_no_pair() {
+    let report = file("table.csv", "prompt,chosen,rejected\na,b,c\n,,\n\" \",\t,\n");
+    assert_eq!(report.pairs.len(), 1);
+    let faults: Vec<(u64, &str)> = report.faults.iter().map(|fault| (fault.line, fault.reason.as_str())).collect();
+    assert_eq!(faults, [(3, "all cells of the row are empty"), (4, "all cells of the row are empty")]);
+}
+
+#[test]
+fn bytes_are_taken_for_text_where_they_are_one() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/preferences/pyarrow_bytes.parquet");
+    let report = import(&path, &FieldMap::default());
+    assert_eq!((report.faults.len(), report.unused.keys().collect::<Vec<_>>()), (0, vec![&"picture".to_owned()]));
+    let report = import(&path, &FieldMap::parse(["chosen=picture"]).unwrap());
+    assert_eq!(report.pairs.len(), 0);
+    assert_eq!(report.faults[0].reason, "\"picture\" holds bytes that are no text in UTF-8");
+}
+
+#[test]
+fn a_file_of_columns_is_told_from_one_of_records() {
+    // As pandas' to_json writes without orient.
+    let text = r#"{"prompt":{"0":"p","1":"q"},"chosen":{"0":"a","1":"b"},"rejected":{"0":"c","1":"d"}}"#;
+    let report = file("columns.json", text);
+    let reason = &report.faults[0].reason;
+    assert!(reason.contains("columns where records should be") && reason.contains("orient=\"records\""), "{reason}");
+}
+
+#[test]
+fn the_verdict_of_label_studios_tables_is_found() {
+    let rest = "annotator,annotation_id,created_at,lead_time";
+    let table = format!(
+        "id,prompt,left,right,pw,{rest}\n1,p,a,b,left,1,1,2024,3.2\n2,q,a,b,\"[{{\"\"selected\"\": \"\"right\"\"}}]\",1,2,2024,3.2\n3,r,a,b,,1,3,2024,1\n"
+    );
+    let report = file("studio.csv", table);
+    let chosen: Vec<Option<&str>> =
+        report.pairs.iter().map(|pair| pair.chosen().map(|answer| answer.text.as_str())).collect();
+    assert_eq!(chosen, [Some("a"), Some("b"), None]);
+    let row = serde_json::json!({"id": 1, "prompt": "p", "response_a": "a", "response_b": "b", "better one": "response_b",
+        "annotator": 1, "annotation_id": 1});
+    assert_eq!(one(&row).chosen().unwrap().text, "b");
+    // Elsewhere a column that holds such a word may be anything.
+    let row = serde_json::json!({"prompt": "p", "response_a": "a", "response_b": "b", "longer": "response_b"});
+    assert_eq!(one(&row).verdict, None);
+    let conversation = serde_json::json!({"data": {"messages": [{"role": "user", "content": "p"}], "left": "a", "right": "b"},
+        "annotations": [{"result": [{"type": "pairwise", "value": {"selected": "right"}}]}]});
+    assert_eq!(one(&conversation).prompt, Prompt::chat(vec![turn(Role::User, "p")]));
+}
+
+#[test]
+fn a_table_called_txt_is_one_and_prompts_may_be_in_utf_16() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("from_excel.txt");
+    let utf_16 =
+        |text: &str| -> Vec<u8> { format!("\u{FEFF}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let table = "prompt\tchosen\trejected\r\np\ta\tb\r\n";
+    for bytes in [utf_16(table), table.into(), br#"{"prompt": "p", "chosen": "a", "rejected": "b"}"#.to_vec()] {
+        fs::write(&path, bytes).unwrap();
+        assert!(!nudge::formats::is_plain_text(&path));
+        assert_eq!(texts(&import(&path, &FieldMap::default()).pairs[0]), ["a", "b"]);
+    }
+    for bytes in [utf_16("One, two?\r\nGrüße\r\n"), "\u{FEFF}One, two?\nGrüße\n".into()] {
+        fs::write(&path, bytes).unwrap();
+        assert!(nudge::formats::is_plain_text(&path));
+        let prompts = nudge::formats::read_prompts(&path, false).unwrap();
+        assert_eq!(prompts, ["One, two?", "Grüße"].map(|text| Prompt::Text(text.to_owned())));
+    }
 }

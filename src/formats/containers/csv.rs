@@ -168,7 +168,11 @@ impl<R: io::BufRead> Table<R> {
             let plural = if cells == 1 { "" } else { "s" };
             return Err(format!("the row has {cells} cell{plural}, the header {columns}; a quote may be missing"));
         }
-        utf_8(&self.cells[..self.ends[cells - 1]])?;
+        let text = utf_8(&self.cells[..self.ends[cells - 1]])?;
+        if text.trim().is_empty() {
+            // Spreadsheets leave such rows behind the last one.
+            return Err("all cells of the row are empty".to_owned());
+        }
         record.push(b'{');
         for (at, name) in self.header.iter().enumerate() {
             let cell = utf_8(self.cell(at))?;

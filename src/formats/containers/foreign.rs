@@ -61,7 +61,7 @@ const MAGIC: &[(usize, &[u8], &str, &str)] = &[
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Fetch the file: git lfs pull."),
 ];
 
-const TABLE: &str = "Write its rows as JSON lines first, e.g. with pandas: df.to_json(\"pairs.jsonl\", orient=\"records\", \
+pub const TABLE: &str = "Write its rows as JSON lines first, e.g. with pandas: df.to_json(\"pairs.jsonl\", orient=\"records\", \
     lines=True, force_ascii=False).";
 const UNPACK: &str = "Unpack it and name the file inside.";
 const PAIRS: &str = "Pairs come as JSON lines: {\"prompt\": .., \"chosen\": .., \"rejected\": ..}, one a line.";

@@ -8,6 +8,24 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).ok();
 }
 
+/// The field of an object that stands for bytes which are no text.
+pub const NO_TEXT: &str = "bytes";
+
+/// Bytes that may be a text: many tools write texts so into Parquet and Arrow.
+pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => string(out, text),
+        Err(_) => no_text(out),
+    }
+}
+
+pub fn no_text(out: &mut Vec<u8>) {
+    out.push(b'{');
+    name(out, NO_TEXT, true);
+    string(out, "(bytes)");
+    out.push(b'}');
+}
+
 /// A number or a truth; what is not finite is null.
 pub fn number(out: &mut Vec<u8>, number: &impl Serialize) {
     serde_json::to_writer(out, number).ok();

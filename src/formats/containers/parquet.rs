@@ -129,7 +129,7 @@ fn value(out: &mut Vec<u8>, field: &Field, depth: usize) -> Result<(), String> {
         Field::Float(real) => json_text::number(out, real),
         Field::Double(real) => json_text::number(out, real),
         Field::Str(text) => json_text::string(out, text),
-        Field::Bytes(_) => json_text::string(out, "(bytes)"),
+        Field::Bytes(bytes) => json_text::bytes(out, bytes.data()),
         Field::Decimal(_) => json_text::string(out, &field.to_string()),
         Field::Group(row) => object(out, row, depth)?,
         Field::ListInternal(items) => {

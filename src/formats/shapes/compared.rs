@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 
-use super::{shape::Shape, trl::split_turns};
+use super::{label_studio, shape::Shape, trl::split_turns};
 use crate::{
     agreement::Vote,
     columns,
@@ -64,7 +64,19 @@ const VERDICTS: [&str; 12] = [
 ];
 
 /// What the prompt is called.
-const PROMPTS: [&str; 8] = ["prompt", "instruction", "question", "query", "input", "context", "user_prompt", "text"];
+const PROMPTS: [&str; 11] = [
+    "prompt",
+    "instruction",
+    "question",
+    "query",
+    "input",
+    "context",
+    "user_prompt",
+    "text",
+    "chat",
+    "messages",
+    "conversation",
+];
 
 /// The columns of both answers.
 pub fn answers(record: &Record<'_>) -> Option<[String; 2]> {
@@ -110,7 +122,7 @@ fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
     let column = VERDICTS.into_iter().find(|name| record.first_byte(name).is_some());
     let said = match column {
         Some(column) => record.get(column)?,
-        None => None,
+        None => label_studio::selected(record, &names),
     };
     let choice = match &said {
         Some(said) => choice(said, &names.map(|name| record.theirs(&name).to_owned()))?,

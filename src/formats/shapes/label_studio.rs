@@ -1,4 +1,4 @@
-//! Label Studio's JSON export of pairwise projects.
+//! Label Studio's JSON export of pairwise projects, and the verdict in its tables.
 //!
 //! Source: <https://labelstud.io/guide/export>. Which fields `data` has is each project's own affair.
 
@@ -71,6 +71,24 @@ fn vote(result: &Json, names: &[String; 2]) -> Option<Vote> {
         "choices" => compared::vote(value["choices"][0].as_str()?, names),
         _ => None,
     }
+}
+
+/// The verdict of a row of its tables (CSV, JSON-MIN): they have a column for each tag, under the name that the project gave it,
+/// which holds the name of a side, alone or as the pairwise tag writes it.
+pub fn selected(record: &Record<'_>, names: &[String; 2]) -> Option<Json> {
+    if !record.shows("annotation_id") {
+        return None;
+    }
+    let side = |text: &str| {
+        let value: Json = serde_json::from_str(text).ok()?;
+        // In a table of texts a list is written as JSON.
+        let inner = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let selected = inner.as_ref().unwrap_or(&value)[0]["selected"].clone();
+        let said = if selected.is_string() { selected } else { value };
+        let word = said.as_str()?;
+        (matches!(word, "left" | "right") || names.iter().any(|name| name == word)).then_some(said)
+    };
+    record.unused().find_map(|(_, text)| side(text))
 }
 
 /// The labeller, if it was one.

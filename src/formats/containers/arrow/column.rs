@@ -77,7 +77,7 @@ impl Column {
             Kind::Decimal { width, scale } => {
                 json_text::string(out, &decimal(self.integer(0, width, true, at)?.into(), scale));
             }
-            Kind::Opaque { .. } => json_text::string(out, "(bytes)"),
+            Kind::Opaque { .. } => json_text::no_text(out),
             Kind::Run { text, width } => {
                 let (from, to) = self.ends(width, at)?;
                 string(out, text, self.buffer(1)?.get(from..to).ok_or(OUTSIDE)?)?;
@@ -170,8 +170,10 @@ impl Column {
 }
 
 fn string(out: &mut Vec<u8>, is_text: bool, bytes: &[u8]) -> Result<(), String> {
-    let text = if is_text { std::str::from_utf8(bytes).map_err(|_| "a text in it is not UTF-8")? } else { "(bytes)" };
-    json_text::string(out, text);
+    if is_text && std::str::from_utf8(bytes).is_err() {
+        return Err("a text in it is not UTF-8".to_owned());
+    }
+    json_text::bytes(out, bytes);
     Ok(())
 }
 

@@ -34,7 +34,7 @@ fn every_kind_of_column_is_a_value() {
     let of = |at: usize| records[at].clone().unwrap();
     assert!(
         of(0).ends_with(
-            r#""id":"m-1","chat_template_kwargs":{"depth":"1"},"note":"x","many":[[1.5,null]],"two":[1,2],"at":0,"money":"1.50","is":true,"days":1,"views":["a"],"bytes":"(bytes)"}"#
+            r#""id":"m-1","chat_template_kwargs":{"depth":"1"},"note":"x","many":[[1.5,null]],"two":[1,2],"at":0,"money":"1.50","is":true,"days":1,"views":["a"],"bytes":{"bytes":"(bytes)"}}"#
         ),
         "{}",
         of(0)
