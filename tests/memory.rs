@@ -55,8 +55,8 @@ fn load_in(precision: Precision, folder: &Path, recompute: Recompute, rank: Opti
 
 /// A prompt with two answers of these lengths.
 fn pair(prompt: u32, answer: u32) -> Doc {
-    let ids = |first: u32, len: u32| (0..len).map(|i| (first + 7 * i) % 31).collect();
-    Doc { prefix: ids(1, prompt), continuations: vec![ids(2, answer), ids(3, answer)] }
+    let ids = |first: u32, len: u32| (0..len).map(|i| (first + 7 * i) % 31).collect::<Vec<u32>>();
+    Doc::new(ids(1, prompt), vec![ids(2, answer), ids(3, answer)])
 }
 
 /// The chosen answer up, the rejected one down.

@@ -129,7 +129,7 @@ fn documents(
             let mut turns = conversation(world, questions, rng);
             let answer = turns.pop().context("a conversation has an answer")?;
             let encoded = codec.encode_answers(&Prompt::chat(turns), &[&answer.content], Limits::NONE)?;
-            Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|a| a.ids).collect() }
+            Doc::new(encoded.prefix, encoded.answers.into_iter().map(|a| a.ids))
         };
         tokens += doc.tokens();
         docs.push(doc);

@@ -129,7 +129,7 @@ fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
         let Some((&last, before)) = ids.split_last().filter(|(_, before)| !before.is_empty()) else {
             return Err(ExportError::NoProbe);
         };
-        let doc = Doc { prefix: before.to_vec(), continuations: vec![vec![last]] };
+        let doc = Doc::new(before.to_vec(), vec![vec![last]]);
         let row = Row::pack_for(&[doc], Reads::Ends).map_err(PolicyError::from)?;
         return Ok(policy.log_probs(&row)?.concat());
     }

@@ -70,6 +70,7 @@ mod sublayer;
 mod survey;
 mod tensor_file;
 mod tensors;
+mod tokens;
 mod trained;
 mod weights;
 
@@ -96,3 +97,4 @@ pub use sampler::GenerateOptions;
 pub use scalar::ScalarHead;
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};
 pub use survey::{AdapterSurvey, Survey, bytes_on_disk};
+pub use tokens::{Shelf, Tokens};

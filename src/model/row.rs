@@ -2,6 +2,8 @@
 
 use ::kernels::{Layout, Segment};
 
+use super::tokens::Tokens;
+
 /// A prompt and the answers that continue it. A whole text is its first token and one continuation.
 ///
 /// Whoever builds it shares the longest common token prefix of the answers' sequences, so it is exact even where the
@@ -9,16 +11,29 @@ use ::kernels::{Layout, Segment};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doc {
     /// At least one token.
-    pub prefix: Vec<u32>,
+    pub prefix: Tokens,
     /// At least one, none of them empty. Each token of them is scored.
-    pub continuations: Vec<Vec<u32>>,
+    pub continuations: Vec<Tokens>,
 }
 
 impl Doc {
+    pub fn new<T: Into<Tokens>>(prefix: impl Into<Tokens>, continuations: impl IntoIterator<Item = T>) -> Self {
+        Self { prefix: prefix.into(), continuations: continuations.into_iter().map(Into::into).collect() }
+    }
+
+    /// All its ids: of the prefix, then of each answer.
+    pub(super) fn tokens_of(&self) -> impl Iterator<Item = &Tokens> {
+        std::iter::once(&self.prefix).chain(&self.continuations)
+    }
+
+    pub(super) fn tokens_mut(&mut self) -> impl Iterator<Item = &mut Tokens> {
+        std::iter::once(&mut self.prefix).chain(&mut self.continuations)
+    }
+
     /// A text in which every token but the first is scored; `None` below two tokens.
     pub fn text(ids: &[u32]) -> Option<Self> {
         let (first, rest) = ids.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        Some(Self { prefix: vec![*first], continuations: vec![rest.to_vec()] })
+        Some(Self::new(vec![*first], [rest]))
     }
 
     /// Rows this document takes in a packed row.
@@ -34,7 +49,7 @@ impl Doc {
 
     /// Tokens of this document that are scored.
     pub fn answer_tokens(&self) -> usize {
-        self.continuations.iter().map(Vec::len).sum()
+        self.continuations.iter().map(Tokens::len).sum()
     }
 }
 
@@ -141,7 +156,7 @@ impl Row {
                     segments.push(Segment { start, len: inputs.len(), prefix: prefix.clone() });
                 }
             }
-            let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
+            let longest = doc.continuations.iter().map(Tokens::len).max().unwrap_or(0);
             lengths.resize(tokens.len(), (doc.prefix.len() + longest) as u32);
         }
         if read.is_empty() {
@@ -187,10 +202,7 @@ mod tests {
 
     #[test]
     fn the_last_prompt_row_predicts_the_first_token_of_every_answer() {
-        let docs = [
-            Doc { prefix: vec![1, 2, 3], continuations: vec![vec![10, 11, 12], vec![20]] },
-            Doc::text(&[5, 6, 7]).unwrap(),
-        ];
+        let docs = [Doc::new(vec![1, 2, 3], vec![vec![10, 11, 12], vec![20]]), Doc::text(&[5, 6, 7]).unwrap()];
         let row = Row::pack(&docs).unwrap();
         assert_eq!(row.tokens, [1, 2, 3, 10, 11, 5, 6]);
         assert_eq!(row.needed(), Some(&[2, 3, 4, 5, 6][..]));
@@ -205,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_scalar_head_is_read_at_ends_and_at_states() {
-        let docs = [Doc { prefix: vec![1, 2, 3], continuations: vec![vec![10, 11, 12], vec![20]] }];
+        let docs = [Doc::new(vec![1, 2, 3], vec![vec![10, 11, 12], vec![20]])];
         let ends = Row::pack_for(&docs, Reads::Ends).unwrap();
         assert_eq!(ends.tokens, [1, 2, 3, 10, 11, 12, 20]);
         assert_eq!(
@@ -224,8 +236,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_packed_is_named() {
-        let doc =
-            |prefix: &[u32], answer: &[u32]| Doc { prefix: prefix.to_vec(), continuations: vec![answer.to_vec()] };
+        let doc = |prefix: &[u32], answer: &[u32]| Doc::new(prefix.to_vec(), vec![answer.to_vec()]);
         let good = doc(&[1], &[2]);
         assert_eq!(Row::pack(&[good.clone(), doc(&[], &[2])]).unwrap_err(), RowError::EmptyPrefix(1));
         assert_eq!(Row::pack(&[good, doc(&[1], &[])]).unwrap_err(), RowError::EmptyContinuation(1));

@@ -231,7 +231,7 @@ fn an_adapter_of_another_layout_that_is_not_understood_is_refused() {
 
 fn step(policy: &mut Policy, fixture: &Fixture) {
     let [prefix, chosen, rejected] = fixture.pairs().remove(0);
-    let doc = Doc { prefix, continuations: vec![chosen, rejected] };
+    let doc = Doc::new(prefix, vec![chosen, rejected]);
     let row = Row::pack(&[doc]).unwrap();
     let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
     let pass = policy.forward(&row).unwrap();

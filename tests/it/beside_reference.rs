@@ -14,7 +14,7 @@ fn log_softmax(logits: &[f64]) -> Vec<f64> {
 fn entropy_and_kl_are_those_of_the_logits() {
     for fixture in fixture::all() {
         let policy = fixture.lora();
-        let doc = Doc { prefix: vec![5, 9, 17], continuations: vec![vec![40, 41, 42, 43], vec![60, 61]] };
+        let doc = Doc::new(vec![5, 9, 17], vec![vec![40, 41, 42, 43], vec![60, 61]]);
         let row = Row::pack(std::slice::from_ref(&doc)).unwrap();
         let beside = policy.beside_reference(&row).unwrap();
         assert_eq!(beside.log_probs, policy.log_probs(&row).unwrap(), "{}: to the bit", fixture.name);
@@ -26,7 +26,7 @@ fn entropy_and_kl_are_those_of_the_logits() {
         assert!(policy.spec().logit_softcap.is_none(), "{}", fixture.name);
         let (mut entropies, mut divergences) = (0.0, 0.0);
         for (answer, (entropy, kl)) in doc.continuations.iter().zip(whole.entropy.iter().zip(&whole.kl)) {
-            let ids = [doc.prefix.as_slice(), answer].concat();
+            let ids = [&doc.prefix[..], &answer[..]].concat();
             let (now, before) = (policy.logits(&ids).unwrap(), policy.reference_logits(&ids).unwrap());
             let vocabulary = now.dims()[1];
             let (now, before) = (elements(&now), elements(&before));

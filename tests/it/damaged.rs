@@ -43,7 +43,7 @@ fn tensors(fixture: &Fixture) -> Vec<(String, Tensor)> {
 
 #[test]
 fn a_weight_that_is_no_number_gives_no_log_prob_in_any_place() {
-    let doc = Doc { prefix: vec![5, 9, 7], continuations: vec![vec![11, 5, 8], vec![9, 6]] };
+    let doc = Doc::new(vec![5, 9, 7], vec![vec![11, 5, 8], vec![9, 6]]);
     for name in ["llama_mha", "gemma2"] {
         for place in Place::all() {
             let whole = fixture::one_on(name, place);

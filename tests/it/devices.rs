@@ -97,7 +97,7 @@ fn row(fixture: &fixture::Fixture) -> Packed<()> {
     let docs: Vec<Doc> = fixture
         .pairs()
         .into_iter()
-        .map(|[prefix, chosen, rejected]| Doc { prefix, continuations: vec![chosen, rejected] })
+        .map(|[prefix, chosen, rejected]| Doc::new(prefix, vec![chosen, rejected]))
         .collect();
     Packed::of(&docs.iter().map(|doc| ((), doc)).collect::<Vec<_>>()).unwrap()
 }

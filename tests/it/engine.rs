@@ -373,8 +373,7 @@ fn scores_are_the_policys_own_log_probs() {
     let scores = score_ids(&policy, &pairs, &mut |pairs| done = pairs).unwrap();
     assert_eq!(done, 3);
     for (pair, score) in pairs.iter().zip(&scores) {
-        let alone =
-            Row::pack(&[Doc { prefix: pair.prompt.clone(), continuations: vec![pair.chosen.clone()] }]).unwrap();
+        let alone = Row::pack(&[Doc::new(pair.prompt.clone(), vec![pair.chosen.clone()])]).unwrap();
         let expected = &policy.log_probs(&alone).unwrap()[0];
         assert_eq!(score.chosen_ids, pair.chosen);
         for (got, want) in score.chosen_logps.iter().zip(expected) {

@@ -108,7 +108,7 @@ fn filled(model: &Path, precision: Precision) -> Policy {
 /// Through every frozen matrix: adapters of the first block get their gradients through all that is above.
 #[test]
 fn gradients_are_those_of_the_dequantised_twin() {
-    let doc = Doc { prefix: ids()[..9].to_vec(), continuations: vec![ids()[9..20].to_vec(), ids()[20..39].to_vec()] };
+    let doc = Doc::new(ids()[..9].to_vec(), vec![ids()[9..20].to_vec(), ids()[20..39].to_vec()]);
     let row = Row::pack(&[doc]).unwrap();
     for name in ["llama_q8_0", "llama_k", "llama_low"] {
         let run = |precision| {

@@ -96,11 +96,9 @@ impl Documents {
             pairs: fixture
                 .pairs()
                 .into_iter()
-                .map(|[prefix, chosen, rejected]| Doc { prefix, continuations: vec![chosen, rejected] })
+                .map(|[prefix, chosen, rejected]| Doc::new(prefix, vec![chosen, rejected]))
                 .collect(),
-            sft: sft
-                .map(|answer| Doc { prefix: ids(&answer["prompt"]), continuations: vec![ids(&answer["completion"])] })
-                .collect(),
+            sft: sft.map(|answer| Doc::new(ids(&answer["prompt"]), vec![ids(&answer["completion"])])).collect(),
             pretrain: pretrain.map(|text| Doc::text(&ids(text)).unwrap()).collect(),
         }
     }

@@ -15,13 +15,10 @@ use crate::fixture::{self, Fixture, Place, elements, largest_difference, relativ
 const FIXTURE: &str = "smollm";
 
 fn docs(fixture: &Fixture) -> Vec<Doc> {
-    let pairs = fixture
-        .pairs()
-        .into_iter()
-        .map(|[prompt, chosen, rejected]| Doc { prefix: prompt, continuations: vec![chosen, rejected] });
+    let pairs = fixture.pairs().into_iter().map(|[prompt, chosen, rejected]| Doc::new(prompt, vec![chosen, rejected]));
     let text = fixture::ids(&fixture.expected["preference"]["pretrain"][0]);
     // A text, and an answer of one token, which takes no row of its own.
-    let short = Doc { prefix: text[..4].to_vec(), continuations: vec![vec![text[4]], text[5..].to_vec()] };
+    let short = Doc::new(text[..4].to_vec(), vec![vec![text[4]], text[5..].to_vec()]);
     pairs.chain([Doc::text(&text).unwrap(), short]).collect()
 }
 
@@ -111,9 +108,7 @@ fn sharing_a_prompt_changes_nothing() {
         let apart: Vec<Doc> = shared
             .iter()
             .flat_map(|doc| {
-                doc.continuations
-                    .iter()
-                    .map(|continuation| Doc { prefix: doc.prefix.clone(), continuations: vec![continuation.clone()] })
+                doc.continuations.iter().map(|continuation| Doc::new(doc.prefix.clone(), vec![continuation.clone()]))
             })
             .collect();
         let coefficients = coefficients(apart.len());

@@ -123,7 +123,7 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
     score_by_file(&toy, run, &to);
     let read = Policy::load(&toy.model, &LoadOptions { frozen_adapters: vec![to], ..LoadOptions::default() }).unwrap();
     let trained = Speaker::of_run(&toy.project, run, None).unwrap();
-    let docs = [Doc { prefix: vec![1, 2, 3], continuations: vec![vec![4, 5, 6], vec![7]] }];
+    let docs = [Doc::new(vec![1, 2, 3], vec![vec![4, 5, 6], vec![7]])];
     let row = Row::pack_for(&docs, Reads::Ends).unwrap();
     let (read, trained) = (read.log_probs(&row).unwrap(), trained.policy.log_probs(&row).unwrap());
     for (read, trained) in read.iter().flatten().zip(trained.iter().flatten()) {
@@ -162,7 +162,7 @@ fn score_by_file(toy: &Toy, run: RunId, adapter: &Path) {
         assert_eq!(told.len(), 2 + others);
         assert!(line.get("chosen_logp").is_none() && told[0] > told[1], "{line}");
         assert!((number(&line["margin"]) - (told[0] - told[1])).abs() < 1e-9);
-        let doc = Doc { prefix: ids(&line["prompt_ids"]), continuations };
+        let doc = Doc::new(ids(&line["prompt_ids"]), continuations);
         let scores = trained.log_probs(&Row::pack_for(&[doc], Reads::Ends).unwrap()).unwrap();
         for (score, told) in scores.iter().flatten().zip(told) {
             assert!((f64::from(*score) - told).abs() < 1e-5, "{score} for {told}");

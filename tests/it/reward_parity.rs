@@ -52,9 +52,7 @@ impl Pairs {
         let pairs: Vec<PairDoc> = fixture
             .pairs()
             .into_iter()
-            .map(|[prefix, chosen, rejected]| {
-                PairDoc::certain(PairId(0), Doc { prefix, continuations: vec![chosen, rejected] })
-            })
+            .map(|[prefix, chosen, rejected]| PairDoc::certain(PairId(0), Doc::new(prefix, vec![chosen, rejected])))
             .collect();
         let docs = pairs.iter().enumerate().map(|(index, pair)| (Part::Pair(index), &pair.doc));
         let rows = pack_for(docs, usize::MAX, Reads::Ends).unwrap();

@@ -15,7 +15,7 @@ const FIXTURE: &str = "smollm";
 
 fn docs(fixture: &Fixture) -> Vec<Doc> {
     let pairs = fixture.pairs().into_iter();
-    pairs.map(|[prompt, chosen, rejected]| Doc { prefix: prompt, continuations: vec![chosen, rejected] }).collect()
+    pairs.map(|[prompt, chosen, rejected]| Doc::new(prompt, vec![chosen, rejected])).collect()
 }
 
 fn scoring(head: ScalarHead) -> Policy {
@@ -104,8 +104,8 @@ fn the_state_before_a_token_is_the_end_of_what_came_before_it() {
     }
     // An answer cut by a token ends in the state before that token.
     let cut = |doc: &Doc| {
-        let continuations = doc.continuations.iter().map(|ids| ids[..ids.len() - 1].to_vec()).collect();
-        Doc { prefix: doc.prefix.clone(), continuations }
+        let continuations = doc.continuations.iter().map(|ids| ids[..ids.len() - 1].to_vec());
+        Doc::new(doc.prefix.clone(), continuations)
     };
     let cut: Vec<Doc> = docs.iter().filter(|doc| doc.continuations.iter().all(|ids| ids.len() > 1)).map(cut).collect();
     let whole: Vec<Doc> =

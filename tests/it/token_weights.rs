@@ -182,7 +182,7 @@ fn attributions_are_the_slopes_of_the_largest_logit() {
     let fixture = fixture::one("llama_mha");
     let options = LoadOptions { full: true, ..LoadOptions::default() };
     let mut policy = Policy::load(&fixture.folder, &options).unwrap();
-    let doc = Doc { prefix: vec![3, 7, 11], continuations: vec![vec![40, 41, 42, 43], vec![50, 51, 52], vec![60]] };
+    let doc = Doc::new(vec![3, 7, 11], vec![vec![40, 41, 42, 43], vec![50, 51, 52], vec![60]]);
     let row = Row::pack(std::slice::from_ref(&doc)).unwrap();
     let found = policy.attributions(&row).unwrap();
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3, 1]);

@@ -104,7 +104,7 @@ impl Oracle {
             let continuations: Vec<Vec<u32>> = group["answers"].as_array().unwrap().iter().map(ids).collect();
             let ended = |ids: &Vec<u32>| Answer { ended: ids.contains(&end), ..Answer::default() };
             let answers = continuations.iter().map(ended).collect();
-            Group { of: Part::Pair(place), doc: Doc { prefix: ids(&group["prompt"]), continuations }, answers }
+            Group { of: Part::Pair(place), doc: Doc::new(ids(&group["prompt"]), continuations), answers }
         };
         self.told["groups"].as_array().unwrap().iter().enumerate().map(group).collect()
     }
@@ -145,9 +145,7 @@ fn a_reward_model_is_fitted_as_trl_fits_it() {
             .fixture
             .pairs()
             .into_iter()
-            .map(|[prefix, chosen, rejected]| {
-                PairDoc::certain(PairId(0), Doc { prefix, continuations: vec![chosen, rejected] })
-            })
+            .map(|[prefix, chosen, rejected]| PairDoc::certain(PairId(0), Doc::new(prefix, vec![chosen, rejected])))
             .collect();
         let docs = pairs.iter().enumerate().map(|(index, pair)| (Part::Pair(index), &pair.doc));
         let rows = pack_for(docs, usize::MAX, Reads::Ends).unwrap();
@@ -330,7 +328,7 @@ fn a_reward_model_of_peft_gives_its_scores_here_and_is_written_as_peft_writes_it
         for one in oracle.told["held_out"].as_array().unwrap() {
             let text = ids(&one["ids"]);
             let (prefix, answer) = text.split_at(1);
-            let doc = Doc { prefix: prefix.to_vec(), continuations: vec![answer.to_vec()] };
+            let doc = Doc::new(prefix.to_vec(), vec![answer.to_vec()]);
             let row = Row::pack_for(std::slice::from_ref(&doc), Reads::Ends).unwrap();
             let got = f64::from(read.log_probs(&row).unwrap()[0][0]);
             near(got, one["score"].as_f64().unwrap(), 0.1, TOLERANCE, &format!("{name} score of {text:?}"));

@@ -70,8 +70,8 @@ pub fn weigh(
 pub fn doc_of(codec: &Codec, limits: Limits, prompt: &Prompt, answers: &[Answer]) -> Result<Doc> {
     let answers: Vec<&Answer> = answers.iter().collect();
     let encoded = codec.encode_answers(prompt, &answers, limits).map_err(|reason| unreadable(reason.to_string()))?;
-    let continuations = encoded.answers.into_iter().map(|answer| answer.ids).collect();
-    Ok(Doc { prefix: encoded.prefix, continuations })
+    let continuations = encoded.answers.into_iter().map(|answer| answer.ids);
+    Ok(Doc::new(encoded.prefix, continuations))
 }
 
 fn unreadable(reason: String) -> TrainError {

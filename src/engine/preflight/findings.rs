@@ -6,6 +6,7 @@ use std::{
 };
 
 use data::{Flaw, Pair, PairId, Prompt, config::DataConfig};
+use model::Tokens;
 use text::{Codec, Limits, Start};
 use train::{
     TrainError,
@@ -54,8 +55,8 @@ pub fn fill(
     report.lengths = lengths(dataset, &by_id, codec, config);
 
     let limit = config.max_answer_tokens;
-    let open = |ids: &Vec<u32>| ids.last().is_none_or(|id| !codec.stop_ids().contains(id));
-    let spells_special = |ids: &Vec<u32>| {
+    let open = |ids: &Tokens| ids.last().is_none_or(|id| !codec.stop_ids().contains(id));
+    let spells_special = |ids: &Tokens| {
         let inner = ids.len().saturating_sub(1);
         ids[..inner].iter().any(|id| codec.is_special(*id))
     };
@@ -130,7 +131,7 @@ fn lengths(dataset: &Dataset, by_id: &HashMap<PairId, Pair>, codec: &Codec, conf
         });
         match whole {
             Some(whole) => all.extend(whole.answers.iter().map(|answer| answer.ids.len())),
-            None => all.extend(pair.doc.continuations.iter().map(Vec::len)),
+            None => all.extend(pair.doc.continuations.iter().map(Tokens::len)),
         }
     }
     let longest = all.iter().copied().max().unwrap_or(0);

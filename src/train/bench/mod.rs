@@ -298,13 +298,12 @@ impl Loss<Part> for Watched<'_> {
 
 fn pair_doc((index, pair): (i64, &IdPair)) -> PairDoc {
     let continuations = vec![pair.chosen.clone(), pair.rejected.clone()];
-    PairDoc::certain(PairId(index), Doc { prefix: pair.prompt.clone(), continuations })
+    PairDoc::certain(PairId(index), Doc::new(pair.prompt.clone(), continuations))
 }
 
 fn reference_doc(pair: &IdPair) -> Option<Doc> {
     let (prompt, completion) = (pair.sft_prompt.as_ref()?, pair.sft_completion.as_ref()?);
-    (!prompt.is_empty() && !completion.is_empty())
-        .then(|| Doc { prefix: prompt.clone(), continuations: vec![completion.clone()] })
+    (!prompt.is_empty() && !completion.is_empty()).then(|| Doc::new(prompt.clone(), vec![completion.clone()]))
 }
 
 /// Tokens of a pair as two sequences.

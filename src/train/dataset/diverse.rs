@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use data::config::{Negatives, ObjectiveConfig};
-use model::{Doc, Policy, PolicyError, Row};
+use model::{Doc, Policy, PolicyError, Row, Tokens};
 use store::{LogProbKey, Project};
 use text::Codec;
 
@@ -58,7 +58,7 @@ pub fn choose(
 fn key(policy: &Policy, codec: &Codec, doc: &Doc, most: usize) -> LogProbKey {
     let rule = format!(
         "{most} unlike of {:?} {}",
-        doc.continuations.iter().map(Vec::len).collect::<Vec<_>>(),
+        doc.continuations.iter().map(Tokens::len).collect::<Vec<_>>(),
         policy.identity()
     );
     LogProbKey::new(&rule, codec.identity(), &doc.prefix, &doc.continuations.concat())

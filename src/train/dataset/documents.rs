@@ -5,12 +5,12 @@ use data::{
     config::{Negatives, RunConfig},
     counted,
 };
-use model::{Doc, Spec};
+use model::{Doc, Spec, Tokens};
 use rayon::prelude::*;
 use store::LogLevel;
 use text::{Codec, Limits, Start, Unusable};
 
-use super::{inputs::Inputs, negatives::with, pairs::Held};
+use super::{away::Away, inputs::Inputs, negatives::with, pairs::Held};
 use crate::error::TrainError;
 
 /// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said to be
@@ -107,6 +107,7 @@ pub fn prepare(
     let mut pairs = Parts { train: Vec::new(), eval: Vec::new() };
     let mut aside = Parts { train: Vec::new(), eval: Vec::new() };
     let (mut unlabelled, mut chats) = (0, false);
+    let mut away = Away::new(inputs.pairs.folder());
     inputs.pairs.each_chunk(CHUNK, &mut |chunk| {
         let encode = |pair: &Pair| encode_pair(pair, codec, (limits, several), bounds);
         let encoded: Vec<Encoded> = chunk.par_iter().map(encode).collect();
@@ -121,6 +122,7 @@ pub fn prepare(
                 Encoded::Unusable(reason) => aside.train.push((pair.id, reason)),
             }
         }
+        away.take(&mut pairs);
         tick(chunk.len());
     })?;
     let set_aside = [aside.train, aside.eval].concat();
@@ -177,8 +179,8 @@ fn eval_prompts(pairs: &[PairDoc], references: &[TextDoc]) -> Vec<Vec<u32>> {
             return prompts;
         }
         for prompt in next.into_iter().flatten() {
-            if !prompts.contains(prompt) && prompts.len() < MOST_EVAL_PROMPTS {
-                prompts.push(prompt.clone());
+            if prompts.len() < MOST_EVAL_PROMPTS && !prompts.iter().any(|known| *prompt == *known) {
+                prompts.push(prompt.to_vec());
             }
         }
     }
@@ -219,8 +221,8 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
         let reason = match codec.encode_answers(&pair.prompt, &answers, limits) {
             Ok(encoded) => {
                 let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
-                let continuations = encoded.answers.into_iter().map(|answer| answer.ids).collect();
-                let doc = Doc { prefix: encoded.prefix, continuations };
+                let continuations = encoded.answers.into_iter().map(|answer| answer.ids);
+                let doc = Doc::new(encoded.prefix, continuations);
                 let Err(reason) = fits(&doc, codec, bounds) else {
                     break (doc, cut, encoded.start);
                 };
@@ -269,8 +271,7 @@ fn encode_reference(
 ) -> Result<TextDoc, String> {
     let encoded =
         codec.encode_answers(&reference.prompt, &[reference], limits).map_err(|reason: Unusable| reason.to_string())?;
-    let doc =
-        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
+    let doc = Doc::new(encoded.prefix, encoded.answers.into_iter().map(|answer| answer.ids));
     fits(&doc, codec, bounds)?;
     Ok(TextDoc { doc, prompt: PromptKey::of(&reference.prompt) })
 }
@@ -301,7 +302,7 @@ impl Bounds {
 /// A sequence may not be longer than the context the model was made for, nor hold a token that it has no row for.
 fn fits(doc: &Doc, codec: &Codec, bounds: Bounds) -> Result<(), String> {
     let Bounds { context, vocab_size } = bounds;
-    let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
+    let longest = doc.continuations.iter().map(Tokens::len).max().unwrap_or(0);
     let tokens = doc.prefix.len() + longest;
     if tokens > context {
         return Err(format!("prompt and answer have {tokens} tokens, more than the model's context of {context}"));

@@ -54,8 +54,8 @@ pub fn largest(pair: &PairDoc, most: usize) -> Option<Doc> {
 
 /// The document with the answers of these places.
 pub fn with(doc: &Doc, places: &[usize]) -> Doc {
-    let continuations = places.iter().map(|place| doc.continuations[*place].clone()).collect();
-    Doc { prefix: doc.prefix.clone(), continuations }
+    let continuations = places.iter().map(|place| doc.continuations[*place].clone());
+    Doc::new(doc.prefix.clone(), continuations)
 }
 
 /// What pairs with several rejected answers come to, in words; nothing where there are none.
@@ -77,8 +77,8 @@ mod tests {
     use data::PairId;
 
     fn pair(rejected: usize) -> PairDoc {
-        let continuations = (0..=rejected).map(|at| vec![at as u32; at + 1]).collect();
-        PairDoc::certain(PairId(7), Doc { prefix: vec![9], continuations })
+        let continuations = (0..=rejected).map(|at| vec![at as u32; at + 1]);
+        PairDoc::certain(PairId(7), Doc::new(vec![9], continuations))
     }
 
     #[test]

@@ -83,10 +83,12 @@ pub fn pack_for<'a, K: Copy>(
 
 #[cfg(test)]
 mod tests {
+    use model::Tokens;
+
     use super::*;
 
     fn doc(prefix: usize, answers: &[usize]) -> Doc {
-        Doc { prefix: vec![1; prefix], continuations: answers.iter().map(|&len| vec![2; len]).collect() }
+        Doc::new(vec![1; prefix], answers.iter().map(|&len| vec![2; len]))
     }
 
     #[test]
@@ -98,7 +100,7 @@ mod tests {
             assert!(packed.row.tokens() <= 24);
             let segments: Vec<usize> = packed.row.scored().to_vec();
             for (index, lengths) in packed.by_owner(&segments) {
-                let expected: Vec<usize> = docs[index].continuations.iter().map(Vec::len).collect();
+                let expected: Vec<usize> = docs[index].continuations.iter().map(Tokens::len).collect();
                 assert_eq!(lengths, expected, "segments go back to their document");
                 met.push(index);
             }

@@ -1,6 +1,6 @@
 //! The pairs of a run: held in memory where they are few, read from the document as they are wanted where they may be many.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
 use data::{HoldOut, Pair, PromptKey, SplitRule};
 use store::{Project, Revision};
@@ -41,6 +41,14 @@ impl Pairs {
     #[must_use]
     pub fn keeping(self, known: Vec<(PromptKey, bool)>) -> Self {
         Self { known, ..self }
+    }
+
+    /// The folder of their project; nothing where they are in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.of {
+            Place::Memory(_) => None,
+            Place::Document(project, _) => Some(project.dir()),
+        }
     }
 
     /// Which prompts are held out, and how many pairs there are; no text is read for it.

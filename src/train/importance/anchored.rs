@@ -29,7 +29,7 @@ impl Training {
             return Ok(Some(BTreeMap::new()));
         }
         let prompts: Vec<Vec<u32>> =
-            met.iter().map(|&index| self.dataset.pairs.train[index].doc.prefix.clone()).collect();
+            met.iter().map(|&index| self.dataset.pairs.train[index].doc.prefix.to_vec()).collect();
         let options = GenerateOptions {
             temperature: TEMPERATURE,
             top_k: TOP_K,
@@ -47,7 +47,7 @@ impl Training {
             .zip(prompts)
             .zip(sampled)
             .filter(|(_, generation)| !generation.ids.is_empty())
-            .map(|((&index, prefix), generation)| (index, Doc { prefix, continuations: vec![generation.ids] }))
+            .map(|((&index, prefix), generation)| (index, Doc::new(prefix, vec![generation.ids])))
             .collect();
         let mut anchors = BTreeMap::new();
         let docs = said.iter().map(|(index, doc)| (*index, doc));
@@ -57,7 +57,7 @@ impl Training {
             }
             let read = self.anchors.origin.log_probs(&mut self.trainer.policy, &packed.row)?;
             for (index, answers) in packed.by_owner(&read) {
-                let ids = said.iter().find(|(of, _)| *of == index).map(|(_, doc)| doc.continuations[0].clone());
+                let ids = said.iter().find(|(of, _)| *of == index).map(|(_, doc)| doc.continuations[0].to_vec());
                 if let (Some(ids), [reference]) = (ids, answers) {
                     anchors.insert(index, Anchor { ids, reference: reference.clone() });
                 }

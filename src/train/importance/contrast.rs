@@ -217,8 +217,7 @@ mod tests {
     fn the_name_is_of_everything_that_counts_and_nothing_else() {
         let reference =
             Reference { policy: "base".to_owned(), files: String::new(), codec: "codec".to_owned(), card: None };
-        let doc =
-            |answers: &[u32]| Doc { prefix: vec![1], continuations: answers.iter().map(|id| vec![*id]).collect() };
+        let doc = |answers: &[u32]| Doc::new(vec![1], answers.iter().map(|id| vec![*id]));
         let pairs = [PairDoc::certain(PairId(1), doc(&[2, 3, 4]))];
         let config = RunConfig::default();
         let name = |config: &RunConfig, pairs: &[PairDoc]| name_of(&reference, config, 10, pairs.iter());
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn lessons_are_the_pair_and_the_pair_swapped() {
-        let doc = Doc { prefix: vec![1], continuations: vec![vec![2], vec![3], vec![4]] };
+        let doc = Doc::new(vec![1], vec![vec![2], vec![3], vec![4]]);
         let pair = PairDoc::certain(PairId(1), doc);
         assert_eq!(lesson(&pair, Side::Chosen).doc.continuations, [[2], [3]]);
         assert_eq!(lesson(&pair, Side::Rejected).doc.continuations, [[3], [2]]);

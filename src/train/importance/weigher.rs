@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use data::config::RunConfig;
-use model::Policy;
+use model::{Policy, Tokens};
 
 use super::{Reads, Side, kind_of, reads};
 use crate::{loss::WeighedTokens, measure::log_probs::LogProbs};
@@ -105,9 +105,9 @@ pub fn weighs_each_step(config: &RunConfig) -> bool {
 }
 
 /// Weights of a pair's answers from what was read of their tokens. `stop_ids`: what ends a turn.
-pub fn of_answers(config: &RunConfig, read: &[Vec<f32>], answers: &[Vec<u32>], stop_ids: &[u32]) -> Vec<Vec<f32>> {
+pub fn of_answers(config: &RunConfig, read: &[Vec<f32>], answers: &[Tokens], stop_ids: &[u32]) -> Vec<Vec<f32>> {
     let kind = kind_of(config);
-    let of_answer = |(place, (read, ids)): (usize, (&Vec<f32>, &Vec<u32>))| {
+    let of_answer = |(place, (read, ids)): (usize, (&Vec<f32>, &Tokens))| {
         let ends = ids.last().is_some_and(|last| stop_ids.contains(last));
         kind.map_or_else(|| vec![1.0; read.len()], |kind| kind.of_answer(read, Side::of(place), ends))
     };

@@ -112,7 +112,7 @@ impl Training {
     fn references_ended(&self) -> Option<f64> {
         let references = first(self.dataset.references.measured());
         let ends = |text: &&TextDoc| {
-            let answer = text.doc.continuations.first().map_or(&[][..], Vec::as_slice);
+            let answer = text.doc.continuations.first().map_or(&[][..], |answer| answer);
             let last = answer.last().is_some_and(|last| self.codec.stop_ids().contains(last));
             last && answer.len() <= self.config.train.sample_tokens
         };
@@ -192,7 +192,7 @@ impl Training {
         let mut prompts: Vec<Vec<u32>> = self.dataset.eval_prompts.clone();
         if prompts.is_empty() {
             // Nothing is held out: the training prompts are all there is.
-            prompts = self.dataset.pairs.train.iter().take(wanted).map(|p| p.doc.prefix.clone()).collect();
+            prompts = self.dataset.pairs.train.iter().take(wanted).map(|p| p.doc.prefix.to_vec()).collect();
         }
         prompts.truncate(wanted);
         if prompts.is_empty() {
@@ -224,7 +224,7 @@ impl Training {
             .into_iter()
             .zip(generations)
             .filter(|(_, generation)| !generation.ids.is_empty())
-            .map(|(prefix, generation)| Doc { prefix, continuations: vec![generation.ids] })
+            .map(|(prefix, generation)| Doc::new(prefix, vec![generation.ids]))
             .collect();
         let policy = token_log_probs(&self.trainer.policy, &docs, self.state.budget)?;
         if let Some(reference) = self.reference_log_probs(context, &docs)?

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Instant};
 
 use data::config::{Method, RunConfig, TrainConfig};
 use judge::RuleSet;
-use model::{GenerateOptions, Policy, PolicyError};
+use model::{GenerateOptions, Policy, PolicyError, Tokens};
 use serde::{Deserialize, Serialize};
 use store::Probe;
 use text::Codec;
@@ -121,7 +121,7 @@ fn an_answer(
         sampled as f64 / answers.len() as f64
     } else {
         // Cut short: it answers about as long as it is taught to.
-        let chosen = dataset.pairs.train.iter().filter_map(|pair| pair.doc.continuations.first()).map(Vec::len);
+        let chosen = dataset.pairs.train.iter().filter_map(|pair| pair.doc.continuations.first()).map(Tokens::len);
         let of_chosen = chosen.sum::<usize>() as f64 / dataset.pairs.train.len().max(1) as f64;
         of_chosen.min(options.max_new as f64)
     };

@@ -4,7 +4,7 @@ use data::{
     Answer, Pair, Prompt,
     config::{Margin, Method, RunConfig},
 };
-use model::{Doc, Policy, PolicyError, Reads, Row};
+use model::{Doc, Policy, PolicyError, Reads, Row, Tokens};
 use store::{Project, RunId, Score, Scored, ToScore};
 use text::{Codec, Limits};
 
@@ -116,7 +116,7 @@ pub fn score(
         };
         for (index, answers) in packed.by_owner(&read) {
             if let ([a, b], Some(doc)) = (answers, &docs[index]) {
-                let score = |values: &[f64], ids: &Vec<u32>| Score { log_prob: values.iter().sum(), tokens: ids.len() };
+                let score = |values: &[f64], ids: &Tokens| Score { log_prob: values.iter().sum(), tokens: ids.len() };
                 scores[index] = Some([score(a, &doc.continuations[0]), score(b, &doc.continuations[1])]);
             }
         }
@@ -173,8 +173,7 @@ pub fn encode(policy: &Policy, codec: &Codec, pair: &Pair, places: &[usize], lim
 
 fn doc_of(policy: &Policy, codec: &Codec, prompt: &Prompt, answers: &[&Answer], limits: Limits) -> Result<Doc, String> {
     let encoded = codec.encode_answers(prompt, answers, limits).map_err(|reason| reason.to_string())?;
-    let doc =
-        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
+    let doc = Doc::new(encoded.prefix, encoded.answers.into_iter().map(|answer| answer.ids));
     known(&doc, codec, policy.spec().vocab_size)?;
     Ok(doc)
 }

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use data::config::{ModelConfig, RunConfig};
 use kernels::Tensor;
-use model::{Doc, Policy, PolicyError, Row};
+use model::{Doc, Policy, PolicyError, Row, Tokens};
 use serde::{Deserialize, Serialize};
 use store::{LogProbKey, Project, StoreError};
 
@@ -163,7 +163,7 @@ impl Reference {
             .iter()
             .map(|doc| {
                 let of_doc: Vec<Option<Vec<f32>>> = entries.by_ref().take(doc.continuations.len()).collect();
-                let lengths = doc.continuations.iter().map(Vec::len);
+                let lengths = doc.continuations.iter().map(Tokens::len);
                 of_doc.into_iter().zip(lengths).map(|(values, len)| values.filter(|v| v.len() == len)).collect()
             })
             .collect();

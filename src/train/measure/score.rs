@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::ControlFlow, path::Path};
 
 use data::{Choice, Pair};
 use files::FileError;
-use model::{Doc, Policy};
+use model::{Doc, Policy, Tokens};
 use serde::{Deserialize, Serialize};
 use text::{Codec, Limits};
 
@@ -109,7 +109,7 @@ pub fn reward_ids(policy: &Policy, pairs: &[IdPair]) -> Result<Vec<RewardScore>>
 
 impl IdPair {
     fn doc(&self) -> Doc {
-        Doc { prefix: self.prompt.clone(), continuations: vec![self.chosen.clone(), self.rejected.clone()] }
+        Doc::new(self.prompt.clone(), vec![self.chosen.clone(), self.rejected.clone()])
     }
 }
 
@@ -175,13 +175,13 @@ fn reward_docs(policy: &Policy, docs: Vec<(Doc, Vec<usize>)>) -> Result<Vec<Rewa
         let mut answers = places.into_iter().zip(doc.continuations).zip(scores);
         let mut next = || {
             let ((answer, ids), score) = answers.next()?;
-            Some(OtherScore { answer, ids, score })
+            Some(OtherScore { answer, ids: ids.to_vec(), score })
         };
         let (Some(chosen), Some(rejected)) = (next(), next()) else {
             return Err(TrainError::Sentence("A pair has two answers".to_owned()));
         };
         Ok(RewardScore {
-            prompt_ids: doc.prefix,
+            prompt_ids: doc.prefix.to_vec(),
             margin: chosen.score - rejected.score,
             chosen_ids: chosen.ids,
             rejected_ids: rejected.ids,
@@ -209,13 +209,13 @@ fn score_docs(policy: &Policy, docs: Vec<Doc>, on_pair: &mut dyn FnMut(usize)) -
 impl PairScore {
     fn new(doc: Doc, log_probs: Vec<Vec<f32>>) -> Result<Self> {
         let two = "A pair has two answers".to_owned();
-        let ids: [Vec<u32>; 2] = doc.continuations.try_into().map_err(|_| TrainError::Sentence(two.clone()))?;
+        let ids: [Tokens; 2] = doc.continuations.try_into().map_err(|_| TrainError::Sentence(two.clone()))?;
         let values: [Vec<f32>; 2] = log_probs.try_into().map_err(|_| TrainError::Sentence(two))?;
-        let [chosen_ids, rejected_ids] = ids;
+        let [chosen_ids, rejected_ids] = ids.map(|ids| ids.to_vec());
         let [chosen_logps, rejected_logps] = values;
         let (chosen_logp, rejected_logp) = (sum(&chosen_logps), sum(&rejected_logps));
         Ok(Self {
-            prompt_ids: doc.prefix,
+            prompt_ids: doc.prefix.to_vec(),
             chosen_ids,
             rejected_ids,
             chosen_logps,

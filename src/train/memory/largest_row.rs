@@ -9,7 +9,7 @@ use data::{
     counted, megabytes,
 };
 use kernels::device;
-use model::{Doc, Policy, PolicyError, Reads};
+use model::{Doc, Policy, PolicyError, Reads, Tokens};
 
 use crate::{
     dataset::{
@@ -177,11 +177,13 @@ fn sampled(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<Doc> {
     }
     let of_pairs = dataset.pairs.train.iter().map(|pair| &pair.doc.prefix);
     let of_references = prompts::of_references(config, dataset).iter().map(|text| &text.doc.prefix);
-    let mut asked: Vec<&Vec<u32>> = of_pairs.chain(of_references).filter(|prompt| prompt.len() < context).collect();
+    let mut asked: Vec<&Tokens> = of_pairs.chain(of_references).filter(|prompt| prompt.len() < context).collect();
     asked.sort_by_key(|prompt| Reverse(prompt.len()));
-    let answers = asked.into_iter().take(config.train.pairs_per_step).map(|prompt| Doc {
-        prefix: prompt.clone(),
-        continuations: vec![vec![0; longest_answer(config, prompt.len(), context)]; config.answers_per_prompt()],
+    let answers = asked.into_iter().take(config.train.pairs_per_step).map(|prompt| {
+        Doc::new(
+            prompt.clone(),
+            vec![vec![0; longest_answer(config, prompt.len(), context)]; config.answers_per_prompt()],
+        )
     });
     answers.collect()
 }
@@ -189,7 +191,8 @@ fn sampled(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<Doc> {
 /// Keys and values of as many of these answers as are sampled at once.
 fn caches(policy: &Policy, config: &RunConfig, sampled: &[Doc], memory: MemoryLimit) -> u64 {
     let each = config.answers_per_prompt();
-    let prompts: Vec<Vec<u32>> = sampled.iter().flat_map(|doc| std::iter::repeat_n(doc.prefix.clone(), each)).collect();
+    let prompts: Vec<Vec<u32>> =
+        sampled.iter().flat_map(|doc| std::iter::repeat_n(doc.prefix.to_vec(), each)).collect();
     if prompts.is_empty() {
         return 0;
     }

@@ -1,6 +1,7 @@
 //! The Bradley–Terry loss of a step, and what is told of scored pairs.
 
 use data::metrics::SCORE_ACCURACY;
+use model::Tokens;
 
 use crate::{
     dataset::documents::PairDoc,
@@ -38,7 +39,7 @@ impl ScoredPair {
     pub fn of(objective: BradleyTerry, pair: &PairDoc, scores: &[f64]) -> (Self, [f64; 2]) {
         let [chosen, rejected] = [0, 1].map(|place| scores.get(place).copied().unwrap_or(f64::NAN));
         let fit = objective.fit(chosen, rejected, pair.certainty);
-        let tokens = [0, 1].map(|place| pair.doc.continuations.get(place).map_or(0, Vec::len));
+        let tokens = [0, 1].map(|place| pair.doc.continuations.get(place).map_or(0, Tokens::len));
         let scored = Self { chosen, rejected, tokens, certainty: pair.certainty, loss: fit.loss, slope: fit.chosen };
         (scored, [fit.chosen, fit.rejected])
     }
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     fn pair(chosen: f64, rejected: f64, tokens: [usize; 2], certainty: f64) -> ScoredPair {
-        let doc = Doc { prefix: vec![1], continuations: tokens.iter().map(|&count| vec![2; count]).collect() };
+        let doc = Doc::new(vec![1], tokens.iter().map(|&count| vec![2; count]));
         let pair = PairDoc { certainty, ..PairDoc::certain(PairId(1), doc) };
         ScoredPair::of(BradleyTerry { center: 0.0, margin: 0.0 }, &pair, &[chosen, rejected]).0
     }

@@ -61,11 +61,11 @@ impl Training {
             if !references.is_empty() && next.prompts.is_multiple_of(2) {
                 let order = next.reference_prompts.get_or_insert_with(|| Sampler::new(references.len(), seed, 3));
                 if let Some(reference) = order.take(1).into_iter().find(may_be_asked) {
-                    let prompt = references[reference].doc.prefix.clone();
+                    let prompt = references[reference].doc.prefix.to_vec();
                     return Asked { of: Part::Reference(reference), prompt };
                 }
             }
-            Asked { of: Part::Pair(pair), prompt: self.dataset.pairs.train[pair].doc.prefix.clone() }
+            Asked { of: Part::Pair(pair), prompt: self.dataset.pairs.train[pair].doc.prefix.to_vec() }
         });
         asked.collect()
     }

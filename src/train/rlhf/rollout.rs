@@ -240,7 +240,7 @@ impl Training {
                 answers.push(Answer { ended: generation.stopped_by_eos, ..Answer::default() });
                 continuations.push(generation.ids);
             }
-            Group { of, doc: Doc { prefix: prompt, continuations }, answers }
+            Group { of, doc: Doc::new(prompt, continuations), answers }
         });
         let mut rollout = Rollout { groups: groups.collect(), sampling, whole: sampling };
         if let Err(end) = self.score_rollout(&mut rollout, context)?.or_end() {
@@ -346,7 +346,7 @@ mod tests {
 
     fn group(of: usize, scores: &[f64]) -> Group {
         let answer = |&score: &f64| Answer { score, old: vec![-1.0; 2], reference: vec![-1.0; 2], ..Answer::default() };
-        let doc = Doc { prefix: vec![1], continuations: vec![vec![2, 3]; scores.len()] };
+        let doc = Doc::new(vec![1], vec![vec![2, 3]; scores.len()]);
         Group { of: Part::Pair(of), doc, answers: scores.iter().map(answer).collect() }
     }
 

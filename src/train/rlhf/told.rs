@@ -193,10 +193,7 @@ mod tests {
         ];
         let group = |(place, answers): (usize, [Answer; 2])| Group {
             of: Part::Pair(place),
-            doc: Doc {
-                prefix: vec![1],
-                continuations: answers.iter().map(|answer| vec![2; answer.old.len()]).collect(),
-            },
+            doc: Doc::new(vec![1], answers.iter().map(|answer| vec![2; answer.old.len()])),
             answers: answers.to_vec(),
         };
         let groups = groups.into_iter().enumerate().map(group).collect();

@@ -32,7 +32,7 @@ pub fn sample(
     let spread = pairs.iter().step_by(pairs.len().div_ceil(count).max(1)).cycle().take(count);
     let each = config.answers_per_prompt();
     let mut prompts: Vec<Vec<u32>> =
-        spread.flat_map(|pair| std::iter::repeat_n(pair.doc.prefix.clone(), each)).collect();
+        spread.flat_map(|pair| std::iter::repeat_n(pair.doc.prefix.to_vec(), each)).collect();
     let of_step = prompts.len() as f64;
     prompts.truncate(policy.answered_together(&prompts, options));
     let share = of_step / prompts.len() as f64;

@@ -124,7 +124,7 @@ fn slopes(config: &RunConfig, rollout: &Rollout, now: &[Vec<Vec<f32>>]) -> Vec<V
 }
 
 fn group(ids: Vec<Vec<u32>>, answers: Vec<Answer>) -> Group {
-    Group { of: Part::Pair(0), doc: Doc { prefix: vec![0], continuations: ids }, answers }
+    Group { of: Part::Pair(0), doc: Doc::new(vec![0], ids), answers }
 }
 
 #[test]

@@ -180,7 +180,7 @@ impl Training {
         let drawn = |index: usize| draws.get(&index).map_or(&train[index].doc, |draw| &draw.doc);
         let with_sampled = |(index, anchor): (&usize, &Anchor)| {
             let mut doc = drawn(*index).clone();
-            doc.continuations.push(anchor.ids.clone());
+            doc.continuations.push(anchor.ids.clone().into());
             (*index, doc)
         };
         let longer: BTreeMap<usize, Doc> = sampled.iter().map(with_sampled).collect();
