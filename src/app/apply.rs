@@ -204,6 +204,8 @@ impl App {
             RunCommand::Turn(knob) => self.ask_about_live(|run| Request::Turn { run, knob }),
             RunCommand::TakeIn(run, asked) => self.take_in(run, asked),
             RunCommand::ReadLabels(key) => self.read_labels(key),
+            RunCommand::ReadSeen(key) => self.read_seen(key),
+            RunCommand::ShowSeen(asked) => self.show_seen(asked),
             RunCommand::Load(run) => self.load_history(run, false),
             RunCommand::Reload(run) => self.load_history(run, true),
             RunCommand::ReadTimes(run, to) => self.read_times(run, to),

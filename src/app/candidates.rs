@@ -130,14 +130,13 @@ impl App {
     /// One click: the start model's answers to everyday prompts.
     fn draw_everyday(&mut self) {
         let chat = self.is_chat();
-        let form = &mut self.views.pairs.candidates;
-        form.references = true;
-        form.of_pairs = false;
+        // The form stays as it is: what it asks next is for pairs again.
+        let form = CandidatesForm { references: true, of_pairs: false, ..self.views.pairs.candidates.clone() };
         if self.workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
             self.workspace.notices.push(Notice::info("Answers are being written"));
             return;
         }
-        self.draw_for(&EVERYDAY.map(|line| said(line, chat)).into());
+        self.draw(&form, &EVERYDAY.map(|line| said(line, chat)).into());
     }
 
     /// Prompts of a file wait beside those that are typed, to be answered together.
@@ -151,9 +150,19 @@ impl App {
         });
     }
 
-    /// They are in the project from now on, and the strip has them answered.
+    /// They are in the project from now on, and the strip has them answered. Those for reference answers are only in the strip:
+    /// in the project they would wait for pairs.
     fn keep_prompts(&mut self, prompts: Vec<Prompt>) {
         let all = prompts.len();
+        if self.views.pairs.prompts_are_for_references() {
+            let form = &mut self.views.pairs.candidates;
+            form.references = true;
+            form.given = Arc::new(prompts);
+            let told = format!("{} to be answered by the start model", counted(all, "prompt is", "prompts are"));
+            open_strip(&mut self.views);
+            self.workspace.notices.push(Notice::info(told));
+            return;
+        }
         self.jobs.document.write("Could not keep the prompts", move |project| {
             let new = project.take_in_prompts(prompts)?;
             let waiting = Arc::new(project.waiting_prompts()?);
@@ -191,6 +200,10 @@ fn offer(all: usize, new: usize, waiting: Arc<Vec<Prompt>>, workspace: &mut Work
     );
     workspace.notices.push(Notice::info(told));
     workspace.pairs.waiting = waiting;
+    open_strip(views);
+}
+
+fn open_strip(views: &mut Views) {
     let view = &mut views.pairs;
     view.candidates.of_pairs = false;
     view.strip = Strip::Sample;

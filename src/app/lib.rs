@@ -243,7 +243,8 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
-        self.pace.note(frame.info().cpu_usage);
+        let asked = self.views.pairs.labelling.as_ref().and_then(|label| label.session.current());
+        self.pace.note(frame.info().cpu_usage, asked);
         ui::shell(ui, &self.workspace, &mut self.views, &self.commands);
     }
 

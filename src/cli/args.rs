@@ -210,6 +210,9 @@ pub struct Runs {
     /// Runs that were put away, too.
     #[arg(long)]
     pub archived: bool,
+    /// Their checkpoints instead, and the labels that each has seen.
+    #[arg(long)]
+    pub checkpoints: bool,
     /// One JSON object a run.
     #[arg(long)]
     pub json: bool,

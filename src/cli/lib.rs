@@ -9,6 +9,7 @@ mod bench;
 mod bundle;
 mod change;
 mod check;
+mod checkpoints;
 mod compare;
 mod download;
 mod drive;

@@ -11,13 +11,14 @@ use data::{
 use serde_json::{Map, Value as Json, json};
 use store::{LeftOut, Pick, Project, RunColumn, RunFilter, RunRecord, RunStatus, RunValue, family};
 
-use super::{args::Runs, ending::Ending, output};
+use super::{args::Runs, checkpoints, ending::Ending, output};
 
 pub fn run(args: &Runs) -> Result<Ending> {
     let project = args.place.open()?;
     let all = project.runs()?;
     let runs = listed(&project, &all, args)?;
     if args.json {
+        let mut known = checkpoints::Known::default();
         for run in &runs {
             let columns = args.column.iter().map(|column| {
                 let value = cell(&project, run, column)?;
@@ -40,6 +41,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
                 "created_ms": run.created_ms,
                 "revision": run.revision,
                 "take_ins": project.take_ins(run.id)?,
+                "checkpoints": checkpoints::as_json(&project, run, &mut known)?,
                 "parent": run.parent,
                 "parent_step": run.parent_step,
                 "left_out": run.left_out.as_ref().map(LeftOut::pairs),
@@ -54,6 +56,10 @@ pub fn run(args: &Runs) -> Result<Ending> {
     }
     if all.is_empty() {
         output::line(format!("No runs in {} yet. Start one with nudge train.", project.dir().display()))?;
+        return Ok(Ending::Done);
+    }
+    if args.checkpoints {
+        checkpoints::list(&project, &runs)?;
         return Ok(Ending::Done);
     }
     // In the order that was asked for forks stand by themselves.

@@ -32,7 +32,13 @@ impl Which {
     }
 
     fn ranges(&self) -> Vec<Range> {
-        let all = [(Number::Margin, self.margin), (Number::Push, self.push), (Number::Reward, self.reward)];
+        let all = [
+            (Number::Margin, self.margin),
+            (Number::Push, self.push),
+            (Number::Reward, self.reward),
+            (Number::ChosenReward, self.chosen_reward),
+            (Number::RejectedReward, self.rejected_reward),
+        ];
         let range = |(number, bounds): (Number, Option<Bounds<f64>>)| {
             bounds.map(|Bounds { least, most }| Range { number, least, most })
         };

@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn twelve_pairs_met_twice_are_enough() {
+        let sure: BTreeMap<PairId, f64> = (0..12).map(|n| (PairId(n), 1.0)).collect();
+        let few: Vec<Visit> = visits(2).into_iter().filter(|visit| visit.pair.0 < 12).collect();
+        assert_eq!(few.len(), 24, "less than a middle is usually taken over");
+        let all = standings(&few, &sure);
+        assert_eq!((all.len(), all[0].pair), (12, PairId(7)));
+        assert!(all[0].is_suspect() && all[0].standing < 3.0 * all[1].standing, "far below the others: {all:?}");
+        assert!(all.iter().filter(|one| one.is_suspect()).count() <= 2);
+    }
+
+    #[test]
     fn one_visit_says_nothing_and_neither_do_margins_that_are_alike() {
         let sure: BTreeMap<PairId, f64> = (0..60).map(|n| (PairId(n), 1.0)).collect();
         assert!(standings(&visits(1), &sure).is_empty());

@@ -54,7 +54,7 @@ pub enum LoadError {
     Beside { path: PathBuf, error: Box<LoadError> },
     #[error("The LoRA settings cannot be used: {0}")]
     Lora(String),
-    #[error("Stopped before everything was written")]
+    #[error("Stopped before it was done")]
     Stopped,
     #[error("Could not set up the policy: {0}")]
     Policy(#[from] PolicyError),

@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 /// Pieces of a file are hashed on all threads, then their hashes in order.
-const PIECE: usize = 4 << 20;
+pub(super) const PIECE: usize = 4 << 20;
 
 /// Collects the parts that decide what a policy computes at step 0.
 #[derive(Default)]

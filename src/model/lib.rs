@@ -72,6 +72,7 @@ mod tensor_file;
 mod tensors;
 mod tokens;
 mod trained;
+mod wanted;
 mod weights;
 
 pub use arithmetic::Products;

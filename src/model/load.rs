@@ -1,6 +1,6 @@
 //! A folder into a policy: every check first, then the memory.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use data::config::Precision;
 
@@ -19,6 +19,7 @@ use super::{
     sublayer::{Entry, Exit, Heads, Norm},
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec},
     trained::Trained,
+    wanted::Wanted,
 };
 use ::files;
 use ::kernels::{
@@ -30,9 +31,18 @@ impl Policy {
     /// Reads a Hugging Face folder onto the device that the options name. Sizes, names and shapes are checked before
     /// anything large is allocated.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        Self::load_watched(folder, options, &mut || ControlFlow::Continue(()))
+    }
+
+    /// The same; `watch` is asked between tensors whether it is still wanted, [`LoadError::Stopped`] where it is not.
+    pub fn load_watched(
+        folder: &Path,
+        options: &LoadOptions,
+        watch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Self, LoadError> {
         let Opened { place, why } = device::open(options.device).map_err(PolicyError::from)?;
         tracing::debug!("{why}");
-        load(folder, options, None, &place)
+        load(folder, options, None, &place, &Wanted::new(watch))
     }
 
     /// The same with any implementation of the kernels, on any device that it works on; `options.device` is not looked at.
@@ -42,7 +52,7 @@ impl Policy {
         kernels: Arc<dyn Kernels>,
         place: &Place,
     ) -> Result<Self, LoadError> {
-        load(folder, options, Some(kernels), place)
+        load(folder, options, Some(kernels), place, &Wanted::new(&mut || ControlFlow::Continue(())))
     }
 }
 
@@ -51,6 +61,7 @@ fn load(
     options: &LoadOptions,
     kernels: Option<Arc<dyn Kernels>>,
     place: &Place,
+    wanted: &Wanted<'_>,
 ) -> Result<Policy, LoadError> {
     let found = Found::look(folder, options)?;
     memory::check(folder, &found.spec, &found.weights, options, place)?;
@@ -71,11 +82,13 @@ fn load(
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
-    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(place), at_start)?;
+    let way = (options.precision, chosen.in_words(place));
+    let [identity, files] = identify(folder, &weights, way, at_start, wanted)?;
 
     let mut planned = trained.planned(&spec);
     planned.extend(options.scalar.into_iter().flat_map(|head| head.planned(&spec)));
     let parameters = Parameters::build(planned, place, |entry, values| {
+        wanted.check()?;
         if options.full && !scalar::is_part(&entry.name) {
             weights.read_into(&entry.name, &entry.shape, values)
         } else {
@@ -91,6 +104,7 @@ fn load(
         place,
         kind: if own || !place.is_cpu() { options.activations(place) } else { DType::F32 },
         as_stored: own,
+        wanted: &|| wanted.check(),
     };
     let (embedding, embedding_slot) = parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
     let blocks = (0..spec.layers.len()).map(|layer| parts.block(&spec, layer)).collect::<Result<Vec<_>, _>>()?;
@@ -137,9 +151,9 @@ fn load(
 fn identify<'a>(
     folder: &Path,
     weights: &Source,
-    precision: Precision,
-    compute: Option<&str>,
+    (precision, compute): (Precision, Option<&str>),
     adapters: impl Iterator<Item = &'a LoadedAdapter>,
+    wanted: &Wanted<'_>,
 ) -> Result<[String; 2], LoadError> {
     let mut identity = Identity::default();
     if let Source::Folder(_) = weights {
@@ -153,7 +167,8 @@ fn identify<'a>(
     if let Some(compute) = compute {
         identity.add_way(compute.as_bytes());
     }
-    weights.identify(&mut identity);
+    weights.identify(&mut identity, wanted);
+    wanted.check()?;
     for adapter in adapters {
         identity.add(adapter.identity.as_bytes());
     }
@@ -172,11 +187,13 @@ struct Parts<'a> {
     kind: DType,
     /// Whether the kernels read bf16 whatever they compute in.
     as_stored: bool,
+    wanted: &'a dyn Fn() -> Result<(), LoadError>,
 }
 
 impl Parts<'_> {
     /// A view of the flat buffer with its slot when the tensor is trained, else a tensor of its own.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<(Tensor, Option<Slot>), LoadError> {
+        (self.wanted)()?;
         if let Some((view, slot)) = self.parameters.view(name)? {
             return Ok((view, Some(slot)));
         }
@@ -187,6 +204,7 @@ impl Parts<'_> {
 
     /// The same for a matrix, kept as the options say.
     fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<(Weight, Option<Slot>), LoadError> {
+        (self.wanted)()?;
         if self.parameters.view(name)?.is_none()
             && let Some(blocks) = self.weights.quantized(name, shape, self.precision)?
         {

@@ -8,8 +8,9 @@ use half::bf16;
 use super::{
     LoadError, Spec,
     gguf::{self, GgufModel},
-    identity::Identity,
+    identity::{Identity, PIECE},
     tensors::{EMBEDDING, HEAD},
+    wanted::Wanted,
     weights::Weights,
 };
 use ::gguf::Gguf;
@@ -158,14 +159,22 @@ impl Source {
     }
 
     /// Adds every file that decides the model's numbers.
-    pub(super) fn identify(&self, identity: &mut Identity) {
+    pub(super) fn identify(&self, identity: &mut Identity, wanted: &Wanted<'_>) {
+        // What is not wanted any more is not read: of a file that stands in no memory yet that is what takes long.
+        let while_wanted = |each: &mut dyn FnMut(&[u8]), run: &[u8]| {
+            if wanted.holds() {
+                each(run);
+            }
+        };
         match self {
             Self::Folder(weights) => {
                 for file in weights.files() {
-                    identity.add_read(file.path(), |each| file.read(each));
+                    identity.add_read(file.path(), |each| file.read(&mut |run| while_wanted(each, run)));
                 }
             }
-            Self::Gguf(file) => identity.add_file(file.path(), file.bytes()),
+            Self::Gguf(file) => identity.add_read(file.path(), |each| {
+                file.bytes().chunks(16 * PIECE).for_each(|run| while_wanted(each, run));
+            }),
         }
     }
 

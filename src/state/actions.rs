@@ -133,6 +133,8 @@ pub enum Action {
     Pause,
     Checkpoint,
     TakeIn,
+    /// Which labels the checkpoints of the shown run have seen.
+    SeenLabels,
     Stop,
     /// Go on with the shown run.
     Resume,

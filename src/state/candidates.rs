@@ -2,11 +2,12 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use data::{Answer, Change, Edit, Pair, Prompt, PromptKey, ReferenceAnswer, Role, Turn, counted, expand};
+use data::{Answer, Change, Edit, Pair, Prompt, PromptKey, ReferenceAnswer, counted};
 use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
+pub use super::to_answer::{PromptsToAnswer, said, typed_prompts};
 use super::{
     ask::Source,
     drafts::one_line,
@@ -18,8 +19,10 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CandidatesForm {
-    /// One a line; `{a|b}` in one stands for each of its choices.
+    /// For pairs, one a line; `{a|b}` in one stands for each of its choices.
     pub prompts: String,
+    /// The same for reference answers: of what pairs are about there had better be none.
+    pub reference_prompts: String,
     /// The prompts of the pairs that are there, instead.
     pub of_pairs: bool,
     pub source: Source,
@@ -39,12 +42,16 @@ pub struct CandidatesForm {
     pub strength: f64,
     /// One answer of the start model to each prompt, for the KL term, instead of pairs.
     pub references: bool,
+    /// Prompts of a file for reference answers. Those for pairs wait in the project; of these no pair is to come.
+    #[serde(skip)]
+    pub given: Arc<Vec<Prompt>>,
 }
 
 impl Default for CandidatesForm {
     fn default() -> Self {
         Self {
             prompts: String::new(),
+            reference_prompts: String::new(),
             of_pairs: false,
             source: Source::Base,
             answers: 2,
@@ -56,6 +63,7 @@ impl Default for CandidatesForm {
             share: Pilaf::default().share,
             strength: Pilaf::default().strength,
             references: false,
+            given: Arc::default(),
         }
     }
 }
@@ -79,6 +87,20 @@ impl CandidatesForm {
             ..Self::default()
         };
         Self { of_pairs: true, ..asks }
+    }
+
+    /// What is typed.
+    pub fn typed(&self) -> &str {
+        if self.references { &self.reference_prompts } else { &self.prompts }
+    }
+
+    pub fn typed_mut(&mut self) -> &mut String {
+        if self.references { &mut self.reference_prompts } else { &mut self.prompts }
+    }
+
+    /// What is asked besides what is typed: prompts of a file for reference answers, or those that wait for pairs.
+    pub fn beside<'a>(&'a self, waiting: &'a Arc<Vec<Prompt>>) -> &'a Arc<Vec<Prompt>> {
+        if self.references { &self.given } else { waiting }
     }
 
     /// Reference answers are the start model's own.
@@ -129,42 +151,6 @@ impl CandidatesForm {
             return Some("Write a prompt first, one a line".to_owned());
         }
         self.asked().check().err()
-    }
-}
-
-/// One a line, each once; a template is all that it stands for.
-pub fn typed_prompts(text: &str, chat: bool) -> Vec<Prompt> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut seen = HashSet::new();
-    let each = lines.flat_map(expand).filter(|line| seen.insert(line.clone()));
-    each.map(|line| said(&line, chat)).collect()
-}
-
-/// What a user says to a model; of one without a chat template (not `chat`) a text to go on from.
-pub fn said(line: &str, chat: bool) -> Prompt {
-    if chat { Prompt::chat(vec![Turn::new(Role::User, line)]) } else { Prompt::Text(line.to_owned()) }
-}
-
-/// What the form asks a model: prompts that wait, then those that were typed, each once. Worked out again only when one of
-/// them has changed, however often a frame asks.
-#[derive(Debug, Default)]
-pub struct PromptsToAnswer {
-    typed: String,
-    waiting: Arc<Vec<Prompt>>,
-    chat: bool,
-    all: Arc<[Prompt]>,
-}
-
-impl PromptsToAnswer {
-    pub fn of(&mut self, form: &CandidatesForm, waiting: &Arc<Vec<Prompt>>, chat: bool) -> Arc<[Prompt]> {
-        let is_fresh = self.typed == form.prompts && Arc::ptr_eq(&self.waiting, waiting) && self.chat == chat;
-        if !is_fresh {
-            let mut seen = HashSet::new();
-            let all = waiting.iter().cloned().chain(typed_prompts(&form.prompts, chat));
-            let all = all.filter(|prompt| seen.insert(prompt.clone())).collect();
-            *self = Self { typed: form.prompts.clone(), waiting: Arc::clone(waiting), chat, all };
-        }
-        Arc::clone(&self.all)
     }
 }
 

@@ -73,13 +73,15 @@ pub enum SortBy {
 }
 
 impl SortBy {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Number,
         Self::Length,
         Self::Labelled,
         Self::Scores(Number::Margin),
-        Self::Scores(Number::Reward),
         Self::Scores(Number::Push),
+        Self::Scores(Number::Reward),
+        Self::Scores(Number::ChosenReward),
+        Self::Scores(Number::RejectedReward),
     ];
 
     pub fn word(self) -> &'static str {

@@ -23,12 +23,16 @@ pub struct LabelView {
     /// Editing has just begun: the caret belongs into the left answer.
     pub editing_begins: bool,
     pub scroll: Scrolled,
+    /// The pair that was drawn last: no press is about one that nobody has seen.
+    pub drawn: Option<PairId>,
     /// Answers that have their place in the order, best first.
     pub order: Vec<usize>,
     /// The verdict there is was asked for.
     pub reveals: bool,
     /// A tag or a note is being written.
     pub field: Option<MarkField>,
+    /// A tag of this pair that was begun and left.
+    pub begun_tag: Option<(PairId, String)>,
 }
 
 /// What is written about the pair on the screen.
@@ -68,10 +72,40 @@ impl LabelView {
             editing: None,
             editing_begins: false,
             scroll: Scrolled::default(),
+            drawn: None,
             order: Vec::new(),
             reveals: false,
             field: None,
+            begun_tag: None,
         }
+    }
+
+    /// Writes a tag or a note of this pair: a tag as far as it was begun, a note as it is. A field that is open already stays as
+    /// it is.
+    pub fn begin_field(&mut self, mark: Mark, pair: &Pair) {
+        match &mut self.field {
+            Some(field) if field.mark == mark => field.wants_caret = true,
+            _ => {
+                let text = match mark {
+                    Mark::Tag => {
+                        let begun = self.begun_tag.take().filter(|(of, _)| *of == pair.id);
+                        begun.map_or_else(String::new, |(_, text)| text)
+                    }
+                    Mark::Note => pair.note.clone(),
+                };
+                self.field = Some(MarkField { mark, text, wants_caret: true });
+            }
+        }
+    }
+
+    /// The field is left with Esc: a note is put to the pair, a tag waits for the next time. The same as [`Self::end_field`]
+    /// otherwise.
+    pub fn leave_field(&mut self, pair: &Pair) -> Option<(Amendment, String)> {
+        if let Some(MarkField { text, .. }) = self.field.take_if(|field| field.mark == Mark::Tag) {
+            self.begun_tag = Some((pair.id, text));
+            return None;
+        }
+        self.end_field(pair)
     }
 
     /// What is written in the field is put to the pair, as a step of the session: the change and its name. Nothing where it
@@ -133,6 +167,27 @@ impl ScrollExtent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use data::Prompt;
+
+    #[test]
+    fn what_is_typed_in_a_field_is_never_lost() {
+        let mut label = LabelView::new(Labelling::start(vec![PairId(3)], 1, 0));
+        let pair = Pair { note: "old".to_owned(), ..Pair::new(PairId(3), Prompt::Text("p".to_owned()), &["a", "b"]) };
+        label.begin_field(Mark::Note, &pair);
+        label.field.as_mut().unwrap().text = "new".to_owned();
+        label.begin_field(Mark::Note, &pair);
+        assert_eq!(label.field.as_ref().unwrap().text, "new", "asking for it again begins nothing anew");
+        assert_eq!(label.leave_field(&pair).unwrap().0, Amendment::Note("new".to_owned()));
+        assert_eq!(label.leave_field(&pair), None);
+        label.begin_field(Mark::Tag, &pair);
+        label.field.as_mut().unwrap().text = "tra".to_owned();
+        assert_eq!(label.leave_field(&pair), None, "half a tag is none");
+        label.begin_field(Mark::Tag, &pair);
+        assert_eq!(label.field.as_ref().unwrap().text, "tra");
+        label.leave_field(&pair);
+        label.begin_field(Mark::Tag, &Pair { id: PairId(4), ..pair });
+        assert_eq!(label.field.as_ref().unwrap().text, "", "another pair begins with none");
+    }
 
     #[test]
     fn g12_scrolling_stays_within_the_text() {

@@ -76,6 +76,11 @@ pub enum Act {
 }
 
 impl Act {
+    /// The session may be at another pair after it.
+    pub fn leads_on(self) -> bool {
+        matches!(self, Self::Judge(_) | Self::Skip | Self::Keep | Self::Pick(_) | Self::Undo)
+    }
+
     /// It is about the pair on the screen, and waits until there is one.
     fn is_about_pair(self) -> bool {
         let whoever = matches!(self, Self::Scroll(..) | Self::WhiteSpace | Self::Difference | Self::Order | Self::Fold);

@@ -246,6 +246,11 @@ impl PairsView {
         self.only.as_ref().map(|only| Arc::clone(&only.ids)).or_else(by_scores)
     }
 
+    /// Prompts that come in now are for reference answers: where these are shown, and where the strip asks for them.
+    pub fn prompts_are_for_references(&self) -> bool {
+        self.references.open || (self.strip == Strip::Sample && self.candidates.references)
+    }
+
     /// The path as it stands in the strip that is open. Where nothing was typed, an export has a place in the project.
     pub fn typed_path(&mut self) -> &mut String {
         if self.strip != Strip::Export {

@@ -15,7 +15,7 @@ use judge::RuleHead;
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
-use super::{checkpoints::Saved, compare::cells::RunCells, ignored::Ignored, joining::Joining};
+use super::{checkpoints::Saved, compare::cells::RunCells, ignored::Ignored, joining::Joining, seen::Seen};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ pub struct Runs {
     /// Steps whose checkpoints are on the disk, ascending.
     pub saved: Saved,
     pub joining: Joining,
+    pub seen: Seen,
     /// What the table of runs shows of those whose curves are not here.
     pub cells: RunCells,
     /// Whether something that was said about a run can be taken back, and said again.

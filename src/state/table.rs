@@ -64,6 +64,8 @@ pub struct TableView {
     pub name: String,
     /// Of a pair's numbers the one that bounds are set for.
     pub number: Number,
+    /// Numbers that are no columns.
+    pub left_out: Vec<Number>,
     /// The caret belongs into the field for a tag.
     #[serde(skip)]
     pub tag_wants_caret: bool,
@@ -80,6 +82,18 @@ pub struct TableView {
 impl TableView {
     pub fn rule(&self) -> SplitRule {
         SplitRule { eval_fraction: self.sheet.eval_fraction, seed: self.sheet.seed }
+    }
+
+    /// Whether a number is a column, as far as there is room for it.
+    pub fn has_column(&self, number: Number) -> bool {
+        !self.left_out.contains(&number)
+    }
+
+    pub fn set_column(&mut self, number: Number, shown: bool) {
+        self.left_out.retain(|other| *other != number);
+        if !shown {
+            self.left_out.push(number);
+        }
     }
 
     /// The rows that are chosen together; absent when it is one or none, or the list is another by now.

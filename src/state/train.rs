@@ -19,6 +19,7 @@ use super::{
     lens::{LensView, Stretch},
     rollouts::{RolloutView, Wanted},
     runs::{RunSettings, Runs},
+    seen,
     simple::Preset,
 };
 
@@ -65,6 +66,8 @@ pub struct TrainView {
     pub matched: bool,
     /// Fields that few people touch are unfolded.
     pub more: bool,
+    /// The labels that each checkpoint of the shown run has seen are listed.
+    pub seen_open: bool,
     /// The sheet sets up a fork instead of a new run.
     #[serde(skip)]
     pub fork: Option<ForkForm>,
@@ -297,6 +300,10 @@ pub enum RunCommand {
     TakeIn(RunId, bool),
     /// Read what waits to join it.
     ReadLabels(joining::Key),
+    /// Read which labels its checkpoints have seen.
+    ReadSeen(seen::Key),
+    /// Show these pairs.
+    ShowSeen(seen::Asked),
     /// Read its history from the project, if that was not done yet.
     Load(RunId),
     /// Read its history again.

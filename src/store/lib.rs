@@ -75,7 +75,7 @@ pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToSc
 pub use search::Watch;
 pub use seeds::{Group, Seeded, groups};
 pub use series::{PairInSteps, PairVisit};
-pub use take_in::{LabelChanges, RunLabels, TakeIn};
+pub use take_in::{LabelChanges, LabelsOf, RunLabels, TakeIn};
 pub use texts::Probe;
 pub use trace::{Drawn, LogLevel, LogLine, Sample, SampleRecord, by_prompt};
 

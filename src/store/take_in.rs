@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Project, Revision, RunId, StoreError,
     journal::newest_revision,
-    pairs::COUNTS,
+    pairs::{COUNTS, NEWEST},
     project::{Keep, Result},
 };
-use ::data::counted;
+use ::data::{PairId, counted};
 
 /// Labels to train on, by what became of them between two revisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,6 +31,11 @@ impl LabelChanges {
 
     pub fn is_none(self) -> bool {
         self.total() == 0
+    }
+
+    /// In words, or "none".
+    pub fn or_none(self) -> String {
+        if self.is_none() { "none".to_owned() } else { self.to_string() }
     }
 }
 
@@ -58,6 +63,15 @@ pub struct TakeIn {
     pub revision: Revision,
     #[serde(flatten)]
     pub labels: LabelChanges,
+}
+
+/// What a revision of the pairs had to train on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LabelsOf {
+    /// Pairs with a better answer, and ties; held-out ones too.
+    pub labels: usize,
+    /// What became of them since.
+    pub later: LabelChanges,
 }
 
 /// What a run trains on, and what could join it.
@@ -123,6 +137,56 @@ impl Project {
         self.read(|connection| take_ins(connection, run))
     }
 
+    /// What `revision` of the pairs had to train on, and what became of that since.
+    pub fn labels_of(&self, revision: Revision) -> Result<LabelsOf> {
+        self.snapshot(|connection| {
+            let later = changes(connection, revision, newest_revision(connection)?, usize::MAX)?;
+            let now: i64 = connection
+                .prepare_cached(&format!("SELECT count(*) FROM versions WHERE {NEWEST} AND state IN (1, 2)"))?
+                .query_row([], |row| row.get(0))?;
+            Ok(LabelsOf { labels: (now as usize + later.removed).saturating_sub(later.added), later })
+        })
+    }
+
+    /// The pairs that those labels are of, as far as they are still there, by id.
+    pub fn labelled_at(&self, revision: Revision) -> Result<Vec<PairId>> {
+        self.pairs_where(
+            &format!(
+                "SELECT versions.pair FROM versions
+                 JOIN versions now ON now.pair = versions.pair AND now.revision_to IS NULL
+                 WHERE versions.revision_from <= ?1 AND (versions.revision_to IS NULL OR versions.revision_to > ?1)
+                     AND versions.state IN (1, 2) AND {COUNTS} ORDER BY versions.pair"
+            ),
+            revision,
+        )
+    }
+
+    /// The pairs whose labels are others now than at that revision, as far as they are still there, by id.
+    pub fn relabelled_since(&self, revision: Revision) -> Result<Vec<PairId>> {
+        self.pairs_where(
+            &format!(
+                "WITH touched AS (
+                     SELECT pair FROM versions WHERE revision_from > ?1 AND {COUNTS}
+                     UNION SELECT pair FROM versions WHERE revision_to > ?1
+                 )
+                 SELECT now.pair FROM touched JOIN versions now ON now.pair = touched.pair AND now.revision_to IS NULL
+                 LEFT JOIN versions old ON old.pair = touched.pair AND old.revision_from <= ?1
+                     AND (old.revision_to IS NULL OR old.revision_to > ?1) AND old.state IN (1, 2)
+                 LEFT JOIN versions new ON new.id = now.id AND new.state IN (1, 2)
+                 WHERE {OTHER} ORDER BY now.pair"
+            ),
+            revision,
+        )
+    }
+
+    fn pairs_where(&self, sql: &str, revision: Revision) -> Result<Vec<PairId>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_map([revision.0 as i64], |row| row.get(0).map(PairId))?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     /// The revision of the pairs that a run trained on last.
     pub fn newest_revision_of(&self, run: RunId) -> Result<Revision> {
         self.read(|connection| revision_of(connection, run))
@@ -176,9 +240,15 @@ fn take_ins(connection: &Connection, run: RunId) -> Result<Vec<TakeIn>> {
     Ok(taken.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Two versions of a pair, of which one may be no label, are different labels: a label is its choice; who made it and when says
+/// nothing to a run.
+const OTHER: &str = "((old.id IS NULL) <> (new.id IS NULL)
+    OR old.content <> new.content OR old.reward <> new.reward OR old.behaviour <> new.behaviour
+    OR json_extract(old.verdict, '$.choice') <> json_extract(new.verdict, '$.choice'))";
+
 /// What of the labels differs between two revisions: as much work as there were edits between them.
 fn changes(connection: &Connection, from: Revision, to: Revision, most: usize) -> Result<LabelChanges> {
-    // What is trained on: better (1) and tie (2). A label is its choice; who made it and when says nothing to a run.
+    // What is trained on: better (1) and tie (2).
     let mut statement = connection.prepare_cached(&format!(
         "WITH touched AS (
              SELECT pair FROM versions WHERE revision_from > ?1 AND revision_from <= ?2 AND {COUNTS}
@@ -189,10 +259,7 @@ fn changes(connection: &Connection, from: Revision, to: Revision, most: usize) -
              AND (old.revision_to IS NULL OR old.revision_to > ?1) AND old.state IN (1, 2)
          LEFT JOIN versions new ON new.pair = touched.pair AND new.revision_from <= ?2
              AND (new.revision_to IS NULL OR new.revision_to > ?2) AND new.state IN (1, 2)
-         WHERE (old.id IS NULL) <> (new.id IS NULL)
-             OR old.content <> new.content OR old.reward <> new.reward OR old.behaviour <> new.behaviour
-             OR json_extract(old.verdict, '$.choice') <> json_extract(new.verdict, '$.choice')
-         GROUP BY 1, 2"
+         WHERE {OTHER} GROUP BY 1, 2"
     ))?;
     let mut rows = statement.query(params![from.0 as i64, to.0 as i64, most.min(i64::MAX as usize) as i64])?;
     let mut labels = LabelChanges::default();
@@ -212,7 +279,7 @@ fn changes(connection: &Connection, from: Revision, to: Revision, most: usize) -
 mod tests {
     use super::*;
     use crate::{NewRun, ProjectSettings};
-    use ::data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict};
+    use ::data::{Change, Choice, Edit, Pair, Prompt, Strength, Verdict};
 
     fn labelled(prompt: &str, choice: impl Into<Option<Choice>>) -> Pair {
         let verdict = |choice| Verdict::local(choice, 1);
@@ -266,6 +333,14 @@ mod tests {
         let labels = waiting(&project);
         assert_eq!(labels, LabelChanges { added: 1, changed: 1, removed: 2 });
         assert_eq!(labels.to_string(), "4 labels (1 new, 1 changed, 2 removed)");
+        let began = project.run(run).unwrap().revision;
+        assert_eq!(project.labels_of(began).unwrap(), LabelsOf { labels: 4, later: labels });
+        assert_eq!(project.labelled_at(began).unwrap(), [ids[0], ids[2], ids[5]], "the deleted one cannot be shown");
+        assert_eq!(project.relabelled_since(began).unwrap(), [ids[0], ids[2], ids[3]]);
+        let newest = project.revision().unwrap();
+        assert_eq!(project.labels_of(newest).unwrap(), LabelsOf { labels: 3, later: LabelChanges::default() });
+        assert_eq!(project.labelled_at(newest).unwrap(), [ids[0], ids[3], ids[5]]);
+        assert!(project.relabelled_since(newest).unwrap().is_empty());
 
         project.ask_to_take_in(run, true).unwrap();
         assert!(project.is_asked_to_take_in(run).unwrap());

@@ -1,7 +1,9 @@
 //! The Pairs screen: a table and an editor, or one pair at a time to be labelled.
 
 mod about;
+mod ahead;
 mod candidates;
+mod circle;
 mod columns;
 mod editor;
 mod ended;

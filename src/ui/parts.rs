@@ -101,13 +101,13 @@ const QUIET: egui::Vec2 = egui::vec2(6.0, 3.0);
 
 /// A small button without a frame until it is pointed at: actions that should not shout.
 pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
-    let color = palette(ui).weak;
-    ui.scope(|ui| {
-        ui.spacing_mut().button_padding = QUIET;
-        let text = RichText::new(text).size(size::SMALL).color(color);
-        ui.add_enabled(enabled, Button::new(text).frame_when_inactive(false))
-    })
-    .inner
+    let text = RichText::new(text).size(size::SMALL).color(palette(ui).weak);
+    let button = Button::new(text).frame_when_inactive(false).wrap_mode(egui::TextWrapMode::Extend);
+    // Not in a scope: where a row has no room for it, it goes whole to the next one.
+    let padding = std::mem::replace(&mut ui.spacing_mut().button_padding, QUIET);
+    let response = ui.add_enabled(enabled, button);
+    ui.spacing_mut().button_padding = padding;
+    response
 }
 
 /// A row, or as many as are needed, that begins with a quiet button: its words, not the frame that nobody sees, stand below what

@@ -200,6 +200,10 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
                 run(RunCommand::TakeIn(shown, asks));
             }
         }
+        Action::SeenLabels => {
+            views.train.sheet = Sheet::Run;
+            views.train.seen_open = !views.train.seen_open;
+        }
         Action::Stop => match workspace.runs.elsewhere() {
             Some(theirs) if workspace.runs.live.is_none() => run(RunCommand::StopElsewhere(theirs.id)),
             _ => run(RunCommand::Stop),

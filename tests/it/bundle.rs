@@ -1,16 +1,13 @@
 //! A run in one file: made in a terminal, opened elsewhere, and only to be looked at there.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use nudge::store::{Project, RunId};
 
 use crate::{
     stage::Stage,
     terminal::{SMALL, json_lines, out, path, project, sentence},
+    window::Dropped,
 };
 
 #[test]
@@ -73,20 +70,6 @@ fn a_bundle_in_the_window_says_what_it_is() {
         app.workspace().runs.history.values().any(|history| !history.series.is_empty())
     });
     assert!(stage.says("Preference accuracy, held out chart, latest"));
-}
-
-/// A file as a file manager drops it.
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        fs::read(&self.0).map_err(|error| error.to_string())
-    }
 }
 
 #[test]

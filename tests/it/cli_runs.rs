@@ -44,6 +44,17 @@ fn a_run_is_trained_listed_read_and_gone_on_with() {
             assert_eq!(&same_step["metrics"][name], value, "{name}");
         }
     }
+    // What a checkpoint has seen, and what was labelled since.
+    out(home, &["change", &project, "--flip", "--id", "1"]);
+    let runs = json_lines(&out(home, &["runs", &project, "--json"]));
+    let checkpoint = runs[0]["checkpoints"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&checkpoint["step"], &checkpoint["labels"]), (&4.into(), &12.into()), "{checkpoint}");
+    assert_eq!(checkpoint["later"], serde_json::json!({"added": 0, "changed": 1, "removed": 0}));
+    assert_eq!(checkpoint["seen"], serde_json::json!([{"step": 0, "revision": runs[0]["revision"]}]));
+    let listed = out(home, &["runs", &project, "--checkpoints"]);
+    assert!(listed.lines().last().unwrap().ends_with("1 changed label"), "{listed}");
+    out(home, &["change", &project, "--flip", "--id", "1"]);
+
     let csv = out(home, &["metrics", &project, "First"]);
     let columns: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
     assert_eq!(columns[0], "step");

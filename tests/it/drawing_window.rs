@@ -25,7 +25,7 @@ fn ask(stage: &mut Stage) -> (RequestId, Vec<Prompt>, Candidates) {
     stage.harness.run();
     stage.key(Key::M);
     assert_eq!(stage.harness.state().views().pairs.strip, Strip::Sample);
-    PROMPTS.clone_into(&mut stage.harness.state_mut().views_mut().pairs.candidates.prompts);
+    PROMPTS.clone_into(stage.harness.state_mut().views_mut().pairs.candidates.typed_mut());
     stage.harness.run();
     stage.click("Answer 2 prompts");
     let request = stage.requests.try_recv().unwrap();

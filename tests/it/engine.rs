@@ -120,6 +120,20 @@ fn a_stopped_run_has_a_checkpoint_and_goes_on_from_it() {
 }
 
 #[test]
+fn a_run_that_is_stopped_while_its_model_loads_reads_no_more() {
+    let toy = Toy::new();
+    let run = toy.record(&toy::config());
+    let engine = start();
+    let control = toy.queue(&engine, run);
+    control.stop();
+    assert_eq!(finished(&engine, run), Outcome::Stopped { step: 0 });
+    let log: Vec<String> = toy.open().log(run).unwrap().into_iter().map(|line| line.text).collect();
+    assert!(!log.iter().any(|line| line.contains("pairs")), "it has not come to its data: {log:?}");
+    engine.shut_down();
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+}
+
+#[test]
 fn dropping_the_engine_stops_the_run_with_a_checkpoint() {
     let toy = Toy::new();
     let run = toy.record(&toy::config());

@@ -5,16 +5,22 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use nudge::{
-    data::{Across, Pair, PairId, Prompt, config::RunConfig, metrics::METRICS},
+    data::{Across, Pair, PairId, Prompt, PromptKey, Split, config::RunConfig, metrics::METRICS},
+    objective::{Number, Objective, Range},
     state::{
-        Commands, ProjectSummary, Screen, Views, Workspace,
+        Command, Commands, ProjectSummary, Screen, Views, Workspace,
         compare::metrics_present,
         drafts::Draft,
+        filter::SortBy,
         guide::{About, Guide},
+        pairs::PairsCommand,
         runs::{History, Loaded},
+        scores::{ScoresCommand, ShownScores, Whose},
         series::Series,
     },
-    store::{Counts, Revision, RunId, RunRecord, RunStatus},
+    store::{
+        Counts, PairRow, PairScores, Revision, RunId, RunRecord, RunStatus, Score, Scoring, ScoringId, VerdictState,
+    },
     ui,
 };
 
@@ -88,6 +94,8 @@ struct Frames {
     workspace: Workspace,
     views: Views,
     commands: Commands,
+    /// What the last frame asked for.
+    asked: Vec<Command>,
     now: f64,
 }
 
@@ -95,7 +103,7 @@ impl Frames {
     fn new((workspace, views): (Workspace, Views)) -> Self {
         let ctx = egui::Context::default();
         ui::theme::install(&ctx);
-        Self { ctx, workspace, views, commands: Commands::new(|| {}), now: 0.0 }
+        Self { ctx, workspace, views, commands: Commands::new(|| {}), asked: Vec::new(), now: 0.0 }
     }
 
     /// Draws one, up to the triangles; gives how many corners they have.
@@ -131,16 +139,16 @@ impl Frames {
             events,
             ..egui::RawInput::default()
         };
-        let Self { ctx, workspace, views, commands, .. } = self;
+        let Self { ctx, workspace, views, commands, asked, .. } = self;
         let mut output = ctx.run_ui(input, |ui| ui::shell(ui, workspace, views, commands));
         output.textures_delta.clear();
-        commands.take();
+        *asked = commands.take();
         (output.shapes, output.pixels_per_point)
     }
 }
 
 /// How long this thread has computed so far, in milliseconds: what others do on the machine does not count.
-fn computed() -> f64 {
+pub fn computed() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split_whitespace().next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e6
 }
@@ -256,4 +264,171 @@ fn a_key_in_a_text_of_twenty_thousand_characters() {
         assert_eq!(length(&frames), before + MANY, "the caret is in the answer");
         println!("20 000 characters, newlines {newlines}: {took:.1} ms a key");
     }
+}
+
+/// A table of so many pairs, sorted by their margins under the start model; the rows that are drawn are known.
+fn table(pairs: usize) -> (Workspace, Views) {
+    let (mut workspace, mut views) = scene(0, 0);
+    views.screen = Screen::Pairs;
+    let scoring = Scoring { id: ScoringId(1), run: None, start: ScoringId(1) };
+    let shown = ShownScores {
+        whose: Whose::Start,
+        scoring: Some(scoring),
+        objective: None,
+        scored: pairs,
+        of: pairs,
+        sample: Arc::default(),
+        sampled: 0,
+    };
+    let (view, data) = (&mut views.pairs, &mut workspace.pairs);
+    (view.scores, data.scores.asked, data.scores.shown) = (Some(Whose::Start), Some(Whose::Start), Some(shown));
+    view.filter.sort = SortBy::Scores(Number::Margin);
+    view.health_open = false;
+    data.counts.better = pairs;
+    // No two neighbours are neighbours by number, as where something else sorts.
+    data.ids = Arc::new((0..pairs as i64).map(|n| PairId(1 + n * 7_368_787 % pairs as i64)).collect());
+    view.table.number = Number::Margin;
+    (workspace, views)
+}
+
+/// The next frame of a table, after which what it asked for is there: a row, its scores, the pair in the editor.
+fn draw_table(frames: &mut Frames, events: Vec<egui::Event>) -> f64 {
+    let view = &frames.views.pairs;
+    let listing = view.listing(&frames.workspace.pairs, &Objective::of(&RunConfig::default().objective));
+    frames.workspace.pairs.asked = Some(listing);
+    let began = computed();
+    frames.draw_with(events);
+    let took = computed() - began;
+    let data = &mut frames.workspace.pairs;
+    for command in std::mem::take(&mut frames.asked) {
+        match command {
+            Command::Pairs(PairsCommand::ReadRows(ids)) => {
+                for id in ids {
+                    data.rows.put(id, row(id));
+                }
+            }
+            Command::Pairs(PairsCommand::ReadPairs(ids)) => {
+                for id in ids {
+                    let prompt = Prompt::Text(format!("What does number {} do when it rains?", id.0));
+                    data.pairs.put(id, Pair { id, ..Pair::new(id, prompt, &["It sings.", "It does nothing."]) });
+                }
+            }
+            Command::Pairs(PairsCommand::Scores(ScoresCommand::ReadRows(ids))) => {
+                for id in ids {
+                    data.scores.rows.put(id, scores(id));
+                }
+            }
+            _ => {}
+        }
+    }
+    took
+}
+
+fn row(id: PairId) -> PairRow {
+    PairRow {
+        id,
+        prompt: format!("What does number {} do when it rains, and what when the sun shines on the harbour?", id.0),
+        chosen: "It sings.".to_owned(),
+        rejected: "It does nothing.".to_owned(),
+        answers: 2,
+        worse: 1,
+        state: VerdictState::Better,
+        strength: None,
+        verdict_at_ms: None,
+        split: Split::Auto,
+        prompt_key: PromptKey(id.0 as u64),
+        pinned: None,
+        tags: Vec::new(),
+        noted: false,
+        len_bytes: 100,
+    }
+}
+
+fn scores(id: PairId) -> PairScores {
+    let score = |log_prob| Score { log_prob, tokens: 9 };
+    let margin = id.0 as f64 / 1e5 - 5.0;
+    PairScores {
+        pair: id,
+        state: VerdictState::Better,
+        certainty: Some(0.9),
+        reward: 1.0,
+        behaviour: 1.0,
+        chosen: score(margin - 20.0),
+        rejected: score(-20.0),
+        start: Some([-20.0, -20.0]),
+    }
+}
+
+#[test]
+fn a_table_sorted_by_margin_asks_for_what_is_on_the_screen_and_no_more() {
+    let mut frames = Frames::new(table(1_000_000));
+    for _ in 0..4 {
+        draw_table(&mut frames, Vec::new());
+    }
+    let known = |frames: &Frames| {
+        let data = &frames.workspace.pairs;
+        data.ids.iter().take(300).filter(|id| data.scores.rows.get(**id).is_some()).count()
+    };
+    let few = known(&frames);
+    assert!((50..250).contains(&few), "{few} scores are known");
+    assert!(frames.workspace.pairs.scores.rows.get(frames.workspace.pairs.ids[500_000]).is_none());
+}
+
+#[test]
+#[ignore = "a measurement, not a check"]
+fn frames_of_a_million_pairs_sorted_by_margin() {
+    let mut frames = Frames::new(table(1_000_000));
+    for _ in 0..10 {
+        draw_table(&mut frames, Vec::new());
+    }
+    let tell = |what: &str, mut took: Vec<f64>| {
+        took.sort_by(f64::total_cmp);
+        let (middle, most) = (took[took.len() / 2], took[took.len() - 1]);
+        println!("a million pairs, {what}: {middle:.1} ms a frame in the middle, {most:.1} at most");
+    };
+    tell("still", (0..MANY).map(|_| draw_table(&mut frames, Vec::new())).collect());
+    let wheel = || {
+        let unit = egui::MouseWheelUnit::Point;
+        let moved = egui::Event::MouseWheel {
+            unit,
+            delta: egui::vec2(0.0, -900.0),
+            modifiers: egui::Modifiers::NONE,
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Wheel,
+        };
+        vec![egui::Event::PointerMoved([300.0, 700.0].into()), moved]
+    };
+    tell("scrolled by the wheel", (0..MANY).map(|_| draw_table(&mut frames, wheel())).collect());
+    // Far down, where whoever looked a row up from the top would have a long way.
+    let end = *frames.workspace.pairs.ids.iter().rev().nth(200).unwrap();
+    frames.views.pairs.select(Some(end));
+    draw_table(&mut frames, Vec::new());
+    let mut step = |key| {
+        let press = |pressed| egui::Event::Key {
+            key,
+            physical_key: None,
+            pressed,
+            repeat: false,
+            modifiers: egui::Modifiers::NONE,
+        };
+        frames.views.keyboard.letters.end();
+        draw_table(&mut frames, vec![press(true), press(false)])
+    };
+    tell("one row down by its key, at the end", (0..MANY).map(|_| step(egui::Key::ArrowDown)).collect());
+    // The order changes: the list that comes back is another one.
+    let turned = |frames: &mut Frames, n: usize| {
+        let filter = &mut frames.views.pairs.filter;
+        filter.descending = !filter.descending;
+        let narrow = Range { number: Number::Margin, least: Some(-1.0), most: None };
+        filter.range = (n % 4 < 2).then_some(narrow);
+        let data = &mut frames.workspace.pairs;
+        let mut ids: Vec<PairId> = data.ids.to_vec();
+        ids.reverse();
+        data.ids = Arc::new(ids);
+    };
+    let sorted = (0..MANY).map(|n| {
+        turned(&mut frames, n);
+        draw_table(&mut frames, Vec::new())
+    });
+    tell("after another order or other bounds", sorted.collect());
 }

@@ -17,7 +17,7 @@ use crate::{
 
 const STEPS: u64 = 14;
 
-fn config() -> RunConfig {
+pub fn config() -> RunConfig {
     let mut config = toy::config();
     config.train.steps = Some(STEPS);
     // Never the end of an epoch by itself.
@@ -50,12 +50,12 @@ fn edit(toy: &Toy) {
 }
 
 /// Something else again, later than what joined.
-fn edit_once_more(toy: &Toy) {
+pub fn edit_once_more(toy: &Toy) {
     toy::add(&mut toy.open(), vec![labelled("Is it late?", "yes sir", "no way")]);
 }
 
 /// A run that has been asked to take in what was edited since it was recorded.
-fn asked(toy: &Toy, config: &RunConfig) -> RunId {
+pub fn asked(toy: &Toy, config: &RunConfig) -> RunId {
     let run = toy.record(config);
     edit(toy);
     toy.open().ask_to_take_in(run, true).unwrap();

@@ -1,19 +1,23 @@
 //! Labels made while a run goes, in the window: how many wait, asked for with a key, told when they joined.
 
+use egui::Key;
 use egui_kittest::SnapshotResults;
 use nudge::{
     data::{Change, Edit, Pair, PairId},
-    engine::protocol::{Event, LogLevel, Request},
+    engine::protocol::{Event, LogLevel, Outcome, Request},
+    state::Screen,
     store::{LabelChanges, Project, RunId, TakeIn},
 };
 
 use crate::{
+    hot,
     stage::{self, Stage},
-    toy::labelled,
+    toy::{Toy, labelled},
+    window::Window,
 };
 
 /// A run at step 40 of 90, in its third epoch of thirty steps and a bit.
-fn live(stage: &mut Stage) -> RunId {
+pub fn live(stage: &mut Stage) -> RunId {
     stage.click("Start run");
     let requests = stage.requests.clone();
     stage.until("the engine is asked to train", move |_| !requests.is_empty());
@@ -52,7 +56,7 @@ fn new_labels_are_counted_asked_for_by_key_and_marked() {
     });
     assert!(stage.says("Not in this run yet: 3 labels (2 new, 1 removed)"));
 
-    stage.harness.key_press(egui::Key::T);
+    stage.harness.key_press(Key::T);
     stage.harness.run();
     stage.until("it is asked", |app| app.workspace().runs.joining.of(RunId(1)).is_some_and(|labels| labels.asked));
     assert!(Project::open(&stage.dir).unwrap().is_asked_to_take_in(run).unwrap());
@@ -70,6 +74,49 @@ fn new_labels_are_counted_asked_for_by_key_and_marked() {
     stage.until("it is read", |app| app.workspace().runs.joining.of(RunId(1)).is_some_and(|l| l.waiting.is_none()));
     assert!(stage.says("Data revision 1; 2 from step 62 on"));
     assert!(!stage.says("Not in this run"));
+}
+
+#[test]
+fn each_checkpoint_lists_the_labels_it_has_seen_and_what_came_later() {
+    let mut results = SnapshotResults::new();
+    let toy = Toy::new();
+    let run = hot::asked(&toy, &hot::config());
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    let border = toy.open().take_ins(run).unwrap()[0].step;
+    hot::edit_once_more(&toy);
+    for (theme, size, name) in [
+        (egui::Theme::Light, [1280.0, 800.0], "labels_seen_light"),
+        (egui::Theme::Dark, [900.0, 600.0], "labels_seen_dark_small"),
+    ] {
+        let mut window = Window::open_sized(&toy.project, Screen::Train, size, theme);
+        window.key(Key::L);
+        window.until("it is read", |app| app.workspace().runs.seen.of(run).is_some());
+        let seen = |step: u64| {
+            let known = window.harness.state().workspace().runs.seen.of(run).unwrap();
+            let seen = known.iter().find(|seen| seen.step == step).unwrap();
+            (seen.count(), seen.revisions.clone(), seen.of.later.to_string())
+        };
+        let first = "7 labels (4 new, 1 changed, 2 removed)";
+        assert_eq!(seen(2), ("20 labels".to_owned(), "1".to_owned(), first.to_owned()));
+        let revisions = format!("1; 2 from step {} on", border + 1);
+        assert_eq!(seen(14), ("21 labels".to_owned(), revisions, "1 new label".to_owned()));
+        window.picture(name, &mut results);
+        window.click_button("Show 1 new label labelled since step 14");
+        window.until("the pairs are shown", |app| app.views().screen == Screen::Pairs);
+        window.settle();
+        let pairs = &window.harness.state().views().pairs;
+        assert_eq!(pairs.list(&window.harness.state().workspace().pairs).as_slice(), [PairId(24)]);
+        window.assert_shows(
+            "Showing 1 pair whose labels came later than what the checkpoint of step 14 of toy run has seen",
+        );
+        window.harness.state_mut().views_mut().screen = Screen::Train;
+        window.key(Key::L);
+        assert!(!window.harness.state().views().train.seen_open);
+        window.key(Key::L);
+        window.click_button("Show 21 labels seen by step 14");
+        window.until("the pairs are shown", |app| app.views().screen == Screen::Pairs);
+        assert_eq!(window.harness.state().views().pairs.only.as_ref().unwrap().ids.len(), 21);
+    }
 }
 
 #[test]

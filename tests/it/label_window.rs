@@ -67,13 +67,28 @@ fn flag_tag_and_note_by_key_each_a_step_of_the_session() {
         (&stored(dir.path())[0].tags, stored(dir.path())[0].note.as_str()),
         (&vec![FLAG.to_owned(), "travel".to_owned()], "ask Ada")
     );
-    // Esc leaves the field and not the session.
+    // Esc leaves the field and not the session, and nothing that was typed is lost: the note is kept, half a tag waits.
     window.key(Key::N);
+    window.until("the field has the caret", |_| true);
+    window.focus(Role::MultilineTextInput, "Note");
+    window.keys(Modifiers::COMMAND, Key::End);
+    window.type_text(" or Ben");
     window.key(Key::Escape);
+    window.settle();
     assert!(window.harness.state().views().pairs.labelling.is_some());
+    assert_eq!(stored(dir.path())[0].note, "ask Ada or Ben");
+    window.key(Key::G);
+    window.until("the field has the caret", |_| true);
+    window.focus(Role::MultilineTextInput, "New tag");
+    window.type_text("har");
+    window.key(Key::Escape);
+    window.settle();
+    assert_eq!(stored(dir.path())[0].tags.len(), 2);
+    write(&mut window, Key::G, "New tag", "bour");
+    assert_eq!(stored(dir.path())[0].tags[2], "harbour");
     window.key(Key::Num1);
     window.assert_shows("1 of 2");
-    for _ in 0..4 {
+    for _ in 0..6 {
         window.key(Key::U);
     }
     let first = &stored(dir.path())[0];

@@ -1,10 +1,6 @@
 //! The Models and Projects places as a user meets them: look around, add a model, make a project with it, try it, export a run.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable as _;
@@ -27,7 +23,7 @@ use nudge::{
 use crate::{
     fixture, stage,
     toy::{self, Toy},
-    window::Window,
+    window::{Dropped, Window},
 };
 
 /// A project whose model is one of the fixtures, and the window on its Models place with a cache of one more.
@@ -53,20 +49,6 @@ fn copy_folder(from: &Path, to: &Path) {
         if entry.path().is_file() {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
-    }
-}
-
-/// A file that somebody drops on the window.
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        fs::read(&self.0).map_err(|error| error.to_string())
     }
 }
 

@@ -1,9 +1,11 @@
 //! The policy against itself: what must not change its numbers.
 
+use std::ops::ControlFlow;
+
 use nudge::{
     data::config::{Precision, Recompute},
     kernels::{self, Multiplier},
-    model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Row},
+    model::{AdamW, AdamWOptions, Doc, LoadError, LoadOptions, Policy, Row},
     train::{
         dataset::packing::pack,
         step::{Loss, Slopes, go_on, gradient},
@@ -48,6 +50,28 @@ fn log_probs_and_gradients(policy: &mut Policy, rows: &[Row], coefficients: &[f3
         policy.backward(pass, these).unwrap();
     }
     (log_probs, policy.gradients().to_vec().unwrap())
+}
+
+#[test]
+fn a_load_that_is_not_wanted_any_more_ends_between_tensors() {
+    let fixture = fixture::one(FIXTURE);
+    let options = Fixture::adapter_options();
+    let mut asked = 0;
+    let mut go_on = || {
+        asked += 1;
+        ControlFlow::Continue(())
+    };
+    Policy::load_watched(&fixture.folder, &options, &mut go_on).unwrap();
+    assert!(asked > 20, "it is asked at every tensor: {asked}");
+    for wanted in [0, 1, asked / 2, asked - 1] {
+        let mut looked = 0;
+        let stopped = Policy::load_watched(&fixture.folder, &options, &mut || {
+            looked += 1;
+            if looked > wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(stopped, Err(LoadError::Stopped)), "stopped at {wanted}");
+        assert_eq!(looked, wanted + 1, "and nothing more is asked");
+    }
 }
 
 /// Some tokens of an answer pull, the others do not.

@@ -1,6 +1,8 @@
 //! Reference answers and retention text on the Pairs screen: written by the model, read, edited, pinned, dropped, and what
 //! of the pairs' topics they speak for.
 
+use std::{fs, sync::Arc};
+
 use egui::{Key, Modifiers, Theme, accesskit::Role};
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
@@ -10,7 +12,7 @@ use nudge::{
     store::Project,
 };
 
-use crate::stage::Stage;
+use crate::{stage::Stage, window::Dropped};
 
 fn answer(prompt: &str, text: &str) -> ReferenceAnswer {
     ReferenceAnswer::new(Prompt::Text(prompt.to_owned()), text)
@@ -145,6 +147,35 @@ fn keys_act_on_what_is_shown_and_never_on_the_pairs_behind_it() {
 }
 
 #[test]
+fn prompts_of_a_file_for_reference_answers_wait_for_no_pairs() {
+    let mut stage = stage(Theme::Light, [1280.0, 800.0]);
+    let waiting = |stage: &Stage| Project::open(&stage.dir).unwrap().waiting_prompts().unwrap();
+    stage.key(Key::R);
+    let file = stage.dir.with_file_name("more.txt");
+    fs::write(&file, "What is a tide table?\nWho mends nets?\n").unwrap();
+    stage.key(Key::M);
+    let drop = |stage: &mut Stage| {
+        stage.harness.input_mut().dropped_files.push(Arc::new(Dropped(file.clone())));
+        stage.harness.run();
+    };
+    // For pairs they are kept in the project.
+    drop(&mut stage);
+    stage.until("they wait", |app| app.workspace().pairs.waiting.len() == 2);
+    assert!(stage.says("and 2 prompts that wait ×") && waiting(&stage).len() == 2);
+    stage.click("and 2 prompts that wait ×");
+    stage.until("none waits", |app| app.workspace().pairs.waiting.is_empty());
+    // For reference answers they are not, and those that wait for pairs are no reference answers.
+    stage.click("As reference answers");
+    drop(&mut stage);
+    stage.until("they are in the strip", |app| app.views().pairs.candidates.given.len() == 2);
+    assert!(stage.says("and 2 prompts of a file ×") && waiting(&stage).is_empty());
+    stage.click("Answer 2 prompts");
+    let Ok(Request::Draw { prompts, asked, .. }) = stage.requests.try_recv() else { panic!("nothing was asked") };
+    assert_eq!((prompts.len(), asked.answers), (2, 1));
+    assert!(waiting(&stage).is_empty() && stage.harness.state().workspace().pairs.waiting.is_empty());
+}
+
+#[test]
 fn one_click_has_everyday_prompts_answered_and_pinned_answers_stay() {
     let mut stage = stage(Theme::Light, [1280.0, 800.0]);
     let mut all = stored(&stage);
@@ -156,6 +187,7 @@ fn one_click_has_everyday_prompts_answered_and_pinned_answers_stay() {
         panic!("nothing was asked")
     };
     assert_eq!((prompts.len(), asked.answers), (40, 1));
+    assert!(!stage.harness.state().views().pairs.candidates.references, "what is asked next is for pairs again");
     let drawn = |prompt: &Prompt| {
         let mut pair = Pair::new(PairId::NEW, prompt.clone(), &[]);
         pair.answers = vec![Answer::new("Because.", Origin::Model("start model".to_owned()))];
@@ -187,7 +219,7 @@ fn retention_text_is_put_in_suggests_prompts_and_goes() {
     let view = &stage.harness.state().views().pairs;
     assert_eq!(view.strip, Strip::Sample);
     assert!(view.candidates.references);
-    assert_eq!(view.candidates.prompts, "When does it rain?\nGo on from here: Second passage.");
+    assert_eq!(view.candidates.reference_prompts, "When does it rain?\nGo on from here: Second passage.");
 }
 
 #[test]

@@ -14,12 +14,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use egui::Key;
 use nudge::{
+    data::config::RunConfig,
+    engine::pair_scores,
     formats::{FormatError, Options, Reader, write},
-    store::{Added, Duplicates, PairQuery, Project, ProjectSettings},
+    objective::{Number, Range},
+    state::{Screen, filter::SortBy, pairs::PairsView, scores::Whose},
+    store::{
+        Added, Duplicates, NewScoring, PairQuery, PairScores, Project, ProjectSettings, Score, Scored, Scoring, Sort,
+        SortKey,
+    },
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+use crate::{fixture::own_root, frames::computed, window::Window};
 
 /// Texts whose every word follows its neighbour somewhere in a given text.
 struct Words<'a> {
@@ -147,4 +157,105 @@ fn pairs_by_the_hundred_thousand() {
     };
     write::to_path(&write::Plan::new(&dir.path().join("out.jsonl")), &mut each).unwrap();
     tell("written to a file in", started);
+}
+
+/// Scores of all pairs under what runs start from, as the engine would leave them.
+fn score(project: &mut Project) -> Scoring {
+    let config = RunConfig::from_toml(&project.settings().unwrap().run_toml).unwrap();
+    let name = pair_scores::start_name(project, &config).unwrap();
+    let start = project.record_scoring(NewScoring { weights: "start", name: &name, run: None, start: None }).unwrap();
+    let (ids, _) = project.unscored(start).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for ids in ids.chunks(20_000) {
+        let asked = project.to_score(ids).unwrap();
+        let mut score = || Score { log_prob: rng.random_range(-90.0..-10.0), tokens: 60 };
+        let scored: Vec<Scored> = asked.iter().map(|one| Scored::new(one, Some([score(), score()]))).collect();
+        project.put_scores(start, &scored).unwrap();
+    }
+    Scoring { id: start, run: None, start }
+}
+
+/// Draws frames until `done`; what they took of this thread.
+fn frames(window: &mut Window, what: &str, mut done: impl FnMut(&mut Window, usize) -> bool) -> String {
+    let (mut took, since) = (Vec::new(), Instant::now());
+    loop {
+        let began = computed();
+        window.harness.step();
+        took.push(computed() - began);
+        if done(window, took.len()) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(4));
+    }
+    took.sort_by(f64::total_cmp);
+    format!(
+        "{what:<28}{:>8.1} s, {} frames: {:.1} ms in the middle, {:.1} ms at most",
+        since.elapsed().as_secs_f64(),
+        took.len(),
+        took[took.len() / 2],
+        took[took.len() - 1]
+    )
+}
+
+fn pairs(window: &mut Window) -> &mut PairsView {
+    &mut window.harness.state_mut().views_mut().pairs
+}
+
+#[test]
+#[ignore = "takes minutes; a measurement, not a check"]
+fn pairs_by_the_hundred_thousand_sorted_by_margin() {
+    let count = std::env::var("NUDGE_PAIRS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+    let dir = tempfile::tempdir().unwrap();
+    let (file, folder) = (dir.path().join("pairs.jsonl"), dir.path().join("project"));
+    write_pairs(&file, count);
+    let settings = ProjectSettings { model: own_root().join("models/llama_mha"), ..ProjectSettings::default() };
+    let mut project = Project::create(&folder, &settings).unwrap();
+    let mut import = project.begin_import(Duplicates::Skip).unwrap();
+    for pair in Reader::open(&file, &Options::default()).unwrap() {
+        import.add(pair.unwrap()).unwrap();
+    }
+    import.finish(|_| "Import".to_owned()).unwrap();
+    let scoring = score(&mut project);
+    let by_margin = PairQuery { sort: Sort { key: SortKey::Scores, descending: true }, ..PairQuery::default() };
+    for (what, least) in [("sorted by margin in", f64::MIN), ("those above 20 in", 20.0)] {
+        let started = Instant::now();
+        let place = |scores: &PairScores| (scores.margin() >= least).then(|| scores.margin());
+        let found = project.query_scored(&by_margin, scoring, true, &place).unwrap();
+        println!("{what:<28}{:>8.1} s, {} pairs", started.elapsed().as_secs_f64(), found.len());
+    }
+    drop(project);
+
+    let mut window = Window::open(&folder, Screen::Pairs);
+    let listed = |window: &mut Window, _| {
+        let pairs = &window.harness.state().workspace().pairs;
+        !pairs.listing && pairs.asked.as_ref().is_some_and(|listing| listing.by.is_some())
+    };
+    pairs(&mut window).scores = Some(Whose::Start);
+    pairs(&mut window).filter.sort = SortBy::Scores(Number::Margin);
+    println!("{}", frames(&mut window, "sorted by margin", listed));
+    pairs(&mut window).filter.descending = true;
+    println!("{}", frames(&mut window, "turned round", listed));
+    pairs(&mut window).filter.range = Some(Range { number: Number::Margin, least: Some(20.0), most: None });
+    println!("{}", frames(&mut window, "between bounds", listed));
+    pairs(&mut window).filter.range = None;
+    println!("{}", frames(&mut window, "without bounds", listed));
+    let scrolled = frames(&mut window, "scrolled by the wheel", |window, drawn| {
+        window.harness.hover_at(egui::pos2(320.0, 500.0));
+        window.harness.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: egui::vec2(0.0, -2_000.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Wheel,
+            modifiers: egui::Modifiers::NONE,
+        });
+        drawn > 200
+    });
+    println!("{scrolled}");
+    window.key(Key::End);
+    let stepped = frames(&mut window, "rows by a key, at the end", |window, drawn| {
+        window.harness.state_mut().views_mut().keyboard.letters.end();
+        window.harness.key_press(Key::ArrowUp);
+        drawn > 200
+    });
+    println!("{stepped}");
 }

@@ -3,8 +3,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use egui::{Key, Modifiers, Theme};
-use egui_kittest::SnapshotResults;
+use egui::{Key, Modifiers, Theme, accesskit::Role};
+use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::{
         PairId,
@@ -18,6 +18,7 @@ use nudge::{
     state::{
         Screen,
         asking::AskFirst,
+        filter::SortBy,
         lens::Effect,
         ribbon::Tint,
         scores::{Fate, Whose},
@@ -303,7 +304,31 @@ fn a_number_is_a_column_that_sorts() {
     stage.click("Sort by margin");
     stage.until("the smallest comes first", |app| app.workspace().pairs.ids.first() == Some(&PairId(1)));
     let filter = &stage.harness.state().views().pairs.filter;
-    assert_eq!(filter.sort, nudge::state::filter::SortBy::Scores(Number::Margin));
+    assert_eq!(filter.sort, SortBy::Scores(Number::Margin));
+
+    // Only the rewards of both answers are columns; the rejected answers have moved nowhere.
+    stage.click("Columns");
+    for title in ["Margin", "Push", "Reward margin"] {
+        stage.harness.get_by_role_and_label(Role::CheckBox, title).click();
+        stage.harness.run();
+    }
+    stage.key(Key::Escape);
+    stage.harness.state_mut().views_mut().pairs.filter.sort = SortBy::Number;
+    stage.until("the numbers are read", |app| !app.workspace().pairs.scores.rows.is_waiting());
+    assert!(stage.says("Sort by reward of chosen") && stage.says("Sort by reward of rejected"));
+    assert!(!stage.says("Sort by push"));
+    assert!(stage.says("6.4"), "0.1 times 64 of pair 12");
+    let before = shown(&stage);
+    stage.click("Sort by reward of chosen");
+    stage.until("the largest comes first", |app| app.workspace().pairs.ids.first() == Some(&PairId(12)));
+    assert_ne!(before, shown(&stage));
+    let view = &mut stage.harness.state_mut().views_mut().pairs;
+    view.filter.range = Some(Range { number: Number::ChosenReward, least: Some(2.0), most: Some(4.0) });
+    stage.until("those between the bounds are listed", |app| app.workspace().pairs.ids.len() == 3);
+    assert_eq!(shown(&stage), [9, 8, 7]);
+    let view = &mut stage.harness.state_mut().views_mut().pairs;
+    view.filter.range = Some(Range { number: Number::RejectedReward, least: Some(0.1), most: None });
+    stage.until("none is", |app| app.workspace().pairs.ids.is_empty());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The window in a test: the real app on a real project, an engine whose ends the test holds.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,20 @@ use nudge::{
 
 /// Longer than anything here takes on a loaded machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A file as a file manager drops it.
+#[derive(Debug)]
+pub struct Dropped(pub PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
 
 pub struct Window {
     pub harness: Harness<'static, App>,

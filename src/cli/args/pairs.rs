@@ -51,7 +51,13 @@ pub struct Which {
     /// Chosen reward minus rejected reward.
     #[arg(long, value_name = "LEAST..MOST", value_parser = bounds::<f64>, allow_hyphen_values = true)]
     pub reward: Option<Bounds<f64>>,
-    /// Whose margin, push and reward: those of a checkpoint instead of the start model. `nudge score` makes them.
+    /// How much likelier the chosen answer is than under the start model, times β.
+    #[arg(long, value_name = "LEAST..MOST", value_parser = bounds::<f64>, allow_hyphen_values = true)]
+    pub chosen_reward: Option<Bounds<f64>>,
+    /// The same of the rejected answer.
+    #[arg(long, value_name = "LEAST..MOST", value_parser = bounds::<f64>, allow_hyphen_values = true)]
+    pub rejected_reward: Option<Bounds<f64>>,
+    /// Whose margin, push and rewards: those of a checkpoint instead of the start model. `nudge score` makes them.
     #[arg(long, value_name = "RUN[@STEP]")]
     pub scored_by: Option<String>,
     /// Only these, by their numbers, e.g. 3,17.

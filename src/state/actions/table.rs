@@ -10,11 +10,11 @@ use super::{
     when::{
         Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
         can_ask, can_check, can_draw, can_fork, can_lengthen, can_prefer, can_put_back, can_resume, can_save_rules,
-        can_score, can_start, charts_shown, dueling, editing, forking, has_alarm, has_history, has_remedy, has_scores,
-        has_second_remedy, hinted, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run, notices, one_reference,
-        open_pair, ordering, pairs, project, redo, reference_answer, reference_dropped, reference_redo, reference_undo,
-        rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits, shows_charts, some_run_goes,
-        talking, undo, waits_here, watches, writable,
+        can_score, can_start, charts_shown, dueling, editing, forking, has_alarm, has_checkpoints, has_history,
+        has_remedy, has_scores, has_second_remedy, hinted, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run,
+        notices, one_reference, open_pair, ordering, pairs, project, redo, reference_answer, reference_dropped,
+        reference_redo, reference_undo, rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits,
+        shows_charts, some_run_goes, talking, undo, waits_here, watches, writable,
     },
 };
 use crate::{
@@ -271,6 +271,7 @@ const LINES: &[ActionLine] = &[
     line(Action::ExportRun, "Export the run", &[], TRAIN, can_fork, "As an adapter or a whole model that other programs read"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
+    line(Action::SeenLabels, "Labels that each checkpoint has seen, on or off", &["L"], TRAIN, has_checkpoints, "How many of the shown run's, which pairs, and what was labelled since"),
     line(Action::BundleRun, "Put the run into one file", &[], TRAIN, a_run_at_rest, "A bundle that opens elsewhere: settings, curves, answers, its pairs, its newest weights"),
     line(Action::InQueue(false), "Sooner in the queue", &["Alt+Up"], TRAIN, shown_waits, "The shown run changes places with the one before it"),
     line(Action::InQueue(true), "Later in the queue", &["Alt+Down"], TRAIN, shown_waits, "The shown run changes places with the one behind it"),

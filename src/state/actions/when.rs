@@ -229,6 +229,11 @@ pub(super) fn a_run_at_rest(workspace: &Workspace, views: &mut Views) -> Possibl
 
 pub(super) fn can_fork(workspace: &Workspace, views: &mut Views) -> Possible {
     a_run(workspace, views)?;
+    has_checkpoints(workspace, views)
+}
+
+pub(super) fn has_checkpoints(workspace: &Workspace, views: &mut Views) -> Possible {
+    watches(workspace, views)?;
     let missing = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.no_weights(run));
     missing.map_or(Ok(()), |missing| Err(missing.to_owned()))
 }

@@ -50,16 +50,43 @@ pub enum Number {
     Push,
     /// Chosen reward − rejected reward.
     Reward,
+    /// β·(s_θ − s_θ0) of the chosen answer.
+    ChosenReward,
+    RejectedReward,
 }
 
 impl Number {
-    pub const ALL: [Self; 3] = [Self::Margin, Self::Reward, Self::Push];
+    pub const ALL: [Self; 5] = [Self::Margin, Self::Push, Self::Reward, Self::ChosenReward, Self::RejectedReward];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Margin => "Margin",
             Self::Push => "Push",
+            Self::Reward => "Reward margin",
+            Self::ChosenReward => "Reward of chosen",
+            Self::RejectedReward => "Reward of rejected",
+        }
+    }
+
+    /// Over a narrow column.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Margin => "Margin",
+            Self::Push => "Push",
             Self::Reward => "Reward",
+            Self::ChosenReward => "Chosen",
+            Self::RejectedReward => "Rejected",
+        }
+    }
+
+    /// What it says, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Margin => "Log-prob of the chosen answer minus that of the rejected one",
+            Self::Push => "How hard the objective pulls on the pair",
+            Self::Reward => "Reward of the chosen answer minus that of the rejected one",
+            Self::ChosenReward => "How much likelier the chosen answer is than under the start model, times β",
+            Self::RejectedReward => "How much likelier the rejected answer is than under the start model, times β",
         }
     }
 
@@ -68,6 +95,8 @@ impl Number {
             Self::Margin => scores.margin(),
             Self::Push => standing.push,
             Self::Reward => standing.reward_margin(),
+            Self::ChosenReward => standing.chosen_reward,
+            Self::RejectedReward => standing.rejected_reward,
         }
     }
 }
@@ -133,6 +162,8 @@ mod tests {
         assert!(standing.push > 0.09 && !standing.asleep);
         let within = |number, least, most| Range { number, least, most }.holds(&scores, &standing);
         assert!(within(Number::Margin, Some(2.0), Some(2.0)) && within(Number::Reward, Some(0.9), None));
+        assert!(within(Number::ChosenReward, Some(0.5), None) && within(Number::RejectedReward, None, Some(-0.5)));
+        assert!(!within(Number::ChosenReward, None, Some(0.4)) && !within(Number::RejectedReward, Some(-0.4), None));
         assert!(!within(Number::Margin, None, Some(1.9)) && !within(Number::Push, Some(0.5), None));
         scores.certainty = None;
         let unlabelled = Standing::of(&objective, &scores).unwrap();

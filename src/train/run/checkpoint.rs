@@ -332,6 +332,24 @@ pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
     Some(Index::read(&newest).ok()?.state)
 }
 
+/// The revisions of the pairs that the checkpoint of a step was trained on, oldest first; none where it is gone or cannot be read.
+pub fn seen(folders: &[PathBuf], step: u64) -> Vec<Seen> {
+    let Some(State { seen, revision, .. }) = state_of(folders, step) else {
+        return Vec::new();
+    };
+    // Before labels could join a run there was one.
+    if seen.is_empty() { vec![Seen { step: 0, revision }] } else { seen }
+}
+
+/// "4; 9 from step 41 on".
+pub fn revisions_in_words(seen: &[Seen]) -> String {
+    let word = |(place, Seen { step, revision }): (usize, &Seen)| match place {
+        0 => revision.0.to_string(),
+        _ => format!("{} from step {} on", revision.0, step + 1),
+    };
+    seen.iter().enumerate().map(word).collect::<Vec<_>>().join("; ")
+}
+
 impl Index {
     fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(STATE);

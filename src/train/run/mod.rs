@@ -11,6 +11,7 @@ pub mod context;
 pub mod fork;
 pub mod host;
 mod joining;
+mod loading;
 pub(crate) mod prepare;
 pub mod rotation;
 mod same;

@@ -35,7 +35,7 @@ use crate::{
         checkpoint::{Aside, Saved, Seen, State, Teacher},
         context::Context,
         joining::Joining,
-        rotation,
+        loading, rotation,
         same::check_same,
         schedule,
         start::Start,
@@ -88,7 +88,9 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
             by.name()
         )));
     }
-    let mut policy = Policy::load(&folder, &options)?;
+    let Some(mut policy) = loading::load(context, &folder, &options)? else {
+        return Ok(None);
+    };
     let arithmetic = inputs::arithmetic(&policy);
     context.write(None, &mut |project| project.set_arithmetic(record.id, &arithmetic))?;
     context.log(LogLevel::Info, arithmetic.to_string())?;

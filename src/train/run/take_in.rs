@@ -26,7 +26,7 @@ use crate::{
     run::{
         checkpoint::{Seen, State},
         context::Context,
-        prepare, schedule,
+        loading, prepare, schedule,
         training::Training,
     },
 };
@@ -57,7 +57,12 @@ pub fn join(training: &mut Training, context: &mut Context<'_>) -> Result<Contro
     };
     let difference = Difference::between(&training.dataset, &data);
     let before = (training.state.clone(), training.length.steps);
-    let start = if training.anchors.origin.lasts() { None } else { Some(start_model(training, context)?) };
+    let start = if training.anchors.origin.lasts() {
+        None
+    } else {
+        let Some(start) = start_model(training, context)? else { return Ok(ControlFlow::Break(())) };
+        Some(start)
+    };
     replace_pairs(training, data, &difference);
     training.left_out = left_out;
     let state = &mut training.state;
@@ -122,7 +127,12 @@ fn read(
         context.phase("Taking in new labels", Some(done));
     })?;
     let chooses = training.config.objective.negatives == Negatives::Diverse && !training.anchors.origin.lasts();
-    let start = if chooses { Some(start_model(training, context)?) } else { None };
+    let start = if chooses {
+        let Some(start) = start_model(training, context)? else { return Ok(None) };
+        Some(start)
+    } else {
+        None
+    };
     let Training { config, trainer, codec, anchors, .. } = training;
     let policy = start.as_ref().unwrap_or(&trainer.policy);
     let chosen = prepare::choose_answers(&mut data, config, (policy, codec), &mut anchors.cache, context)?;
@@ -207,13 +217,13 @@ fn replace_pairs(training: &mut Training, data: Dataset, difference: &Difference
     training.state.data = training.dataset.identity();
 }
 
-/// Full weights have moved away from what they are measured against: it is read once more.
-fn start_model(training: &Training, context: &mut Context<'_>) -> Result<Policy> {
+/// Full weights have moved away from what they are measured against: it is read once more. `None` = stopped meanwhile.
+fn start_model(training: &Training, context: &mut Context<'_>) -> Result<Option<Policy>> {
     context.phase("Loading the start model for the new labels", None);
     let record = context.project.run(context.run)?;
     let folder = inputs::model_folder(&context.project, &training.config)?;
     let options = inputs::load_options_of(&record, &training.config, context.project.dir());
-    Ok(Policy::load(&folder, &options)?)
+    loading::load(context, &folder, &options)
 }
 
 /// Marks the charts where labels joined; labels that change nothing of the training pass in silence.

@@ -1,5 +1,7 @@
 //! The strip that has a model write answers to be labelled, and the one that tells how that goes.
 
+use std::sync::Arc;
+
 use data::counted;
 use egui::{Align, Button, DragValue, Layout, RichText, ScrollArea, TextEdit, Ui};
 use state::{
@@ -16,6 +18,9 @@ use crate::{answers::source, parts, theme::space};
 
 /// Characters of a prompt that are seen behind the reason why it has no pair.
 const PROMPT: usize = 60;
+
+/// The longest name of weights that is seen whole.
+const SOURCE: f32 = 250.0;
 
 /// Lines of prompts that are seen at once.
 const LINES: usize = 4;
@@ -43,24 +48,16 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
         }
         if ui.button("Everyday prompts").on_hover_text("40 that anybody may ask").clicked() {
             view.candidates.of_pairs = false;
-            view.candidates.prompts = EVERYDAY.join("\n");
+            *view.candidates.typed_mut() = EVERYDAY.join("\n");
         }
-        let waiting = &workspace.pairs.waiting;
-        if !waiting.is_empty() {
-            let taken = counted(waiting.len(), "prompt that waits", "prompts that wait");
-            let about =
-                "Taken in without answers, and kept in the project until a pair is about them; a click drops them";
-            if ui.button(format!("and {taken} ×")).on_hover_text(about).clicked() {
-                commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::DropWaiting)));
-            }
-        }
+        beside(ui, workspace, view, commands);
     });
-    let edit = TextEdit::multiline(&mut view.candidates.prompts)
-        .id_salt("prompts to answer")
+    let (for_references, enabled) = (view.candidates.references, !view.candidates.of_pairs);
+    let edit = TextEdit::multiline(view.candidates.typed_mut())
+        .id_salt(("prompts to answer", for_references))
         .hint_text("Why is the sky blue?\nWrite a {short|formal} note of thanks")
         .desired_rows(LINES)
         .desired_width(f32::INFINITY);
-    let enabled = !view.candidates.of_pairs;
     ui.add_enabled_ui(enabled, |ui| {
         let area = ScrollArea::vertical().id_salt("prompts scroll").min_scrolled_height(76.0).max_height(76.0);
         area.show(ui, |ui| {
@@ -77,10 +74,15 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
     });
     let form = &mut view.candidates;
     ui.horizontal_wrapped(|ui| {
-        ui.add_enabled_ui(!form.references, |ui| {
-            source::choose(ui, "Whose answers", &mut form.source, None, workspace, 170.0);
-            setting(ui, "Answers", DragValue::new(&mut form.answers).range(2..=8), "To each prompt");
+        let for_pairs = !form.references;
+        parts::together(ui, "whose answers", |ui| {
+            ui.set_max_width(SOURCE);
+            ui.add_enabled_ui(for_pairs, |ui| {
+                source::choose(ui, "Whose answers", &mut form.source, None, workspace, 170.0);
+            });
         });
+        let answers = DragValue::new(&mut form.answers).range(2..=8);
+        setting_if(ui, for_pairs, "Answers", answers, "To each prompt");
         let temperature = DragValue::new(&mut form.temperature).range(0.1..=3.0).speed(0.01);
         setting(ui, "Temperature", temperature, "Higher gives answers that differ more");
         let longest = DragValue::new(&mut form.longest_tokens).range(1..=8192).suffix(" tokens");
@@ -109,6 +111,29 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
         setting(ui, "Top p", top_p, "Draws from the likeliest tokens that have this share of the probability together");
     });
     go(ui, workspace, view, commands);
+}
+
+/// What is asked besides what is typed.
+fn beside(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let form = &mut view.candidates;
+    let count = form.beside(&workspace.pairs.waiting).len();
+    if count == 0 {
+        return;
+    }
+    let (taken, about) = if form.references {
+        (counted(count, "prompt of a file", "prompts of a file"), "For reference answers; a click drops them")
+    } else {
+        let about = "Taken in without answers, and kept in the project until a pair is about them; a click drops them";
+        (counted(count, "prompt that waits", "prompts that wait"), about)
+    };
+    if !ui.button(format!("and {taken} ×")).on_hover_text(about).clicked() {
+        return;
+    }
+    if form.references {
+        form.given = Arc::default();
+    } else {
+        commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::DropWaiting)));
+    }
 }
 
 /// The button that asks, and what becomes of the answers.
@@ -144,9 +169,15 @@ fn go(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Comma
 
 /// A number and its label, which stay together where the row is broken.
 fn setting(ui: &mut Ui, name: &str, value: DragValue<'_>, about: &str) {
-    ui.horizontal(|ui| {
-        let label = ui.label(name);
-        ui.add(value).labelled_by(label.id).on_hover_text(about);
+    setting_if(ui, true, name, value, about);
+}
+
+fn setting_if(ui: &mut Ui, enabled: bool, name: &str, value: DragValue<'_>, about: &str) {
+    parts::together(ui, name, |ui| {
+        ui.add_enabled_ui(enabled, |ui| {
+            let label = ui.label(name);
+            ui.add(value).labelled_by(label.id).on_hover_text(about);
+        });
     });
 }
 

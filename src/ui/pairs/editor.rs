@@ -12,7 +12,7 @@ use state::{
 };
 use train::objective::Objective;
 
-use super::{about, origin, scores};
+use super::{about, circle, origin, scores};
 use crate::{
     marked::{self, TextMark},
     parts, pieces,
@@ -81,6 +81,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &
             }
             ui.add_space(space::XS);
             edited.join(about::ui(ui, &mut draft.pair, view, workspace));
+            circle::of_pair(ui, id, workspace, view, commands);
             about::history(ui, id, workspace, commands);
             scores::detail(ui, workspace, view, objective, id, commands);
         });

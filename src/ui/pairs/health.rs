@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use data::{
-    PairId, counted,
+    counted,
     habits::{Habits, Part, Stretch},
-    health::{Finding, Health, Kind, LengthBias, Remedy},
+    health::{Finding, Health, LengthBias, Remedy},
 };
 use egui::{Role, Ui};
 use state::{
@@ -14,7 +14,7 @@ use state::{
     pairs::{Only, PairsCommand, PairsView},
 };
 
-use super::narrow;
+use super::{circle, narrow};
 use crate::{parts, prompt, theme::space};
 
 /// Circles that are told in words.
@@ -64,6 +64,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     if let Some(health) = data.health.found().filter(|_| view.health_open) {
         readings(ui, health);
     }
+    circle::all(ui, workspace, view, commands);
 }
 
 /// The way to the reference answers, with how many there are.
@@ -123,8 +124,8 @@ fn findings(ui: &mut Ui, health: &Arc<Health>, view: &mut PairsView) {
         let title = format!("{} {}", counted(count, "pair", "pairs"), finding.kind.does(count));
         let button = ui.button(&title).on_hover_ui(|ui| {
             ui.label(finding.kind.about());
-            for pairs in finding.groups.iter().take(CIRCLES).filter(|_| finding.kind == Kind::Cycles) {
-                ui.label(circle(pairs));
+            for pairs in finding.groups.iter().take(CIRCLES).filter(|_| circle::is_circles(finding)) {
+                ui.label(circle::sentence(pairs));
             }
         });
         if button.clicked() {
@@ -184,16 +185,6 @@ fn readings(ui: &mut Ui, health: &Health) {
     }
 }
 
-/// "A over B (pair 4), B over C (pair 9), C over A (pair 12)".
-fn circle(pairs: &[PairId]) -> String {
-    let letter = |place: usize| char::from(b'A' + (place % 26) as u8);
-    let all = pairs.len();
-    let steps = pairs.iter().enumerate();
-    let steps: Vec<String> =
-        steps.map(|(at, pair)| format!("{} over {} (pair {})", letter(at), letter((at + 1) % all), pair.0)).collect();
-    steps.join(", ")
-}
-
 /// What the hand does, as far as there is enough to say it.
 fn habits(habits: &Habits) -> Vec<String> {
     let Habits { all, thirds: [first, _, last], sittings } = habits;
@@ -223,15 +214,7 @@ fn habits(habits: &Habits) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::{Choice, Pair, Prompt, Strength, Verdict};
-
-    #[test]
-    fn a_circle_is_a_sentence() {
-        assert_eq!(
-            circle(&[PairId(4), PairId(9), PairId(12)]),
-            "A over B (pair 4), B over C (pair 9), C over A (pair 12)"
-        );
-    }
+    use data::{Choice, Pair, PairId, Prompt, Strength, Verdict};
 
     #[test]
     fn a_hand_that_tires_is_told() {

@@ -1,22 +1,21 @@
 //! Labelling: one pair at a time, sides at random, everything on the keyboard.
 
-use data::{Pair, PairId, Strength};
+use data::{Pair, Strength};
 use egui::{RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
-    drafts::{self, Draft, LONGEST_EDITABLE, Progress},
+    drafts::{self, Draft, Progress},
     labelling::{Act, Judgement, Part, ShownAnswers, Side},
     order::{Amendment, FLAG},
-    pairs::{LabelHabits, LabelView, Mark, MarkField, PairsCommand, PairsView, ScrollExtent},
+    pairs::{LabelHabits, LabelView, Mark, PairsCommand, PairsView, ScrollExtent},
 };
 
 use super::{
-    candidates,
+    ahead, candidates,
     columns::{self, Column, READING},
     ended, marks, ordering,
 };
 use crate::{
-    marked::{self, TextMark},
     parts,
     prompt::{self, Edited},
     theme::{size, space},
@@ -26,22 +25,30 @@ use crate::{
 /// Characters of a prompt that is folded to a line.
 const FOLDED: usize = 240;
 
-/// Pairs fetched ahead.
-const AHEAD: usize = 4;
-
 /// The whole screen while labelling goes on. Leaves by taking itself out of the view.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let Some(mut label) = view.labelling.take() else {
         return;
     };
-    fetch(workspace, &label, commands);
-    let current = label.session.current();
-    let pair = current.and_then(|id| workspace.pairs.pairs.get(id));
+    ahead::fetch(workspace, &label, commands);
+    let now = |label: &LabelView| {
+        let current = label.session.current();
+        (current, current.and_then(|id| workspace.pairs.pairs.get(id)))
+    };
+    let (current, pair) = now(&label);
     label.turn_to(current);
-    let mut act = label.presses.next(current.is_none() || pair.is_some());
+    let mut act = label.presses.next(current.is_none() || (pair.is_some() && label.drawn == current));
     if !label.presses.is_empty() {
         ui.request_repaint();
     }
+    // What leads on is carried out first: the next pair is drawn in the frame of the key. What is written may have keys of this
+    // frame yet.
+    let is_written = label.field.is_some() || label.editing.is_some();
+    if let Some(first) = act.take_if(|act| act.leads_on() && !is_written) {
+        apply(first, pair, &mut label, &mut view.label, workspace, commands);
+    }
+    let (current, pair) = now(&label);
+    label.turn_to(current);
     act = act.or(header(ui, &label, view.white_space, workspace));
     if label.again {
         parts::caption(
@@ -61,6 +68,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
         (Some(id), Some(pair)) => {
             if let Some(shown) = label.session.shown(pair) {
+                label.drawn = Some(id);
                 let (press, is_marked) = question(ui, pair, shown, &mut label, view, workspace.now_ms);
                 act = act.or(press);
                 if is_marked {
@@ -74,7 +82,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             }
         }
     }
-    lay_out_next(ui, workspace, &label);
+    ahead::lay_out(ui, workspace, &label);
     if let Some(act) = act {
         if act == Act::WhiteSpace {
             view.white_space = !view.white_space;
@@ -82,7 +90,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         if act == Act::Fold {
             view.label.folded = !view.label.folded;
         }
-        if act == Act::Leave && label.field.take().is_some() {
+        if act == Act::Leave && label.field.is_some() {
+            if let Some(pair) = pair {
+                let left = label.leave_field(pair);
+                put(pair, left, commands);
+            }
+            label.field = None;
             view.labelling = Some(label);
             return;
         }
@@ -169,14 +182,22 @@ fn apply(
                 amend(pair, flag, format!("{word} pair {}", pair.id.0), label, commands);
             }
         }
-        Act::Tag => label.field = Some(MarkField { mark: Mark::Tag, text: String::new(), wants_caret: true }),
-        Act::Note => {
-            let text = pair.map_or_else(String::new, |pair| pair.note.clone());
-            label.field = Some(MarkField { mark: Mark::Note, text, wants_caret: true });
+        Act::Tag | Act::Note => {
+            if let Some(pair) = pair {
+                let mark = if act == Act::Tag { Mark::Tag } else { Mark::Note };
+                if label.field.as_ref().is_some_and(|field| field.mark != mark) {
+                    end_field(pair, label, commands);
+                }
+                label.begin_field(mark, pair);
+            }
         }
         Act::Difference => label.difference = !label.difference,
         Act::Undo if label.order.pop().is_some() => {}
         Act::Undo => {
+            // By the button while something is written: that is kept, as the step that is taken back the next time.
+            if pair.is_some_and(|pair| end_field(pair, label, commands)) {
+                return;
+            }
             if let Some(only) = label.session.undo_label().map(str::to_owned) {
                 commands.push(Command::Pairs(PairsCommand::Undo { only: Some(only), sure: true }));
             }
@@ -216,11 +237,16 @@ fn pick(
     commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label: name }));
 }
 
-/// What was written in the field is put to the pair.
-fn end_field(pair: &Pair, label: &mut LabelView, commands: &Commands) {
-    if let Some((amendment, label)) = label.end_field(pair) {
-        commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label }));
-    }
+/// What was written in the field is put to the pair. True when it says something new.
+fn end_field(pair: &Pair, label: &mut LabelView, commands: &Commands) -> bool {
+    let ended = label.end_field(pair);
+    put(pair, ended, commands)
+}
+
+fn put(pair: &Pair, ended: Option<(Amendment, String)>, commands: &Commands) -> bool {
+    let Some((amendment, label)) = ended else { return false };
+    commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label }));
+    true
 }
 
 /// A change that the session can take back, and that leaves the pair on the screen.
@@ -236,19 +262,6 @@ fn finish_editing(label: &mut LabelView, commands: &Commands) {
     } else if let Some(typed) = draft.commit() {
         label.session.edited(draft.pair.id, typed.change.label.clone(), typed.goes_on);
         commands.push(Command::Pairs(PairsCommand::Typed(typed)));
-    }
-}
-
-fn fetch(workspace: &Workspace, label: &LabelView, commands: &Commands) {
-    let wanted: Vec<PairId> = label
-        .session
-        .current()
-        .into_iter()
-        .chain(label.session.upcoming(AHEAD).iter().copied())
-        .filter(|id| workspace.pairs.pairs.is_missing(*id))
-        .collect();
-    if !wanted.is_empty() {
-        commands.push(Command::Pairs(PairsCommand::ReadPairs(wanted)));
     }
 }
 
@@ -455,25 +468,4 @@ fn buttons(ui: &mut Ui, labelled: bool, asked: Asked) -> Option<Act> {
         },
     );
     act
-}
-
-/// Lays the next pair out at the width it will have, so that it is there in the frame it is asked for.
-fn lay_out_next(ui: &Ui, workspace: &Workspace, label: &LabelView) {
-    let Some(pair) = label.session.upcoming(1).first().and_then(|id| workspace.pairs.pairs.get(*id)) else {
-        return;
-    };
-    let Some(shown) = label.session.shown(pair) else {
-        return;
-    };
-    let palette = parts::palette(ui);
-    let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
-    let font = egui::FontId::proportional(READING);
-    let width = (ui.max_rect().width() - ui.spacing().item_spacing.x) / 2.0 - 2.0 * space::L - 2.0;
-    for index in [shown.left, shown.right] {
-        let text = &pair.answers[index].text;
-        if text.len() <= LONGEST_EDITABLE {
-            let job = marked::job(text, &[], &font, palette.text, mark, width);
-            ui.fonts_mut(|fonts| fonts.layout_job(job));
-        }
-    }
 }

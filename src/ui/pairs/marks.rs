@@ -110,8 +110,8 @@ fn so_far(pair: &Pair, shown: ShownAnswers) -> String {
 /// The field of a tag or a note. True when it was ended with Enter.
 fn written(ui: &mut Ui, field: &mut MarkField) -> bool {
     let (name, hint) = match field.mark {
-        Mark::Tag => ("New tag", "A tag; Enter adds it, Esc leaves it"),
-        Mark::Note => ("Note", "A note to yourself; Enter keeps it, Esc leaves it as it was"),
+        Mark::Tag => ("New tag", "A tag; Enter adds it, Esc leaves it for later"),
+        Mark::Note => ("Note", "A note to yourself; Enter or Esc keeps it"),
     };
     // Enter ends it; a line of its own takes Shift.
     let line = KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter);

@@ -162,7 +162,7 @@ fn range(ui: &mut Ui, view: &mut PairsView) {
     let number = &mut view.table.number;
     let combo = ComboBox::from_id_salt("number").selected_text(number.title()).width(70.0).show_ui(ui, |ui| {
         for one in Number::ALL {
-            ui.selectable_value(number, one, one.title());
+            ui.selectable_value(number, one, one.title()).on_hover_text(one.about());
         }
     });
     prompt::name(&combo.response, WidgetRole::ComboBox, "Number with bounds");

@@ -95,7 +95,7 @@ fn turn_to(shown: Shown, view: &mut ReferencesView, commands: &Commands) {
 fn suggest(texts: &[String], view: &mut PairsView) {
     view.candidates.references = true;
     view.candidates.of_pairs = false;
-    view.candidates.prompts = suggested(texts).join("\n");
+    view.candidates.reference_prompts = suggested(texts).join("\n");
     view.strip = Strip::Sample;
     view.strip_opens = true;
 }
@@ -228,6 +228,8 @@ fn close(view: &mut PairsView, commands: &Commands) {
         commands.push(of(typed));
     }
     view.strip = Strip::None;
+    // What is asked for among the pairs is pairs.
+    view.candidates.references = false;
 }
 
 /// What is typed is saved.

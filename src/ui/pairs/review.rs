@@ -1,6 +1,9 @@
 //! Labels that a run argues against, one at a time: flip, keep or drop.
 
-use data::{Pair, PairId, suspects::MarginScore};
+use data::{
+    Pair, PairId,
+    suspects::{MarginScore, VISITS},
+};
 use egui::{Button, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -137,17 +140,27 @@ fn question(
             let (name, text) = [("Chosen", &chosen.text), ("Rejected", &rejected.text)][place];
             answer(ui, (name, place), text, compared.as_deref(), (height, white_space));
         });
-        let MarginScore { margin, middle, visits, .. } = standing;
-        let [margin, middle] = [margin, middle].map(|value| data::number(f64::from(value)));
-        parts::caption(
-            ui,
-            format!(
-                "Its margin was {margin} at the last of {visits} visits, the middle of the pairs around it {middle}"
-            ),
+        parts::caption(ui, why(standing)).on_hover_text(
+            "Early visits count: in a long run a wrong label is in the end learnt by heart like a right one. A spread is that of \
+             the margins around it; of a label that was not sure less counts",
         );
         act = buttons(ui);
     });
     act
+}
+
+/// Why a label is asked about. Where it was low and what it came to may say the opposite.
+fn why(MarginScore { margin, middle, visits, standing, .. }: MarginScore) -> String {
+    let counted = match visits.min(VISITS + 1) {
+        last @ ..=2 => format!("visit {last}"),
+        last => format!("visits 2 to {last}"),
+    };
+    let [margin, middle] = [margin, middle].map(|value| data::number(f64::from(value)));
+    format!(
+        "In {counted} its margin was {:.1} spreads below the middle of the pairs around it; at the last of {visits} it was \
+         {margin}, the middle {middle}",
+        -standing
+    )
 }
 
 fn answer(

@@ -1,14 +1,17 @@
 //! What a model thinks of the pairs: whose opinion it is, how far the scoring has come, and the numbers of one pair.
 
 use data::{PairId, counted};
-use egui::{Align, Button, ComboBox, Layout, RichText, Role, Ui};
+use egui::{
+    Align, Button, ComboBox, Layout, PopupCloseBehavior, RichText, Role, Ui,
+    containers::menu::{MenuButton, MenuConfig},
+};
 use state::{
     Command, Commands, Workspace,
     pairs::{PairsCommand, PairsView},
     scores::{Fate, ScoresCommand, ShownScores, Whose},
 };
 use store::PairScores;
-use train::objective::{Objective, Standing};
+use train::objective::{Number, Objective, Standing};
 
 use crate::{parts, prompt, theme::space};
 
@@ -45,7 +48,7 @@ pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
                 ui.selectable_value(&mut view.scores, Some(whose), word(Some(whose)));
             }
         });
-    let about = "What a model thinks of each pair: margin, reward and push as columns (G)";
+    let about = "What a model thinks of each pair: margin, push and rewards as columns (G)";
     prompt::name(&combo.response.on_hover_text(about), Role::ComboBox, "Scores of");
     if view.scores.is_none() {
         return;
@@ -62,6 +65,24 @@ pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
     if fate != view.filter.fate {
         view.filter.show_fate(fate);
     }
+}
+
+/// Which of a pair's numbers are columns.
+pub fn columns(ui: &mut Ui, view: &mut PairsView) {
+    if view.scores.is_none() {
+        return;
+    }
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let (button, _) = MenuButton::new("Columns").config(config).ui(ui, |ui| {
+        for number in Number::ALL {
+            let mut shown = view.table.has_column(number);
+            if ui.checkbox(&mut shown, number.title()).on_hover_text(number.about()).changed() {
+                view.table.set_column(number, shown);
+            }
+        }
+        parts::caption(ui, "Those without room are left out, the last first");
+    });
+    button.on_hover_text("Which of a pair's numbers are columns of the table");
 }
 
 /// What there is to say about the scores as a whole: how to get them, how that goes.

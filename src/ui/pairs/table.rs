@@ -56,6 +56,7 @@ pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
         narrow::toggle(ui, view);
         scores::filters(ui, workspace, view);
         sort(ui, view);
+        scores::columns(ui, view);
     });
 }
 
@@ -267,13 +268,13 @@ fn numbers(width: f32, view: &PairsView) -> (Vec<Number>, bool) {
     let with_verdict = room >= VERDICT + NUMBER;
     let left = if with_verdict { room - VERDICT } else { room };
     let most = (left / NUMBER).max(1.0) as usize;
-    let mut numbers = vec![Number::Margin, Number::Push, Number::Reward];
-    numbers.truncate(most);
+    let mut numbers: Vec<Number> =
+        Number::ALL.into_iter().filter(|number| view.table.has_column(*number)).take(most).collect();
     if let SortBy::Scores(sorted) = view.filter.sort
         && !numbers.contains(&sorted)
-        && let Some(last) = numbers.last_mut()
     {
-        *last = sorted;
+        numbers.truncate(most - 1);
+        numbers.push(sorted);
     }
     (numbers, with_verdict)
 }
@@ -281,18 +282,16 @@ fn numbers(width: f32, view: &PairsView) -> (Vec<Number>, bool) {
 /// The name of a column of numbers, which sorts by it.
 fn heading(ui: &mut Ui, sort: SortBy, number: Number) -> bool {
     let by = SortBy::Scores(number);
-    let about = match number {
-        Number::Margin => "Log-prob of the chosen answer minus that of the rejected one; a click sorts",
-        Number::Push => "How hard the objective pulls on the pair; a click sorts",
-        Number::Reward => "How much further apart the two are than under the start model, times β; a click sorts",
-    };
     let palette = parts::palette(ui);
     let color = if sort == by { palette.accent } else { palette.weak };
-    let text = RichText::new(by.word()).small().color(color);
+    let text = RichText::new(number.heading()).small().color(color);
     let mut clicked = false;
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         ui.add_space(space::XS);
-        let label = ui.add(Label::new(text).selectable(false).sense(Sense::CLICK)).on_hover_text(about);
+        let label = ui.add(Label::new(text).selectable(false).sense(Sense::CLICK)).on_hover_ui(|ui| {
+            ui.label(format!("{}: {}", number.title(), number.about()));
+            parts::caption(ui, "A click sorts");
+        });
         prompt::name(&label, WidgetRole::Button, &format!("Sort by {}", by.word().to_lowercase()));
         clicked = label.clicked();
     });

@@ -9,14 +9,21 @@ use state::{
 };
 use store::RunRecord;
 
+use super::seen;
 use crate::{parts, prompt};
 
 /// Which checkpoint, and which pairs are left out; below it what is changed.
-pub fn head(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, config: &RunConfig) {
+pub fn head(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, config: &RunConfig, commands: &Commands) {
     let Some(form) = &mut view.fork else {
         return;
     };
     let runs = &workspace.runs;
+    seen::ask(workspace, form.run, commands);
+    let run = form.run;
+    let labels = |at: u64| {
+        let known = runs.seen.of(run)?.iter().find(|seen| seen.step == at)?;
+        Some(known.count())
+    };
     let mut leave = false;
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -26,7 +33,8 @@ pub fn head(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, config: &R
             let shown = step_word(form.at);
             let steps = ComboBox::from_id_salt("fork at").selected_text(&shown).width(120.0).show_ui(ui, |ui| {
                 for at in runs.checkpoints(form.run).iter().rev().copied().chain([0]) {
-                    ui.selectable_value(&mut form.at, at, step_word(at));
+                    let labels = labels(at).map_or_else(String::new, |labels| format!(" · {labels} seen"));
+                    ui.selectable_value(&mut form.at, at, format!("{}{labels}", step_word(at)));
                 }
             });
             named(&steps.response, &format!("Goes on from step {shown}"));

@@ -96,7 +96,7 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
 
 fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     ui.spacing_mut().item_spacing.y = space::M;
-    fork::head(ui, workspace, view, &checked.config);
+    fork::head(ui, workspace, view, &checked.config, commands);
     section(ui, "What to tune", |ui| {
         what(ui, workspace, view, checked, commands);
     });

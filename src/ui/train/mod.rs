@@ -15,6 +15,7 @@ mod rollout;
 mod run;
 mod sandbox;
 mod scores;
+mod seen;
 mod waited;
 
 pub use charts::GROUP;

@@ -13,7 +13,7 @@ use state::{
 use store::{RunId, RunRecord, RunStatus};
 use train::objective::Objective;
 
-use super::{alarms, charts, controls, fork, knobs, lens, log, queue, rollout, scores};
+use super::{alarms, charts, controls, fork, knobs, lens, log, queue, rollout, scores, seen};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -105,11 +105,7 @@ fn head(
     parts::progress(ui, fraction, &format!("Progress of {}", record.name));
     standing_line(ui, text, record);
     fork::origin(ui, workspace, view, record);
-    let data = workspace.runs.revisions_in_words(record);
-    match workspace.runs.checkpoints_in_words(record.id) {
-        Some(saved) => parts::caption(ui, format!("{data} · On the disk: {saved}")),
-        None => parts::caption(ui, data),
-    };
+    seen::ui(ui, workspace, view, record, commands);
     joining(ui, workspace, record, commands);
     if let Some(message) = &record.message {
         parts::strip(ui, palette.error_soft, |ui| {
