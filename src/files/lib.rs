@@ -129,6 +129,12 @@ pub fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// What to do with a text of a person's that is not UTF-8. Which encoding it has is not guessed: in a wrong one it would
+/// become another text.
+pub const CONVERT: &str = "save it in UTF-8, which Excel calls “CSV UTF-8”, or convert it: iconv -f ENCODING -t UTF-8 \
+                           OLD > NEW, where ENCODING is WINDOWS-1252 for a Western European text, WINDOWS-1251 for a \
+                           Cyrillic, SHIFT_JIS for a Japanese, GB18030 for a Chinese and CP949 for a Korean one";
+
 /// The same as text: UTF-8, or UTF-16 with its mark, as Windows writes it. The mark is no part of the text.
 pub fn read_any_text(path: &Path, limit: u64) -> Result<String, FileError> {
     let bytes = read_any(path, limit)?;
@@ -143,18 +149,21 @@ pub fn read_any_text(path: &Path, limit: u64) -> Result<String, FileError> {
     match bytes.as_slice() {
         [0xFF, 0xFE, rest @ ..] => units(u16::from_le_bytes, rest),
         [0xFE, 0xFF, rest @ ..] => units(u16::from_be_bytes, rest),
-        [0xEF, 0xBB, 0xBF, rest @ ..] => text(path, rest.to_vec()),
-        _ => text(path, bytes),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => typed(path, rest.to_vec()),
+        _ => typed(path, bytes),
     }
+}
+
+fn typed(path: &Path, bytes: Vec<u8>) -> Result<String, FileError> {
+    String::from_utf8(bytes).map_err(|error| FileError::Unfit {
+        path: path.to_owned(),
+        reason: format!("it is not UTF-8 ({}); {CONVERT}", error.utf8_error()),
+    })
 }
 
 /// A regular file of at most `limit` bytes as text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
-    text(path, read(path, limit)?)
-}
-
-fn text(path: &Path, bytes: Vec<u8>) -> Result<String, FileError> {
-    String::from_utf8(bytes).map_err(|error| FileError::Unfit {
+    String::from_utf8(read(path, limit)?).map_err(|error| FileError::Unfit {
         path: path.to_owned(),
         reason: format!("it is not text ({})", error.utf8_error()),
     })
@@ -178,6 +187,8 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             assert!(read_any_text(&path, 100).unwrap_err().to_string().contains("UTF-16"));
         }
+        fs::write(&path, b"caf\xE9").unwrap();
+        assert!(read_any_text(&path, 100).unwrap_err().to_string().contains("iconv -f ENCODING"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DISK, FileError, is_disk, open_any};
+use super::{CONVERT, DISK, FileError, is_disk, open_any};
 
 /// The lines of anything that can be read to its end, a pipe too, without their ends. One that is longer than `longest`
 /// bytes, or more than `whole` bytes in all, is an error; so is what is no text.
@@ -54,7 +54,7 @@ impl Lines {
             return Err(unfit(format!("it gives more than the {} bytes that are expected", self.whole)));
         }
         let line = String::from_utf8(line);
-        Ok(Some(line.map_err(|error| unfit(format!("it is not UTF-8: {}", error.utf8_error())))?))
+        Ok(Some(line.map_err(|error| unfit(format!("it is not UTF-8: {}; {CONVERT}", error.utf8_error())))?))
     }
 }
 

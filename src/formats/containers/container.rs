@@ -159,13 +159,8 @@ pub fn utf_8(record: &[u8]) -> Result<&str, String> {
     if Growth::up_to(LONGEST).is_too_much(record) {
         return Err(too_long(LONGEST));
     }
-    std::str::from_utf8(record).map_err(|error| {
-        format!(
-            "not UTF-8: byte {} of the record; save the file in UTF-8, which Excel calls “CSV UTF-8”, or convert it: \
-             iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
-            error.valid_up_to() + 1
-        )
-    })
+    std::str::from_utf8(record)
+        .map_err(|error| format!("not UTF-8: byte {} of the record; {}", error.valid_up_to() + 1, ::files::CONVERT))
 }
 
 /// What a reader of others gives. They may panic at what nobody writes, and that is an error of the file.
