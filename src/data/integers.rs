@@ -1,5 +1,5 @@
 //! Whole numbers that 64 bits cannot hold, as a tool's ids may be: JSON has them, Python reads and prints every digit, and
-//! `serde_json` makes floats of them.
+//! `serde_json` makes floats of them. Of `-0` too.
 //!
 //! Between a file and a template, or another file, such a number is `{"$integer": "123456789012345678901234567890"}`, in
 //! documents too.
@@ -59,10 +59,16 @@ pub fn kept(text: &str) -> Cow<'_, str> {
             b'-' | b'0'..=b'9' if !in_text => {
                 let number = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
                 let end = at + bytes[at..].iter().take_while(number).count();
-                if is_long(&text[at..end]) {
-                    kept.extend([&text[done..at], OPEN, &text[at..end], CLOSE]);
-                    done = end;
+                match &text[at..end] {
+                    number if is_long(number) => kept.extend([&text[done..at], OPEN, number, CLOSE]),
+                    // A whole number has no zero below zero, and `serde_json` makes a float of this one.
+                    "-0" => kept.extend([&text[done..at], "0"]),
+                    _ => {
+                        at = end;
+                        continue;
+                    }
                 }
+                done = end;
                 at = end;
                 continue;
             }
@@ -101,6 +107,8 @@ mod tests {
             assert_eq!(write(&value).unwrap(), text);
             assert_eq!(serde_json::from_str::<Json>(&value.to_string()).unwrap(), value, "in a document");
         }
+        let zeros: Json = read(r#"[-0, {"a": -0}, -0.0, "-0", -0e1]"#).unwrap();
+        assert_eq!(zeros.to_string(), r#"[0,{"a":0},-0.0,"-0",-0.0]"#);
         let value: Json = read("[123456789012345678901234567890, 7]").unwrap();
         assert_eq!(value[0].as_object().and_then(digits), Some("123456789012345678901234567890"));
         assert_eq!(digits(json!({"$integer": "12"}).as_object().unwrap()), None);

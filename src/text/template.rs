@@ -4,6 +4,8 @@
 //! `raise_exception`, `strftime_now` and a `tojson` that escapes no HTML. The template's own last newline is dropped.
 
 mod arguments;
+mod attributes;
+mod braces;
 mod clock;
 mod filters;
 mod formats;
@@ -15,6 +17,7 @@ mod printed;
 mod spelling;
 mod stack;
 mod texts;
+mod views;
 mod whole;
 
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig, value::Rest};
@@ -67,10 +70,20 @@ impl Template {
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("cycler", |Rest(items): Rest<Value>| minijinja_contrib::globals::cycler(items));
         environment.add_function("joiner", minijinja_contrib::globals::joiner);
+        environment.add_function("range", views::Range::of);
+        environment.remove_global("debug");
         environment.set_formatter(printed::print);
+        views::add_filters(&mut environment);
+        environment.add_filter("list", filters::list);
+        environment.add_filter("attr", attributes::attr);
         environment.add_filter("string", printed::string);
         environment.add_filter("tojson", json::tojson);
         environment.add_filter("trim", filters::trim);
+        environment.add_filter("replace", filters::replace);
+        environment.add_filter("upper", filters::of_any(str::to_uppercase));
+        environment.add_filter("lower", filters::of_any(str::to_lowercase));
+        environment.add_filter("title", filters::of_any(filters::title));
+        environment.add_filter("capitalize", filters::of_any(methods::capitalize));
         environment.add_filter("int", filters::int);
         environment.add_filter("float", filters::float);
         environment.add_filter("center", filters::center);
@@ -79,11 +92,11 @@ impl Template {
         environment.add_filter("d", arguments::default);
         environment.add_filter("sort", arguments::sort);
         environment.add_filter("dictsort", arguments::dictsort);
-        environment.add_filter("unique", arguments::unique);
         environment.add_filter("min", arguments::min);
         environment.add_filter("max", arguments::max);
         environment.add_filter("join", arguments::join);
         environment.add_filter(spelling::PERCENT, arguments::percent);
+        environment.add_filter(spelling::CONCAT, filters::concat);
         environment.add_filter(spelling::ITEMS, filters::items);
         environment.add_filter("format", formats::format);
         environment.add_filter("pprint", pretty::pprint);
@@ -101,9 +114,8 @@ impl Template {
         environment.add_test("sequence", filters::is_sequence);
         environment.add_test("number", filters::is_number);
         environment.add_test("integer", filters::is_integer);
-        environment
-            .add_template_owned(NAME, spelling::translate(&with_plain_newlines(source)))
-            .map_err(|error| TextError::Template(in_words(&error)))?;
+        let translated = spelling::translate(&with_plain_newlines(source)).map_err(TextError::Template)?;
+        environment.add_template_owned(NAME, translated).map_err(|error| TextError::Template(in_words(&error)))?;
         Ok(Self { environment, nests: stack::nests(source) })
     }
 

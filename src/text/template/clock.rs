@@ -34,7 +34,7 @@ impl Clock {
         // Lenient, as Python's own: what it does not know stays as it is.
         let config = Config::new().lenient(true);
         BrokenDownTime::from(at)
-            .to_string_with_config(&config, without_zone(format))
+            .to_string_with_config(&config, in_known(format)?)
             .map_err(|error| Error::new(ErrorKind::InvalidOperation, "strftime_now").with_source(error))
     }
 }
@@ -43,17 +43,29 @@ fn now() -> DateTime {
     jiff::ZonedDateTime::now().datetime()
 }
 
-/// Where there is no zone Python writes nothing for it.
-fn without_zone(format: &str) -> String {
+/// The format in conversions that mean here what they mean in C, whose names of days and months Python uses. Where there is
+/// no zone Python writes nothing for it.
+fn in_known(format: &str) -> Result<String, Error> {
     let mut out = String::new();
     let mut chars = format.chars();
     while let Some(c) = chars.next() {
         match (c, (c == '%').then(|| chars.next()).flatten()) {
             ('%', Some('z' | 'Z')) => {}
+            ('%', Some('c')) => out.push_str("%a %b %e %H:%M:%S %Y"),
+            ('%', Some('x')) => out.push_str("%m/%d/%y"),
+            ('%', Some('f')) => out.push_str("%6f"),
+            ('%', Some(seconds @ 's')) => {
+                let reason =
+                    format!("strftime_now: %{seconds} depends on the time zone; write the date in another way");
+                return Err(Error::new(ErrorKind::InvalidOperation, reason));
+            }
+            ('%', Some(unknown @ ('i' | 'J' | 'K' | 'L' | 'N' | 'o' | 'q' | 'Q' | 'v'))) => {
+                out.extend(['%', '%', unknown]);
+            }
             (c, next) => out.extend([Some(c), next].into_iter().flatten()),
         }
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -65,5 +77,7 @@ mod tests {
         let clock = Clock::of_ms(1795910398000);
         assert_eq!(clock.strftime("%d %b %Y %H:%M").unwrap(), "28 Nov 2026 23:59");
         assert_eq!(clock.strftime("%Y%z|%Z|%%Z").unwrap(), "2026||%Z");
+        assert_eq!(clock.strftime("%c|%x|%X|%f|%q").unwrap(), "Sat Nov 28 23:59:58 2026|11/28/26|23:59:58|000000|%q");
+        assert!(clock.strftime("%s").is_err());
     }
 }

@@ -28,7 +28,7 @@ pub fn percent(state: &mut State<'_, '_>, text: &Value, mut args: Vec<Value>) ->
 /// What `%s` would print otherwise than Python does, as a text.
 fn plain(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     match value.kind() {
-        ValueKind::Seq => printed::string(state, &value),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Plain => printed::string(state, &value),
         ValueKind::Map if !value.is_kwargs() => printed::string(state, &value),
         _ => Ok(value),
     }
@@ -59,6 +59,15 @@ fn in_known(state: &State<'_, '_>, format: &str, args: &mut [Value]) -> Result<S
                 *arg = printed::repr(state, arg)?.into();
                 's'
             }
+            ('a', Some(arg)) => {
+                *arg = printed::ascii(state, arg)?.into();
+                's'
+            }
+            // A float as `str` gives it.
+            ('s', Some(arg)) if arg.kind() == ValueKind::Number => {
+                *arg = printed::text(state, arg)?.into();
+                's'
+            }
             ('d' | 'i' | 'u', Some(arg)) => {
                 let cut = f64::try_from(arg.clone()).ok().filter(|_| !arg.is_integer()).and_then(whole::of_float);
                 if let Some(cut) = cut.filter(|_| arg.kind() == ValueKind::Number) {
@@ -76,6 +85,9 @@ fn in_known(state: &State<'_, '_>, format: &str, args: &mut [Value]) -> Result<S
         } else {
             at += usize::from(letter != '%');
         }
+    }
+    if args.get(at).is_some_and(|rest| !rest.is_kwargs()) && at > 0 {
+        return Err(Error::new(ErrorKind::InvalidOperation, "more arguments than the format has places"));
     }
     Ok(out + rest)
 }

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use minijinja::{
     Error, ErrorKind, State, Value,
-    value::{Kwargs, ValueKind},
+    value::{Kwargs, Rest, ValueKind},
 };
 
-use super::whole;
+use super::{
+    arguments::{bind, is_set},
+    views, whole,
+};
 
 /// A deeper value is refused: it would overflow the stack.
 pub const DEEPEST: usize = 128;
@@ -16,13 +19,13 @@ pub const DEEPEST: usize = 128;
 const WIDEST_INDENT: usize = 64;
 
 /// The filter `tojson`: `ensure_ascii=False` unless asked for, with Python's separators and keyword arguments.
-pub fn tojson(state: &State<'_, '_>, value: &Value, kwargs: Kwargs) -> Result<String, Error> {
-    let indent: Option<Value> = kwargs.get("indent")?;
+pub fn tojson(state: &State<'_, '_>, value: &Value, args: Rest<Value>, kwargs: Kwargs) -> Result<String, Error> {
+    let names = ["ensure_ascii", "indent", "separators", "sort_keys"];
+    let [ensure_ascii, indent, separators, sort_keys] = bind(&args, &kwargs, names)?;
     let indent = indent.filter(|indent| !indent.is_none());
-    let ensure_ascii: Option<bool> = kwargs.get("ensure_ascii")?;
-    let sort_keys: Option<bool> = kwargs.get("sort_keys")?;
-    let separators: Option<Vec<String>> = kwargs.get("separators")?;
-    kwargs.assert_all_used()?;
+    let separators = separators.filter(|separators| !separators.is_none());
+    let separators = separators.map(|pair| Ok::<_, Error>(pair.try_iter()?.map(|mark| mark.to_string()).collect()));
+    let separators: Option<Vec<String>> = separators.transpose()?;
     let indent = indent.map(|indent| match indent.as_str() {
         Some(text) => text.to_owned(),
         None => " ".repeat(usize::try_from(indent).unwrap_or(0).min(WIDEST_INDENT)),
@@ -35,8 +38,8 @@ pub fn tojson(state: &State<'_, '_>, value: &Value, kwargs: Kwargs) -> Result<St
     let mut writer = PythonJson {
         state,
         indent,
-        ensure_ascii: ensure_ascii.unwrap_or(false),
-        sort_keys: sort_keys.unwrap_or(false),
+        ensure_ascii: is_set(ensure_ascii.as_ref()),
+        sort_keys: is_set(sort_keys.as_ref()),
         item,
         key,
         out: String::new(),
@@ -75,7 +78,7 @@ impl PythonJson<'_> {
             ValueKind::Bool => self.out.push_str("false"),
             ValueKind::Number => self.out.push_str(&number(value)),
             ValueKind::String => self.string(value.as_str().unwrap_or_default()),
-            ValueKind::Seq | ValueKind::Iterable => {
+            ValueKind::Seq | ValueKind::Iterable if views::is_list(value) => {
                 self.out.push('[');
                 let mut items = 0;
                 for item in value.try_iter()? {
@@ -106,6 +109,11 @@ impl PythonJson<'_> {
                 self.end_items(keys.len(), depth, '}');
             }
             _ if whole::is_one(value) => self.out.push_str(&value.to_string()),
+            ValueKind::Seq | ValueKind::Iterable => {
+                return Err(cannot(
+                    "tojson writes lists: what range, items, map or select give needs list in front of it",
+                ));
+            }
             kind => return Err(cannot(format!("tojson cannot write a {kind}"))),
         }
         Ok(())

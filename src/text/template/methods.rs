@@ -8,20 +8,31 @@ use minijinja::{
     value::{Kwargs, Rest, Tuple, ValueKind, from_args},
 };
 
+use super::{
+    attributes, braces, printed,
+    views::{self, View},
+    whole,
+};
+
 pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     if let Some(text) = value.as_str() {
         if let Some(result) = of_text(text, method, args) {
             return result;
         }
         if method == "format" {
-            pay_for_format(state, text, args)?;
+            return braces::format(state, text, args);
         }
     }
-    if value.kind() == ValueKind::Map && method == "copy" {
-        let () = from_args(args)?;
-        return Ok(value.clone());
+    match method {
+        attributes::DOT => return attributes::dotted(value, args),
+        attributes::BRACKETS => return attributes::bracketed(value, args),
+        _ => {}
     }
-    if value.kind() == ValueKind::Seq
+    if value.kind() == ValueKind::Map && matches!(method, "copy" | "keys" | "values" | "items") {
+        let () = from_args(args)?;
+        return Ok(View::of(value, method)?.unwrap_or_else(|| value.clone()));
+    }
+    if views::is_list(value)
         && let Some(result) = of_list(value, method, args)
     {
         return result;
@@ -65,8 +76,13 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Err
         "removesuffix" => from_args(args).map(|(suffix,): (&str,)| text.strip_suffix(suffix).unwrap_or(text).into()),
         "startswith" | "endswith" if args.len() > 1 => bounded(text, method, args),
         "find" | "rfind" | "index" | "rindex" => position(text, method, args),
+        "capitalize" => from_args(args).map(|()| capitalize(text).into()),
         "title" => from_args(args).map(|()| title(text).into()),
-        "casefold" => from_args(args).map(|()| text.to_lowercase().into()),
+        "casefold" => from_args(args).map(|()| casefold(text).into()),
+        "join" => joined(text, args),
+        "expandtabs" => expanded(text, args),
+        "isdecimal" => from_args(args).map(|()| all(text, |c| whole::decimal(c).is_some())),
+        "isprintable" => from_args(args).map(|()| text.chars().all(printed::is_printable).into()),
         "swapcase" => from_args(args).map(|()| {
             let swapped: String = text
                 .chars()
@@ -210,17 +226,107 @@ fn position(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     }
 }
 
+fn all(text: &str, each: fn(char) -> bool) -> Value {
+    (!text.is_empty() && text.chars().all(each)).into()
+}
+
+/// `str.join`, which takes texts only.
+fn joined(between: &str, args: &[Value]) -> Result<Value, Error> {
+    let (items,): (&Value,) = from_args(args)?;
+    let mut texts = Vec::new();
+    for item in items.try_iter()? {
+        texts.push(
+            item.as_str().ok_or_else(|| fault("join of a text takes texts only; the filter takes all"))?.to_owned(),
+        );
+    }
+    Ok(texts.join(between).into())
+}
+
+/// `str.expandtabs`.
+fn expanded(text: &str, args: &[Value]) -> Result<Value, Error> {
+    let (size,): (Option<usize>,) = from_args(args)?;
+    let size = size.unwrap_or(8);
+    if size > 64 {
+        return Err(fault(TOO_WIDE));
+    }
+    let (mut out, mut column) = (String::new(), 0);
+    for c in text.chars() {
+        let blanks = if c == '\t' && size > 0 { size - column % size } else { 0 };
+        out.extend(std::iter::repeat_n(' ', blanks));
+        match c {
+            '\t' => {}
+            c => out.push(c),
+        }
+        column = match c {
+            '\n' | '\r' => 0,
+            '\t' => column + blanks,
+            _ => column + 1,
+        };
+    }
+    Ok(out.into())
+}
+
+/// `str.casefold`, Unicode's full folding.
+fn casefold(text: &str) -> String {
+    let lower = |c: char| c.to_lowercase();
+    let fold = |c: char| -> Vec<char> {
+        match c {
+            'ı' => vec![c],
+            // Cherokee's capitals are the older letters.
+            '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' => c.to_uppercase().collect(),
+            _ => lower(c).flat_map(char::to_uppercase).flat_map(lower).collect(),
+        }
+    };
+    text.chars().flat_map(fold).collect()
+}
+
+/// A letter as it begins a word: of two in one sign only the first is a capital.
+fn capital(c: char) -> Vec<char> {
+    match c {
+        'ŉ' => vec!['ʼ', 'N'],
+        'Ǆ'..='ǆ' => vec!['ǅ'],
+        'Ǉ'..='ǉ' => vec!['ǈ'],
+        'Ǌ'..='ǌ' => vec!['ǋ'],
+        'Ǳ'..='ǳ' => vec!['ǲ'],
+        // Georgian has capitals for whole texts only.
+        'ა'..='ჿ' => vec![c],
+        '\u{1f80}'..='\u{1faf}' => char::from_u32(c as u32 | 8).into_iter().collect(),
+        'ᾳ' | 'ῃ' | 'ῳ' => char::from_u32(c as u32 + 9).into_iter().collect(),
+        _ => c
+            .to_uppercase()
+            .enumerate()
+            .flat_map(|(at, c)| if at == 0 { vec![c] } else { c.to_lowercase().collect() })
+            .collect(),
+    }
+}
+
+/// `str.capitalize`.
+pub fn capitalize(text: &str) -> String {
+    let Some(first) = text.chars().next() else {
+        return String::new();
+    };
+    // What a letter becomes depends on those before it: the end of a Greek word.
+    let lower = text.to_lowercase();
+    let rest = lower.chars().skip(first.to_lowercase().count());
+    capital(first).into_iter().chain(rest).collect()
+}
+
 /// `str.title`: a letter behind anything but a letter is a capital.
 fn title(text: &str) -> String {
+    let cased = |c: char| c.is_uppercase() || c.is_lowercase() || matches!(c, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ');
+    let mut out = String::with_capacity(text.len());
     let mut inside = false;
-    text.chars()
-        .flat_map(|c| -> Vec<char> {
-            let cased = c.is_uppercase() || c.is_lowercase();
-            let out = if inside { c.to_lowercase().collect() } else { c.to_uppercase().collect() };
-            inside = cased;
-            out
-        })
-        .collect()
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            // The end of a Greek word has a letter of its own.
+            'Σ' if inside && !letters.peek().is_some_and(|next| cased(*next)) => out.push('ς'),
+            _ if inside => out.extend(c.to_lowercase()),
+            _ => out.extend(capital(c)),
+        }
+        inside = cased(c);
+    }
+    out
 }
 
 /// Wider paddings are refused: no prompt needs them.
@@ -253,24 +359,13 @@ pub fn pad(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     .into())
 }
 
-/// `str.format` makes a text as wide as its fields say, and as long as what it puts in: both are paid for before.
-fn pay_for_format(state: &State<'_, '_>, text: &str, args: &[Value]) -> Result<(), Error> {
-    // Any run of digits may be a width or a precision.
-    let widths = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    // A field inside a field takes its width from an argument.
-    let given = args.iter().filter(|_| text.contains(":{") || text.contains(".{")).filter_map(Value::as_i64);
-    let given = given.map(|width| usize::try_from(width).unwrap_or(0));
-    if widths.map(|digits| digits.parse().unwrap_or(usize::MAX)).chain(given).any(|width| width > WIDEST) {
-        return Err(fault(TOO_WIDE));
-    }
-    let longest = args.iter().map(|arg| arg.as_str().map_or(WIDEST, str::len)).max().unwrap_or(0);
-    let fields = text.matches('{').count();
-    state.consume_fuel((fields.saturating_mul(longest) + text.len()) as u64 / 64)
-}
-
 fn of_list(value: &Value, method: &str, args: &[Value]) -> Option<Result<Value, Error>> {
     match method {
         "copy" => Some(from_args(args).map(|()| value.clone())),
+        "count" => Some(
+            from_args(args)
+                .and_then(|(what,): (&Value,)| Ok(value.try_iter()?.filter(|item| item == what).count().into())),
+        ),
         "index" => Some(from_args(args).and_then(|(what,): (&Value,)| {
             value
                 .try_iter()?

@@ -5,7 +5,7 @@ use minijinja::{
     value::{Tuple, ValueKind},
 };
 
-use super::{json::DEEPEST, methods, printed};
+use super::{json::DEEPEST, methods, printed, views};
 
 const WIDTH: usize = 80;
 
@@ -29,10 +29,9 @@ fn sorted(value: &Value, depth: usize) -> Result<Value, Error> {
             });
             Ok(Value::from_pairs(pairs.collect::<Result<Vec<_>, Error>>()?))
         }
-        ValueKind::Seq => {
+        _ if views::is_list(value) => {
             let items = value.try_iter()?.map(|item| sorted(&item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
-            let is_tuple = value.downcast_object_ref::<Tuple>().is_some();
-            Ok(if is_tuple { Tuple::from(items).into() } else { items.into() })
+            Ok(if views::is_tuple(value) { Tuple::from(items).into() } else { items.into() })
         }
         _ => Ok(value.clone()),
     }
@@ -50,7 +49,7 @@ impl Printer<'_> {
         let fits = whole.chars().count() + indent + allowance <= WIDTH;
         match value.kind() {
             ValueKind::Map if !fits => self.map(value, indent, allowance, level + 1),
-            ValueKind::Seq if !fits => self.list(value, indent, allowance, level + 1),
+            _ if !fits && views::is_list(value) => self.list(value, indent, allowance, level + 1),
             ValueKind::String if !fits => self.text(value.as_str().unwrap_or_default(), indent, allowance, level + 1),
             _ => {
                 self.out.push_str(&whole);

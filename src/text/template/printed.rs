@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use minijinja::{
-    Error, ErrorKind, Output, State, Value,
-    value::{Tuple, ValueKind},
-};
+use minijinja::{Error, ErrorKind, Output, State, Value, value::ValueKind};
 
-use super::json::{DEEPEST, python_float};
+use super::{
+    json::{DEEPEST, python_float},
+    views::{self, Range, View},
+    whole,
+};
 
 /// What `{{ value }}` writes.
 pub fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
@@ -26,10 +27,12 @@ pub fn string(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
 }
 
 fn is_plain(value: &Value) -> bool {
-    !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Number)
+    use ValueKind::{Iterable, Map, Number, Plain, Seq};
+    !matches!(value.kind(), Seq | Map | Number | Iterable | Plain)
 }
 
-fn text(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+/// Python's `str`.
+pub fn text(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     if is_plain(value) {
         return Ok(value.to_string());
     }
@@ -59,6 +62,7 @@ impl Writer<'_> {
         self.state.consume_fuel(1 + written as u64 / 16)?;
         self.paid = self.out.len();
         match value.kind() {
+            _ if self.object(value, depth)? => {}
             ValueKind::String => quote(value.as_str().unwrap_or_default(), &mut self.out),
             ValueKind::Undefined => self.out.push_str("Undefined"),
             ValueKind::Number if !value.is_integer() => {
@@ -70,17 +74,10 @@ impl Writer<'_> {
                     float => python_float(float),
                 });
             }
-            ValueKind::Seq => {
-                let tuple = value.downcast_object_ref::<Tuple>().is_some();
+            ValueKind::Seq | ValueKind::Iterable => {
+                let tuple = views::is_tuple(value);
                 self.out.push(if tuple { '(' } else { '[' });
-                let mut items = 0;
-                for item in value.try_iter()? {
-                    if items > 0 {
-                        self.out.push_str(", ");
-                    }
-                    self.write(&item, depth + 1)?;
-                    items += 1;
-                }
+                let items = self.items(value.try_iter()?, depth)?;
                 self.out.push_str(match (tuple, items) {
                     (true, 1) => ",)",
                     (true, _) => ")",
@@ -105,6 +102,49 @@ impl Writer<'_> {
         }
         Ok(())
     }
+
+    fn items(&mut self, items: impl Iterator<Item = Value>, depth: usize) -> Result<usize, Error> {
+        let mut written = 0;
+        for item in items {
+            if written > 0 {
+                self.out.push_str(", ");
+            }
+            self.write(&item, depth + 1)?;
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    /// Whether it is an object that Python shows in a way of its own, and then that.
+    fn object(&mut self, value: &Value, depth: usize) -> Result<bool, Error> {
+        if let Some(view) = value.downcast_object_ref::<View>() {
+            self.out.push_str(view.name);
+            self.out.push_str("([");
+            self.items(view.items().iter().cloned(), depth)?;
+            self.out.push_str("])");
+        } else if let Some(range) = value.downcast_object_ref::<Range>() {
+            write!(self.out, "{range}").ok();
+        } else if views::is_of(value, "::Macro") {
+            write!(self.out, "<Macro {}>", repr(self.state, &value.get_attr("name")?)?).ok();
+        } else if views::is_of(value, "::Namespace") {
+            let entries = value.try_iter()?.map(|key| Ok((key.clone(), value.get_item(&key)?)));
+            let entries = Value::from_pairs(entries.collect::<Result<Vec<_>, Error>>()?);
+            self.out.push_str("<Namespace ");
+            self.write(&entries, depth + 1)?;
+            self.out.push('>');
+        } else if value.kind() == ValueKind::Plain && !whole::is_one(value)
+            || value.kind() == ValueKind::Iterable && !views::is_list(value)
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "it prints an object of Python's with its place in memory, such as a method that is not called, or what \
+                 map, select or reverse give without list or join behind them",
+            ));
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
 }
 
 /// Python's `repr` of a text: single quotes where they serve.
@@ -118,14 +158,43 @@ fn quote(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\\' => out.push_str("\\\\"),
             c if c == quote => out.extend(['\\', c]),
-            c if c < ' ' || ('\x7f'..='\u{a0}').contains(&c) || c == '\u{ad}' => {
-                write!(out, "\\x{:02x}", c as u32).ok();
-            }
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2000}'..='\u{200a}' => {
-                write!(out, "\\u{:04x}", c as u32).ok();
-            }
-            c => out.push(c),
+            c if is_printable(c) => out.push(c),
+            c => escape(c, out),
         }
     }
     out.push(quote);
+}
+
+fn escape(c: char, out: &mut String) {
+    match c as u32 {
+        code @ ..=0xff => write!(out, "\\x{code:02x}"),
+        code @ ..=0xffff => write!(out, "\\u{code:04x}"),
+        code => write!(out, "\\U{code:08x}"),
+    }
+    .ok();
+}
+
+/// `str.isprintable`: neither control, format, private, unassigned nor a separator other than the space.
+pub fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    // Behind another letter the standard library escapes what it cannot print, and nothing else beyond ASCII.
+    let mut text = [0; 5];
+    text[0] = b'a';
+    let length = 1 + c.encode_utf8(&mut text[1..]).len();
+    std::str::from_utf8(&text[..length]).is_ok_and(|text| text.escape_debug().nth(1) == Some(c))
+}
+
+/// Python's `ascii`: a `repr` with whatever lies beyond ASCII escaped.
+pub fn ascii(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+    let mut out = String::new();
+    for c in repr(state, value)?.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            escape(c, &mut out);
+        }
+    }
+    Ok(out)
 }

@@ -1,41 +1,36 @@
 //! What Jinja can spell and the template engine cannot, put in its words before it is compiled.
 //!
-//! Four things: `{% generation %}`, a plus in front of a value, `%`, which formats a text in Python, and what a loop goes
-//! through, whose length the engine does not know of a text. Only tags are looked into; what stands around them, in strings, in comments or between `raw` and `endraw` stays as it is.
+//! `{% generation %}`; what a loop goes through, whose length the engine does not know of a text; operators that work as
+//! Python's do (`%`, `~`, a plus in front of a value); names that Python's own types have; texts with Python's escapes;
+//! arguments of macros that begin as others are. What would come out otherwise than in Jinja is refused. Only tags are
+//! looked into; what stands around them, in comments or between `raw` and `endraw` stays as it is.
+
+mod marked;
+mod nodes;
+mod operators;
+
+use nodes::{Node, names, nodes_of, string_length, verbatim};
+use operators::written;
 
 /// The filter that does the work of `%`.
 pub const PERCENT: &str = "__percent";
 
+/// The filter that does the work of `~`.
+pub const CONCAT: &str = "__concat";
+
 /// The filter of what a loop goes through.
 pub const ITEMS: &str = "__items";
 
-/// Names that stand between values, not for one.
-const BETWEEN: [&str; 14] =
-    ["and", "or", "not", "in", "is", "if", "elif", "else", "for", "set", "import", "from", "recursive", "print"];
-
-/// Longest first.
-const OPERATORS: [&str; 8] = ["//", "**", "==", "!=", "<=", ">=", "->", ".."];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Space,
-    /// A name, a number or a text.
-    Word,
-    Operator,
-}
-
-#[derive(Debug)]
-enum Node<'a> {
-    Token(Kind, &'a str),
-    /// With its brackets.
-    Group(char, Vec<Node<'a>>, char),
-}
-
 /// The template in the engine's words.
-pub fn translate(source: &str) -> String {
+///
+/// # Errors
+/// If it asks for what is not known here.
+pub fn translate(source: &str) -> Result<String, String> {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     let mut raw = false;
+    let mut macros = 0_usize;
+    let mut marked = Vec::new();
     while let Some(start) = rest.find('{') {
         let (before, tag) = rest.split_at(start);
         out.push_str(before);
@@ -56,6 +51,8 @@ pub fn translate(source: &str) -> String {
                 continue;
             }
             Some("raw") => raw = true,
+            Some("macro") => macros += 1,
+            Some("endmacro") => macros = macros.saturating_sub(1),
             Some("generation") => {
                 // It marks assistant text for loss masks; masks are made by position here. A `with` keeps the white space
                 // control of the tag and, like it, keeps to itself what is set inside.
@@ -68,15 +65,21 @@ pub fn translate(source: &str) -> String {
             }
             _ => {}
         }
-        let operators = || tag.len() > 4 && !tag.starts_with("{#") && tag[2..].contains(['%', '+']);
-        if block_name(tag) == Some("for") || operators() {
-            out.push_str(&retold(tag));
-        } else {
+        if tag.len() < 4 || tag.starts_with("{#") {
             out.push_str(tag);
+            continue;
         }
+        let tag = Tag::new(tag);
+        if macros > 0 && names(&tag.nodes, &["varargs", "kwargs"]) {
+            return Err(
+                "macros that take any arguments (varargs, kwargs) are not known: give each argument a name".into()
+            );
+        }
+        marked::check(&tag.nodes, &mut marked)?;
+        out.push_str(&tag.retold()?);
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
 
 /// Bytes up to the end of the tag: the first closing outside of strings and brackets.
@@ -101,19 +104,6 @@ fn tag_length(tag: &str, close: &str) -> usize {
     tag.len()
 }
 
-fn string_length(text: &str) -> usize {
-    let mut chars = text.char_indices();
-    let quote = chars.next().map(|(_, quote)| quote);
-    while let Some((at, c)) = chars.next() {
-        if c == '\\' {
-            chars.next();
-        } else if Some(c) == quote {
-            return at + c.len_utf8();
-        }
-    }
-    text.len()
-}
-
 /// The first word of a block tag.
 fn block_name(tag: &str) -> Option<&str> {
     let inside = tag.strip_prefix("{%")?.strip_suffix("%}")?;
@@ -121,176 +111,97 @@ fn block_name(tag: &str) -> Option<&str> {
     inside.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()
 }
 
-/// A tag with its operators in the engine's words.
-fn retold(tag: &str) -> String {
-    let closed = tag.ends_with("%}") || tag.ends_with("}}");
-    let (open, inside) = tag.split_at(2);
-    let (inside, close) = if closed { inside.split_at(inside.len() - 2) } else { (inside, "") };
-    // White space control is no operator.
-    let marks = |c: char| c == '-' || c == '+';
-    let lead = usize::from(inside.starts_with(marks));
-    let trail = usize::from(inside.len() > lead && inside.ends_with(marks));
-    let (body, end) = inside[lead..].split_at(inside.len() - lead - trail);
-    let mut tokens = tokens(body).into_iter().peekable();
-    let nodes = nodes(&mut tokens, None).0;
-    format!("{open}{}{}{end}{close}", &inside[..lead], with_items(&nodes).unwrap_or_else(|| written(&nodes)))
+/// A tag and what stands in it.
+struct Tag<'a> {
+    /// With the mark of white space control.
+    open: &'a str,
+    nodes: Vec<Node<'a>>,
+    close: &'a str,
 }
 
-/// A loop that knows how much it goes through: `for x in __items(y) if z`.
-fn with_items(nodes: &[Node<'_>]) -> Option<String> {
-    let word = |node: &Node<'_>, words: &[&str]| matches!(node, Node::Token(Kind::Word, text) if words.contains(text));
-    let space = |node: &Node<'_>| matches!(node, Node::Token(Kind::Space, _));
-    nodes.iter().find(|node| !space(node)).filter(|node| word(node, &["for"]))?;
-    let begins = nodes.iter().position(|node| word(node, &["in"]))? + 1;
-    let ends = nodes[begins..].iter().position(|node| word(node, &["if", "recursive"]));
-    let (looped, rest) = nodes[begins..].split_at(ends.unwrap_or(nodes.len() - begins));
-    let looped = written(looped);
-    let blanks = &looped[looped.trim_end().len()..];
-    Some(format!("{} ({})|{ITEMS}{blanks}{}", written(&nodes[..begins]), looped.trim(), written(rest)))
-}
+impl<'a> Tag<'a> {
+    fn new(tag: &'a str) -> Self {
+        let closed = tag.ends_with("%}") || tag.ends_with("}}");
+        let marks = |c: char| c == '-' || c == '+';
+        let inside = &tag[2..if closed { tag.len() - 2 } else { tag.len() }];
+        let lead = usize::from(inside.starts_with(marks));
+        let trail = usize::from(closed && inside.len() > lead && inside.ends_with(marks));
+        let (open, rest) = tag.split_at(2 + lead);
+        let (body, close) = rest.split_at(inside.len() - lead - trail);
+        Self { open, nodes: nodes_of(body), close }
+    }
 
-fn tokens(text: &str) -> Vec<(Kind, &str)> {
-    let mut all = Vec::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let run = |goes: fn(char) -> bool| rest.find(|c| !goes(c)).unwrap_or(rest.len());
-        let (kind, length) = if c.is_whitespace() {
-            (Kind::Space, run(char::is_whitespace))
-        } else if c == '\'' || c == '"' {
-            (Kind::Word, string_length(rest))
-        } else if c.is_ascii_digit() {
-            (Kind::Word, number_length(rest))
-        } else if c.is_alphanumeric() || c == '_' {
-            (Kind::Word, run(|c| c.is_alphanumeric() || c == '_'))
-        } else {
-            let two = OPERATORS.iter().find(|operator| rest.starts_with(**operator));
-            (Kind::Operator, two.map_or(c.len_utf8(), |operator| operator.len()))
+    fn retold(&self) -> Result<String, String> {
+        let Self { open, nodes, close } = self;
+        let first = nodes.iter().find_map(Node::word).filter(|_| open.starts_with("{%"));
+        let body = match first {
+            Some("for") => self.with_items()?,
+            Some("set") => {
+                // The names that are set stay.
+                let sign = nodes.iter().position(|node| node.is("=")).unwrap_or(nodes.len());
+                format!("{}{}", verbatim(&nodes[..sign]), written(&nodes[sign..])?)
+            }
+            Some("macro") => {
+                if let Some(retold) = self.with_late_defaults()? {
+                    return Ok(retold);
+                }
+                written(nodes)?
+            }
+            // Values by commas are a tuple.
+            None if nodes.iter().any(|node| node.is(",")) => format!("({})", written(nodes)?),
+            _ => written(nodes)?,
         };
-        let (token, after) = rest.split_at(length);
-        all.push((kind, token));
-        rest = after;
+        Ok(format!("{open}{body}{close}"))
     }
-    all
-}
 
-/// `1_000`, `1.5`, `1e-5`.
-fn number_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let mut at = 0;
-    while at < bytes.len() {
-        at += match bytes[at] {
-            b'.' if digit(at + 1) => 1,
-            b'e' | b'E' if matches!(bytes.get(at + 1), Some(b'+' | b'-')) && digit(at + 2) => 2,
-            c if c.is_ascii_alphanumeric() || c == b'_' => 1,
-            _ => break,
+    /// A loop that knows how much it goes through: `for x in __items(y) if z`.
+    fn with_items(&self) -> Result<String, String> {
+        let Some(sign) = self.nodes.iter().position(|node| node.is("in")) else {
+            return written(&self.nodes);
         };
+        let (target, rest) = self.nodes.split_at(sign + 1);
+        let ends = rest.iter().position(|node| node.is("if") || node.is("recursive")).unwrap_or(rest.len());
+        let (looped, rest) = rest.split_at(ends);
+        let looped = written(looped)?;
+        let blanks = &looped[looped.trim_end().len()..];
+        Ok(format!("{} ({})|{ITEMS}{blanks}{}", verbatim(target), looped.trim(), written(rest)?))
     }
-    at
-}
 
-type Tokens<'a> = std::iter::Peekable<std::vec::IntoIter<(Kind, &'a str)>>;
-
-/// The nodes up to the bracket that closes them, which is taken too, and how that bracket looks.
-fn nodes<'a>(tokens: &mut Tokens<'a>, close: Option<char>) -> (Vec<Node<'a>>, bool) {
-    let mut all = Vec::new();
-    while let Some((kind, token)) = tokens.next() {
-        let bracket = token.chars().next().filter(|_| kind == Kind::Operator);
-        let closes = match bracket {
-            Some('(') => Some(')'),
-            Some('[') => Some(']'),
-            Some('{') => Some('}'),
-            _ => None,
+    /// A macro whose arguments begin as others are: the engine knows none of them yet where it looks for it.
+    fn with_late_defaults(&self) -> Result<Option<String>, String> {
+        let Some((at, params)) = self.nodes.iter().enumerate().find_map(|(at, node)| Some((at, node.group('(')?)))
+        else {
+            return Ok(None);
         };
-        if bracket.is_some() && bracket == close {
-            return (all, true);
+        let params: Vec<(&str, &[Node<'_>])> = params
+            .split(|node| node.is(","))
+            .filter_map(|param| {
+                let sign = param.iter().position(|node| node.is("=")).unwrap_or(param.len());
+                Some((param[..sign].iter().find_map(Node::word)?, param.get(sign + 1..).unwrap_or_default()))
+            })
+            .collect();
+        let refers = |(at, (_, default)): (usize, &(&str, &[Node<'_>]))| {
+            let earlier: Vec<&str> = params[..at].iter().map(|(name, _)| *name).collect();
+            names(default, &earlier)
+        };
+        if !params.iter().enumerate().any(refers) {
+            return Ok(None);
         }
-        all.push(match (bracket, closes) {
-            (Some(open), Some(end)) => {
-                let (inner, closed) = nodes(tokens, Some(end));
-                Node::Group(open, inner, if closed { end } else { '\0' })
-            }
-            _ => Node::Token(kind, token),
-        });
-    }
-    (all, false)
-}
-
-/// How far to the left an operand of `%` reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Space,
-    /// Part of an operand.
-    On,
-    /// The operand begins behind it.
-    Stop,
-}
-
-fn written(nodes: &[Node<'_>]) -> String {
-    let mut out: Vec<(Reach, String)> = Vec::new();
-    let mut value_before = false;
-    let mut at = 0;
-    while let Some(node) = nodes.get(at) {
-        at += 1;
-        match node {
-            Node::Token(Kind::Space, text) => out.push((Reach::Space, (*text).to_owned())),
-            Node::Token(Kind::Operator, "+") if !value_before => out.push((Reach::Space, " ".to_owned())),
-            Node::Token(Kind::Operator, "%") if value_before => {
-                let end = at + operand_length(&nodes[at..]);
-                let right = written(&nodes[at..end]);
-                at = end;
-                let start = out.iter().rposition(|(reach, _)| *reach == Reach::Stop).map_or(0, |stop| stop + 1);
-                let start = start + out[start..].iter().take_while(|(reach, _)| *reach == Reach::Space).count();
-                let left: String = out.drain(start..).map(|(_, text)| text).collect();
-                out.push((Reach::On, format!("({})|{PERCENT}({right})", left.trim_end())));
-                value_before = true;
-            }
-            Node::Token(kind, text) => {
-                let value = *kind == Kind::Word && !BETWEEN.contains(text);
-                let binds = matches!(*text, "." | "|" | "*" | "/" | "//" | "**") || (*text == "-" && !value_before);
-                out.push((if value || binds { Reach::On } else { Reach::Stop }, (*text).to_owned()));
-                value_before = value;
-            }
-            group @ Node::Group(..) => {
-                out.push((Reach::On, node_text(group)));
-                value_before = true;
-            }
+        let all: Vec<&str> = params.iter().map(|(name, _)| *name).collect();
+        let mut retold = format!("{}{}({}) ", self.open, verbatim(&self.nodes[..at]), all.join(", "));
+        for (name, default) in params.iter().filter(|(_, default)| !default.is_empty()) {
+            let default = written(default)?;
+            retold.extend(["%}{% set ", name, " = ", name, " if ", name, " is defined else (", default.trim(), ") "]);
         }
+        Ok(Some(retold + self.close))
     }
-    out.into_iter().map(|(_, text)| text).collect()
-}
-
-fn node_text(node: &Node<'_>) -> String {
-    match node {
-        Node::Token(_, text) => (*text).to_owned(),
-        Node::Group(open, inner, '\0') => format!("{open}{}", written(inner)),
-        Node::Group(open, inner, close) => format!("{open}{}{close}", written(inner)),
-    }
-}
-
-/// Nodes of the value that begins here: signs, a value, what is behind it by dot, bracket or filter, and its powers.
-fn operand_length(nodes: &[Node<'_>]) -> usize {
-    let mut wants_value = true;
-    let mut length = 0;
-    for (at, node) in nodes.iter().enumerate() {
-        match node {
-            Node::Token(Kind::Space, _) => continue,
-            Node::Token(Kind::Operator, "-" | "+") if wants_value => {}
-            Node::Token(Kind::Operator, "." | "|" | "**") if !wants_value => wants_value = true,
-            Node::Token(Kind::Word, word) if wants_value && !BETWEEN.contains(word) => wants_value = false,
-            Node::Group(..) if wants_value => wants_value = false,
-            // A call or a place; white space in between changes nothing.
-            Node::Group('(' | '[', ..) => {}
-            _ => break,
-        }
-        length = at + 1;
-    }
-    length
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn translate(source: &str) -> String {
+        super::translate(source).unwrap()
+    }
 
     #[test]
     fn only_tags_are_looked_into() {
@@ -320,10 +231,16 @@ mod tests {
             ("x if i % 2 == 0 else y", "x if (i)|__percent(2) == 0 else y"),
             ("f(a % 2, b)[c % 3]", "f((a)|__percent(2), b)[(c)|__percent(3)]"),
             ("m.n | length % l.m[0] | int + 1", "(m.n | length)|__percent(l.m[0] | int) + 1"),
-            ("'%s-%d' % (x, +3)", "('%s-%d')|__percent((x,  3))"),
+            ("'%s-%d' % (x, +3)", "('%s-%d')|__percent((x, - -3))"),
+            ("a ~ b % c ~ d * -e + f", "(a)|__concat((b)|__percent(c), d * -e) + f"),
+            (
+                "x.items[0].name.title() ~ y['keys'] ~ loop.index",
+                "(x.__attr('items')[0].name.title())|__concat(y.__item('keys'), loop.index)",
+            ),
         ] {
             // Spaces in front of an operand stand inside its brackets.
             let got = translate(&format!("{{{{ {source} }}}}")).replace("__percent( ", "__percent(");
+            let got = got.replace("__concat( ", "__concat(");
             assert_eq!(got.replace("  ", " "), format!("{{{{ {expected} }}}}").replace("  ", " "), "{source}");
         }
         for (source, expected) in [

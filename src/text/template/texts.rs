@@ -21,7 +21,7 @@ pub fn indent(state: &State<'_, '_>, text: Value, args: Rest<Value>, kwargs: Kwa
         Some(width) => " ".repeat(within(width)?),
         None => " ".repeat(4),
     };
-    let text = text.to_string() + "\n";
+    let text = of_text("indent", &text)?.to_owned() + "\n";
     let lines = methods::lines(&text, false);
     state.consume_fuel((lines.len() * (margin.len() + 1) + text.len()) as u64 / 64)?;
     let blank = is_set(blank.as_ref());
@@ -45,7 +45,7 @@ pub fn truncate(text: Value, args: Rest<Value>, kwargs: Kwargs) -> Result<String
     let length = length.as_ref().map_or(Ok(255), count)?;
     let leeway = leeway.as_ref().filter(|leeway| !leeway.is_none()).map_or(Ok(5), count)?;
     let end = end.map_or_else(|| "...".to_owned(), |end| end.to_string());
-    let text = text.to_string();
+    let text = of_text("truncate", &text)?.to_owned();
     if text.chars().count() <= length.saturating_add(leeway) {
         return Ok(text);
     }
@@ -71,9 +71,9 @@ pub fn wordwrap(state: &State<'_, '_>, text: Value, args: Rest<Value>, kwargs: K
     let end = end.filter(|end| !end.is_none()).map_or_else(|| "\n".to_owned(), |end| end.to_string());
     let set = |value: &Option<Value>| value.as_ref().is_none_or(Value::is_true);
     let how = Wrapping { width, break_words: set(&break_words), on_hyphens: set(&on_hyphens) };
-    let text = text.to_string();
+    let text = of_text("wordwrap", &text)?;
     let mut lines = Vec::new();
-    for paragraph in methods::lines(&text, false) {
+    for paragraph in methods::lines(text, false) {
         state.consume_fuel(1 + paragraph.len() as u64 / 8)?;
         let chunks = chunks(paragraph, if how.on_hyphens { &HYPHENATED } else { &BLANKS })?;
         let wrapped = fill(chunks, how);
@@ -172,6 +172,13 @@ fn fill(chunks: Vec<&str>, how: Wrapping) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Python has these for texts only.
+fn of_text<'a>(filter: &str, value: &'a Value) -> Result<&'a str, Error> {
+    let reason = || format!("{filter} needs a text; put string in front of it");
+    let missing = Some("").filter(|_| value.is_undefined());
+    value.as_str().or(missing).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, reason()))
 }
 
 fn count(value: &Value) -> Result<usize, Error> {

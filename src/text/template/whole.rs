@@ -7,6 +7,8 @@ use minijinja::{
     value::{DynObject, Object, ObjectRepr},
 };
 
+use super::methods::{self, Ends};
+
 /// More digits than the engine counts with, 38: such a number can be printed and compared with its like, and no more.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Whole(String);
@@ -64,7 +66,7 @@ pub fn is_one(value: &Value) -> bool {
 
 /// `int` of Python: signs, underscores between digits, and the prefixes of bases; base 0 reads the base from the prefix.
 pub fn read(text: &str, base: u32) -> Option<Value> {
-    let text = text.trim();
+    let text = &in_ascii(text);
     let (sign, body) = match text.strip_prefix('-') {
         Some(body) => ("-", body),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
@@ -98,7 +100,29 @@ pub fn read(text: &str, base: u32) -> Option<Value> {
 
 /// `float` of Python.
 pub fn read_float(text: &str) -> Option<f64> {
-    without_underscores(text.trim())?.parse().ok()
+    without_underscores(&in_ascii(text))?.parse().ok()
+}
+
+/// Without white space around it, and the decimal digits of every script as those of ASCII, which Python reads alike.
+fn in_ascii(text: &str) -> String {
+    let text = methods::strip(text, None, Ends::Both);
+    text.chars().map(|c| decimal(c).and_then(|digit| char::from_digit(digit, 10)).unwrap_or(c)).collect()
+}
+
+/// The zeros of Unicode's decimal digits; the nine others stand behind each.
+const ZEROS: [u32; 66] = [
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
+    0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620,
+    0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0,
+    0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60,
+    0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+];
+
+/// The value of a decimal digit of any script.
+pub fn decimal(c: char) -> Option<u32> {
+    let behind = ZEROS.partition_point(|zero| *zero <= c as u32);
+    let digit = c as u32 - ZEROS.get(behind.checked_sub(1)?)?;
+    (digit < 10).then_some(digit)
 }
 
 /// Python takes one underscore between two digits, and none elsewhere.

@@ -21,6 +21,12 @@ fn fixture(name: &str) -> Json {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+/// The same, with whole numbers of any size.
+fn fixture_of_integers(name: &str) -> Json {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    nudge::data::integers::read(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
 fn ids(value: &Json) -> Vec<u32> {
     serde_json::from_value(value.clone()).unwrap()
 }
@@ -135,6 +141,66 @@ fn r5_idioms_of_jinja_are_rendered_as_by_transformers() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every line comes out as Transformers renders it, or is refused in a sentence: never as another text. A line that
+/// Transformers renders and that is refused here is exotic, and so is one that it refuses too.
+#[test]
+fn r5_expressions_come_out_as_by_transformers_or_are_refused() {
+    let file = fixture_of_integers("templates/expressions.json");
+    let given: Conversation = serde_json::from_value(file.clone()).unwrap();
+    let settings = json!({"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"});
+    let folder = folder(&settings, &[]);
+    let mut wrong = Vec::new();
+    let mut refused = 0;
+    for case in file["cases"].as_array().unwrap() {
+        let source = case[0].as_str().unwrap();
+        fs::write(folder.path().join("chat_template.jinja"), source).unwrap();
+        let rendered = Codec::load(folder.path()).and_then(|codec| codec.render_conversation(&given, true));
+        match (rendered, case.get(1)) {
+            (Ok(text), Some(right)) if text == *right => {}
+            (Ok(text), right) => wrong.push(format!("{source}\n  {text:?}\n  {right:?}")),
+            (Err(_), None) => refused += 1,
+            (Err(error), Some(right)) => wrong.push(format!("{source}\n  {error}\n  {right}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(refused > 100);
+}
+
+#[test]
+fn r5_what_is_refused_is_named() {
+    let rendered = |source: &str| {
+        let folder = folder(&json!({}), &[("chat_template.jinja", source)]);
+        let turns = [Turn::new(Role::User, "Hi")];
+        Codec::load(folder.path()).and_then(|codec| codec.render(&turns, true)).map_err(|error| error.to_string())
+    };
+    for (source, named) in [
+        ("{% macro m() %}{{ varargs }}{% endmacro %}", "varargs"),
+        ("{{ ('x' | e) + '<' }}", "escaped"),
+        ("{% set x = 'a' | safe %}{{ x | trim }}", "escaped"),
+        ("{{ messages | map(attribute='role') }}", "list"),
+        ("{{ messages[0].content.strip }}", "not called"),
+        (r"{{ '\N{BULLET}' }}", "by their name"),
+        (r"{{ '\ud83d' }}", "no letter"),
+        ("{{ 'x' | urlize }}", "urlize"),
+        ("{% for x in none %}{% endfor %}", "not iterable"),
+        ("{{ {'a': 1}.items() | tojson }}", "needs list"),
+        ("{{ '{:9999999999}'.format(1) }}", "too wide"),
+        ("{{ '{:{}}'.format(1, 99999) }}", "too wide"),
+    ] {
+        let sentence = rendered(source).unwrap_err();
+        assert!(sentence.contains(named), "{source}: {sentence}");
+    }
+    // An array of a tool may not say what is in it: Jinja then finds the method `items` in its place.
+    let shape =
+        "{% set s = {'type': 'array'} %}{{ 'y' if s['items'] else 'n' }}{{ s['items'].type }}{{ s.items is defined }}";
+    assert_eq!(rendered(shape).unwrap(), "yTrue");
+    // A generator is true though nothing comes of it, and empty when it was gone through.
+    let once =
+        "{% set g = messages | selectattr('role', 'equalto', 'user') %}{{ g | list | length }}{{ g | list | length }}";
+    assert_eq!(rendered(once).unwrap(), "10");
+    assert_eq!(rendered("{{ 'y' if messages | selectattr('x') else 'n' }}").unwrap(), "y");
 }
 
 /// Prints tool calls and reasoning, tools and a variable.
