@@ -91,6 +91,8 @@ fn a_download_is_stopped_and_goes_on() {
     window.until("the weights begin", |app| in_weights(app).is_some());
     let begun = in_weights(window.harness.state()).unwrap();
     window.until("some of them are there", |app| in_weights(app).is_some_and(|bytes| bytes > begun + 4096));
+    // Nothing more comes while the window is looked at.
+    server.trouble().slow = Some(Duration::from_mins(1));
     // Another place of the window may be looked at meanwhile.
     window.keys(Modifiers::COMMAND, Key::Num1);
     window.keys(Modifiers::COMMAND, Key::Num5);

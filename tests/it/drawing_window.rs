@@ -90,7 +90,6 @@ fn it_can_be_stopped_and_the_prompts_of_the_pairs_can_be_asked() {
 #[test]
 fn reference_answers_are_the_start_models_and_take_the_place_of_earlier_ones() {
     let mut stage = Stage::new();
-    let references = |stage: &Stage| nudge::store::Project::open(&stage.dir).unwrap().references().unwrap();
     stage.harness.state_mut().views_mut().pairs.candidates.references = true;
     let (request, prompts, asked) = ask(&mut stage);
     assert_eq!((asked.answers, asked.pilaf), (1, None));
@@ -98,21 +97,15 @@ fn reference_answers_are_the_start_models_and_take_the_place_of_earlier_ones() {
         |request, n| [drawn(request, &prompts[0], n), drawn(request, &prompts[1], n), Event::AllDrawn { request }];
     stage.say(told(request, 0));
     assert!(stage.says("2 reference answers for the KL term of the next run"));
-    let start = std::time::Instant::now();
-    while references(&stage).is_empty() {
-        assert!(start.elapsed().as_secs() < 10, "they are saved");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let dir = stage.dir.clone();
+    let references = || nudge::store::Project::open(&dir).unwrap().references().unwrap();
+    stage.until("they are saved", |_| !references().is_empty());
     assert_eq!(stage.harness.state().workspace().pairs.counts.total(), 12, "no pair came of it");
     stage.click("Close");
     let (request, ..) = ask(&mut stage);
     stage.say(told(request, 1));
-    let start = std::time::Instant::now();
-    let texts = |stage: &Stage| -> Vec<String> { references(stage).into_iter().map(|one| one.answer).collect() };
-    while texts(&stage) != ["At six (1).", "At six (1)."] {
-        assert!(start.elapsed().as_secs() < 10, "{:?}", texts(&stage));
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let texts = || -> Vec<String> { references().into_iter().map(|one| one.answer).collect() };
+    stage.until("they take the place of the others", |_| texts() == ["At six (1).", "At six (1)."]);
 }
 
 #[test]

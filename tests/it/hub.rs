@@ -28,7 +28,7 @@ pub fn hub(server: &Server, cache: &Path) -> Hub {
         cache: cache.to_owned(),
         token: None,
         offline: false,
-        patience: Patience { tries: 0, pause: Duration::from_millis(1), silence: Duration::from_secs(5) },
+        patience: Patience { tries: 0, pause: Duration::from_millis(1), silence: Duration::from_mins(1) },
     }
 }
 

@@ -14,7 +14,10 @@ use nudge::{
     store::{Project, RunId, SampledAnswer, SampledGroup},
 };
 
-use crate::stage::{Stage, past_run};
+use crate::{
+    stage::{Stage, past_run},
+    window::PATIENCE,
+};
 
 fn press(stage: &mut Stage, key: Key) {
     stage.harness.key_press(key);
@@ -169,7 +172,7 @@ fn tokens_are_coloured_by_what_they_weigh() {
         // What was asked on the way here is answered first.
         let log_probs = Arc::new(log_probs);
         let of = loop {
-            let asked = stage.requests.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+            let asked = stage.requests.recv_timeout(PATIENCE).unwrap();
             let Request::ReadTokens { request, run, .. } = asked else { continue };
             stage.say([Event::TokensRead { request, log_probs: Arc::clone(&log_probs) }]);
             if let Some(of) = run {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::fixture::own_root;
+use crate::{fixture::own_root, window::PATIENCE};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use egui_kittest::{
     Harness, SnapshotOptions, SnapshotResults,
@@ -79,11 +79,11 @@ impl Stage {
         stage
     }
 
-    /// Steps the window until `done`; other threads have ten seconds.
+    /// Steps the window until `done`; other threads have as long as a busy machine takes.
     pub fn until(&mut self, what: &str, done: impl Fn(&App) -> bool) {
         let start = Instant::now();
         while !done(self.harness.state()) {
-            assert!(start.elapsed() < Duration::from_secs(10), "not in time: {what}");
+            assert!(start.elapsed() < PATIENCE, "not in time: {what}");
             std::thread::sleep(Duration::from_millis(2));
             self.harness.step();
         }

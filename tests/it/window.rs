@@ -16,7 +16,7 @@ use nudge::{
 };
 
 /// Longer than anything here takes on a loaded machine; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A file as a file manager drops it.
 #[derive(Debug)]
