@@ -48,8 +48,15 @@ impl Found {
         if options.full {
             refuse_blocks(&spec, &weights, options.precision)?;
         }
-        let read = |path: &PathBuf| adapter::load(path, &spec);
+        let trains = options.full || options.trains_an_adapter();
+        let read = |path: &PathBuf| {
+            let adapter = adapter::load(path, &spec)?;
+            if trains && adapter.score.is_some() { Err(reward_model(path)) } else { Ok(adapter) }
+        };
         let beside = if options.bare { None } else { Self::beside(folder, &spec)? };
+        if trains && beside.as_ref().is_some_and(|adapter| adapter.score.is_some()) {
+            return Err(reward_model(folder));
+        }
         let frozen = beside.into_iter().map(Ok).chain(options.frozen_adapters.iter().map(read));
         let frozen = frozen.collect::<Result<_, _>>()?;
         let continued = options.continued.as_ref().map(read).transpose()?;
@@ -92,6 +99,13 @@ impl Found {
         let adapters = adapters.flat_map(|adapter| adapter.remarks.iter().cloned());
         self.weights.remarks().iter().cloned().chain(unused).chain(adapters).collect()
     }
+}
+
+/// What rates answers is no start for what writes them, nor for another reward model.
+fn reward_model(path: &Path) -> LoadError {
+    let reason = "it is a reward model's (its `task_type` is SEQ_CLS), which scores answers and writes none, so nothing can be \
+        trained on top of it. Name the adapter of a policy, or the bare model";
+    LoadError::Adapter { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 /// Weights that are trained need every bit.

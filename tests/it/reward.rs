@@ -120,6 +120,12 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
     assert_eq!((&written["task_type"], &written["modules_to_save"][0]), (&"SEQ_CLS".into(), &"score".into()));
     assert!(fs::read_to_string(to.join("README.md")).unwrap().contains("AutoModelForSequenceClassification"));
 
+    // Neither a policy nor another reward model begins with it.
+    for (frozen_adapters, continued) in [(vec![to.clone()], None), (Vec::new(), Some(to.clone()))] {
+        let options = LoadOptions { full: continued.is_none(), frozen_adapters, continued, ..LoadOptions::default() };
+        let error = Policy::load(&toy.model, &options).err().unwrap().to_string();
+        assert!(error.contains("out") && error.contains("it is a reward model's"), "{error}");
+    }
     score_by_file(&toy, run, &to);
     let read = Policy::load(&toy.model, &LoadOptions { frozen_adapters: vec![to], ..LoadOptions::default() }).unwrap();
     let trained = Speaker::of_run(&toy.project, run, None).unwrap();
