@@ -3,7 +3,7 @@
 use nudge::{
     data::{
         Pair, PairId,
-        config::{Method, Negatives, RunConfig},
+        config::{Method, Negatives, RunConfig, TokenWeights, Transform},
         metrics::{METRICS, Measured},
     },
     engine::protocol::Outcome,
@@ -83,6 +83,30 @@ fn all_rejected_answers_are_trained_on_and_measured() {
         }
         let visits = project.pair_history(run, PairId(21 + 2)).unwrap();
         assert!(!visits.is_empty() && visits.iter().all(|(_, visit)| visit.push > 0.0), "{visits:?}");
+    }
+}
+
+/// Weights that are all 1 change no bit of a run on answers in order; others do, and each rejected answer has its own.
+#[test]
+fn tokens_are_weighed_in_every_rejected_answer() {
+    let toy = toy_with_orders();
+    for kind in [Method::Dpo, Method::Mpo] {
+        let mut plain = several(Negatives::All, 8, toy::config());
+        plain.objective.kind = kind;
+        let mut ones = plain.clone();
+        ones.objective.token_weights = TokenWeights::Tis;
+        (ones.tis.ranks, ones.tis.steps) = ([1.0, 1.0], Some(2));
+        let mut weighed = ones.clone();
+        weighed.tis.transform = Transform::Exp;
+        let [plain, ones, weighed] = [plain, ones, weighed].map(|config| {
+            let (run, outcome) = toy.train(&config);
+            assert_eq!(outcome, Outcome::Completed);
+            let mut numbers = toy::numbers(&toy.open(), run);
+            numbers.retain(|(_, name), _| !name.contains("weights/") && !name.contains("weighted_margins"));
+            numbers
+        });
+        assert_eq!(ones, plain, "{kind:?}");
+        assert_ne!(weighed, plain, "{kind:?}");
     }
 }
 
