@@ -98,4 +98,4 @@ pub use sampler::GenerateOptions;
 pub use scalar::ScalarHead;
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};
 pub use survey::{AdapterSurvey, Survey, bytes_on_disk};
-pub use tokens::{Shelf, Tokens};
+pub use tokens::{TokenFiles, Tokens};

@@ -1,6 +1,6 @@
 //! Token ids: held in memory, or lying in a file from which the system reads them as they are wanted.
 //!
-//! A run over a million pairs meets a few of them at a time, and all of their ids are gigabytes. [`Shelf::put_away`] writes
+//! A run over a million pairs meets a few of them at a time, and all of their ids are gigabytes. [`TokenFiles::put_away`] writes
 //! those of some documents into a file without a name, which goes with the process however that ends, and leaves in each
 //! where its own lie. Whoever reads ids does not know the difference.
 
@@ -20,7 +20,7 @@ use memmap2::Mmap;
 
 use crate::Doc;
 
-/// So many bytes of a shelf are read before the system is told that none of them is needed in memory any more.
+/// So many bytes of the files are read before the system is told that none of them is needed in memory any more.
 const READ: usize = 64 << 20;
 /// What is read of a file is read in pages of at least so many bytes.
 const PAGE: usize = 4096;
@@ -43,16 +43,16 @@ enum Place {
 /// A file of ids, in the byte order of the machine.
 struct File {
     map: Arc<Mmap>,
-    shelf: Arc<Held>,
+    held: Arc<Held>,
 }
 
-/// Where documents lie that were put away. All ids that are read from it stay within some megabytes of memory.
-pub struct Shelf {
+/// Files in which documents lie that were put away. All ids that are read from it stay within some megabytes of memory.
+pub struct TokenFiles {
     folder: PathBuf,
     held: Arc<Held>,
 }
 
-/// What of a shelf's files may be in memory.
+/// What of these files may be in memory.
 #[derive(Default)]
 struct Held {
     read: AtomicUsize,
@@ -85,7 +85,7 @@ impl Deref for Tokens {
 
 impl File {
     fn ids(&self, first: usize, len: usize) -> &[u32] {
-        self.shelf.is_read(len * size_of::<u32>());
+        self.held.is_read(len * size_of::<u32>());
         // A map begins at a page, and its ids one after another behind that.
         let (before, ids, _) = bytemuck::pod_align_to::<u8, u32>(&self.map);
         debug_assert!(before.is_empty());
@@ -111,7 +111,7 @@ impl Held {
     }
 }
 
-impl Shelf {
+impl TokenFiles {
     /// Its files lie in this folder, though nobody sees them.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), held: Arc::default() }
@@ -141,7 +141,7 @@ impl Shelf {
         // SAFETY: the file has no name and this handle is dropped here, so nobody can change it or make it shorter.
         let map = Arc::new(unsafe { Mmap::map(&file) }?);
         self.held.maps().push(Arc::downgrade(&map));
-        let file = Arc::new(File { map, shelf: Arc::clone(&self.held) });
+        let file = Arc::new(File { map, held: Arc::clone(&self.held) });
         let tokens = docs.iter_mut().flat_map(|doc| doc.tokens_mut());
         for (tokens, (first, len)) in tokens.zip(places) {
             if matches!(tokens.0, Place::Memory(_)) {
@@ -231,33 +231,33 @@ mod tests {
     #[test]
     fn ids_that_were_put_away_are_what_they_were() {
         let dir = tempfile::tempdir().unwrap();
-        let (shelf, mut put) = (Shelf::new(dir.path()), docs());
+        let (files, mut put) = (TokenFiles::new(dir.path()), docs());
         let whole = docs();
         let (some, others) = put.split_at_mut(120);
-        shelf.put_away(&mut some.iter_mut().collect::<Vec<_>>()).unwrap();
+        files.put_away(&mut some.iter_mut().collect::<Vec<_>>()).unwrap();
         // What lies there already stays.
         let mut all: Vec<&mut Doc> = some[100..].iter_mut().chain(others.iter_mut()).collect();
-        shelf.put_away(&mut all).unwrap();
-        shelf.put_away(&mut []).unwrap();
+        files.put_away(&mut all).unwrap();
+        files.put_away(&mut []).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no file is seen");
         assert!(put.iter().all(|doc| doc.tokens_of().all(|tokens| matches!(tokens.0, Place::File { .. }))));
         assert_eq!(put, whole);
-        assert_eq!(shelf.held.maps().len(), 2);
+        assert_eq!(files.held.maps().len(), 2);
         // Read over and over, more than is kept in memory.
         for _ in 0..100 {
             assert_eq!(put[199].continuations[1].iter().max(), whole[199].continuations[1].iter().max());
             assert_eq!(put, whole);
         }
         let kept = put[7].clone();
-        drop((put, shelf));
+        drop((put, files));
         assert_eq!(kept, whole[7], "a document stays as long as anybody has it");
     }
 
     #[test]
     fn documents_stay_in_memory_where_there_is_no_place_for_them() {
         let mut docs = docs();
-        let shelf = Shelf::new(Path::new("/nowhere/at/all"));
-        assert!(shelf.put_away(&mut docs.iter_mut().collect::<Vec<_>>()).is_err());
+        let files = TokenFiles::new(Path::new("/nowhere/at/all"));
+        assert!(files.put_away(&mut docs.iter_mut().collect::<Vec<_>>()).is_err());
         assert_eq!(docs, super::tests::docs());
     }
 }

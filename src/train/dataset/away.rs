@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model::{Doc, Shelf};
+use model::{Doc, TokenFiles};
 
 use super::documents::{PairDoc, Parts};
 
@@ -12,7 +12,7 @@ const WAITING: usize = 8 << 20;
 /// What puts the ids of pairs away while these are made.
 pub struct Away {
     /// Nothing where there is no place for a file: then all stays in memory.
-    shelf: Option<Shelf>,
+    files: Option<TokenFiles>,
     most: usize,
     /// How many pairs of each part were looked at, and how many were put away.
     seen: [usize; 2],
@@ -23,12 +23,12 @@ pub struct Away {
 impl Away {
     /// `folder`: the project's; nothing for pairs that are in memory themselves.
     pub fn new(folder: Option<&Path>) -> Self {
-        Self { shelf: folder.map(Shelf::new), most: WAITING, seen: [0; 2], put: [0; 2], waiting: 0 }
+        Self { files: folder.map(TokenFiles::new), most: WAITING, seen: [0; 2], put: [0; 2], waiting: 0 }
     }
 
     /// Looks at the pairs that have come, and puts their ids away once these are many.
     pub fn take(&mut self, pairs: &mut Parts<PairDoc>) {
-        let Some(shelf) = &self.shelf else { return };
+        let Some(files) = &self.files else { return };
         let ids = |doc: &Doc| doc.prefix.len() + doc.answer_tokens();
         let new = pairs.train[self.seen[0]..].iter().chain(&pairs.eval[self.seen[1]..]);
         self.waiting += new.map(|pair| ids(&pair.doc)).sum::<usize>();
@@ -37,9 +37,9 @@ impl Away {
             return;
         }
         let waiting = pairs.train[self.put[0]..].iter_mut().chain(&mut pairs.eval[self.put[1]..]);
-        if let Err(error) = shelf.put_away(&mut waiting.map(|pair| &mut pair.doc).collect::<Vec<_>>()) {
+        if let Err(error) = files.put_away(&mut waiting.map(|pair| &mut pair.doc).collect::<Vec<_>>()) {
             tracing::warn!("the token ids of all pairs stay in memory: they could not be put into a file: {error}");
-            self.shelf = None;
+            self.files = None;
         }
         (self.put, self.waiting) = (self.seen, 0);
     }
@@ -69,13 +69,13 @@ mod tests {
     fn ids_are_the_same_wherever_they_are() {
         let dir = tempfile::tempdir().unwrap();
         let (away, pairs) = taken(Some(dir.path()));
-        assert!(away.shelf.is_some() && away.waiting < 100);
+        assert!(away.files.is_some() && away.waiting < 100);
         assert_eq!(away.put.iter().sum::<usize>(), 60, "three chunks at a time: {:?}", away.put);
         let (held, in_memory) = taken(None);
         assert_eq!((held.put, &pairs), ([0; 2], &in_memory));
         // Where no file can be, they stay.
         let (nowhere, kept) = taken(Some(Path::new("/nowhere/at/all")));
-        assert!(nowhere.shelf.is_none());
+        assert!(nowhere.files.is_none());
         assert_eq!(kept, in_memory);
     }
 }
