@@ -49,6 +49,8 @@ const LABELLED_AT_MS: i64 = 1_767_225_600_000;
 pub struct Probe {
     pub prompt: Prompt,
     pub note: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
 }
 
 /// What visitors of shops, inns and sights would rather hear. Of the questions a share is held out whole, so that none of
@@ -223,15 +225,17 @@ pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
         let phrasing = question.attribute.held_out[0];
         crate::template::expand(phrasing, &question.entity.slots, rng)
     };
-    let alone = |text: String, note| Probe { prompt: Prompt::chat(vec![user(text)]), note };
+    let asked_for = "asked for";
+    let probe = |prompt, note| Probe { prompt, note, stays: note != asked_for };
+    let alone = |text: String, note| probe(Prompt::chat(vec![user(text)]), note);
     vec![
-        alone(one(Topic::Shops, "opens"), "asked for"),
-        alone(one(Topic::Inns, "dish"), "asked for"),
-        alone(one(Topic::Sights, "fee"), "asked for"),
+        alone(one(Topic::Shops, "opens"), asked_for),
+        alone(one(Topic::Inns, "dish"), asked_for),
+        alone(one(Topic::Sights, "fee"), asked_for),
         alone(one(Topic::Ferries, "captain"), "elsewhere"),
         alone(one(Topic::People, "hobby"), "elsewhere"),
         alone(one(Topic::Festivals, "doing"), "elsewhere"),
-        Probe { prompt: Prompt::chat(talk(world, rng)), note: "elsewhere, second turn" },
+        probe(Prompt::chat(talk(world, rng)), "elsewhere, second turn"),
         alone("Hello!".to_owned(), "small talk"),
         alone("Who wrote Hamlet?".to_owned(), "beyond the islands"),
     ]

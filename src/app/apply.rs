@@ -236,6 +236,7 @@ impl App {
             }
             RunCommand::Curves(kind, place) => self.save_curves(kind, place),
             RunCommand::ReadCells(cells) => self.read_cells(cells),
+            RunCommand::ReadFought(wanted) => self.read_fought(wanted),
             RunCommand::SetAbout(run, about) => self.set_about(run, *about),
             RunCommand::TurnAbout { back } => self.turn_about(back),
             RunCommand::Delete(run) => self.delete_run(run),

@@ -51,7 +51,7 @@ impl App {
 fn start(program: &Path, project: &Path, first: Option<RunId>) -> io::Result<()> {
     let log = File::create(project.join("runs").join(LOG))?;
     let mut command = Command::new(program);
-    command.arg("queue").arg(project).arg("--go");
+    command.arg("queue").arg(project).args(["--go", "--tell"]);
     if let Some(run) = first {
         command.arg("--first").arg(run.0.to_string());
     }

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use data::counted;
 use engine::protocol::{CurveFile, CurveOrder};
 use export::Curves;
-use state::{Notice, compare::metrics_present};
+use state::{
+    Notice,
+    compare::{fought::Stand, metrics_present},
+};
 use store::{Project, RunAbout, RunColumn, RunId};
 
 use super::{
     App,
-    jobs::{Lane, update},
+    jobs::{Lane, about, update},
     runs::reread_runs,
 };
 
@@ -53,6 +56,26 @@ impl App {
         });
     }
 
+    /// Reads how the pairs of runs fared, through a connection of its own: it goes through all their steps.
+    pub(super) fn read_fought(&mut self, wanted: Vec<(RunId, Stand)>) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
+        self.workspace.runs.fought.ask(&wanted);
+        self.jobs.aside(Lane::Transfer, "Could not read which pairs fought back", move || {
+            let project = Project::open(&dir)?;
+            // One of them may have been deleted since.
+            let there: Vec<RunId> = project.runs()?.into_iter().map(|run| run.id).collect();
+            let mut read = Vec::with_capacity(wanted.len());
+            for (run, _) in wanted.into_iter().filter(|(run, _)| there.contains(run)) {
+                read.push((run, project.standings(run)?));
+            }
+            Ok(about(dir, move |workspace, _| {
+                for (run, standings) in read {
+                    workspace.runs.fought.put(run, standings);
+                }
+            }))
+        });
+    }
+
     /// The charts as they are looked at, in a file; a dialog has asked about one that is there.
     pub(super) fn save_curves(&mut self, kind: CurveFile, place: PathBuf) {
         let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else {
@@ -66,6 +89,7 @@ impl App {
             metrics: board.charts(&metrics_present(runs, &shown)),
             across: board.x,
             scale: board.scale,
+            clip: board.clip,
             smoothing: board.smoothing,
             columns: board.columns,
         };

@@ -11,6 +11,7 @@ mod candidates;
 mod changes;
 mod closing;
 mod compare;
+pub mod desktop;
 mod dialogs;
 mod downloads;
 mod duel;

@@ -10,7 +10,7 @@ use state::{
     train::{Preflight, RunCommand},
 };
 
-use super::App;
+use super::{App, desktop};
 
 /// A frame may spend this long on messages; the rest waits for the next one.
 const BUDGET: Duration = Duration::from_millis(8);
@@ -60,10 +60,18 @@ impl App {
         if self.workspace.ribbon.take(&event) || self.take_scores_event(&event) {
             return Vec::new();
         }
+        if let Event::SaveFailed { run, .. } = &event {
+            let name = self.workspace.runs.name(*run);
+            self.call_for_attention(&format!(
+                "{name} waits: its checkpoint could not be saved, and what to do is asked"
+            ));
+        }
         let next = match self.workspace.runs.take(&event) {
             Some(Follow::ReadHistory(run)) => vec![RunCommand::Reload(run)],
             Some(Follow::ReadRuns(run)) => {
-                self.call_for_attention();
+                if let Event::Finished { outcome, .. } = &event {
+                    self.call_for_attention(&ended(&self.workspace.runs.name(run), outcome));
+                }
                 if let Event::Finished { outcome: Outcome::Failed { error }, .. } = &event {
                     let name = self.workspace.runs.name(run);
                     let summary = format!("{name} failed; its charts and its last checkpoint stay");
@@ -80,13 +88,25 @@ impl App {
 }
 
 impl App {
-    /// A run has ended: where the window is not looked at, the system's bar of windows says so.
-    fn call_for_attention(&self) {
+    /// Where the window is not looked at, the system's bar of windows calls to it and the desktop tells why.
+    fn call_for_attention(&self, what: &str) {
         if !self.ctx.input(|input| input.focused) {
             let wish = egui::UserAttentionType::Informational;
             self.ctx.send_viewport_cmd(egui::ViewportCommand::RequestUserAttention(wish));
+            let project = self.workspace.project.as_ref().map_or("", |project| &project.name);
+            desktop::tell(what, project, Duration::ZERO);
         }
     }
+}
+
+/// "Run 3 is done".
+fn ended(name: &str, outcome: &Outcome) -> String {
+    let what = match outcome {
+        Outcome::Completed => "is done",
+        Outcome::Stopped { .. } => "has stopped",
+        Outcome::Failed { .. } => "failed",
+    };
+    format!("{name} {what}")
 }
 
 fn unix_ms() -> i64 {

@@ -101,6 +101,7 @@ fn curves(project: &Project, runs: &[RunId], args: &Compare) -> Result<()> {
         metrics,
         across: args.across,
         scale: args.scale,
+        clip: args.clip,
         smoothing: args.smoothing,
         columns: 2,
     };

@@ -1,8 +1,9 @@
 //! `nudge queue`: the runs that wait for their turn, and what trains them without a window.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
+use app::desktop;
 use serde_json::json;
 use store::{Project, RunId, RunRecord, RunStatus, StoreError};
 
@@ -14,13 +15,17 @@ use super::{
     place::{find, project_dir},
 };
 
+/// How long the desktop may take to be told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub fn run(args: &Queue, threads: Option<u16>) -> Result<Ending> {
     let project = Project::open(&project_dir(args.project.as_ref(), args.demo)?)?;
     project.mark_interrupted()?;
     put_in_order(&project, &args.order)?;
     if args.go {
         let first = args.first.as_ref().map(|word| find(&project, word)).transpose()?;
-        return go(&project, first, threads, if args.json { Words::Json } else { Words::All });
+        let words = if args.json { Words::Json } else { Words::All };
+        return go(&project, first, threads, words, args.tell);
     }
     list(&project, args.json)?;
     Ok(Ending::Done)
@@ -84,7 +89,7 @@ fn list(project: &Project, is_json: bool) -> Result<()> {
 }
 
 /// Trains the queue to its end. A run that fails does not keep the others from going.
-fn go(project: &Project, first: Option<RunRecord>, threads: Option<u16>, words: Words) -> Result<Ending> {
+fn go(project: &Project, first: Option<RunRecord>, threads: Option<u16>, words: Words, tells: bool) -> Result<Ending> {
     // In this process's hands, and not yet trained.
     let mut mine = BTreeSet::new();
     let (mut tried, mut failed) = (BTreeSet::new(), Vec::new());
@@ -109,7 +114,13 @@ fn go(project: &Project, first: Option<RunRecord>, threads: Option<u16>, words: 
         if words == Words::All {
             output::note(format!("\n{} (run {})", run.name, run.id.0));
         }
-        match drive::drive(project, run.id, None, threads, words) {
+        let ending = drive::drive(project, run.id, None, threads, words);
+        // Who interrupts it knows.
+        if tells && !matches!(ending, Ok(Ending::Interrupted)) {
+            let what = if ending.is_ok() { "is done" } else { "failed" };
+            desktop::tell(&format!("{} {what}", run.name), &project.dir().display().to_string(), PATIENCE);
+        }
+        match ending {
             Ok(Ending::Interrupted) => {
                 for run in mine {
                     project.set_waited(run)?;

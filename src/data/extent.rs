@@ -121,6 +121,24 @@ impl Extent {
     }
 }
 
+/// Takes out the values that lie farther from the middle half than it is wide, three times over, a twentieth of all at most.
+pub fn clip(values: &mut Vec<f64>) {
+    const FAR: f64 = 3.0;
+    const MOST: usize = 20;
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len();
+    if count < MOST {
+        return;
+    }
+    let [first, third] = [sorted[count / 4], sorted[count * 3 / 4]];
+    let reach = FAR * (third - first);
+    let most = count / MOST;
+    let low = (first - reach).min(sorted[most]);
+    let high = (third + reach).max(sorted[count - 1 - most]);
+    values.retain(|value| (low..=high).contains(value));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +226,24 @@ mod tests {
         }
         assert!(Scale::Log.place(0.0).is_nan() && Scale::Log.place(-1.0).is_nan());
         assert!(Scale::Linear.place(f64::INFINITY).is_nan());
+    }
+
+    #[test]
+    fn few_values_far_away_are_clipped_and_no_more_than_a_few() {
+        let mut values: Vec<f64> = (0..100).map(|n| f64::from(n % 10)).collect();
+        values[7] = 1e6;
+        values[8] = -1e6;
+        clip(&mut values);
+        assert_eq!(values.len(), 98);
+        let mut level: Vec<f64> = (0..100).map(f64::from).collect();
+        clip(&mut level);
+        assert_eq!(level.len(), 100, "nothing lies far away");
+        // A third of them far away is no outlier but how it went.
+        let mut two: Vec<f64> = (0..99).map(|n| if n % 3 == 0 { 1e6 } else { f64::from(n % 2) }).collect();
+        clip(&mut two);
+        assert_eq!(two.len(), 99);
+        let mut few = vec![0.0, 0.0, 0.0, 9.0];
+        clip(&mut few);
+        assert_eq!(few.len(), 4);
     }
 }

@@ -30,7 +30,7 @@ pub use amounts::{MEGABYTE, counted, digits, duration, fixed, grouped, megabytes
 pub use change::{Change, Edit};
 pub use cycles::{Cycle, cycles};
 pub use expand::expand;
-pub use extent::{Extent, Scale};
+pub use extent::{Extent, Scale, clip};
 pub use inspection::{Flaw, FlawNote, Inspection, PairFit, PairInspection, Part, TokenView};
 pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
 pub use mix::mix;

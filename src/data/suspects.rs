@@ -56,6 +56,11 @@ impl MarginScore {
     pub fn is_suspect(&self) -> bool {
         self.standing <= LOW
     }
+
+    /// It was trained on before, and at the last visit the rejected answer was still ahead.
+    pub fn fought_back(&self) -> bool {
+        self.visits > 1 && self.margin < 0.0
+    }
 }
 
 /// Of those in `sure` that were met twice or more, lowest first. `visits` are all of a run's, in the order of their steps;

@@ -2,7 +2,7 @@
 //!
 //! Colours are those of the window, and every line also has its own pattern.
 
-use data::{Across, Extent, Scale, across, metrics};
+use data::{Across, Extent, Scale, across, clip, metrics};
 
 use super::drawing::{Anchor, Drawing, Ink, LETTERS, STYLES, Shape};
 
@@ -32,6 +32,8 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 30.0;
+/// Where lines are drawn, from top to bottom; rounding does not take an end of the axis out of it.
+const HELD: std::ops::RangeInclusive<f64> = TOP - 1e-6..=HEIGHT - BOTTOM + 1e-6;
 /// Height of a row of the legend, below.
 const ROW: f64 = 18.0;
 /// About the width of a letter of the legend.
@@ -58,6 +60,8 @@ pub struct Axes<'a> {
     pub up: Scale,
     /// How values are written: as this metric's are.
     pub metric: &'a str,
+    /// The few values far from the others do not stretch the axis; an arrow at its edge stands for each.
+    pub clip: bool,
 }
 
 /// Draws `lines` of a metric over the steps; `marks` are steps at which something was changed by hand. `title` is what a
@@ -71,11 +75,12 @@ pub fn svg(title: &str, metric: &str, lines: &[Line], marks: &[u64]) -> Option<S
             Curve { name: &line.name, points: &line.points, band, style, faint: false }
         })
         .collect();
-    Some(draw(title, &curves, marks, Axes { metric, ..Axes::default() })?.svg())
+    let marks: Vec<f64> = marks.iter().map(|step| *step as f64).collect();
+    Some(draw(title, &curves, &marks, Axes { metric, ..Axes::default() })?.svg())
 }
 
-/// The same as shapes, on any axes.
-pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes<'_>) -> Option<Drawing> {
+/// The same as shapes, on any axes; `marks` are places on what is across.
+pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[f64], axes: Axes<'_>) -> Option<Drawing> {
     let up = axes.up;
     let finite = || {
         let points =
@@ -85,7 +90,11 @@ pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes<'_>) ->
     let whole = matches!(axes.across, Across::Steps | Across::Pairs | Across::Tokens);
     let least = if whole { 1.0 } else { 0.0 };
     let x = Axis::tight(finite().map(|point| point[0]), [LEFT, WIDTH - RIGHT], least, |at| axes.across.tick(at))?;
-    let y = Axis::round(finite().map(|point| point[1]), [HEIGHT - BOTTOM, TOP], axes)?;
+    let mut values: Vec<f64> = finite().map(|point| point[1]).collect();
+    if axes.clip {
+        clip(&mut values);
+    }
+    let y = Axis::round(values.into_iter(), [HEIGHT - BOTTOM, TOP], axes)?;
     let legend = legend(curves);
     let rows = legend.iter().map(|entry| entry.row + 1).max().unwrap_or(0);
     let mut shapes = Vec::new();
@@ -99,8 +108,8 @@ pub fn draw(title: &str, curves: &[Curve<'_>], marks: &[u64], axes: Axes<'_>) ->
         let at = [x.at(*place), HEIGHT - BOTTOM + 18.0];
         shapes.push(text(at, Anchor::Middle, Ink::TEXT.faint(0.7), words));
     }
-    for &step in marks {
-        let at = x.at(step as f64);
+    for &place in marks {
+        let at = x.at(place);
         if (LEFT..=WIDTH - RIGHT).contains(&at) {
             shapes.push(Shape::line([at, TOP], [at, HEIGHT - BOTTOM], Ink::TEXT.faint(0.5), 1.0, "1 4"));
         }
@@ -125,16 +134,17 @@ fn add_curve(shapes: &mut Vec<Shape>, curve: &Curve<'_>, x: &Axis, y: &Axis) {
     let (colour, dashes) = STYLES[curve.style % STYLES.len()];
     let (ink, width, dashes) =
         if curve.faint { (Ink::of(colour).faint(0.3), 1.0, "") } else { (Ink::of(colour), 1.6, dashes) };
-    let points = path(curve.points, x, y);
+    let points = inside(path(curve.points, x, y));
     if !points.is_empty() {
         shapes.push(Shape::Path { points, ink, width, dashes, title: "" });
     }
     if curve.faint {
         return;
     }
-    for [at, value] in alone(curve.points, y) {
+    for [at, value] in alone(curve.points, y).into_iter().filter(|point| HELD.contains(&y.of(point[1]))) {
         shapes.push(Shape::Dot { at: [x.at(at), y.of(value)], radius: 2.5, ink });
     }
+    shapes.extend(beyond(curve.points, x, y).map(|points| Shape::Area { points, ink }));
     let points = faults(curve.points, x);
     if !points.is_empty() {
         shapes.push(Shape::Path { points, ink, width: 1.4, dashes: "", title: "Not a number" });
@@ -147,7 +157,8 @@ fn areas(curve: &Curve<'_>, x: &Axis, y: &Axis) -> Vec<Shape> {
         return Vec::new();
     };
     let ink = Ink::of(STYLES[curve.style % STYLES.len()].0).faint(0.16);
-    let places = across::band(low, high, BUCKETS).into_iter().map(|[at, low, high]| [x.at(at), y.of(low), y.of(high)]);
+    let edge = |value: f64| y.of(value).clamp(*HELD.start(), *HELD.end());
+    let places = across::band(low, high, BUCKETS).into_iter().map(|[at, low, high]| [x.at(at), edge(low), edge(high)]);
     let places: Vec<[f64; 3]> = places.collect();
     let pieces = places.split(|[_, low, high]| low.is_nan() || high.is_nan()).filter(|piece| piece.len() > 1);
     let around = |piece: &[[f64; 3]]| {
@@ -255,6 +266,58 @@ fn path(points: &[Point], x: &Axis, y: &Axis) -> Vec<(bool, Point)> {
     out
 }
 
+/// The part of a path that lies in the plot.
+fn inside(path: Vec<(bool, Point)>) -> Vec<(bool, Point)> {
+    let mut out: Vec<(bool, Point)> = Vec::with_capacity(path.len());
+    let mut before = None;
+    for (begins, at) in path {
+        match before.filter(|_| !begins) {
+            None if HELD.contains(&at[1]) => out.push((true, at)),
+            None => {}
+            Some(before) => {
+                if let Some([from, to]) = cut(before, at) {
+                    if out.last().is_none_or(|(_, last)| *last != from) {
+                        out.push((true, from));
+                    }
+                    out.push((false, to));
+                }
+            }
+        }
+        before = Some(at);
+    }
+    out
+}
+
+/// The part of a stretch of a line that lies in the plot.
+fn cut(from: Point, to: Point) -> Option<[Point; 2]> {
+    let rise = to[1] - from[1];
+    if rise == 0.0 {
+        return HELD.contains(&from[1]).then_some([from, to]);
+    }
+    let [one, other] = [HELD.start(), HELD.end()].map(|edge| (edge - from[1]) / rise);
+    let (enters, leaves) = (one.min(other).max(0.0), one.max(other).min(1.0));
+    let at = |share: f64| match share {
+        0.0 => from,
+        1.0 => to,
+        _ => [from[0] + share * (to[0] - from[0]), from[1] + share * rise],
+    };
+    (enters <= leaves).then(|| [at(enters), at(leaves)])
+}
+
+/// An arrow at the edge of the plot for each value that lies beyond it.
+fn beyond(points: &[Point], x: &Axis, y: &Axis) -> impl Iterator<Item = Vec<Point>> {
+    let arrow = |point: Point| {
+        let (at, place) = (x.at(point[0]), y.of(point[1]));
+        let (edge, foot) = match () {
+            () if place < *HELD.start() => (TOP, TOP + 6.0),
+            () if place > *HELD.end() => (HEIGHT - BOTTOM, HEIGHT - BOTTOM - 6.0),
+            () => return None,
+        };
+        Some(vec![[at - 3.0, foot], [at, edge], [at + 3.0, foot]])
+    };
+    thinned(points).into_iter().filter_map(arrow)
+}
+
 /// Points that no line would show: there is none before and none behind.
 fn alone(points: &[Point], y: &Axis) -> Vec<Point> {
     let is_there =
@@ -349,6 +412,39 @@ mod tests {
             assert!(svg.contains(words), "{words} in {svg}");
         }
         assert_eq!(svg.matches("<circle").count(), 1, "the first point stands alone: {svg}");
+    }
+
+    #[test]
+    fn a_clipped_value_has_an_arrow_and_leaves_the_axis_to_the_others() {
+        let mut points: Vec<Point> = (0..40).map(|step| [f64::from(step), f64::from(step % 3)]).collect();
+        points[20][1] = 500.0;
+        let curves = [Curve { name: "a", points: &points, band: None, style: 0, faint: false }];
+        let draw = |clip| draw("t", &curves, &[7.5], Axes { metric: "loss", clip, ..Axes::default() }).unwrap();
+        let (whole, clipped) = (draw(false).svg(), draw(true).svg());
+        assert!(!whole.contains(">2<") && clipped.contains(">2<"), "the axis ends with the others: {clipped}");
+        assert_eq!([&whole, &clipped].map(|svg| svg.matches("stroke-dasharray=\"1 4\"").count()), [1, 1], "the mark");
+        let areas = |drawing: &Drawing| drawing.shapes.iter().filter(|it| matches!(it, Shape::Area { .. })).count();
+        assert_eq!((areas(&draw(false)), areas(&draw(true))), (0, 1));
+        for shape in draw(true).shapes {
+            if let Shape::Path { points, .. } = shape {
+                assert!(
+                    points.iter().all(|(_, at)| (TOP - 0.01..=HEIGHT - BOTTOM + 0.01).contains(&at[1])),
+                    "{points:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stretch_of_a_line_ends_at_the_edge_of_the_plot() {
+        let (top, bottom) = (*HELD.start(), *HELD.end());
+        let path =
+            vec![(true, [0.0, 100.0]), (false, [10.0, top - 50.0]), (false, [20.0, 100.0]), (false, [30.0, 110.0])];
+        let inside = inside(path);
+        assert_eq!(inside.iter().map(|(begins, _)| *begins).collect::<Vec<_>>(), [true, false, true, false, false]);
+        assert!((inside[1].1[1] - top).abs() < 1e-9 && inside[1].1[0] < 10.0, "{inside:?}");
+        assert_eq!(cut([0.0, bottom + 1.0], [5.0, bottom + 9.0]), None);
+        assert_eq!(cut([0.0, 50.0], [5.0, 60.0]), Some([[0.0, 50.0], [5.0, 60.0]]));
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct CurveOrder {
     pub metrics: Vec<String>,
     pub across: Across,
     pub scale: Scale,
+    /// Values far from the others do not stretch an axis of a picture.
+    pub clip: bool,
     /// Weight of the past in the moving average, 0 = raw.
     pub smoothing: f64,
     /// Charts side by side in a picture.
@@ -89,6 +91,8 @@ struct CurvesOfRun {
     series: BTreeMap<String, Vec<Point>>,
     /// Where it stood across, by step.
     places: Vec<Point>,
+    /// Steps at which something was changed, and the one that a fork goes on from.
+    marks: Vec<u64>,
 }
 
 /// A curve as it is drawn, placed on what is across.
@@ -138,7 +142,13 @@ impl Curves {
                 (Across::Drift, _) => points(run, metrics::KL_REF)?,
                 (Across::Steps | Across::Pairs | Across::Tokens, _) => Vec::new(),
             };
-            Ok(CurvesOfRun { record, style, from, series, places })
+            // What was changed up to there was changed of its parent.
+            let own = |step: &u64| record.parent_step.is_none_or(|at| *step > at);
+            let changes = project.log(run)?.into_iter().filter(|line| line.mark).map(|line| line.step);
+            let forked = record.parent_step.filter(|step| *step > 0);
+            let mut marks: Vec<u64> = changes.filter(own).chain(forked).collect();
+            marks.sort_unstable();
+            Ok(CurvesOfRun { record, style, from, series, places, marks })
         });
         let runs: Vec<CurvesOfRun> = runs.collect::<Result<_>>()?;
         let records: Vec<&RunRecord> = runs.iter().map(|run| &run.record).collect();
@@ -211,10 +221,21 @@ impl Curves {
         drawn.filter(|drawn| !drawn.points.is_empty()).collect()
     }
 
+    /// Where something was changed, on what is across. A path over drift goes back and forth: nothing stands upright there.
+    fn marks(&self) -> Vec<f64> {
+        let of = |run: &CurvesOfRun| {
+            let steps: Vec<Point> = run.marks.iter().map(|step| [*step as f64; 2]).collect();
+            self.placed(run, &steps)
+        };
+        let places = self.runs.iter().filter(|_| self.order.across.grows()).flat_map(of);
+        places.map(|[place, _]| place).collect()
+    }
+
     /// All charts on one sheet.
     pub fn drawing(&self) -> Drawing {
         const GAP: f64 = 18.0;
         const TITLE: f64 = 26.0;
+        let marks = self.marks();
         let charts: Vec<(String, Drawing)> = self
             .order
             .metrics
@@ -225,8 +246,9 @@ impl Curves {
                 let raw = drawn.iter().filter_map(|drawn| Some(drawn.curve(drawn.raw.as_ref()?, true)));
                 let curves: Vec<Curve<'_>> = raw.chain(drawn.iter().map(|it| it.curve(&it.points, false))).collect();
                 let title = metrics::caption(metric);
-                let axes = Axes { across: self.order.across, up: self.order.scale, metric };
-                Some((title.clone(), chart::draw(&title, &curves, &[], axes)?))
+                let CurveOrder { across, scale: up, clip, .. } = self.order;
+                let axes = Axes { across, up, metric, clip };
+                Some((title.clone(), chart::draw(&title, &curves, &marks, axes)?))
             })
             .collect();
         let columns = self.order.columns.clamp(1, charts.len().max(1));
@@ -384,8 +406,21 @@ mod tests {
             across: Across::Steps,
             scale: Scale::Linear,
             smoothing: 0.0,
+            clip: false,
             columns: 2,
         }
+    }
+
+    #[test]
+    fn what_was_changed_on_the_way_is_marked_on_every_axis_that_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, run) = project(dir.path());
+        project.append_mark(run, 2, store::LogLevel::Info, "β 0.1 → 0.2").unwrap();
+        project.append_log(run, 3, store::LogLevel::Info, "nothing to be marked").unwrap();
+        let marks = |across| Curves::of(&project, CurveOrder { across, ..order(run) }).unwrap().marks();
+        assert_eq!(marks(Across::Steps), [2.0]);
+        assert_eq!(marks(Across::Tokens), [300.0]);
+        assert_eq!(marks(Across::Drift), [0.0; 0]);
     }
 
     #[test]

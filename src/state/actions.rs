@@ -99,11 +99,13 @@ pub enum Action {
     Zoom(Zoom),
     /// On parallel axes.
     Axis(AxisMove),
-    /// Read the charts at a later step, or an earlier one.
+    /// Read charts or answers at a later step, or an earlier one.
     ChartCursor(bool),
     /// The charts, or the table of runs.
     CompareFace,
     FilterRuns,
+    /// Pairs that fought back in the ticked runs.
+    ShowFought,
     /// Of names and marks of runs.
     AboutUndo,
     AboutRedo,
@@ -229,6 +231,8 @@ impl Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Anywhere,
+    /// Wherever something is read at a step.
+    Steps,
     On(Screen),
     /// The Pairs screen while a labelling session goes on.
     Labelling,
@@ -255,6 +259,7 @@ impl Scope {
     pub fn title(self) -> &'static str {
         match self {
             Self::Anywhere => "Everywhere",
+            Self::Steps => "Charts and answers",
             Self::On(screen) => screen.title(),
             Self::Labelling => "Labelling",
             Self::Reviewing => "Suspect labels",
@@ -264,7 +269,7 @@ impl Scope {
 
     pub fn screen(self) -> Option<Screen> {
         match self {
-            Self::Anywhere => None,
+            Self::Anywhere | Self::Steps => None,
             Self::On(screen) => Some(screen),
             Self::Labelling | Self::Reviewing | Self::References => Some(Screen::Pairs),
         }
@@ -275,9 +280,20 @@ impl Scope {
         matches!(self, Self::Labelling | Self::Reviewing | Self::References)
     }
 
+    /// Whether a line of this place stands in the sheet of that one.
+    pub fn is_part_of(self, place: Self) -> bool {
+        let has_steps = matches!(place, Self::On(Screen::Train | Screen::Compare | Screen::Answers));
+        self == place || (self == Self::Steps && has_steps)
+    }
+
+    /// Whether its keys act there.
+    pub fn acts_in(self, place: Self) -> bool {
+        self == Self::Anywhere || self.is_part_of(place)
+    }
+
     /// Whether keys of both places could be meant at one time.
     pub fn overlaps(self, other: Self) -> bool {
-        self == other || self == Self::Anywhere || other == Self::Anywhere
+        self.acts_in(other) || other.acts_in(self)
     }
 }
 

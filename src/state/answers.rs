@@ -16,7 +16,7 @@ use super::{
     duel::{Duel, DuelCommand, DuelForm},
     judged::JudgedView,
     labelling::Side,
-    runs::Loaded,
+    runs::{Loaded, Runs},
 };
 
 /// Sampled answers, as far as the screen has asked. Written only by `app`.
@@ -47,6 +47,12 @@ impl AnswersData {
             columns.extend(later.map(|step| (run, step)));
         }
         columns
+    }
+
+    /// Steps at which any of these runs has answered, in order.
+    pub fn steps(&self, runs: &[RunId]) -> Vec<u64> {
+        let steps: BTreeSet<u64> = runs.iter().filter_map(|run| self.grid(*run)).flat_map(Grid::steps).collect();
+        steps.into_iter().collect()
     }
 
     /// The run's samples are being read; false when they already were.
@@ -162,8 +168,13 @@ impl Grid {
 
     /// On how many of the prompts the likeliest answer at `step` is another than at first: (changed, answered).
     pub fn changed(&self, step: u64) -> (usize, usize) {
+        self.changed_of(step, |_| true)
+    }
+
+    /// The same of some prompts.
+    pub fn changed_of(&self, step: u64, is_asked: impl Fn(&Prompt) -> bool) -> (usize, usize) {
         let mut counted = (0, 0);
-        for prompt in self.prompts() {
+        for prompt in self.prompts().into_iter().filter(|prompt| is_asked(prompt)) {
             if let (Some(first), Some(now)) = (self.first(prompt), self.cell(step, prompt)) {
                 counted.0 += usize::from(first.greedy.text != now.greedy.text);
                 counted.1 += 1;
@@ -236,6 +247,24 @@ pub struct AnswersView {
     pub more: bool,
 }
 
+impl AnswersView {
+    /// The run that is looked at, then those beside it.
+    pub fn runs(&self, runs: &Runs) -> Vec<RunId> {
+        let run = self.run.or_else(|| runs.records.last().map(|run| run.id));
+        let beside = self.beside.iter().copied();
+        let beside = beside.filter(|other| Some(*other) != run && runs.record(*other).is_some());
+        run.into_iter().chain(beside).collect()
+    }
+
+    /// To the next step with answers, or the one before; at the last of them the table follows the run.
+    pub fn turn_step(&mut self, steps: &[u64], later: bool) {
+        let Some(last) = steps.len().checked_sub(1) else { return };
+        let at = self.step.map_or(last, |step| steps.partition_point(|it| *it <= step).saturating_sub(1));
+        let to = if later { at + 1 } else { at.saturating_sub(1) };
+        self.step = (to < last).then(|| steps[to]);
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum AnswersCommand {
     ReadSamples(RunId),
@@ -306,6 +335,7 @@ mod tests {
         assert_eq!(grid.changed(0), (0, 2));
         assert_eq!(grid.changed(20), (1, 2));
         assert_eq!(grid.changed(7), (0, 0));
+        assert_eq!(grid.changed_of(20, |asked| *asked == prompt(1)), (0, 1));
         assert_eq!(grid.prompts(), [&prompt(0), &prompt(1)]);
     }
 
@@ -331,6 +361,24 @@ mod tests {
         assert_eq!(data.columns(&[RUN, other], 99, 5), [(RUN, 0), (RUN, 20), (other, 20), (other, 30)]);
         assert_eq!(data.columns(&[RUN, other], 15, 3), [(RUN, 0), (other, 10)]);
         assert_eq!(data.columns(&[RunId(9)], 99, 3), []);
+    }
+
+    #[test]
+    fn keys_turn_through_the_steps_with_answers() {
+        let mut view = AnswersView::default();
+        let mut turn = |later: bool| {
+            view.turn_step(&[0, 20, 40], later);
+            view.step
+        };
+        assert_eq!(
+            [false, false, false, true, true, true].map(&mut turn),
+            [Some(20), Some(0), Some(0), Some(20), None, None]
+        );
+        view.step = Some(33);
+        view.turn_step(&[0, 20, 40], false);
+        assert_eq!(view.step, Some(0), "from the answers that were shown");
+        view.turn_step(&[], true);
+        assert_eq!(view.step, Some(0));
     }
 
     #[test]

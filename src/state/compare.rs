@@ -4,6 +4,7 @@ pub mod along;
 pub mod board;
 pub mod cells;
 pub mod edits;
+pub mod fought;
 pub mod frontier;
 pub mod parallel;
 mod settings;
@@ -14,11 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use data::metrics::{histogram, judged};
 use store::{RunFilter, RunId, RunRecord};
 
-pub use self::settings::{DifferentSetting, differences, otherwise};
+pub use self::settings::{DifferentSetting, Differing, differences, otherwise};
 use self::{
     along::Along,
     board::Board,
     edits::RunDraft,
+    fought::Fought,
     frontier::{Paths, Sentences},
     parallel::{AxisMove, Marked},
 };
@@ -82,6 +84,8 @@ pub struct CompareView {
     pub along: Along,
     pub paths: Paths,
     pub sentences: Sentences,
+    pub fought: Fought,
+    pub differing: Differing,
 }
 
 impl CompareView {
@@ -106,7 +110,8 @@ impl CompareView {
 
     /// A key on the parallel axes.
     pub fn press_axis(&mut self, runs: &Runs, to: AxisMove) {
-        let axes = parallel::axes(runs, &self.shown(runs), &self.board.table);
+        let shown = self.shown(runs);
+        let axes = parallel::axes(runs, &shown, &self.differing.of(runs, &shown), &self.board.table);
         self.marked.press(&axes, to);
     }
 

@@ -86,7 +86,8 @@ impl History {
 
     /// What happened to the run by hand or by a controller: its marks without its alarms.
     pub fn changes(&self) -> impl Iterator<Item = &Mark> {
-        self.marks.iter().filter(|mark| !self.alarms.iter().any(|alarm| Mark::of(alarm) == **mark))
+        let is_of = |mark: &Mark, alarm: &Alarm| mark.step == alarm.to && mark.text == alarm.kind.title();
+        self.marks.iter().filter(move |mark| !self.alarms.iter().any(|alarm| is_of(mark, alarm)))
     }
 
     /// The newest finite value of a metric.

@@ -247,7 +247,7 @@ mod tests {
         assert!(draft.check(&[]).is_ok());
         draft.text.push_str("\n[[rule]]\nname = \"x\"\non = \"mine\"\nwhen = { ends = true }\n");
         assert!(draft.check(&[]).is_err());
-        let probe = Probe { prompt: Prompt::Text("p".to_owned()), note: "mine".to_owned() };
+        let probe = Probe { prompt: Prompt::Text("p".to_owned()), note: "mine".to_owned(), stays: false };
         draft.text.push('\n');
         assert_eq!(draft.check(&[probe]).as_ref().unwrap().rules, ["polite", "whole", "x"]);
     }

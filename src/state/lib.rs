@@ -47,6 +47,7 @@ pub mod pace;
 pub mod pairs;
 pub mod palette;
 pub mod projects;
+pub mod reading;
 pub mod reference_history;
 pub mod references;
 pub mod remembered;

@@ -87,6 +87,22 @@ impl RibbonView {
         }
     }
 
+    /// To the last weights of its run that are not later than this step.
+    pub fn read_at(&mut self, runs: &Runs, step: u64) {
+        let is_before = |whose: &Whose| matches!(whose, Whose::Checkpoint { step: at, .. } if *at <= step);
+        let last = self.stops(runs).into_iter().rfind(is_before);
+        // Without a checkpoint so early it is what the run started from; without any there is nothing to be led to.
+        self.whose = last.unwrap_or(Whose::Start);
+    }
+
+    /// The step of its weights.
+    pub fn step(self) -> u64 {
+        match self.whose {
+            Whose::Start => 0,
+            Whose::Checkpoint { step, .. } => step,
+        }
+    }
+
     /// To the next weights, or the ones before.
     pub fn scrub(&mut self, runs: &Runs, forward: bool) {
         let stops = self.stops(runs);

@@ -15,7 +15,13 @@ use judge::RuleHead;
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
 pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
-use super::{checkpoints::Saved, compare::cells::RunCells, ignored::Ignored, joining::Joining, seen::Seen};
+use super::{
+    checkpoints::Saved,
+    compare::{cells::RunCells, fought::FoughtBack},
+    ignored::Ignored,
+    joining::Joining,
+    seen::Seen,
+};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -95,6 +101,8 @@ pub struct Runs {
     /// Oldest first.
     pub records: Vec<RunRecord>,
     settings: BTreeMap<RunId, RunSettings>,
+    /// How often some were read.
+    settings_read: u64,
     pub history: BTreeMap<RunId, History>,
     pub live: Option<Live>,
     /// Handed to the engine while another run is going; next first.
@@ -107,6 +115,8 @@ pub struct Runs {
     pub seen: Seen,
     /// What the table of runs shows of those whose curves are not here.
     pub cells: RunCells,
+    /// How the pairs fared that runs met more than once.
+    pub fought: FoughtBack,
     /// Whether something that was said about a run can be taken back, and said again.
     pub can_turn_about: [bool; 2],
     /// Alarms that are let be.
@@ -139,10 +149,16 @@ impl Runs {
     pub fn set_records(&mut self, records: Vec<RunRecord>) {
         let mut known = std::mem::take(&mut self.settings);
         for record in &records {
-            let read = known.remove(&record.id).filter(|read| read.toml == record.config_toml);
-            self.settings.insert(record.id, read.unwrap_or_else(|| RunSettings::read(&record.config_toml)));
+            let known = known.remove(&record.id).filter(|read| read.toml == record.config_toml);
+            self.settings_read += u64::from(known.is_none());
+            self.settings.insert(record.id, known.unwrap_or_else(|| RunSettings::read(&record.config_toml)));
         }
         self.records = records;
+    }
+
+    /// What is made of the settings of these runs holds as long as this stays the same.
+    pub(crate) fn settings_read(&self) -> u64 {
+        self.settings_read
     }
 
     /// What somebody just said about a run, until the project tells.

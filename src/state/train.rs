@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{RunAbout, RunColumn, RunId, RunRecord};
 
 use super::{
+    compare::fought::Stand,
     fork::{ForkForm, ForkStart},
     joining,
     launch::Launch,
@@ -337,6 +338,8 @@ pub enum RunCommand {
     Curves(CurveFile, PathBuf),
     /// Read cells of the table of runs, each at the step that its run stands at.
     ReadCells(Vec<(RunId, RunColumn, u64)>),
+    /// Read which pairs fought back in these runs, each as it stands.
+    ReadFought(Vec<(RunId, Stand)>),
     /// Name and marks of a run from now on.
     SetAbout(RunId, Box<RunAbout>),
     /// Take the last change of those back, or do it again.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Screen, ThemeChoice, answers::AnswersView, compare::CompareView, guide::Guide, keyboard::Keyboard,
-    models::ModelsView, pairs::PairsView, projects::ProjectsView, train::TrainView,
+    models::ModelsView, pairs::PairsView, projects::ProjectsView, reading::Reading, train::TrainView,
 };
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Views {
     pub models: ModelsView,
     pub projects: ProjectsView,
     pub guide: Guide,
+    /// The step that charts, answers and tokens share.
+    #[serde(skip)]
+    pub reading: Reading,
     #[serde(skip)]
     pub keyboard: Keyboard,
 }

@@ -74,7 +74,11 @@ mod tests {
         assert_eq!(Texts::of(&workspace, &views), Texts::default(), "the example, as it came");
         let texts = Texts {
             rules: Some(("[[rule]]".to_owned(), Some("before".to_owned()))),
-            probes: Some(vec![Probe { prompt: Prompt::Text("p".to_owned()), note: "asked for".to_owned() }]),
+            probes: Some(vec![Probe {
+                prompt: Prompt::Text("p".to_owned()),
+                note: "asked for".to_owned(),
+                stays: false,
+            }]),
             ask: Some(Prompt::Text("Who?".to_owned())),
             duel: "Why?".to_owned(),
             run: None,

@@ -19,12 +19,20 @@ pub struct Probe {
     /// What it is there for, e.g. "asked for" or "elsewhere"; shown beside the answers.
     #[serde(default)]
     pub note: String,
+    /// No pair asks for another answer: where it changes, something was forgotten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
 }
 
 impl Probe {
     /// What a prompt is there for; nothing of one that was replaced.
     pub fn note_of<'p>(probes: &'p [Self], prompt: &Prompt) -> &'p str {
         probes.iter().find(|probe| probe.prompt == *prompt).map_or("", |probe| &probe.note)
+    }
+
+    /// Whether the answer to a prompt is to stay as it was.
+    pub fn is_to_stay(probes: &[Self], prompt: &Prompt) -> bool {
+        probes.iter().any(|probe| probe.stays && probe.prompt == *prompt)
     }
 }
 

@@ -17,19 +17,21 @@ use super::{
     theme::{self, Palette, size, space},
 };
 pub use brush::brush;
-pub use cursor::ask_cursor;
+pub use cursor::{ask_cursor, choose_step, chosen_step, cursor_of_paths, point_at_paths, step_cursor};
 pub use draw::{axis_of, round_marks};
 
 /// A plot is never lower than this.
 const LOWEST: f32 = 72.0;
+
+/// Of what is across: marks so near to the cursor are at it.
+const NEAR: f64 = 0.004;
 
 /// More lines than this are told by their highest and their lowest, and listed under the pointer.
 const MOST_ENTRIES: usize = 5;
 const MOST_LISTED: usize = 24;
 
 /// What can be done with a chart, said once above the charts of a group.
-pub const GESTURES: &str =
-    "Point at a chart to read all of them there · Drag moves along · Ctrl + wheel zooms · Double click shows all";
+pub const GESTURES: &str = "Point at a chart to read all of them there, a click stays · Drag moves along · Ctrl + wheel zooms · Double click shows all";
 
 /// One line of a chart.
 pub struct Line<'a> {
@@ -131,6 +133,23 @@ pub struct ChartLevel {
     pub name: String,
 }
 
+/// Something that happened on the way, drawn upright and named at the cursor.
+#[derive(Clone, Copy)]
+pub struct ChartMark<'a> {
+    /// On what is across.
+    pub place: f64,
+    pub text: &'a str,
+    /// Of the line that it belongs to, among others.
+    pub look: Option<usize>,
+}
+
+impl<'a> ChartMark<'a> {
+    /// Of the only run of a chart over steps.
+    pub fn all(marks: &'a [Mark]) -> Vec<Self> {
+        marks.iter().map(|mark| Self { place: mark.step as f64, text: &mark.text, look: None }).collect()
+    }
+}
+
 #[derive(Default)]
 pub struct Chart<'a> {
     /// Unique on its screen.
@@ -139,7 +158,7 @@ pub struct Chart<'a> {
     pub lines: Vec<Line<'a>>,
     pub bands: Vec<Band<'a>>,
     pub levels: Vec<ChartLevel>,
-    pub marks: &'a [Mark],
+    pub marks: Vec<ChartMark<'a>>,
     /// Charts of one group share their steps and the cursor.
     pub group: &'a str,
     /// What its lines are over.
@@ -164,7 +183,7 @@ pub struct Chart<'a> {
 /// The metric of a chart on its way to another place.
 pub struct Carried(pub String);
 
-impl Chart<'_> {
+impl<'a> Chart<'a> {
     pub fn show(self, ui: &mut Ui) -> Response {
         let palette = parts::palette(ui);
         let at = self.cursor(ui);
@@ -223,13 +242,17 @@ impl Chart<'_> {
             let step = at.filter(|_| !self.lines.is_empty()).or_else(newest);
             if let Some(step) = step {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    let mark = self.marks.iter().find(|m| at == Some(m.step as f64));
-                    let place = self.across.place(step);
+                    let mark = at.and_then(|at| self.mark_at(at));
+                    let place = self.across.place(mark.map_or(step, |mark| mark.place));
                     let text = match mark {
                         Some(mark) => format!("{place}: {}", mark.text),
                         None => place,
                     };
-                    parts::caption(ui, text);
+                    let told = Label::new(RichText::new(&text).size(size::SMALL).color(palette.weak)).truncate();
+                    let told = ui.add(told);
+                    if mark.is_some() {
+                        told.on_hover_text(text);
+                    }
                 });
             }
         });
@@ -264,6 +287,14 @@ impl Chart<'_> {
                 legend::entry(ui, None, &band.name, "");
             }
         });
+    }
+
+    /// What happened there; where not every place can be pointed at, so close to it that nobody could tell.
+    fn mark_at(&self, at: f64) -> Option<&ChartMark<'a>> {
+        let near = if self.across == Across::Steps { 0.0 } else { NEAR * self.last_step };
+        let away = |mark: &&ChartMark<'_>| (mark.place - at).abs();
+        let mark = self.marks.iter().min_by(|one, other| away(one).total_cmp(&away(other)))?;
+        (away(&mark) <= near).then_some(mark)
     }
 
     /// Every line with its value at the cursor, or its newest one.

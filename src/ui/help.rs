@@ -38,7 +38,7 @@ pub fn ui(ui: &Ui, views: &mut Views) {
 fn column(ui: &mut Ui, place: Scope) {
     let palette = parts::palette(ui);
     let mut lines: Vec<(&str, Vec<String>)> = Vec::new();
-    for entry in TABLE.iter().filter(|entry| entry.place == place && !entry.keys.is_empty()) {
+    for entry in TABLE.iter().filter(|entry| entry.place.is_part_of(place) && !entry.keys.is_empty()) {
         let keys = entry.keys.iter().map(|keys| spelled(keys));
         match lines.iter_mut().find(|(name, _)| *name == entry.name) {
             Some((_, known)) => known.extend(keys),

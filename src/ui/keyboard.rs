@@ -49,8 +49,7 @@ fn meaning(place: Scope, key: Key, physical: Option<Key>, pressed: Modifiers) ->
             let same_modifiers = known.modifiers.command == pressed.command
                 && known.modifiers.alt == pressed.alt
                 && known.modifiers.shift == shift;
-            let here = known.entry.place == place || known.entry.place == Scope::Anywhere;
-            same_key && same_modifiers && here
+            same_key && same_modifiers && known.entry.place.acts_in(place)
         })
     };
     // “?” is a key of its own on some boards and Shift with “/” on others.

@@ -34,7 +34,7 @@ pub mod train;
 mod writing;
 
 use egui::{CentralPanel, Frame, Margin, Ui};
-use state::{Commands, ThemeChoice, Views, Workspace};
+use state::{Commands, ThemeChoice, Views, Workspace, reading::Steps};
 use theme::space;
 
 /// The whole window: rail, status strip, notices, and the screen in the middle, with what to do next above it.
@@ -51,8 +51,31 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
         guide::ui(ui, workspace, views, commands);
         screen(ui, workspace, views, commands);
     });
+    share_step(ui, workspace, views);
     help::ui(ui, views);
     command_palette::ui(ui, workspace, views, commands);
+}
+
+/// Charts, answers and tokens are read at one step, wherever it was chosen.
+fn share_step(ui: &Ui, workspace: &Workspace, views: &mut Views) {
+    let shown = |views: &Views| Steps {
+        train: chart::chosen_step(ui, train::GROUP),
+        compare: chart::chosen_step(ui, compare::GROUP),
+        answers: views.answers.step,
+        tokens: Some(views.pairs.ribbon.step()),
+    };
+    let now = shown(views);
+    let Some(step) = views.reading.moved(now) else { return };
+    for (group, its) in [(train::GROUP, now.train), (compare::GROUP, now.compare)] {
+        if its != step {
+            chart::choose_step(ui, group, step);
+        }
+    }
+    views.answers.step = step;
+    if let Some(step) = step.filter(|step| now.tokens != Some(*step)) {
+        views.pairs.ribbon.read_at(&workspace.runs, step);
+    }
+    views.reading.settle(shown(views));
 }
 
 fn screen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {

@@ -1,6 +1,6 @@
 //! What the actions of the table do: each has its arm here.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use egui::Ui;
 use state::{
@@ -110,12 +110,23 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             *face = if *face == Face::Charts { Face::Table } else { Face::Charts };
         }
         Action::FilterRuns => compare::filter(ui),
+        Action::ShowFought => {
+            let shown = views.compare.shown(&workspace.runs);
+            let all = views.compare.fought.of(&workspace.runs, &shown).lists().pop();
+            if let Some(all) = all {
+                commands.push(Command::ShowPairs(all.title, Arc::new(all.pairs)));
+            }
+        }
         Action::TurnScale => views.compare.board.scale = views.compare.board.scale.next(),
         Action::ClipOutliers => views.compare.board.clip = !views.compare.board.clip,
         Action::ChartControls => views.compare.board.controls = !views.compare.board.controls,
         Action::ChartsAcross => views.compare.board.x = views.compare.board.x.next(),
         Action::Zoom(zoom) => chart::ask_zoom(ui, compare::GROUP, zoom),
         Action::Axis(to) => views.compare.press_axis(&workspace.runs, to),
+        Action::ChartCursor(later) if views.screen == Screen::Answers => {
+            let runs = views.answers.runs(&workspace.runs);
+            views.answers.turn_step(&workspace.answers.steps(&runs), later);
+        }
         Action::ChartCursor(later) => {
             chart::ask_cursor(ui, if views.screen == Screen::Compare { compare::GROUP } else { train::GROUP }, later);
         }

@@ -29,7 +29,7 @@ fn project(dir: &Path) -> RunId {
     let prompts = ["When does the ferry leave?", "Where is the inn?"];
     let probes: Vec<Probe> = prompts
         .iter()
-        .map(|prompt| Probe { prompt: Prompt::Text((*prompt).to_owned()), note: "asked for".to_owned() })
+        .map(|prompt| Probe { prompt: Prompt::Text((*prompt).to_owned()), note: "asked for".to_owned(), stays: false })
         .collect();
     project.set_probes(&probes).unwrap();
     let run = project

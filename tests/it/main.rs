@@ -36,6 +36,7 @@ mod formats_columns;
 mod formats_hostile;
 mod formats_in;
 mod formats_out;
+mod fought_window;
 mod frames;
 mod gguf;
 mod gguf_out;

@@ -74,8 +74,11 @@ impl Toy {
         project.set_references(&references).unwrap();
         let texts: Vec<String> = (0..6).map(|n| format!("In the year {n} a boat came home.")).collect();
         project.set_retention(&texts).unwrap();
-        let probes =
-            ["Is 3 even?", "Name stone 2"].map(|question| Probe { prompt: ask(question), note: String::new() });
+        let probes = ["Is 3 even?", "Name stone 2"].map(|question| Probe {
+            prompt: ask(question),
+            note: String::new(),
+            stays: false,
+        });
         project.set_probes(&probes).unwrap();
         Self { _dir: dir, project: project_dir, model }
     }

@@ -33,7 +33,7 @@ fn write(window: &mut Window) -> Texts {
     let record = app.workspace().runs.records[0].clone();
     let views = app.views_mut();
     views.answers.judged.writing = Some(RulesDraft::go_on("[[rule]]\nname = ".to_owned(), None));
-    let probe = Probe { prompt: Prompt::Text("When?".to_owned()), note: "asked for".to_owned() };
+    let probe = Probe { prompt: Prompt::Text("When?".to_owned()), note: "asked for".to_owned(), stays: false };
     views.answers.editing = Some(vec![probe]);
     views.answers.ask.prompt = Prompt::chat(vec![Turn::new(Speaker::User, "Who rows?")]);
     "Why?".clone_into(&mut views.answers.duel.typed);

@@ -54,6 +54,9 @@ pub struct Compare {
     /// linear, log or symlog.
     #[arg(long, value_parser = scale, default_value = "linear", requires = "export")]
     pub scale: Scale,
+    /// In a picture the few values far from the others do not stretch an axis; an arrow at its edge stands for each.
+    #[arg(long, requires = "export")]
+    pub clip: bool,
     /// Weight of the past in a moving average, with the raw trace behind it.
     #[arg(long, value_name = "WEIGHT", value_parser = smoothing, default_value = "0", requires = "export")]
     pub smoothing: f64,

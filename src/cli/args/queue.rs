@@ -50,6 +50,9 @@ pub struct Queue {
     /// Go on with this run before those that wait.
     #[arg(long, value_name = "RUN", requires = "go")]
     pub first: Option<String>,
+    /// Say on the desktop when a run has ended, as where nobody watches.
+    #[arg(long, requires = "go")]
+    pub tell: bool,
     /// One JSON object a line: the runs that wait, or with --go metrics by step and how each run ended.
     #[arg(long)]
     pub json: bool,

@@ -10,11 +10,11 @@ use super::{
     when::{
         Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
         can_ask, can_check, can_draw, can_fork, can_lengthen, can_prefer, can_put_back, can_resume, can_save_rules,
-        can_score, can_start, charts_shown, dueling, editing, forking, has_alarm, has_checkpoints, has_history,
+        can_score, can_start, charts_move, dueling, editing, forking, has_alarm, has_checkpoints, has_history,
         has_remedy, has_scores, has_second_remedy, hinted, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run,
-        notices, one_reference, open_pair, ordering, pairs, project, redo, reference_answer, reference_dropped,
-        reference_redo, reference_undo, rollout_open, run_goes, runs_ticked, samples, several_answers, shown_waits,
-        shows_charts, some_run_goes, talking, undo, waits_here, watches, writable,
+        notices, one_reference, open_pair, ordering, pairs, pairs_fought, project, redo, reference_answer,
+        reference_dropped, reference_redo, reference_undo, rollout_open, run_goes, runs_ticked, samples,
+        several_answers, shown_waits, shows_steps, some_run_goes, talking, undo, waits_here, watches, writable,
     },
 };
 use crate::{
@@ -47,6 +47,7 @@ const fn line(
 }
 
 const EVERYWHERE: Scope = Scope::Anywhere;
+const STEPS: Scope = Scope::Steps;
 const PAIRS: Scope = Scope::On(Screen::Pairs);
 const TRAIN: Scope = Scope::On(Screen::Train);
 const COMPARE: Scope = Scope::On(Screen::Compare);
@@ -212,8 +213,8 @@ const LINES: &[ActionLine] = &[
     line(Action::Review(ReviewAct::Undo), "Undo the last decision", &["U", "Ctrl+Z"], REVIEWING, always, "Back to its pair"),
     line(Action::Review(ReviewAct::Leave), "Leave", &["Escape"], REVIEWING, always, "Back to the table"),
 
-    line(Action::ChartCursor(false), "Read the charts at another step", &[","], EVERYWHERE, shows_charts, "The one before: their legends tell the values there"),
-    line(Action::ChartCursor(true), "Read the charts at another step", &["."], EVERYWHERE, shows_charts, "The next one; after the last they are read at their ends again"),
+    line(Action::ChartCursor(false), "Read charts and answers at another step", &[","], STEPS, shows_steps, "The one before: charts tell the values there, the tokens of a pair follow"),
+    line(Action::ChartCursor(true), "Read charts and answers at another step", &["."], STEPS, shows_steps, "The next one; after the last they are read at their ends again"),
     line(reference(ReferenceAct::Move(Way::Down)), "Move through the list", &["Down", "J"], REFERENCES, project, "The one below"),
     line(reference(ReferenceAct::Move(Way::Up)), "Move through the list", &["Up", "K"], REFERENCES, project, "The one above"),
     line(reference(ReferenceAct::Move(Way::PageDown)), "Move through the list", &["PageDown"], REFERENCES, project, "A page down"),
@@ -283,15 +284,16 @@ const LINES: &[ActionLine] = &[
     line(Action::Columns(false), "One chart fewer side by side", &["["], COMPARE, runs_ticked, "They grow wider"),
     line(Action::CompareFace, "Charts, or the table of runs", &["T"], COMPARE, watches, "All runs with what they reached, to be filtered and sorted"),
     line(Action::FilterRuns, "Filter the runs", &["/"], COMPARE, watches, "By words of name, method, tags and note, or by comparisons such as kl/ref<0.05"),
+    line(Action::ShowFought, "Show the pairs that fought back", &["F"], COMPARE, pairs_fought, "Those whose rejected answer was still ahead when a ticked run met them last"),
     line(Action::TurnScale, "Linear, log or symmetric log scale", &["L"], COMPARE, runs_ticked, "Values of zero or below have no place on a log scale"),
-    line(Action::ClipOutliers, "Clip outliers, or show all", &["O"], COMPARE, charts_shown, "The few values far from the others do not stretch an axis"),
+    line(Action::ClipOutliers, "Clip outliers, or show all", &["O"], COMPARE, charts_move, "The few values far from the others do not stretch an axis"),
     line(Action::ChartControls, "How charts are drawn, shown or folded", &["V"], COMPARE, runs_ticked, "Where the window has no room for it in one row"),
     line(Action::ChartsAcross, "Steps, pairs, tokens, time or KL across the charts", &["A"], COMPARE, runs_ticked, "What curves are drawn over"),
-    line(Action::Zoom(Zoom::In), "Zoom the charts in or out", &["Plus", "="], COMPARE, charts_shown, "Around their middle"),
-    line(Action::Zoom(Zoom::Out), "Zoom the charts in or out", &["-"], COMPARE, charts_shown, "Around their middle"),
-    line(Action::Zoom(Zoom::Earlier), "Move the charts", &["Left"], COMPARE, charts_shown, "Where a part of the run is shown"),
-    line(Action::Zoom(Zoom::Later), "Move the charts", &["Right"], COMPARE, charts_shown, "Where a part of the run is shown"),
-    line(Action::Zoom(Zoom::All), "Show all of the run", &["0"], COMPARE, charts_shown, "Back from a part of it"),
+    line(Action::Zoom(Zoom::In), "Zoom the charts in or out", &["Plus", "="], COMPARE, charts_move, "Around their middle"),
+    line(Action::Zoom(Zoom::Out), "Zoom the charts in or out", &["-"], COMPARE, charts_move, "Around their middle"),
+    line(Action::Zoom(Zoom::Earlier), "Move the charts", &["Left"], COMPARE, charts_move, "Where a part of the run is shown"),
+    line(Action::Zoom(Zoom::Later), "Move the charts", &["Right"], COMPARE, charts_move, "Where a part of the run is shown"),
+    line(Action::Zoom(Zoom::All), "Show all of the run", &["0"], COMPARE, charts_move, "Back from a part of it"),
     line(axis(AxisMove::Next), "Choose a parallel axis", &["Shift+Right"], COMPARE, axes_shown, "To the right; it is scrolled to"),
     line(axis(AxisMove::Previous), "Choose a parallel axis", &["Shift+Left"], COMPARE, axes_shown, "To the left; it is scrolled to"),
     line(axis(AxisMove::LeaveOut(End::Lowest)), "Leave out the lowest or highest runs of the axis", &["Up"], COMPARE, axis_chosen, "The lower end of what is marked goes up to the next run"),

@@ -82,10 +82,11 @@ pub(super) fn has_second_remedy(workspace: &Workspace, views: &mut Views) -> Pos
 }
 
 /// Whether the screen has charts over steps.
-pub(super) fn shows_charts(workspace: &Workspace, views: &mut Views) -> Possible {
+pub(super) fn shows_steps(workspace: &Workspace, views: &mut Views) -> Possible {
     watches(workspace, views)?;
     match views.screen {
         Screen::Compare => charts_shown(workspace, views),
+        Screen::Answers => unless(views.answers.tab != Tab::Probes, "Steps are those of the probe prompts"),
         screen => unless(screen != Screen::Train || views.train.sheet != Sheet::Run, "No charts are shown"),
     }
 }
@@ -302,9 +303,12 @@ pub(super) fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible 
 
 pub(super) fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
     runs_ticked(workspace, views)?;
-    let board = &views.compare.board;
-    unless(board.face == board::Face::Table, "The table is shown; T shows the charts")?;
-    unless(!board.x.grows(), "Over KL the charts always show all of it")
+    unless(views.compare.board.face == board::Face::Table, "The table is shown; T shows the charts")
+}
+
+pub(super) fn charts_move(workspace: &Workspace, views: &mut Views) -> Possible {
+    charts_shown(workspace, views)?;
+    unless(!views.compare.board.x.grows(), "Over KL the charts always show all of it")
 }
 
 pub(super) fn axes_shown(_: &Workspace, views: &mut Views) -> Possible {
@@ -330,6 +334,13 @@ pub(super) fn about_redo(workspace: &Workspace, views: &mut Views) -> Possible {
 
 pub(super) fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {
     unless(views.compare.shown(&workspace.runs).is_empty(), "No run is ticked")
+}
+
+pub(super) fn pairs_fought(workspace: &Workspace, views: &mut Views) -> Possible {
+    runs_ticked(workspace, views)?;
+    let shown = views.compare.shown(&workspace.runs);
+    let is_none = views.compare.fought.of(&workspace.runs, &shown).rows.is_empty();
+    unless(is_none, "No pair fought back in the ticked runs, as far as they have been read")
 }
 
 pub(super) fn can_save_rules(workspace: &Workspace, views: &mut Views) -> Possible {

@@ -39,21 +39,40 @@ pub fn learnable(present: &[String]) -> Vec<String> {
     names
 }
 
-/// The way a run went, one point an evaluation. `from`: without those before that step, but for the last of them, from
-/// which the others go on.
-pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) -> Vec<Point> {
+/// The way a run went, one point an evaluation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Way {
+    pub points: Arc<[Point]>,
+    /// The step of each, and where it lies across.
+    pub steps: Arc<[Point]>,
+}
+
+impl Way {
+    /// Where the run stood at a step, or before it.
+    pub fn at(&self, step: f64) -> Option<Point> {
+        let after = self.steps.partition_point(|at| at[0] <= step);
+        self.points.get(after.checked_sub(1)?).copied()
+    }
+}
+
+/// `from`: without what was evaluated before that step, but for the last of it, from which the rest goes on.
+pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) -> Way {
     let Some(learnt) = history.series(up) else {
-        return Vec::new();
+        return Way::default();
     };
     let reached = learnt.points().iter().filter(|[_, value]| value.is_finite());
     let reached: Vec<Point> = reached.copied().collect();
     let own = from.map_or(0, |from| reached.partition_point(|[step, _]| *step <= from).saturating_sub(1));
-    let path = match (across, places(history, across)) {
-        (Across::Steps, _) => reached[own..].to_vec(),
-        (_, Some(places)) => moved(&reached[own..], &places, false),
+    let places = places(history, across);
+    let along = |points: &[Point]| match (across, &places) {
+        (Across::Steps, _) => points.to_vec(),
+        (_, Some(places)) => moved(points, places, false),
         (_, None) => Vec::new(),
     };
-    path.into_iter().filter(|[place, _]| place.is_finite()).collect()
+    let steps: Vec<Point> = reached[own..].iter().map(|[step, _]| [*step; 2]).collect();
+    let there = along(&reached[own..]).into_iter().zip(along(&steps)).filter(|([place, _], _)| place.is_finite());
+    let (points, steps): (Vec<Point>, Vec<Point>) = there.map(|(point, [place, step])| (point, [step, place])).unzip();
+    Way { points: points.into(), steps: steps.into() }
 }
 
 /// Paths of runs, worked out again only when what they are made of has changed.
@@ -62,14 +81,14 @@ pub struct Paths {
     known: BTreeMap<(RunId, Across, String), Known>,
 }
 
-type Known = (Made, Arc<[Point]>);
+type Known = (Made, Way);
 
 /// Of which measurements a path was made, and from which step on.
 type Made = ([Option<Stamp>; 2], Option<u64>);
 
 impl Paths {
     /// The [`frontier`] of a run; nothing where it has no point.
-    pub fn of(&mut self, run: RunId, history: &History, across: Across, up: &str, from: Option<f64>) -> Arc<[Point]> {
+    pub fn of(&mut self, run: RunId, history: &History, across: Across, up: &str, from: Option<f64>) -> Way {
         let counted = match across {
             Across::Steps => None,
             Across::Seconds => Some(&history.times),
@@ -79,9 +98,9 @@ impl Paths {
         let made = ([history.series(up), counted].map(|series| series.map(Series::stamp)), from.map(f64::to_bits));
         let known = self.known.entry((run, across, up.to_owned())).or_default();
         if known.0 != made {
-            *known = (made, frontier(history, across, up, from).into());
+            *known = (made, frontier(history, across, up, from));
         }
-        Arc::clone(&known.1)
+        known.1.clone()
     }
 }
 
@@ -135,10 +154,16 @@ mod tests {
     fn the_frontier_joins_what_was_measured_at_the_same_step() {
         let mut history = History::default();
         history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]));
-        let path = |history: &History, across| frontier(history, across, ACCURACY, None);
+        let path = |history: &History, across| frontier(history, across, ACCURACY, None).points.to_vec();
         assert_eq!(path(&history, Across::Drift), Vec::<Point>::new());
         history.series.insert(DRIFT.to_owned(), series(&[[0.0, 0.0], [10.0, 0.1], [30.0, 0.4]]));
         assert_eq!(path(&history, Across::Drift), [[0.1, 0.7], [0.4, 0.9]]);
+        let way = frontier(&history, Across::Drift, ACCURACY, None);
+        assert_eq!(*way.steps, [[10.0, 0.1], [30.0, 0.4]], "of the steps that measured both");
+        assert_eq!(
+            [9.0, 10.0, 29.0, 99.0].map(|step| way.at(step).map(|at| at[0])),
+            [None, Some(0.1), Some(0.1), Some(0.4)]
+        );
         assert_eq!(path(&history, Across::Steps), [[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]);
         history.times = series(&[[9.0, 1.0], [10.0, 2.5], [20.0, 5.5]]);
         assert_eq!(path(&history, Across::Seconds), [[2.5, 0.7], [5.5, 0.8]]);
@@ -150,22 +175,22 @@ mod tests {
     #[test]
     fn a_path_is_worked_out_again_when_what_it_is_made_of_changes() {
         let (mut history, mut paths, run) = (History::default(), Paths::default(), RunId(1));
-        assert!(paths.of(run, &history, Across::Drift, ACCURACY, None).is_empty());
+        assert!(paths.of(run, &history, Across::Drift, ACCURACY, None).points.is_empty());
         history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8]]));
         history.series.insert(DRIFT.to_owned(), series(&[[10.0, 0.1], [20.0, 0.4]]));
         let first = paths.of(run, &history, Across::Drift, ACCURACY, None);
-        assert_eq!(*first, [[0.1, 0.7], [0.4, 0.8]]);
-        assert!(Arc::ptr_eq(&first, &paths.of(run, &history, Across::Drift, ACCURACY, None)));
+        assert_eq!(*first.points, [[0.1, 0.7], [0.4, 0.8]]);
+        assert!(Arc::ptr_eq(&first.points, &paths.of(run, &history, Across::Drift, ACCURACY, None).points));
         history.series.get_mut(DRIFT).unwrap().push(20.0, 0.5);
-        assert_eq!(*paths.of(run, &history, Across::Drift, ACCURACY, None), [[0.1, 0.7], [0.5, 0.8]]);
-        assert_eq!(*paths.of(run, &history, Across::Drift, ACCURACY, Some(20.0)), [[0.5, 0.8]]);
+        assert_eq!(*paths.of(run, &history, Across::Drift, ACCURACY, None).points, [[0.1, 0.7], [0.5, 0.8]]);
+        assert_eq!(*paths.of(run, &history, Across::Drift, ACCURACY, Some(20.0)).points, [[0.5, 0.8]]);
     }
 
     #[test]
     fn a_fork_goes_on_from_where_its_parent_was() {
         let mut history = History::default();
         history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]));
-        let from = |from| frontier(&history, Across::Steps, ACCURACY, from).first().map(|point| point[0]);
+        let from = |from| frontier(&history, Across::Steps, ACCURACY, from).points.first().map(|point| point[0]);
         assert_eq!(from(None), Some(10.0));
         assert_eq!(from(Some(20.0)), Some(20.0));
         assert_eq!(from(Some(25.0)), Some(20.0));

@@ -6,7 +6,7 @@ use data::{Extent, Scale};
 use store::{RunColumn, RunId, RunRecord, RunValue};
 
 use super::{
-    settings::differences,
+    DifferentSetting,
     table::{self, Cell},
 };
 use crate::runs::Runs;
@@ -54,10 +54,8 @@ impl Axis {
 }
 
 /// The axes of some runs: what was set differently, then what came of it.
-pub fn axes(runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn]) -> Vec<Axis> {
-    let tables: Vec<&BTreeMap<String, String>> =
-        shown.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
-    let set = differences(&tables).into_iter().map(|difference| RunColumn::Setting(difference.key));
+pub fn axes(runs: &Runs, shown: &[&RunRecord], differing: &[DifferentSetting], columns: &[RunColumn]) -> Vec<Axis> {
+    let set = differing.iter().map(|difference| RunColumn::Setting(difference.key.clone()));
     let mut all: Vec<RunColumn> = Vec::new();
     for column in set.chain(columns.iter().cloned()) {
         if !all.contains(&column) {
@@ -260,7 +258,8 @@ mod tests {
         }
         runs.history.insert(RunId(3), History { loaded: Loaded::Ready, ..History::default() });
         let shown: Vec<&RunRecord> = runs.records.iter().collect();
-        let axes = axes(&runs, &shown, &[RunColumn::Metric(Pick::Last, "loss".to_owned())]);
+        let differing = crate::compare::Differing::default().of(&runs, &shown);
+        let axes = axes(&runs, &shown, &differing, &[RunColumn::Metric(Pick::Last, "loss".to_owned())]);
         let axis = |title: &str| axes.iter().find(|axis| axis.title == title).unwrap();
         // Two powers of ten: laid by them.
         assert_eq!(axis("β").places, [Some(0.0), Some(0.5), Some(1.0)]);

@@ -1,8 +1,11 @@
 //! The settings in which runs differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use store::RunRecord;
+use store::{RunId, RunRecord};
 
 use crate::runs::Runs;
 
@@ -25,6 +28,24 @@ pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<DifferentSetting
             differ.then(|| DifferentSetting { key: key.clone(), values })
         })
         .collect()
+}
+
+/// What differs between the settings of the runs that are shown, worked out again only when they are others.
+#[derive(Debug, Default)]
+pub struct Differing {
+    of: Option<(u64, Vec<RunId>)>,
+    found: Arc<[DifferentSetting]>,
+}
+
+impl Differing {
+    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> Arc<[DifferentSetting]> {
+        let of = (runs.settings_read(), shown.iter().map(|record| record.id).collect());
+        if self.of.as_ref() != Some(&of) {
+            let tables: Vec<_> = shown.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
+            (self.found, self.of) = (differences(&tables).into(), Some(of));
+        }
+        Arc::clone(&self.found)
+    }
 }
 
 /// What differs between runs beside their settings: the data, and what was changed while they went.
@@ -69,6 +90,24 @@ mod tests {
         assert_eq!(keys, ["objective.beta", "train.steps"]);
         assert_eq!(found[0].values, ["0.1", "0.5"]);
         assert_eq!(found[1].values, ["–", "40"]);
+    }
+
+    #[test]
+    fn what_differs_is_worked_out_again_when_runs_or_their_settings_are_others() {
+        let mut runs = Runs::default();
+        let toml = |beta: f64| format!("[objective]\nbeta = {beta:?}\n");
+        let records =
+            |beta: f64| [(1, 0.1), (2, beta)].map(|(id, beta)| crate::runs::tests::record_of(id, &toml(beta))).to_vec();
+        runs.set_records(records(0.2));
+        let mut differing = Differing::default();
+        let mut found = |runs: &Runs, count| differing.of(runs, &runs.records.iter().take(count).collect::<Vec<_>>());
+        let first = found(&runs, 2);
+        assert_eq!(first[0].values, ["0.1", "0.2"]);
+        runs.set_records(records(0.2));
+        assert!(Arc::ptr_eq(&first, &found(&runs, 2)), "read again as they were");
+        assert!(found(&runs, 1).is_empty());
+        runs.set_records(records(0.3));
+        assert_eq!(found(&runs, 2)[0].values, ["0.1", "0.3"]);
     }
 
     #[test]

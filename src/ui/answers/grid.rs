@@ -1,7 +1,5 @@
 //! Fixed prompts down, runs and their steps across. What changed against the first step is marked, what did not is faded.
 
-use std::collections::BTreeSet;
-
 use data::{Prompt, Role, Turn, counted};
 use egui::{
     Align, ComboBox, FontId, Label, Layout, PopupCloseBehavior, RichText, Role as WidgetRole, ScrollArea, Slider,
@@ -36,11 +34,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         edit_probes(ui, view, commands);
         return;
     }
-    let run = view.run.or_else(|| workspace.runs.records.last().map(|run| run.id));
-    // The one that is looked at first, then those beside it.
-    let beside =
-        view.beside.iter().copied().filter(|other| Some(*other) != run && workspace.runs.record(*other).is_some());
-    let runs: Vec<RunId> = run.into_iter().chain(beside).collect();
+    let runs = view.runs(&workspace.runs);
     for run in &runs {
         if workspace.answers.grid(*run).is_none_or(|grid| grid.loaded == Loaded::Absent) {
             commands.push(Command::Answers(AnswersCommand::ReadSamples(*run)));
@@ -52,15 +46,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     if any {
         table(ui, workspace, &runs, view);
     } else {
-        nothing_yet(ui, workspace, run.is_some());
+        nothing_yet(ui, workspace, !runs.is_empty());
     }
-}
-
-/// Steps at which any of the runs has answered.
-fn steps_of(workspace: &Workspace, runs: &[RunId]) -> Vec<u64> {
-    let grids = runs.iter().filter_map(|run| workspace.answers.grid(*run));
-    let steps: BTreeSet<u64> = grids.flat_map(Grid::steps).collect();
-    steps.into_iter().collect()
 }
 
 fn controls(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
@@ -133,7 +120,7 @@ fn others(ui: &mut Ui, workspace: &Workspace, first: RunId, view: &mut AnswersVi
 }
 
 fn steps(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
-    let steps = steps_of(workspace, runs);
+    let steps = workspace.answers.steps(runs);
     let Some(newest) = steps.last().copied() else {
         return;
     };
@@ -142,7 +129,8 @@ fn steps(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
         ui.spacing_mut().slider_width = 200.0;
         let text = format!("Step {}", steps[at]);
         let slider = Slider::new(&mut at, 0..=steps.len() - 1).show_value(false);
-        let slider = ui.add(slider).accessible_name("Step");
+        let keys = [false, true].map(|later| key_of(Action::ChartCursor(later)));
+        let slider = ui.add(slider).accessible_name("Step").on_hover_text(format!("{} {}", keys[0], keys[1]));
         if slider.changed() {
             // At the end the table follows the run.
             view.step = (at + 1 < steps.len()).then(|| steps[at]);
@@ -164,6 +152,15 @@ fn steps(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
         let answers = counted(answered, "answer", "answers");
         let differ = if changed == 1 { "differs" } else { "differ" };
         parts::caption(ui, format!("{changed} of {answers} {differ} from step {}", steps[0]));
+        let probes = workspace.answers.probes.as_deref().unwrap_or_default();
+        let stay = |prompt: &Prompt| Probe::is_to_stay(probes, prompt);
+        let (gone, of) = workspace.answers.grid(*run).map_or((0, 0), |grid| grid.changed_of(steps[at], stay));
+        if of > 0 {
+            let color = if gone > 0 { parts::palette(ui).warning } else { parts::palette(ui).good };
+            let text = RichText::new(format!("{gone} of {of} that are to stay")).size(size::SMALL).color(color);
+            ui.label(text)
+                .on_hover_text("No pair asks for other answers to these prompts: those that differ were forgotten");
+        }
     }
 }
 
@@ -195,7 +192,7 @@ impl Column<'_> {
 }
 
 fn table(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
-    let until = view.step.or(steps_of(workspace, runs).last().copied()).unwrap_or(0);
+    let until = view.step.or(workspace.answers.steps(runs).last().copied()).unwrap_or(0);
     let gap = space::L;
     let room = ui.available_width() - PROMPT - gap - space::M;
     let fit = ((room / (ANSWER + gap)) as usize).clamp(2, 5);
@@ -253,6 +250,11 @@ fn row(
             let first = column.grid.first(prompt).filter(|_| !column.is_beginning());
             cell(ui, width, |ui| match column.grid.cell(column.step, prompt) {
                 Some(now) => {
+                    let is_gone = first.is_some_and(|first| first.greedy.text != now.greedy.text);
+                    if is_gone && is_to_stay(workspace, prompt) {
+                        let changed = RichText::new("changed").size(size::SMALL).color(parts::palette(ui).warning);
+                        ui.label(changed).on_hover_text("No pair asks for another answer: this one was forgotten");
+                    }
                     said(ui, &now.greedy, first.map(|first| &first.greedy), differences, width);
                     let drawn = if greedy_alone { &[] } else { &now.drawn[..] };
                     for (seed, one) in drawn.iter().enumerate() {
@@ -289,6 +291,14 @@ fn asked(ui: &mut Ui, workspace: &Workspace, prompt: &Prompt) {
     if !note.is_empty() {
         parts::caption(ui, note);
     }
+    if is_to_stay(workspace, prompt) {
+        parts::chip(ui, "to stay", palette.weak);
+    }
+}
+
+/// No pair asks for another answer.
+fn is_to_stay(workspace: &Workspace, prompt: &Prompt) -> bool {
+    Probe::is_to_stay(workspace.answers.probes.as_deref().unwrap_or_default(), prompt)
 }
 
 /// An answer; beside a first one its new words are marked, or it is faded as a whole where there are none.
@@ -352,7 +362,11 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                 done = true;
             }
             if ui.button("Add prompt").clicked() {
-                probes.push(Probe { prompt: Prompt::chat(vec![Turn::new(Role::User, "")]), note: String::new() });
+                probes.push(Probe {
+                    prompt: Prompt::chat(vec![Turn::new(Role::User, "")]),
+                    note: String::new(),
+                    stays: false,
+                });
                 opened = true;
             }
         });
@@ -369,6 +383,11 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                             .id_salt("note")
                             .hint_text("What it is there for, e.g. “asked for” or “elsewhere”")
                             .desired_width(320.0),
+                    );
+                    let stays = ui.checkbox(&mut probe.stays, "To stay");
+                    prompt::name(&stays, WidgetRole::CheckBox, &format!("Answer to prompt {} is to stay", index + 1));
+                    stays.on_hover_text(
+                        "No pair asks for another answer here: where it changes, it is told as forgotten",
                     );
                     let button = parts::quiet(ui, true, "Remove");
                     let name = format!("Remove prompt {}", index + 1);

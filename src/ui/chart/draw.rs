@@ -1,6 +1,6 @@
 //! The plot of a chart: its axes, lines, band, levels and marks.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use data::{Across, Extent, Scale, metrics};
 use egui::{Id, Rangef, Stroke, Ui};
@@ -25,6 +25,9 @@ const ROUNDING: f64 = 1e-9;
 /// More points than this in a line are not marked one by one, nor more than that in all lines of a chart.
 const FEW_POINTS: usize = 200;
 const MANY_POINTS: usize = 600;
+/// So many lines more, and a bucket of points is a pixel wider, up to so many.
+const MANY_LINES: usize = 8;
+const COARSEST: usize = 6;
 
 /// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be drawn.
 pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale) -> Extent {
@@ -139,20 +142,15 @@ impl Chart<'_> {
         // While the view follows the data all of it is drawn: its extent is what the view follows.
         let range: RangeInclusive<f64> =
             if plot.auto_bounds().x { f64::NEG_INFINITY..=f64::INFINITY } else { plot.plot_bounds().range_x() };
-        let buckets = plot.response().rect.width().max(64.0) as usize / 2;
+        // Among many lines nobody follows one from pixel to pixel, and all corners are handed over at every frame.
+        let pixels = (self.lines.len() / MANY_LINES + 2).min(COARSEST);
+        let buckets = plot.response().rect.width().max(64.0) as usize / pixels;
         let thinned = self.thinned(plot.ctx(), &range, buckets);
         let extent = thinned.extent;
         plot.set_plot_bounds_y(extent.low..=extent.high);
 
         self.draw_levels(plot, palette);
-        for mark in self.marks {
-            plot.vline(
-                VLine::new("", mark.step as f64)
-                    .stroke(Stroke::new(1.0, palette.warning))
-                    .style(LineStyle::dotted_dense())
-                    .allow_hover(false),
-            );
-        }
+        self.draw_marks(plot, palette);
         for (band, places) in self.bands.iter().zip(&thinned.bands) {
             draw_band(plot, theme::series_color(palette, band.look), places);
         }
@@ -166,6 +164,25 @@ impl Chart<'_> {
         }
         if let Some(step) = at {
             plot.vline(VLine::new("", step).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false));
+        }
+    }
+
+    fn draw_marks(&self, plot: &mut PlotUi<'_>, palette: &Palette) {
+        // A controller turns its knob at every evaluation: what lies on one pixel is drawn once.
+        let pixel = 1.0 / plot.transform().dpos_dvalue_x().abs();
+        let mut last = BTreeMap::new();
+        for mark in &self.marks {
+            let before = last.insert(mark.look, mark.place);
+            if before.is_some_and(|before: f64| (mark.place - before).abs() < pixel) {
+                continue;
+            }
+            let color = mark.look.map_or(palette.warning, |look| theme::series_color(palette, look));
+            plot.vline(
+                VLine::new("", mark.place)
+                    .stroke(Stroke::new(1.0, color))
+                    .style(LineStyle::dotted_dense())
+                    .allow_hover(false),
+            );
         }
     }
 
@@ -222,24 +239,6 @@ fn draw_clipped(plot: &mut PlotUi<'_>, [above, below]: &[Vec<f64>; 2], extent: E
             plot.points(arrows.radius(3.0).color(color).allow_hover(false));
         }
     }
-}
-
-/// Takes out the values that lie farther from the middle half than it is wide, three times over, a twentieth of all at most.
-pub(super) fn clip(values: &mut Vec<f64>) {
-    const FAR: f64 = 3.0;
-    const MOST: usize = 20;
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
-    let count = sorted.len();
-    if count < MOST {
-        return;
-    }
-    let [first, third] = [sorted[count / 4], sorted[count * 3 / 4]];
-    let reach = FAR * (third - first);
-    let most = count / MOST;
-    let low = (first - reach).min(sorted[most]);
-    let high = (third + reach).max(sorted[count - 1 - most]);
-    values.retain(|value| (low..=high).contains(value));
 }
 
 fn plot_line(plot: &mut PlotUi<'_>, line: Option<HLine>) {
@@ -306,25 +305,6 @@ mod tests {
         let line = Line::new("fork", &long, 0).hanging_from(Some(4321.0));
         let drawn = line.own_part(&(f64::NEG_INFINITY..=f64::INFINITY), 20);
         assert!(drawn[0][0] == 4321.0 && drawn.len() < 100, "{} points", drawn.len());
-    }
-
-    #[test]
-    fn few_values_far_away_are_clipped_and_no_more_than_a_few() {
-        let mut values: Vec<f64> = (0..100).map(|n| f64::from(n % 10)).collect();
-        values[7] = 1e6;
-        values[8] = -1e6;
-        clip(&mut values);
-        assert_eq!(values.len(), 98);
-        let mut level: Vec<f64> = (0..100).map(f64::from).collect();
-        clip(&mut level);
-        assert_eq!(level.len(), 100, "nothing lies far away");
-        // A third of them far away is no outlier but how it went.
-        let mut two: Vec<f64> = (0..99).map(|n| if n % 3 == 0 { 1e6 } else { f64::from(n % 2) }).collect();
-        clip(&mut two);
-        assert_eq!(two.len(), 99);
-        let mut few = vec![0.0, 0.0, 0.0, 9.0];
-        clip(&mut few);
-        assert_eq!(few.len(), 4);
     }
 
     #[test]

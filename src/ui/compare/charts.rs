@@ -8,7 +8,7 @@ use egui::{Align, Layout, Rect, Stroke, StrokeKind, Ui};
 use state::{
     Command, Commands,
     compare::{CompareView, along::Form, frontier::hangs_from},
-    runs::{History, Runs},
+    runs::{History, Mark, Runs},
     seeds,
     series::Series,
     train::RunCommand,
@@ -17,7 +17,7 @@ use store::{RunId, RunRecord};
 
 use super::paths;
 use crate::{
-    chart::{Band, Carried, Chart, Line},
+    chart::{Band, Carried, Chart, ChartMark, Line},
     parts,
     theme::{RADIUS, space},
 };
@@ -94,7 +94,7 @@ pub fn ui(
     } else {
         (ui.clip_rect().height() * AMONG_OTHERS_SHARE).clamp(*AMONG_OTHERS.start(), *AMONG_OTHERS.end())
     };
-    let mut moved = None;
+    let (mut moved, happened) = (None, happened(runs, shown, &groups));
     for row in charts.chunks(columns) {
         // Charts out of sight are averaged and laid along their axis when they come into it.
         if ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, egui::vec2(room, height))) {
@@ -108,7 +108,8 @@ pub fn ui(
                 let cell = ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
                     ui.set_width(width);
                     if across.grows() {
-                        chart(runs, view, shown, &groups, metric, height).show(ui);
+                        let marks = marks(view, &happened, &groups, runs);
+                        Chart { marks, ..chart(runs, view, shown, &groups, metric, height) }.show(ui);
                     } else {
                         paths::chart(ui, runs, shown, view, metric, height);
                     }
@@ -159,7 +160,7 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
         let Some(history) = runs.history(record.id) else { continue };
         if along.follow(record.id, history) {
             along.update(record.id, metric, Form::Measured, raw);
-            if let Some([low, high]) = interval(history, metric) {
+            if let Some([low, high]) = interval(history, &metrics::interval(metric)) {
                 along.update(record.id, metric, Form::Low, low);
                 along.update(record.id, metric, Form::High, high);
             }
@@ -180,9 +181,51 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
 }
 
 /// The ends of a share's 95 % interval, where a run has measured them.
-fn interval<'r>(history: &'r History, metric: &str) -> Option<[&'r Series; 2]> {
-    let [low, high] = metrics::interval(metric).map(|end| history.series(&end));
+fn interval<'r>(history: &'r History, ends: &[String; 2]) -> Option<[&'r Series; 2]> {
+    let [low, high] = ends.each_ref().map(|end| history.series(end));
     Some([low?, high?])
+}
+
+/// What was done to a run on the way, or where it left its parent.
+struct Happened {
+    run: RunId,
+    step: u64,
+    look: usize,
+    text: String,
+}
+
+/// Newest last, run by run; the newest of so many that nobody reads them all.
+fn happened(runs: &Runs, shown: &[&RunRecord], groups: &[Group<'_>]) -> Vec<Happened> {
+    const MOST: usize = 100;
+    let look = |record: &RunRecord| {
+        let group = groups.iter().find(|group| group.ids.contains(&record.id));
+        group.map_or(record, |group| group.members[0]).look()
+    };
+    let of = |record: &&RunRecord| {
+        let (run, look, parent) = (record.id, look(record), record.parent_step.unwrap_or(0));
+        let told = |step, what: &str| Happened { run, step, look, text: format!("{what} ({})", record.name) };
+        let from =
+            record.parent.filter(|_| parent > 0).map(|of| told(parent, &format!("forked from {}", runs.name(of))));
+        let changes = runs.history(run).into_iter().flat_map(History::changes);
+        // What was changed up to there was changed of its parent.
+        let mut changes: Vec<&Mark> = changes.filter(|mark| parent == 0 || mark.step > parent).collect();
+        drop(changes.drain(..changes.len().saturating_sub(MOST)));
+        from.into_iter().chain(changes.into_iter().map(|mark| told(mark.step, &mark.text))).collect::<Vec<_>>()
+    };
+    shown.iter().flat_map(of).collect()
+}
+
+/// The same on what is across; without what has no place there.
+fn marks<'a>(view: &CompareView, happened: &'a [Happened], groups: &[Group<'_>], runs: &Runs) -> Vec<ChartMark<'a>> {
+    let place = |of: &Happened| {
+        if view.board.x == Across::Steps {
+            return Some(of.step as f64);
+        }
+        let lead = groups.iter().find(|group| group.ids.contains(&of.run)).and_then(|group| group.lead(runs));
+        view.along.place(lead.map_or(of.run, |(lead, _)| lead), of.step as f64)
+    };
+    let mark = |of: &'a Happened| Some(ChartMark { place: place(of)?, text: &of.text, look: Some(of.look) });
+    happened.iter().filter_map(mark).collect()
 }
 
 fn is_grouped(record: &RunRecord, groups: &[Group<'_>]) -> bool {
@@ -209,13 +252,14 @@ fn chart<'a>(
         let step = hangs_from(record, shown)?;
         if view.board.x == Across::Steps { Some(step) } else { view.along.place(record.id, step) }
     };
+    let ends = metrics::interval(metric);
     let mut drawn = 0;
     for (record, raw) in series(runs, shown, metric).filter(|(record, _)| !is_grouped(record, groups)) {
         let line = |series| Line::new(&record.name, series, record.look()).hanging_from(hinge(record));
-        let smoothed = view.smooth.get(record.id, metric).filter(|_| view.board.smoothing > 0.0);
+        let smoothed = if view.board.smoothing > 0.0 { view.smooth.get(record.id, metric) } else { None };
         let Some(raw) = laid(record.id, Form::Measured, Some(raw)) else { continue };
         drawn += 1;
-        if let Some([low, high]) = runs.history(record.id).and_then(|history| interval(history, metric))
+        if let Some([low, high]) = runs.history(record.id).and_then(|history| interval(history, &ends))
             && let Some(low) = laid(record.id, Form::Low, Some(low))
             && let Some(high) = laid(record.id, Form::High, Some(high))
         {

@@ -12,7 +12,7 @@ use state::{
 use store::RunRecord;
 
 use super::paths::{self, Axes};
-use crate::parts;
+use crate::{chart, parts};
 
 const HEIGHT: f32 = 210.0;
 /// Narrower than this, the title and the choices of both axes have a row each.
@@ -60,7 +60,8 @@ pub fn ui(
             ui,
             "One point an evaluation; the diamond is where a run stands. Drag moves, Ctrl + wheel zooms, double click shows all",
         );
-        paths::plot(ui, &paths, &Axes { of: paths::FRONTIER, across, up: &up, scale: Scale::Linear, height: HEIGHT });
+        let axes = Axes { of: paths::FRONTIER, across, up: &up, scale: Scale::Linear, height: HEIGHT };
+        paths::plot(ui, &paths, &axes, chart::step_cursor(ui, super::GROUP));
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod charts;
 mod controls;
+mod fought;
 mod frontier;
 mod list;
 mod parallel;
@@ -150,14 +151,19 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     for sentence in view.sentences.of(runs, &shown).iter().take(SENTENCES) {
         ui.label(sentence);
     }
-    tables::summary(ui, runs, &shown);
+    tables::summary(ui, runs, &shown, &present);
     ui.add_space(space::S);
+    let wanted = runs.fought.wanted(&shown, workspace.pairs.revision);
+    if !wanted.is_empty() {
+        commands.push(Command::Runs(RunCommand::ReadFought(wanted)));
+    }
+    fought::ui(ui, workspace, &view.fought.of(runs, &shown), commands);
     frontier::ui(ui, runs, &shown, view, &present, commands);
     ui.add_space(space::S);
     if has_many(workspace, view) {
-        parallel::ui(ui, runs, &shown, &view.board.table, &mut view.marked);
+        parallel::ui(ui, runs, &shown, view);
         ui.add_space(space::S);
     }
-    tables::settings(ui, runs, &shown);
+    tables::settings(ui, runs, &shown, &mut view.differing);
     ui.add_space(space::L);
 }

@@ -9,10 +9,13 @@ use egui::{
 };
 use state::{
     actions::{Action, key_of},
-    compare::parallel::{Axis, AxisMove, End, Marked, axes, nearest, spoken},
+    compare::{
+        CompareView,
+        parallel::{Axis, AxisMove, End, Marked, axes, nearest, spoken},
+    },
     runs::Runs,
 };
-use store::{RunColumn, RunRecord};
+use store::RunRecord;
 
 use crate::{
     parts,
@@ -32,9 +35,10 @@ const REACH: f64 = 0.06;
 /// Half the width of the grip of an axis.
 const GRIP: f32 = 9.0;
 
-pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], columns: &[RunColumn], marked: &mut Marked) {
+pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], view: &mut CompareView) {
     let palette = parts::palette(ui);
-    let mut all = axes(runs, shown, columns);
+    let mut all = axes(runs, shown, &view.differing.of(runs, shown), &view.board.table);
+    let marked = &mut view.marked;
     let fit = ((ui.available_width() - 2.0 * space::L) / NARROWEST) as usize;
     let left_out = all.len().saturating_sub(fit.max(2));
     all.truncate(fit.max(2));

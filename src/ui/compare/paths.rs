@@ -1,23 +1,22 @@
 //! Runs as paths through a plane: what it took them across, what came of it upwards.
 
-use std::sync::Arc;
-
 use data::{
     Across, Scale,
     metrics::{self, judged},
 };
 use egui::{FontId, Rangef, Rect, Role, Sense, Ui, WidgetInfo};
-use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoints, Points};
+use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoint, PlotPoints, Points};
 use state::{
     compare::{
         CompareView,
-        frontier::{ACCURACY, DRIFT, Paths, hangs_from},
+        frontier::{ACCURACY, DRIFT, Paths, Way, hangs_from},
     },
     runs::Runs,
     series::Point,
 };
 use store::RunRecord;
 
+use super::GROUP;
 use crate::{
     chart, legend, parts,
     theme::{self, size, space},
@@ -44,19 +43,19 @@ pub struct Axes<'a> {
 }
 
 /// A run, and the way it went.
-type Path<'r> = (&'r RunRecord, Arc<[Point]>);
+type Path<'r> = (&'r RunRecord, Way);
 
 /// Those of these runs that have any.
 pub fn of<'r>(runs: &Runs, shown: &[&'r RunRecord], known: &mut Paths, across: Across, up: &str) -> Vec<Path<'r>> {
     let path = |record: &&'r RunRecord| {
         let path = known.of(record.id, runs.history(record.id)?, across, up, hangs_from(record, shown));
-        (!path.is_empty()).then_some((*record, path))
+        (!path.points.is_empty()).then_some((*record, path))
     };
     shown.iter().filter_map(path).collect()
 }
 
-/// Draws the paths and says where they end.
-pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>) {
+/// Draws the paths and says where they end. `at`: the step that is read, marked on each of them.
+pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>, at: Option<f64>) {
     let &Axes { of, across, up: learned, scale, height } = axes;
     let room = egui::vec2(ui.available_width(), height);
     if !ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, room)) {
@@ -74,7 +73,7 @@ pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>) {
     let x_axis = axis(AxisHints::new_x()).formatter(move |mark, _| across.tick(mark.value));
     let name = learned.to_owned();
     let y_axis = axis(AxisHints::new_y()).formatter(move |mark, _| metrics::value(&name, scale.value(mark.value)));
-    let points = || paths.iter().flat_map(|(_, path)| path.iter());
+    let points = || paths.iter().flat_map(|(_, path)| path.points.iter());
     let read_as = if across == Across::Drift { DRIFT } else { "" };
     let extent = chart::axis_of(points().map(|point| point[0]), read_as, Scale::Linear).padded(MARGIN);
     let up = chart::axis_of(points().map(|point| point[1]), learned, scale).padded(MARGIN);
@@ -101,11 +100,9 @@ pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>) {
         .show(ui, |plot| {
             for (record, path) in paths {
                 let look = record.look();
-                let path: Vec<Point> = path
-                    .iter()
-                    .map(|[place, value]| [*place, scale.place(*value)])
-                    .filter(|at| !at[1].is_nan())
-                    .collect();
+                let placed = |[place, value]: Point| Some([place, scale.place(value)]).filter(|at| !at[1].is_nan());
+                let read = at.and_then(|step| placed(path.at(step)?));
+                let path: Vec<Point> = path.points.iter().copied().filter_map(placed).collect();
                 let color = theme::series_color(palette, look);
                 plot.line(
                     Line::new("", PlotPoints::new(path.clone()))
@@ -125,9 +122,32 @@ pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>) {
                             .allow_hover(false),
                     );
                 }
+                if let Some(read) = read {
+                    plot.points(
+                        Points::new("", PlotPoints::new(vec![read]))
+                            .id((record.id.0, "read"))
+                            .shape(MarkerShape::Circle)
+                            .filled(false)
+                            .radius(6.0)
+                            .color(palette.strong)
+                            .allow_hover(false),
+                    );
+                }
             }
-        })
-        .response;
+        });
+    if of != FRONTIER {
+        let steps = paths.iter().map(|(_, path)| path).flat_map(|path| path.steps.iter().zip(path.points.iter()));
+        let on_screen =
+            |point: &Point| response.transform.position_from_point(&PlotPoint::new(point[0], scale.place(point[1])));
+        chart::point_at_paths(
+            ui,
+            GROUP,
+            learned,
+            &response.response,
+            steps.map(|(at, point)| (at[0], on_screen(point))),
+        );
+    }
+    let response = response.response;
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(paths, axes)));
 }
 
@@ -146,7 +166,7 @@ fn spoken(paths: &[Path<'_>], axes: &Axes<'_>) -> String {
     let ends: Vec<String> = paths
         .iter()
         .filter_map(|(record, path)| {
-            let [place, value] = path.last()?;
+            let [place, value] = path.points.last()?;
             let (value, place) = (metrics::value(learned, *value), across.tick(*place));
             Some(format!("{}: {what} {value}, {took} {place}", record.name))
         })
@@ -171,16 +191,26 @@ pub fn chart(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], view: &mut CompareV
     let CompareView { board, paths: known, .. } = view;
     let paths = of(runs, shown, known, board.x, metric);
     let palette = parts::palette(ui);
+    let steps: Vec<&[Point]> = paths.iter().map(|(_, path)| &*path.steps).collect();
+    let at = chart::cursor_of_paths(ui, GROUP, &steps);
     parts::card_frame(ui).inner_margin(egui::Margin::same(space::M as i8)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::XS;
         let top = ui.cursor().top();
-        chart::movable_title(ui, &metrics::caption(metric), metric);
+        ui.horizontal(|ui| {
+            chart::movable_title(ui, &metrics::caption(metric), metric);
+            if let Some(step) = at {
+                parts::at_right(ui, "read at", |ui| {
+                    parts::caption(ui, Across::Steps.place(step));
+                });
+            }
+        });
         parts::small_row(ui, |ui| {
             // Many runs are told apart by the list beside the charts.
             for (record, path) in paths.iter().filter(|_| paths.len() <= FEW) {
                 let look = (theme::series_color(palette, record.look()), theme::series_pattern(record.look()));
-                let value = path.last().map_or_else(String::new, |[_, value]| metrics::value(metric, *value));
+                let read = at.map_or_else(|| path.points.last().copied(), |step| path.at(step));
+                let value = read.map_or_else(|| "–".to_owned(), |[_, value]| metrics::value(metric, value));
                 legend::entry(ui, Some(look), &record.name, &value);
             }
         });
@@ -189,6 +219,6 @@ pub fn chart(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], view: &mut CompareV
             return;
         }
         let room = (height - (ui.cursor().top() - top) - 2.0 * space::M).max(LOWEST);
-        plot(ui, &paths, &Axes { of: "chart", across: board.x, up: metric, scale: board.scale, height: room });
+        plot(ui, &paths, &Axes { of: "chart", across: board.x, up: metric, scale: board.scale, height: room }, at);
     });
 }

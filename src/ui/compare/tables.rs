@@ -6,7 +6,7 @@ use data::{
 };
 use egui::{Grid, Label, RichText, ScrollArea, Ui};
 use state::{
-    compare::{differences, metrics_present, otherwise},
+    compare::{Differing, otherwise},
     runs::{History, Runs},
 };
 use store::RunRecord;
@@ -20,7 +20,7 @@ use crate::{
 pub const LONGEST_NAME: f32 = 240.0;
 
 /// One row a run with the newest value of what matters, under what was judged before the first step.
-pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
+pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], present: &[String]) {
     let palette = parts::palette(ui);
     let nothing = History::default();
     let history = |record: &RunRecord| runs.history(record.id).unwrap_or(&nothing);
@@ -29,8 +29,8 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let headlines = Metric::headlines(Told::AcrossRuns, |_| true).filter(|(_, name)| is_measured(name));
     let mut columns: Vec<(String, String, String)> =
         headlines.map(|(stored, name)| (stored.column(), format!("{}\n{name}", stored.metric.about), name)).collect();
-    let rules = metrics_present(runs, shown).into_iter().filter(|name| judged::rule(name).is_some());
-    columns.extend(rules.map(|share| (metrics::caption(&share), share.clone(), share)));
+    let rules = present.iter().filter(|name| judged::rule(name).is_some());
+    columns.extend(rules.map(|share| (metrics::caption(share), share.clone(), share.clone())));
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "Where they stand");
@@ -87,11 +87,10 @@ fn before(ui: &mut Ui, columns: &[(String, String, String)], at_start: impl Fn(&
 }
 
 /// Only the settings that are not the same in all runs.
-pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
+pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], differing: &mut Differing) {
     let palette = parts::palette(ui);
-    let tables: Vec<_> = shown.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
-    let mut changed = differences(&tables);
-    changed.extend(otherwise(runs, shown));
+    let (set, otherwise) = (differing.of(runs, shown), otherwise(runs, shown));
+    let changed: Vec<_> = set.iter().chain(&otherwise).collect();
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "What was set differently");
@@ -110,7 +109,7 @@ pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                 name(ui, record);
             }
             ui.end_row();
-            for difference in &changed {
+            for difference in changed {
                 let setting = Setting::of(&difference.key);
                 match setting {
                     Some(it) => ui.label(it.label).on_hover_text(format!("{}\n{}", it.about, difference.key)),
@@ -125,7 +124,7 @@ pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     });
 }
 
-fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
+pub fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
     ScrollArea::horizontal().id_salt(salt).scroll_bar_visibility(parts::bars(ui)).show(ui, |ui| {
         Grid::new(salt).striped(true).spacing([space::L, space::XS]).show(ui, rows);
     });

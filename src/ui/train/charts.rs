@@ -13,7 +13,7 @@ use state::{
 use train::objective::Objective;
 
 use crate::{
-    chart::{self, Band, Chart, ChartLevel, Line},
+    chart::{self, Band, Chart, ChartLevel, ChartMark, Line},
     parts,
     theme::{Palette, space},
 };
@@ -76,7 +76,7 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         title: metrics::caption(name),
         lines: vec![Line::new(rule, series, 0).solid().with_points()],
         bands: Band::shaded(low.zip(high), "95 % interval"),
-        marks: &history.marks,
+        marks: ChartMark::all(&history.marks),
         group: GROUP,
         last_step,
         height: HEIGHT,
@@ -118,7 +118,7 @@ fn drawn<'a>(
         lines: lines.iter().filter_map(|(name, _, of)| line(name, *of)).collect(),
         bands: Band::shaded(edge(Look::Low).zip(edge(Look::High)), chart.band),
         levels: levels(chart.id, config),
-        marks: &history.marks,
+        marks: ChartMark::all(&history.marks),
         group: GROUP,
         last_step,
         height: HEIGHT,
