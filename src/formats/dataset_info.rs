@@ -56,7 +56,7 @@ pub fn for_file(path: &Path, options: &Options) -> Options {
     options
 }
 
-/// What is said about the file, if it is one of ranked answers. A description that cannot be read says nothing.
+/// What is said about the file, if it is one of ranked answers or of such as were said to be good or bad. A description that cannot be read says nothing.
 fn described(path: &Path) -> Option<(Format, FieldMap)> {
     let name = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -64,8 +64,12 @@ fn described(path: &Path) -> Option<(Format, FieldMap)> {
     let all: Map<String, Json> = serde_json::from_str(&text).ok()?;
     let set = all.values().find(|set| {
         let theirs = set["file_name"].as_str().unwrap_or_default();
-        Path::new(theirs).file_name().and_then(|theirs| theirs.to_str()) == Some(name) && set["ranking"] == true
+        let is_it = Path::new(theirs).file_name().and_then(|theirs| theirs.to_str()) == Some(name);
+        is_it && (set["ranking"] == true || set["columns"]["kto_tag"].is_string())
     })?;
+    if set["ranking"] != true {
+        return said_one_by_one(set);
+    }
     let (format, known) = match set["formatting"].as_str() {
         None | Some("alpaca") => ("alpaca", &ALPACA[..]),
         Some("sharegpt" | "openai") => ("sharegpt", &SHAREGPT[..]),
@@ -79,6 +83,22 @@ fn described(path: &Path) -> Option<(Format, FieldMap)> {
         }
     }
     Some((format.parse().ok()?, names))
+}
+
+/// The columns of answers that were said to be good or bad, in Alpaca's shape.
+fn said_one_by_one(set: &Json) -> Option<(Format, FieldMap)> {
+    if !matches!(set["formatting"].as_str(), None | Some("alpaca")) {
+        return None;
+    }
+    let column = |theirs: &str, usual: &str| set["columns"][theirs].as_str().unwrap_or(usual).to_owned();
+    let names = [
+        ("prompt", format!("{}+{}", column("prompt", "instruction"), column("query", "input"))),
+        ("completion", column("response", "output")),
+        ("system", column("system", "system")),
+        ("label", column("kto_tag", "label")),
+    ];
+    let names = FieldMap(names.into_iter().map(|(ours, theirs)| (ours.to_owned(), theirs)).collect());
+    Some(("unpaired".parse().ok()?, names))
 }
 
 /// Writes into the folder of files what their columns are called; what is said there of other files stays.

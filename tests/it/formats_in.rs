@@ -355,6 +355,22 @@ fn prompts_alone_wait_for_their_answers() {
 }
 
 #[test]
+fn a_dataset_info_says_which_answers_were_good_and_which_bad() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |input: &str, answer: &str, good: bool| json!({"instruction": "Add.", "input": input, "output": answer, "thumb": good, "system": "Be brief."});
+    let rows = json!([row("1+1", "2", true), row("", "?", true), row("1+1", "3", false), row("", "!", false)]);
+    fs::write(dir.path().join("kto.json"), rows.to_string()).unwrap();
+    let columns = json!({"prompt": "instruction", "query": "input", "response": "output", "kto_tag": "thumb"});
+    let info = json!({"set": {"file_name": "kto.json", "columns": columns}});
+    fs::write(dir.path().join("dataset_info.json"), info.to_string()).unwrap();
+    let report = read(&dir.path().join("kto.json"), &Options::default());
+    assert_eq!((report.faults.len(), report.format.name), (0, "unpaired"), "{:?}", report.faults);
+    let found: Vec<(Prompt, [&str; 2])> = report.pairs.iter().map(|pair| (pair.prompt.clone(), sides(pair))).collect();
+    let asked = |text: &str| turns(&[(Role::System, "Be brief."), (Role::User, text)]);
+    assert_eq!(found, [(asked("Add.\n1+1"), ["2", "3"]), (asked("Add."), ["?", "!"])]);
+}
+
+#[test]
 fn a_dataset_info_beside_a_file_says_what_its_columns_are() {
     let dir = tempfile::tempdir().unwrap();
     let info = json!({

@@ -8,7 +8,23 @@ use ::data::integers;
 const DEEPEST: usize = 32;
 
 /// What a message may have besides, and no more: other data stays a text.
-const NAMES: [&str; 8] = ["role", "content", "from", "value", "name", "tool_calls", "tool_call_id", "weight"];
+const NAMES: [&str; 15] = [
+    "role",
+    "content",
+    "from",
+    "value",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "weight",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "refusal",
+    "function_call",
+    "annotations",
+    "audio",
+];
 
 /// The message or messages that a cell holds; absent for every other text, even if it looks like data.
 pub fn messages(cell: &str) -> Option<Json> {
@@ -172,6 +188,13 @@ mod tests {
             "[{'role': 'user', 'content': 'It\\'s\\n\"1\" \\u00e9 \\\\ \\x07'}\n {'role': 'assistant', 'content': '2', 'tool_calls': None}]".to_owned(),
         ] {
             assert_eq!(messages(&cell).as_ref(), Some(&expected), "{cell}");
+        }
+        // As OpenAI's library prints a message, and as models that reason write theirs.
+        for cell in [
+            "{'content': '2', 'refusal': None, 'role': 'assistant', 'annotations': [], 'audio': None, 'tool_calls': None}",
+            r#"[{"role": "assistant", "content": "2", "reasoning_content": "1 + 1"}]"#,
+        ] {
+            assert!(messages(cell).is_some(), "{cell}");
         }
     }
 

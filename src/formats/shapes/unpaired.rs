@@ -25,7 +25,7 @@ pub const SHAPE: Shape = Shape {
 };
 
 fn read(record: &Record<'_>, taking: &Taking<'_>) -> Result<Vec<Read>, String> {
-    let good = match record.raw("label")? {
+    let good = match record.get("label")? {
         Some(Json::Bool(good)) => good,
         Some(Json::Number(number)) if number.as_f64() == Some(1.0) => true,
         Some(Json::Number(number)) if matches!(number.as_f64(), Some(0.0 | -1.0)) => false,
