@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -28,6 +28,8 @@ use ::data::{Edit, Pair, PairId};
 pub const FEW: usize = 4000;
 /// Revisions that others may make while states are written, before those have to be given another one.
 const APART: u64 = 1000;
+/// So long it waits for another import that does the same. A million states take less.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two transactions others get their turn, and between two looks whether another import is through.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -72,8 +74,11 @@ impl Coming {
         project.check_references(true)?;
         written?;
         self.learn(project, known, prints)?;
-        // The sync at the end finds little left to do.
-        project.move_wal()
+        if let Err(error) = project.move_wal() {
+            // Then the sync at the end has more to do.
+            tracing::info!("before an import counts: {error}");
+        }
+        Ok(())
     }
 
     /// Hears what others have brought, as long as that is much.
@@ -114,7 +119,9 @@ impl Coming {
     }
 
     fn write_states(&mut self, project: &Project) -> Result<()> {
-        let kept = keep_for(project, self.import, self.count)?;
+        let Some(kept) = keep_for(project, self.import, self.count)? else {
+            return Ok(());
+        };
         self.kept = Some(kept);
         let mut ready: Vec<Ready> = Vec::with_capacity(FEW);
         let write = |ready: &mut Vec<Ready>| -> Result<()> {
@@ -191,7 +198,7 @@ impl Coming {
         let mut applied = Applied { label, pairs: Vec::with_capacity(self.count), revision };
         let first = match self.kept {
             Some(kept) => kept.first,
-            None => self.insert_few(tx, revision)?,
+            None => self.insert_all(tx, revision)?,
         };
         let places = (0..self.count).filter(|place| !self.known_since.contains_key(place));
         applied.pairs.extend(places.map(|place| PairId(first + place as i64)));
@@ -218,19 +225,17 @@ impl Coming {
     }
 
     /// Gives the id of the first.
-    fn insert_few(&mut self, tx: &Transaction<'_>, revision: Revision) -> Result<i64> {
+    fn insert_all(&mut self, tx: &Transaction<'_>, revision: Revision) -> Result<i64> {
         let first = next_pair_id(tx)?;
-        let mut ready: Vec<Ready> = Vec::with_capacity(self.count);
+        let mut by = VersionRow::insertion(tx)?;
         let Self { states, known_since, unused, .. } = self;
         states.each(|place, (content, state): (i64, VersionRow)| {
             if known_since.contains_key(&place) {
                 unused.push(content);
-            } else {
-                ready.push((first + place as i64, content, state));
+                return Ok(());
             }
-            Ok(())
+            state.insert(&mut by, first + place as i64, revision, content)
         })?;
-        insert(tx, ready, revision)?;
         Ok(first)
     }
 
@@ -254,7 +259,7 @@ impl Coming {
     }
 }
 
-fn insert(tx: &Transaction<'_>, states: impl IntoIterator<Item = Ready>, revision: Revision) -> Result<()> {
+fn insert(tx: &Transaction<'_>, states: impl Iterator<Item = Ready>, revision: Revision) -> Result<()> {
     let mut by = VersionRow::insertion(tx)?;
     for (pair, content, state) in states {
         state.insert(&mut by, pair, revision, content)?;
@@ -262,8 +267,10 @@ fn insert(tx: &Transaction<'_>, states: impl IntoIterator<Item = Ready>, revisio
     Ok(())
 }
 
-/// One import at a time: what a killed one has left is cleared away first.
-fn keep_for(project: &Project, import: i64, count: usize) -> Result<Kept> {
+/// For one import at a time; what a killed one has left is cleared away first. Nothing where another one takes too long: it
+/// may stand still, and whoever waits for it would too.
+fn keep_for(project: &Project, import: i64, count: usize) -> Result<Option<Kept>> {
+    let begun = Instant::now();
     loop {
         let kept = project.write(Keep::Kill, |tx| {
             if tx.prepare_cached("SELECT 1 FROM imports WHERE first_pair IS NOT NULL")?.exists([])? {
@@ -277,8 +284,9 @@ fn keep_for(project: &Project, import: i64, count: usize) -> Result<Kept> {
             Ok(Some(kept))
         })?;
         match kept {
-            Some(kept) => return Ok(kept),
+            Some(kept) => return Ok(Some(kept)),
             None if project.settle()? => {}
+            None if begun.elapsed() > PATIENCE => return Ok(None),
             None => thread::sleep(BREATH),
         }
     }
