@@ -10,9 +10,13 @@ pub mod parallel;
 mod settings;
 pub mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use data::metrics::{histogram, judged};
+use judge::RuleHead;
 use store::{RunFilter, RunId, RunRecord};
 
 pub use self::settings::{DifferentSetting, Differing, differences, otherwise};
@@ -86,6 +90,7 @@ pub struct CompareView {
     pub sentences: Sentences,
     pub fought: Fought,
     pub differing: Differing,
+    pub present: Present,
 }
 
 impl CompareView {
@@ -155,6 +160,31 @@ impl Smooth {
     }
 }
 
+/// The names of what runs have measured, put together again only when one of them has measured something new.
+#[derive(Debug, Default)]
+pub struct Present {
+    /// How many metrics each run has.
+    counts: Vec<(RunId, usize)>,
+    /// What the names are put in order by.
+    rules: Vec<RuleHead>,
+    names: Option<Arc<[String]>>,
+}
+
+impl Present {
+    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> Arc<[String]> {
+        let series = |record: &&RunRecord| runs.history(record.id).map_or(0, |history| history.series.len());
+        let counts = || shown.iter().map(|record| (record.id, series(record)));
+        let known = self.names.as_ref();
+        if let Some(names) = known.filter(|_| counts().eq(self.counts.iter().copied()) && self.rules == runs.rules) {
+            return Arc::clone(names);
+        }
+        let names: Arc<[String]> = metrics_present(runs, shown).into();
+        (self.counts, self.rules) = (counts().collect(), runs.rules.clone());
+        self.names = Some(Arc::clone(&names));
+        names
+    }
+}
+
 /// Names of all metrics that any of these runs has: what rules count in the order of the rules, then the others by name.
 pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
     let names: BTreeSet<&String> =
@@ -179,6 +209,25 @@ mod tests {
         assert_eq!(Zoom::Earlier.of([5.0, 25.0], 100.0), Some([0.0, 20.0]));
         assert_eq!(Zoom::Out.of([25.0, 75.0], 100.0), None, "all of it");
         assert_eq!(Zoom::All.of([25.0, 75.0], 100.0), None);
+    }
+
+    #[test]
+    fn names_are_put_together_again_when_a_run_has_measured_something_new() {
+        let mut runs = Runs::default();
+        runs.set_records(vec![crate::runs::tests::record_of(1, "")]);
+        let measure = |runs: &mut Runs, name: &str| {
+            let history = runs.history.entry(RunId(1)).or_default();
+            history.series.insert(name.to_owned(), Series::from_points([[1.0, 0.0]]));
+        };
+        measure(&mut runs, "loss");
+        let mut present = Present::default();
+        let mut names = |runs: &Runs| present.of(runs, &runs.records.iter().collect::<Vec<_>>());
+        let first = names(&runs);
+        assert_eq!(*first, ["loss".to_owned()]);
+        assert!(Arc::ptr_eq(&first, &names(&runs)));
+        measure(&mut runs, "grad_norm");
+        assert_eq!(names(&runs).len(), 2);
+        assert!(names(&Runs::default()).is_empty());
     }
 
     #[test]

@@ -226,13 +226,28 @@ impl Series {
 
     /// The finite point nearest to `step`.
     pub fn nearest(&self, step: f64) -> Option<Point> {
-        let at = self.points.partition_point(|point| point[0] < step);
+        let at = self.first_from(step);
         let after = self.points[at..].iter().find(|p| p[1].is_finite());
         let before = self.points[..at].iter().rev().find(|p| p[1].is_finite());
         match (before, after) {
             (Some(a), Some(b)) => Some(if step - a[0] < b[0] - step { *a } else { *b }),
             (one, other) => one.or(other).copied(),
         }
+    }
+
+    /// The place of the first point at `step` or behind it. Steps mostly lie evenly: where they do it is found at once.
+    fn first_from(&self, step: f64) -> usize {
+        let points = &self.points;
+        if let [first, .., last] = &points[..] {
+            let share = (step - first[0]) / (last[0] - first[0]);
+            let guess = (share * (points.len() - 1) as f64).round().clamp(0.0, (points.len() - 1) as f64) as usize;
+            let is_behind = points[guess][0] >= step;
+            let is_before = guess.checked_sub(1).is_none_or(|before| points[before][0] < step);
+            if is_behind && is_before {
+                return guess;
+            }
+        }
+        points.partition_point(|point| point[0] < step)
     }
 
     /// How many points lie in a range.
@@ -319,6 +334,20 @@ mod tests {
 
     fn of(values: &[f64]) -> Series {
         Series::from_points(values.iter().enumerate().map(|(i, v)| [i as f64, *v]))
+    }
+
+    #[test]
+    fn the_first_point_from_a_step_on_is_found_wherever_points_lie() {
+        for steps in [&[][..], &[3.0], &[0.0, 1.0, 2.0, 3.0], &[1.0, 2.0, 50.0, 51.0, 1000.0]] {
+            let series = Series::from_points(steps.iter().map(|step| [*step, 0.0]));
+            for step in [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 49.0, 50.0, 51.5, 999.0, 1000.0, 1e9, f64::NAN] {
+                assert_eq!(
+                    series.first_from(step),
+                    steps.partition_point(|known| *known < step),
+                    "{step} in {steps:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -18,7 +18,6 @@ use state::{
     compare::{
         CompareView,
         board::Face,
-        metrics_present,
         parallel::FEWEST,
         table::{columns_needed, unread},
     },
@@ -139,7 +138,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
         parts::empty(ui, "No run is ticked", "Tick runs on the left to see them here");
         return;
     }
-    let present = metrics_present(runs, &shown);
+    let present = view.present.of(runs, &shown);
     if present.is_empty() {
         parts::empty(ui, "These runs have measured nothing yet", "Their charts fill as soon as the first step is done");
         return;
