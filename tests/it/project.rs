@@ -308,7 +308,7 @@ fn what_cannot_be_opened_is_told_in_a_sentence_and_left_alone() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_cannot_be_written_to_is_named() {
+fn a_folder_that_cannot_be_written_to_is_looked_at_and_named() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let dir = tempfile::tempdir().unwrap();
@@ -321,7 +321,9 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     mode(&project, 0o555);
     // Whoever may write everywhere (root) is told nothing, and rightly so.
     if fs::write(project.join("probe"), "").is_err() {
-        let error = Project::open(&project).map(|_| ()).unwrap_err();
+        let mut open = Project::open(&project).unwrap();
+        assert!(open.is_read_only() && open.counts().unwrap().total() == 1);
+        let error = open.apply(&Change::new("Add", vec![Edit::add(new_pair("one more"))])).unwrap_err();
         assert!(matches!(error, StoreError::ReadOnly(_)), "{error}");
         let inside = Project::create(&project.join("new"), &ProjectSettings::default());
         assert!(matches!(inside, Err(StoreError::ReadOnly(_))));
