@@ -97,13 +97,14 @@ struct Frames {
     /// What the last frame asked for.
     asked: Vec<Command>,
     now: f64,
+    size: [f32; 2],
 }
 
 impl Frames {
     fn new((workspace, views): (Workspace, Views)) -> Self {
         let ctx = egui::Context::default();
         ui::theme::install(&ctx);
-        Self { ctx, workspace, views, commands: Commands::new(|| {}), asked: Vec::new(), now: 0.0 }
+        Self { ctx, workspace, views, commands: Commands::new(|| {}), asked: Vec::new(), now: 0.0, size: SIZE }
     }
 
     /// Draws one, up to the triangles; gives how many corners they have.
@@ -134,7 +135,7 @@ impl Frames {
     fn shapes(&mut self, events: Vec<egui::Event>) -> (Vec<egui::epaint::ClippedShape>, f32) {
         self.now += 1.0 / 60.0;
         let input = egui::RawInput {
-            screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, SIZE.into())),
+            screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, self.size.into())),
             time: Some(self.now),
             events,
             ..egui::RawInput::default()
@@ -377,14 +378,23 @@ fn a_table_sorted_by_margin_asks_for_what_is_on_the_screen_and_no_more() {
 #[test]
 #[ignore = "a measurement, not a check"]
 fn frames_of_a_million_pairs_sorted_by_margin() {
-    let mut frames = Frames::new(table(1_000_000));
+    for size in [[1280.0, 800.0], [1920.0, 1200.0]] {
+        measure_table(Frames { size, ..Frames::new(table(1_000_000)) });
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a measurement")]
+fn measure_table(mut frames: Frames) {
+    let [width, height] = frames.size;
     for _ in 0..10 {
         draw_table(&mut frames, Vec::new());
     }
     let tell = |what: &str, mut took: Vec<f64>| {
         took.sort_by(f64::total_cmp);
         let (middle, most) = (took[took.len() / 2], took[took.len() - 1]);
-        println!("a million pairs, {what}: {middle:.1} ms a frame in the middle, {most:.1} at most");
+        println!(
+            "a million pairs, {width} × {height}, {what}: {middle:.1} ms a frame in the middle, {most:.1} at most"
+        );
     };
     tell("still", (0..MANY).map(|_| draw_table(&mut frames, Vec::new())).collect());
     let wheel = || {
@@ -396,7 +406,7 @@ fn frames_of_a_million_pairs_sorted_by_margin() {
             phase: egui::TouchPhase::Move,
             source: egui::MouseWheelSource::Wheel,
         };
-        vec![egui::Event::PointerMoved([300.0, 700.0].into()), moved]
+        vec![egui::Event::PointerMoved([300.0, 600.0].into()), moved]
     };
     tell("scrolled by the wheel", (0..MANY).map(|_| draw_table(&mut frames, wheel())).collect());
     // Far down, where whoever looked a row up from the top would have a long way.

@@ -80,7 +80,7 @@ pub fn columns(ui: &mut Ui, view: &mut PairsView) {
                 view.table.set_column(number, shown);
             }
         }
-        parts::caption(ui, "Those without room are left out, the last first");
+        parts::caption(ui, "Those without room are left out: drag the table's edge");
     });
     button.on_hover_text("Which of a pair's numbers are columns of the table");
 }

@@ -225,6 +225,7 @@ pub fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective:
             view.table.toggle(&ids, selected, place);
         } else {
             view.select(Some(id));
+            view.table.row.know(&ids, id, place);
             view.reveal = false;
         }
     }
@@ -417,24 +418,24 @@ pub fn down_from_search(ui: &Ui, view: &mut PairsView) {
 
 /// Chooses another row.
 pub fn step(data: &PairsData, view: &mut PairsView, way: Way) {
-    let list = view.list(data);
+    let list = std::sync::Arc::clone(view.list(data));
     let Some(last) = list.len().checked_sub(1) else {
         return;
     };
-    let at = view.selected.and_then(|selected| list.iter().position(|id| *id == selected));
+    let at = view.selected.and_then(|selected| view.table.row.get(&list, selected, |id| *id));
     let to = match (way, at) {
         (Way::End, None) => last,
         (_, None) => 0,
         (way, Some(at)) => moved(at, last, way),
     };
-    let to = list[to];
-    view.select(Some(to));
+    view.select(Some(list[to]));
+    view.table.row.know(&list, list[to], to);
 }
 
 /// Chooses all rows from the open one to where the movement leads.
 pub fn extend(data: &PairsData, view: &mut PairsView, way: Way) {
     let list = std::sync::Arc::clone(view.list(data));
-    let at = view.selected.and_then(|selected| list.iter().position(|id| *id == selected));
+    let at = view.selected.and_then(|selected| view.table.row.get(&list, selected, |id| *id));
     let Some(end) = view.table.draw_out_by(&list, at, way) else {
         return;
     };
