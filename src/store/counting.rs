@@ -29,7 +29,7 @@ pub const FEW: usize = 4000;
 /// Revisions that others may make while states are written, before those have to be given another one.
 const APART: u64 = 1000;
 /// So long it waits for another import that does the same. A million states take less.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_mins(1) };
 /// Between two transactions others get their turn, and between two looks whether another import is through.
 const BREATH: Duration = Duration::from_millis(10);
 

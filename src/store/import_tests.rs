@@ -136,6 +136,22 @@ fn states_of_an_import_that_is_killed_are_cleared_away() {
 }
 
 #[test]
+fn an_import_that_stands_still_keeps_no_other_from_counting() {
+    let (dir, mut project) = project();
+    let mut others = Project::open(dir.path()).unwrap();
+    let (mut still, mut coming) = prepared(&mut project, MANY, Duplicates::Keep);
+    let mut import = others.begin_import(Duplicates::Keep).unwrap();
+    (0..MANY).for_each(|n| assert_eq!(import.add(pair(n)).unwrap(), Added::New));
+    let theirs = import.finish(|_| "Import".to_owned()).unwrap().applied;
+    assert_eq!((theirs.pairs.len(), theirs.revision.0), (MANY, 1));
+    assert_eq!(seen(&others), [MANY; 7]);
+    // It goes on after all.
+    let (applied, _) = count(&mut still, &mut coming);
+    assert!(applied.pairs.len() == MANY && applied.pairs.iter().all(|pair| !theirs.pairs.contains(pair)));
+    assert_eq!(seen(&others), [2 * MANY; 7]);
+}
+
+#[test]
 fn a_revision_that_others_have_overtaken_is_given_anew() {
     let (dir, mut project) = project();
     let mut other = Project::open(dir.path()).unwrap();
