@@ -35,7 +35,9 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
         viewport: egui::ViewportBuilder::default()
             .with_title("Nudge")
             .with_app_id("nudge")
-            .with_inner_size([1280.0, 800.0])
+            // With its frame and a panel it fits a screen of 1280 by 800.
+            .with_inner_size([1260.0, 740.0])
+            .with_clamp_size_to_monitor_size(true)
             .with_min_inner_size([900.0, 600.0]),
         renderer: match options.renderer {
             Renderer::Glow => eframe::Renderer::Glow,

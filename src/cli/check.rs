@@ -87,7 +87,7 @@ fn print(report: &PreflightReport) -> Result<()> {
         ("asleep at step 0", percent(report.asleep)),
         ("steps", report.total_steps.to_string()),
         ("memory", format!("{}; {} were free", report.memory, data::size(report.free_memory_bytes))),
-        ("time", format!("about {}{}", data::duration(report.estimated_secs), report.parts())),
+        ("time", format!("{}{}", report.time(), report.parts())),
     ];
     for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
         output::line(format!("{name:<18}{value}"))?;

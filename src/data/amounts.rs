@@ -123,6 +123,20 @@ pub fn duration(secs: f64) -> String {
     }
 }
 
+/// A time that is known roughly: "20 to 45 s", "2 to 5 min", "3 to 7 h"; a very long one from the one to the other.
+pub fn between(low: f64, high: f64) -> String {
+    let (unit, word) = match high {
+        0.0..20.0 => (1.0, "s"),
+        20.0..180.0 => (5.0, "s"),
+        180.0..10_800.0 => (60.0, "min"),
+        10_800.0..172_800.0 => (3600.0, "h"),
+        _ => return format!("{} to {}", duration(low), duration(high)),
+    };
+    let shown = |units: f64| if unit == 5.0 { 5.0 * units } else { units };
+    let (low, high) = (shown((low / unit).floor().max(0.0)), shown((high / unit).ceil()));
+    if low >= high { format!("{high} {word}") } else { format!("{low} to {high} {word}") }
+}
+
 const DAY: u64 = 24 * 3600;
 const YEAR: u64 = 365 * DAY;
 const TWO_DAYS: u64 = 2 * DAY;
@@ -164,6 +178,15 @@ mod tests {
     fn time_is_said_the_short_way() {
         let times = [45.2, 130.0, 3000.0, 12_000.0, f64::NAN].map(duration);
         assert_eq!(times, ["45 s", "2 min 10 s", "50 min", "3 h 20 min", "unknown"]);
+    }
+
+    #[test]
+    fn a_rough_time_is_said_from_to() {
+        let times = [(20.3, 40.6), (55.0, 110.0), (130.0, 260.0), (4000.0, 8000.0), (3.0, 3.0)];
+        let said = times.map(|(low, high)| between(low, high));
+        assert_eq!(said, ["20 to 45 s", "55 to 110 s", "2 to 5 min", "66 to 134 min", "3 s"]);
+        assert_eq!(between(100_000.0, 200_000.0), "27 h 46 min to 2 days");
+        assert_eq!(between(f64::NAN, f64::NAN), "unknown to unknown");
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub mod suspects;
 mod topics;
 
 pub use across::Across;
-pub use amounts::{MEGABYTE, counted, digits, duration, fixed, grouped, megabytes, number, ordinal, percent, size};
+pub use amounts::{
+    MEGABYTE, between, counted, digits, duration, fixed, grouped, megabytes, number, ordinal, percent, size,
+};
 pub use change::{Change, Edit};
 pub use cycles::{Cycle, cycles};
 pub use expand::expand;

@@ -442,7 +442,7 @@ pub struct PreflightReport {
     /// What the machine had free before the model was loaded, bytes.
     pub free_memory_bytes: u64,
     pub total_steps: u64,
-    /// From one measured step.
+    /// From one measured row: at least this, as a rule, see [`PreflightReport::SLOWER`].
     pub estimated_secs: f64,
     /// What a token of a row took there, forward and backward.
     #[serde(default)]

@@ -58,6 +58,8 @@ pub struct Compared {
 pub struct Reached {
     pub name: String,
     pub words: String,
+    /// Of a share that rules count: what it was before the first step. What is measured against step 0 says nothing there.
+    pub before: Option<String>,
     /// Empty where a run has not measured it.
     pub cells: Vec<String>,
 }
@@ -128,7 +130,8 @@ impl Comparison {
             context! { key => setting.key, label => setting.label, values }
         });
         let otherwise = otherwise.iter().map(|(label, values)| context! { label => *label, values });
-        let rows = measured.iter().map(|Reached { name, words, cells }| context! { name, words, cells });
+        let rows =
+            measured.iter().map(|Reached { name, words, before, cells }| context! { name, words, before, cells });
         let answers = answers.iter().map(|Answered { prompt, note, before, after }| {
             let after: Vec<Value> = after
                 .iter()
@@ -144,6 +147,7 @@ impl Comparison {
             otherwise => otherwise.collect::<Vec<_>>(),
             together,
             seeds => together.len() < self.runs.len(),
+            has_before => measured.iter().any(|row| row.before.is_some()),
             measured => rows.collect::<Vec<_>>(),
             charts => charts.iter().filter_map(|chart| chart_values(chart, &[])).collect::<Vec<_>>(),
             answers => answers.collect::<Vec<_>>(),
@@ -210,9 +214,16 @@ fn measured(told: &[Told], together: &[Group], all: &[Series]) -> Vec<Reached> {
             let members: Vec<&Series> = group.members.iter().map(|member| &all[*member]).collect();
             cell(&members, name).unwrap_or_default()
         });
-        Reached { cells: cells.collect(), name: name.clone(), words: words.clone() }
+        let before = all.iter().find_map(|series| before(series, name));
+        Reached { before, cells: cells.collect(), name: name.clone(), words: words.clone() }
     });
     rows.collect()
+}
+
+/// "32 % (24 to 42 %)", before any step.
+fn before(series: &Series, share: &str) -> Option<String> {
+    let at_start = |name: &str| Some(series.get(name)?.first().filter(|point| point[0] == 0.0)?[1]);
+    judged::rule(share).and_then(|_| metrics::told(share, at_start))
 }
 
 /// Of a run "94 % (88 to 97 %) at step 40", of several their mean and how far they lie apart.

@@ -199,19 +199,19 @@ fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> 
 }
 
 fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Vec<Measured> {
-    let rows = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, name)| {
+    let headlines = Metric::headlines(Told::OfARun, |name| series.contains_key(name));
+    let headlines = headlines.map(|(stored, name)| (name, stored.caption()));
+    let judged = shares.iter().map(|share| (share.clone(), metrics::caption(share)));
+    let told = |name: &str, at: f64| {
+        let value = |name: &str| Some(series.get(name)?.iter().find(|point| point[0] == at)?[1]);
+        Some((at as u64, metrics::told(name, value)?))
+    };
+    let rows = headlines.chain(judged).filter_map(|(name, words)| {
         let points = series.get(&name)?;
-        Some(Measured { words: stored.caption(), first: *points.first()?, last: *points.last()?, name })
+        let (first, last) = (told(&name, points.first()?[0])?, told(&name, points.last()?[0])?);
+        Some(Measured { name, words, first, last })
     });
-    let with_ends = shares.iter().flat_map(|share| {
-        let ends = judged::interval(share).map(|end| (end, "End of its 95 % interval".to_owned()));
-        std::iter::once((share.clone(), metrics::caption(share))).chain(ends)
-    });
-    let judged = with_ends.filter_map(|(name, words)| {
-        let points = series.get(&name)?;
-        Some(Measured { words, first: *points.first()?, last: *points.last()?, name })
-    });
-    rows.chain(judged).collect()
+    rows.collect()
 }
 
 /// The first and the last answer to each prompt that was answered twice.

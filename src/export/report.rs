@@ -12,7 +12,7 @@ use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
 use crate::{
     ExportError,
     aside::write_error,
-    chart::{self, Line, Point},
+    chart::{self, Line},
 };
 
 /// Everything that a report tells.
@@ -61,12 +61,13 @@ pub struct Chart {
     pub lines: Vec<Line>,
 }
 
+/// The first and the last value of a metric, each with its step and its 95 % interval where it has one.
 #[derive(Debug, Clone)]
 pub struct Measured {
     pub name: String,
     pub words: String,
-    pub first: Point,
-    pub last: Point,
+    pub first: (u64, String),
+    pub last: (u64, String),
 }
 
 /// One prompt answered at the first and the last step that has answers.
@@ -159,8 +160,8 @@ fn values(story: &RunHistory) -> Value {
         .map(|row| {
             context! {
                 name => row.name.as_str(), words => row.words.as_str(),
-                first => metrics::value(&row.name, row.first[1]), last => metrics::value(&row.name, row.last[1]),
-                first_step => row.first[0] as u64, last_step => row.last[0] as u64,
+                first => row.first.1.as_str(), last => row.last.1.as_str(),
+                first_step => row.first.0, last_step => row.last.0,
             }
         })
         .collect();

@@ -5,10 +5,10 @@ use data::{
     counted,
     metrics::{
         self, ACCURACY, CHOSEN_CHANGE, CLIPPED, ChartId, ENTROPY, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY,
-        HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_MARGIN,
-        HIGHEST_SCORE, LOSS, LOWEST_SCORE, MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE,
-        SAMPLED_KL, SAMPLED_LENGTH, SAMPLED_SCORE, SCORE_ACCURACY, SCORE_LENGTH, SCORE_MARGIN, SLEEPING,
-        TOKENS_PER_SEC, judged,
+        HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS,
+        HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_MARGIN, HIGHEST_SCORE, LOSS, LOWEST_SCORE, MARGIN_HIGH, MARGIN_LOW,
+        MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_LENGTH, SAMPLED_SCORE, SCORE_ACCURACY,
+        SCORE_LENGTH, SCORE_MARGIN, SLEEPING, TOKENS_PER_SEC, judged,
     },
     number, percent,
 };
@@ -24,7 +24,10 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
         ChartId::Loss => loss(history).or_else(|| warms_up(config, history)),
         ChartId::Margin => margin(history),
         ChartId::Accuracy => accuracy(history),
-        ChartId::Moved => Some(moved::sentence(history.latest(CHOSEN_CHANGE)?, history.latest(REJECTED_CHANGE)?)),
+        ChartId::Moved => {
+            let recent = |name| history.series(name)?.recent(RECENT);
+            Some(moved::sentence(recent(CHOSEN_CHANGE)?, recent(REJECTED_CHANGE)?))
+        }
         ChartId::Drift => drift(config.train.kl_limit, history),
         ChartId::Sleeping => sleeping(history.series(SLEEPING)?),
         ChartId::Gradient => gradient(config.optimizer.max_grad_norm, history.series(GRADIENT_NORM)?),
@@ -136,8 +139,13 @@ fn accuracy(history: &History) -> Option<String> {
     let held_out = history.latest(HELD_OUT_ACCURACY);
     let ends = history.latest(HELD_OUT_ACCURACY_LOW).zip(history.latest(HELD_OUT_ACCURACY_HIGH));
     let Some(held_out) = held_out else {
-        let now = history.series(ACCURACY)?.latest()?;
-        return Some(format!("{} of the last step's pairs; nothing is held out to compare with", percent(now[1])));
+        let now = percent(history.series(ACCURACY)?.latest()?[1]);
+        // Before the first step nothing is preferred, so held-out pairs have an accuracy from their second look on.
+        let then = match history.series(HELD_OUT_PREFERENCE_LOSS) {
+            Some(_) => "the next evaluation tells that of held-out pairs",
+            None => "nothing is held out to compare with",
+        };
+        return Some(format!("{now} of the last step's pairs; {then}"));
     };
     let Some((low, high)) = ends else { return Some(format!("{} of the held-out pairs", percent(held_out))) };
     let chance = if (low..=high).contains(&0.5) { ": not told from guessing yet" } else { "" };
@@ -271,7 +279,7 @@ mod tests {
     fn each_chart_says_what_its_lines_come_to() {
         let mut config = RunConfig::default();
         config.train.kl_limit = Some(0.1);
-        let cases: [(ChartId, Metrics<'_>, &str); 18] = [
+        let cases: [(ChartId, Metrics<'_>, &str); 20] = [
             (
                 ChartId::Loss,
                 &[(HELD_OUT_LOSS, &[-0.5, -0.9, -0.7])],
@@ -288,6 +296,12 @@ mod tests {
                 ChartId::Accuracy,
                 &[(HELD_OUT_ACCURACY, &[0.6]), (HELD_OUT_ACCURACY_LOW, &[0.45]), (HELD_OUT_ACCURACY_HIGH, &[0.73])],
                 "60 % of the held-out pairs, 45 % to 73 % at 95 %: not told from guessing",
+            ),
+            (ChartId::Accuracy, &[(ACCURACY, &[0.5])], "50 % of the last step's pairs; nothing is held out"),
+            (
+                ChartId::Accuracy,
+                &[(ACCURACY, &[0.5]), (HELD_OUT_PREFERENCE_LOSS, &[-0.5])],
+                "the next evaluation tells that of held-out pairs",
             ),
             (ChartId::Moved, &[(CHOSEN_CHANGE, &[2.0]), (REJECTED_CHANGE, &[-3.0])], "from both sides"),
             (ChartId::Drift, &[(KL_REF, &[0.0, 0.05])], "kl/ref is 0.05, 50 % of its limit"),

@@ -1,7 +1,10 @@
 //! The next thing to do, one a place: shown until it was done once or put away, then never again.
 
-use data::{Change, Pair, Verdict};
-use store::Bulk;
+use data::{
+    Change, Pair, Verdict,
+    metrics::{HELD_OUT_LOSS, KL_REF},
+};
+use store::{Bulk, RunId};
 
 use super::{
     Screen, Views, Workspace,
@@ -11,6 +14,7 @@ use super::{
     guide::{Guide, Milestone},
     order::Amendment,
     pairs::PairsCommand,
+    runs::Runs,
     table::TableCommand,
     train::{RunCommand, Sheet},
 };
@@ -66,7 +70,11 @@ impl Guide {
         }
         let measured = |run: &&store::RunRecord| run.step > 0;
         let is_there = match milestone {
-            Some(Milestone::Watch) => workspace.runs.records.iter().any(|run| measured(&run)),
+            Some(Milestone::Watch) => workspace
+                .runs
+                .records
+                .iter()
+                .any(|run| measured(&run) && has_something_to_show(&workspace.runs, run.id)),
             Some(Milestone::Compare) => {
                 views.compare.shown(&workspace.runs).iter().filter(|run| measured(run)).count() >= 2
             }
@@ -80,7 +88,7 @@ impl Guide {
     /// What is shown where one is.
     pub fn hint(&self, workspace: &Workspace, views: &Views) -> Option<Hint> {
         let milestone = Milestone::of(views)?;
-        if let Some(hint) = self.own_path(workspace) {
+        if let Some(hint) = self.own_path(workspace, milestone) {
             return Some(hint);
         }
         if self.is_gone(milestone) {
@@ -92,8 +100,8 @@ impl Guide {
         Some(Hint { milestone, story, next: next.to_owned(), action, path: Vec::new() })
     }
 
-    /// The way from an empty project to its first run.
-    fn own_path(&self, workspace: &Workspace) -> Option<Hint> {
+    /// The way from an empty project to its first run, as far as it is to be gone from here.
+    fn own_path(&self, workspace: &Workspace, at: Milestone) -> Option<Hint> {
         let project = workspace.project.as_ref().filter(|project| project.is_own())?;
         if self.is_gone(Milestone::OwnRun) || !workspace.runs.records.is_empty() || project.read_only {
             return None;
@@ -117,10 +125,23 @@ impl Guide {
                 "have the model write reference answers, its own ones to everyday prompts, so that it keeps them; or start without: then nothing holds it there",
                 Action::WriteReferences,
             ),
+            () if at == Milestone::Start => (
+                "start the first run; with rules of your own (Answers, Judged) it also counts what its answers do",
+                Action::Start,
+            ),
             () => ("look over the settings, then start the first run", Action::SetUp),
         };
         Some(Hint { milestone: Milestone::OwnRun, story: None, next: next.to_owned(), action, path })
     }
+}
+
+/// What the story of the charts tells of: of a run that is going, once it was measured again after its first step.
+fn has_something_to_show(runs: &Runs, run: RunId) -> bool {
+    let measured_again = |name| {
+        let series = runs.history(run)?.series(name)?;
+        Some(series.last_step()? > 0.0)
+    };
+    !runs.is_going(run) || [HELD_OUT_LOSS, KL_REF].into_iter().any(|name| measured_again(name) == Some(true))
 }
 
 /// Whether a pair gets a verdict by it: judged, put in order, flipped, or in the editor.
@@ -165,9 +186,10 @@ fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
         (Milestone::Compare, 0) => {
             ("start a run, then one more with another method or setting: both appear here", Action::SetUp)
         }
-        (Milestone::Compare, 1) => {
-            ("start one more run with another method or setting, then tick both here", Action::SetUp)
-        }
+        (Milestone::Compare, 1) => (
+            "start one more run with another method or setting, or one of each (“Compare the methods” in Train), then tick them here",
+            Action::SetUp,
+        ),
         (Milestone::Compare, _) => (
             "see what each run gained (accuracy, what the rules count) and what it took (KL drift); then ask two of them the same thing",
             Action::AskBox,
@@ -186,7 +208,7 @@ fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guide::About;
+    use crate::{guide::About, train::TrainView};
 
     #[test]
     fn a_hint_goes_when_it_is_done_and_stays_gone() {
@@ -198,6 +220,35 @@ mod tests {
         let stored = toml::to_string(&guide).unwrap();
         assert_eq!(toml::from_str::<Guide>(&stored).unwrap(), guide, "remembered over a restart");
         assert!(Milestone::ALL.iter().all(|milestone| Guide::finished().is_gone(*milestone)));
+    }
+
+    #[test]
+    fn the_story_of_the_charts_stays_until_they_have_shown_something() {
+        use crate::runs::{History, Live};
+
+        let run = RunId(1);
+        let mut workspace = Workspace::default();
+        workspace.runs.set_records(vec![store::RunRecord { id: run, step: 4, ..store::RunRecord::default() }]);
+        workspace.runs.live = Some(Live::new(run, std::sync::Arc::default()));
+        let mut history = History::default();
+        history.take_metrics(0, &vec![(KL_REF.to_owned(), 0.0)]);
+        workspace.runs.history.insert(run, history.clone());
+        let watch = Views {
+            screen: Screen::Train,
+            train: TrainView { sheet: Sheet::Run, ..TrainView::default() },
+            ..Views::default()
+        };
+        let elsewhere = Views { screen: Screen::Answers, ..Views::default() };
+        let glance = |workspace: &Workspace| {
+            let mut guide = Guide::default();
+            guide.look(workspace, &watch);
+            guide.look(workspace, &elsewhere);
+            guide.is_gone(Milestone::Watch)
+        };
+        assert!(!glance(&workspace), "nothing but the first step was to be seen");
+        history.take_metrics(50, &vec![(KL_REF.to_owned(), 0.02)]);
+        workspace.runs.history.insert(run, history);
+        assert!(glance(&workspace));
     }
 
     #[test]

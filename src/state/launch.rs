@@ -155,6 +155,11 @@ impl Launch {
         }
     }
 
+    /// What the project itself has set there.
+    pub fn own_text(&self, key: &str) -> Option<&str> {
+        self.own.get(key).map(String::as_str)
+    }
+
     /// What the texts would mean after [`Self::put_back`].
     pub fn with_put_back(&self, settings: &[Setting]) -> RunConfig {
         let mut texts = self.texts.clone();

@@ -76,7 +76,7 @@ impl Question {
                 ("As usual", "The project's own learning rate, or the one that suits the model's size")
             }
             (Self::Strength, Answer::Most) => ("Strongly", "Three times the usual learning rate"),
-            (Self::Length, Answer::Least) => ("A quick look", "A quarter of the usual length"),
+            (Self::Length, Answer::Least) => ("Briefly", "A quarter of the usual length"),
             (Self::Length, Answer::Middle) => {
                 ("As long as it takes", "The project's own length, or as many epochs as suit the number of pairs")
             }
@@ -119,6 +119,9 @@ impl Question {
         }
         for setting in self.settings() {
             launch.set(setting.key, "");
+        }
+        if self == Self::Length {
+            keep_proportions(launch, wanted.number / usual.number);
         }
         launch.set(wanted.setting.key, short(wanted.number));
     }
@@ -195,6 +198,16 @@ pub fn each_method(launch: &Launch, contenders: &[Contender]) -> Vec<(Contender,
     });
     let usable = each.filter(|(_, checked)| checked.problems.is_empty());
     usable.map(|(contender, checked)| (contender, checked.config)).collect()
+}
+
+/// What the project itself does every so many steps is done as often in a run `times` as long.
+fn keep_proportions(launch: &mut Launch, times: f64) {
+    for setting in BY_LENGTH {
+        let own = launch.own_text(setting.key).and_then(|text| text.trim().parse::<f64>().ok());
+        if let Some(own) = own.filter(|own| *own > 0.0 && times.is_finite()) {
+            launch.set(setting.key, short((own * times).round().max(1.0)));
+        }
+    }
 }
 
 /// Two digits, which is what a person would type.
@@ -302,7 +315,12 @@ mod tests {
         let steps = config.train.steps.unwrap();
         assert_eq!(steps, 75);
         assert!(config.optimizer.warmup_steps <= steps / 4, "{} of {steps}", config.optimizer.warmup_steps);
-        assert!(config.train.eval_every <= steps / 4 && config.train.checkpoint_every < steps);
+        assert_eq!(
+            (config.train.eval_every, config.train.sample_every),
+            (13, 13),
+            "as often as in the project's own run"
+        );
+        assert!(config.train.checkpoint_every < steps, "what the project has not set follows");
         assert_eq!(config.optimizer.learning_rate, 7e-4);
     }
 

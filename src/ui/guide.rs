@@ -1,6 +1,6 @@
 //! The next thing to do in this place: a strip above the screen, until it was done once or is put away.
 
-use egui::{Align, Label, Layout, RichText, Ui};
+use egui::{Align, Label, Layout, RichText, TextStyle, Ui};
 use state::{
     Commands, Views, Workspace,
     actions::{entry, key_of},
@@ -12,8 +12,8 @@ use super::{
     theme::{size, space},
 };
 
-/// Room for the buttons at the right.
-const BUTTONS: f32 = 236.0;
+/// Room for the × at the right of the button.
+const CLOSE: f32 = 44.0;
 /// In a window that is lower the story would leave no room for what it is about: it is folded.
 const LOW: f32 = 700.0;
 
@@ -30,7 +30,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     parts::strip(ui, palette.accent_soft, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal_top(|ui| {
-            let width = ui.available_width() - BUTTONS;
+            let name = entry(hint.action).map_or("", |entry| entry.name);
+            let key = key_of(hint.action);
+            let width = ui.available_width() - button_width(ui, &[name, &key]) - CLOSE;
             ui.vertical(|ui| {
                 ui.set_width(width);
                 ui.spacing_mut().item_spacing.y = space::XS;
@@ -41,8 +43,6 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
                 let close = ui.add(egui::Button::new("×").frame_when_inactive(false)).on_hover_text("Not shown again");
                 prompt::name(&close, egui::Role::Button, "Put this hint away");
                 put_away = close.clicked();
-                let name = entry(hint.action).map_or("", |entry| entry.name);
-                let key = key_of(hint.action);
                 let mut button = egui::Button::new(name);
                 if !key.is_empty() {
                     button = button.right_text(RichText::new(key).monospace().size(size::SMALL).color(palette.weak));
@@ -60,6 +60,17 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     if goes {
         perform::action(hint.action, ui, workspace, views, commands);
     }
+}
+
+/// Of a button with these texts in a row, and the gap to its left.
+fn button_width(ui: &Ui, texts: &[&str]) -> f32 {
+    let text = |text: &&str| {
+        let font = TextStyle::Button.resolve(ui.style());
+        ui.painter().layout_no_wrap((*text).to_owned(), font, egui::Color32::PLACEHOLDER).size().x
+    };
+    let spacing = ui.spacing();
+    let between = spacing.item_spacing.x * (texts.len() + 1) as f32;
+    texts.iter().map(text).sum::<f32>() + 2.0 * spacing.button_padding.x + between
 }
 
 fn words(ui: &mut Ui, hint: &Hint, unfolded: &mut bool) {

@@ -1,5 +1,8 @@
 //! The Projects place: the ones opened lately on the left, a new one on the right.
 
+use std::path::Path;
+
+use data::ModelCard;
 use egui::{Align, Button, Layout, Response, RichText, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Screen, Views, Workspace,
@@ -222,6 +225,7 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
     let downloads = known_models(ui, workspace, &mut form.model);
     ui.add_space(space::S);
     let ready = form.read(&data.home);
+    let going = workspace.runs.live.as_ref().map(|live| workspace.runs.name(live.run));
     let under_way = data.making == Making::UnderWay;
     ui.horizontal_wrapped(|ui| {
         let word = if under_way { "Making it…" } else { "Make the project" };
@@ -232,9 +236,10 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
         {
             send(ProjectsCommand::Make(Box::new(new.clone())));
         }
-        match &ready {
-            Err(missing) => parts::caption(ui, *missing),
-            Ok(_) => parts::caption(ui, "Next: import or write pairs"),
+        match (&ready, going) {
+            (Err(missing), _) => parts::caption(ui, *missing),
+            (Ok(_), Some(run)) => parts::caption(ui, format!("Once {run} has ended or was stopped")),
+            (Ok(_), None) => parts::caption(ui, "Next: import or write pairs"),
         };
     });
     // Below everything, so that nothing moves under the pointer while one types.
@@ -327,7 +332,7 @@ fn known_models(ui: &mut Ui, workspace: &Workspace, model: &mut String) -> bool 
             ui.spacing_mut().item_spacing.y = 2.0;
             for card in usable() {
                 let path = card.folder.display().to_string();
-                let mut word = card.name.clone();
+                let mut word = telling_name(card);
                 if let Some(parameters) = card.parameters {
                     word = format!("{word}  ·  {}", models::count(parameters));
                 }
@@ -339,4 +344,10 @@ fn known_models(ui: &mut Ui, workspace: &Workspace, model: &mut String) -> bool 
             }
         });
     downloads.inner
+}
+
+/// A folder that is called "model" says nothing alone.
+fn telling_name(card: &ModelCard) -> String {
+    let within = card.folder.parent().and_then(Path::file_name).filter(|_| card.name == "model");
+    within.map_or_else(|| card.name.clone(), |within| format!("{}/{}", within.display(), card.name))
 }

@@ -239,6 +239,23 @@ fn a_project_of_ones_own_shows_the_way_to_its_first_run() {
 }
 
 #[test]
+fn the_longest_button_of_a_hint_covers_no_words() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open_sized(dir.path(), Screen::Pairs, SMALL, egui::Theme::Light);
+    window.harness.state_mut().views_mut().guide = Guide::default();
+    window.key(Key::L);
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    window.settle();
+    window.key(Key::Num1);
+    window.key(Key::Escape);
+    window.settle();
+    let words = window.harness.get_by_label_contains("To a run of your own").rect();
+    let button = window.harness.get_by_label("Next: Have the model write reference answers").rect();
+    assert!(words.right() <= button.left(), "{words} under {button}");
+}
+
+#[test]
 fn pictures_of_the_palette_and_the_keys() {
     let mut results = SnapshotResults::new();
     let dir = tempfile::tempdir().unwrap();

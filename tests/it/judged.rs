@@ -162,6 +162,15 @@ fn rules_are_judged_from_a_terminal_and_faulty_ones_stop_a_start() {
         |which: &str| lines.last().unwrap()["held_out"][format!("judged/short/{which}")]["after"].as_f64().unwrap();
     assert!(end("low") <= judged[1] && judged[1] <= end("high") && end("low") < end("high"), "its 95 % interval");
 
+    let page = home.join("run.html");
+    out(home, &["export", &project, "last", "--report", &page.display().to_string()]);
+    let told = fs::read_to_string(&page).unwrap().replace("&#x2f;", "/");
+    let row = told.lines().find(|line| line.contains("<code>judged/short</code>")).unwrap();
+    for share in &judged {
+        assert!(row.contains(&format!(">{} (", nudge::data::percent(*share))), "{share} with its interval: {row}");
+    }
+    assert!(row.contains("step 0") && row.contains("step 2"), "before and after: {row}");
+
     let answers = json_lines(&out(home, &["answers", &project, "last", "--judged", "--json"]));
     assert_eq!((&answers[0]["step"], &answers[0]["group"]), (&2.into(), &"g".into()));
     assert_eq!(f64::from(u8::from(answers[0]["counts"]["short"] == true)), judged[1]);
@@ -214,10 +223,16 @@ fn one_command_trains_the_methods_and_lays_them_side_by_side() {
     let page = home.join("comparison.html");
     let file = page.display().to_string();
     out(home, &["compare", &project, "--runs", "1,last", "--report", &file]);
-    let told = fs::read_to_string(&page).unwrap();
+    let told = fs::read_to_string(&page).unwrap().replace("&#x2f;", "/");
     for part in ["objective.kind", "short", "<svg", "What they answer", "nudge train"] {
         assert!(told.contains(part), "{part} is missing of {told}");
     }
+    let row = told.lines().find(|line| line.contains("<code>judged/short</code>")).unwrap();
+    let cells: Vec<&str> = row.split("<td>").skip(2).collect();
+    let share = compared[0]["before"]["judged/short"].as_f64().unwrap();
+    let before = format!("{} (", nudge::data::percent(share));
+    assert!(cells.len() == 3 && cells[0].starts_with(&before), "{before} before the first step: {row}");
+    assert!(cells[1].contains(" %) at step 2"), "with its interval: {row}");
     assert!(!told.contains("<script") && !told.contains("src="), "it stands alone");
     let there = sentence(home, &["compare", &project, "--runs", "1,last", "--report", &file], 1);
     assert!(there.contains("comparison.html"), "{there}");

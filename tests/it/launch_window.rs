@@ -66,7 +66,7 @@ fn methods_take_what_the_project_has_set_as_on_the_command_line() {
         project.set_settings(&nudge::store::ProjectSettings { run_toml, ..settings }).unwrap();
     });
     assert!(!stage.says("as “All settings” has it"), "the project's own length is one of the answers");
-    stage.click("A quick look");
+    stage.click("Briefly");
     stage.click("Compare the methods");
     let requests = stage.requests.clone();
     stage.until("three runs are asked for", move |_| requests.len() == 3);

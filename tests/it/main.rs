@@ -49,6 +49,7 @@ mod hub_hostile;
 mod hub_server;
 mod intake_window;
 mod judged;
+mod judged_window;
 mod killed;
 mod label_beside_window;
 mod label_window;

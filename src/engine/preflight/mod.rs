@@ -282,6 +282,15 @@ fn passes(config: &RunConfig) -> f64 {
 }
 
 impl PreflightReport {
+    /// A run takes up to so many times what one row says: that row is the largest, whose tokens go quickest, and the better of
+    /// two tries; shorter rows, the optimizer and other programs come on top.
+    pub const SLOWER: f64 = 2.0;
+
+    /// "2 to 4 min".
+    pub fn time(&self) -> String {
+        data::between(self.estimated_secs, Self::SLOWER * self.estimated_secs)
+    }
+
     /// ", 12 s of it for token weights" behind the time, where that is a part of it.
     pub fn parts(&self) -> String {
         let parts = [(self.weighing_secs, "for token weights"), (self.sampling_secs, "to sample answers")];

@@ -3,7 +3,8 @@
 //! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
 //! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`, and
 //! `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which checkpoints stay. `budget`
-//! is what is done about drift; `fork` makes a run of another one's checkpoint. The loop itself is here.
+//! is what is done about drift, `pace` how long the rest takes; `fork` makes a run of another one's checkpoint. The loop itself
+//! is here.
 
 pub mod budget;
 pub mod checkpoint;
@@ -12,6 +13,7 @@ pub mod fork;
 pub mod host;
 mod joining;
 mod loading;
+mod pace;
 pub(crate) mod prepare;
 pub mod rotation;
 mod same;
@@ -38,6 +40,7 @@ use crate::{
         checkpoint::Best,
         context::Context,
         host::{Host, Outcome, RunEvent},
+        pace::Pace,
         prepare::{Asked, prepare},
         saving::{Saving, insist, save_checkpoint},
         training::{StepReport, Training, Update},
@@ -161,6 +164,7 @@ struct Border {
     saved: Option<u64>,
     /// Somebody decided to go on without this step's checkpoint.
     passed_over: Option<u64>,
+    pace: Pace,
 }
 
 /// The loop: at each border what is due, then a step.
@@ -175,9 +179,8 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
         evaluated: resumed.filter(|step| evaluated.iter().any(|(at, _)| at == step)),
         sampled: resumed.filter(|step| sampled.iter().any(|sample| sample.step == *step)),
         saved: resumed,
-        passed_over: None,
+        ..Border::default()
     };
-    let mut pace = Pace::default();
     loop {
         let step = training.state.step;
         context.step = step;
@@ -221,9 +224,9 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
         let rests = context.rested.saturating_sub(rested) + training.anchors.spent().saturating_sub(anchored);
         let update = done.update;
         if update != Update::Nothing {
-            pace.add(started.elapsed().saturating_sub(rests).as_secs_f64());
+            border.pace.stepped(started.elapsed().saturating_sub(rests));
         }
-        record_step(training, context, done, &pace)?;
+        record_step(training, context, done, &border.pace)?;
         if update == Update::Unscored && training.state.refused >= REFUSED_IN_A_ROW {
             // Nothing is wrong with the policy: what it has learnt stays.
             training.state.refused = 0;
@@ -326,6 +329,7 @@ fn at_border(
     );
     if eval_due && border.evaluated != Some(step) {
         context.phase("Evaluating", None);
+        let watch = context.watch();
         let Some(mut metrics) = training.evaluate(context)? else {
             return Ok(ControlFlow::Break(()));
         };
@@ -335,6 +339,7 @@ fn at_border(
             };
             metrics.extend(judged);
         }
+        border.pace.evaluated(watch.elapsed(context));
         let run = context.run;
         insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
         note_best(training, &metrics);
@@ -357,9 +362,11 @@ fn at_border(
         }
     }
     if sample_due && training.speaks() && border.sampled != Some(step) {
+        let watch = context.watch();
         if training.answer_probes(&asked.probes, asked.draw(), context)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        border.pace.sampled(watch.elapsed(context));
         border.sampled = Some(step);
     }
     let wished = context.host.wishes().checkpoint;
@@ -435,7 +442,8 @@ fn record_step(training: &Training, context: &mut Context<'_>, done: StepReport,
     let total_steps = training.length.steps;
     let left = total_steps - step;
     let visits_left = left.saturating_mul(training.config.train.pairs_per_step as u64);
-    let eta_secs = pace.eta(left).map(|secs| secs + training.anchors.secs_to_come(visits_left));
+    let eta_secs = pace.left(&training.config.train, step, total_steps);
+    let eta_secs = eta_secs.map(|secs| secs + training.anchors.secs_to_come(visits_left));
     context.tell(RunEvent::Step { step, total_steps, metrics, eta_secs });
     Ok(())
 }
@@ -451,19 +459,4 @@ fn stop(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
     }
     let saved = rotation::steps(&context.project.run(context.run)?.checkpoints);
     Ok(Outcome::Stopped { step: saved.last().copied().unwrap_or(0) })
-}
-
-/// Seconds a step takes, with the recent ones counting most.
-#[derive(Default)]
-struct Pace(Option<f64>);
-
-impl Pace {
-    fn add(&mut self, secs: f64) {
-        const NEWEST: f64 = 0.2;
-        self.0 = Some(self.0.map_or(secs, |old| old + NEWEST * (secs - old)));
-    }
-
-    fn eta(&self, steps: u64) -> Option<f64> {
-        self.0.map(|secs| secs * steps as f64)
-    }
 }

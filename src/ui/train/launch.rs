@@ -150,6 +150,7 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
         });
         section(ui, "Machine", |ui| field::row(ui, &mut view.launch, &Setting::under(Group::Machine)));
     }
+    section(ui, "Or one run of each method", |ui| questions::compare(ui, workspace, view, checked, commands));
 }
 
 /// Empty fields follow the project's pairs, and the model that the sheet names.
@@ -178,12 +179,12 @@ fn look_ahead(workspace: &Workspace, view: &TrainView, checked: &Checked, comman
     }
 }
 
-/// "= 64 steps, 8 passes over 65 pairs, about 2 min, 310 MB".
+/// "= 64 steps, 8 passes over 65 pairs, 2 to 4 min, 310 MB".
 fn outlook(workspace: &Workspace, checked: &Checked) -> Option<String> {
     let text = checked.outlook()?;
-    let known = workspace.pace.time_and_memory(&checked.config, checked.steps()?);
+    let known = workspace.pace.estimate(&checked.config, checked.steps()?, &workspace.runs);
     Some(match known {
-        Some((secs, bytes)) => format!("{text}, about {}, {}", data::duration(secs), data::size(bytes)),
+        Some(known) => format!("{text}, {}, {}", known.time(), data::size(known.peak_memory_bytes)),
         None => text,
     })
 }
@@ -214,7 +215,7 @@ fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
 
 fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     if let Some(project) = &workspace.project {
-        ui.label(to_train_on(&project.counts));
+        ui.label(to_train_on(&project.counts, checked.config.pairs_to_train_on(&project.counts.basis(None))));
     }
     ui.horizontal_top(|ui| {
         let gap = space::L;
@@ -241,8 +242,8 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     });
 }
 
-/// "10 of 12 pairs have a preference; 1 tied, 1 set aside by its label".
-fn to_train_on(counts: &Counts) -> String {
+/// "10 of 12 pairs have a preference; 1 tied, 1 set aside by its label; 9 are trained on, 2 held out".
+fn to_train_on(counts: &Counts, trained_on: usize) -> String {
     let all = counted(counts.total(), "pair", "pairs");
     let verb = if counts.better == 1 { "has" } else { "have" };
     let aside = counts.both_bad + counts.skip;
@@ -250,7 +251,12 @@ fn to_train_on(counts: &Counts) -> String {
     let aside = (aside > 0).then(|| counted(aside, "set aside by its label", "set aside by their labels"));
     let rest: Vec<String> = tied.into_iter().chain(aside).collect();
     let rest = if rest.is_empty() { String::new() } else { format!("; {}", rest.join(", ")) };
-    format!("{} of {all} {verb} a preference{rest}", counts.better)
+    let held_out = (counts.better + counts.tie).saturating_sub(trained_on);
+    let sides = match held_out {
+        0 => String::new(),
+        held_out => format!("; {} trained on, {held_out} held out", counted(trained_on, "is", "are")),
+    };
+    format!("{} of {all} {verb} a preference{rest}{sides}", counts.better)
 }
 
 /// "MPO anchored-sum 3": the method and a running number.

@@ -161,8 +161,8 @@ fn time(ui: &mut Ui, report: &PreflightReport) {
     let palette = parts::palette(ui);
     let steps = data::grouped(report.total_steps);
     let word = if report.total_steps == 1 { "step" } else { "steps" };
+    fact(ui, "Time", &format!("{} for {steps} {word}{}", report.time(), report.parts()));
     let text = format!("{} for {steps} {word}", data::duration(report.estimated_secs));
-    fact(ui, "Time", &format!("{text}{}", report.parts()));
     if report.estimated_secs > LONG_SECS {
         parts::strip(ui, palette.warning_soft, |ui| {
             ui.label(RichText::new(format!("{text} at the speed measured here")).color(palette.warning));

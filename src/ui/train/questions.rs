@@ -1,6 +1,9 @@
 //! The sheet's first questions, the presets that answer them all, and the settings of an earlier run.
 
-use data::config::{Contender, Method, ObjectiveConfig, RewardConfig, RunConfig};
+use data::{
+    config::{Contender, Method, ObjectiveConfig, RewardConfig, RunConfig},
+    counted,
+};
 use egui::{Align, Layout, Ui};
 use state::{
     Command, Commands, Notice, Workspace,
@@ -91,21 +94,28 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
     if let Some(reasons) = checked.reasons(|setting| asked.contains(setting)) {
         parts::caption(ui, reasons);
     }
-    let pressed =
-        view.pressed.take_if(|pressed| matches!(pressed, LaunchButton::Preset(_) | LaunchButton::CompareMethods));
+    let pressed = view.pressed.take_if(|pressed| matches!(pressed, LaunchButton::Preset(_)));
     ui.horizontal_wrapped(|ui| {
+        label(ui, "All three at once");
         for preset in Preset::ALL {
             let button = ui.button(preset.label()).on_hover_text(preset.about());
             if button.clicked() || pressed == Some(LaunchButton::Preset(preset)) {
                 preset.give(&mut view.launch);
             }
         }
-        let about = "Starts one run of each method below, one after the other, with everything else alike";
+    });
+}
+
+/// Several methods instead of one: which, of how many seeds, and the button that starts a run of each.
+pub fn compare(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
+    contenders(ui, workspace, view);
+    let pressed = view.pressed.take_if(|pressed| *pressed == LaunchButton::CompareMethods).is_some();
+    ui.horizontal_wrapped(|ui| {
         let obstacle = cannot_compare(workspace, view, checked);
         let may = obstacle.is_none();
-        let compare = ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about);
+        let compare = ui.add_enabled(may, egui::Button::new("Compare the methods"));
         let compare = compare.on_disabled_hover_text(obstacle.unwrap_or_default());
-        if compare.clicked() || (may && pressed == Some(LaunchButton::CompareMethods)) {
+        if compare.clicked() || (may && pressed) {
             start_each(workspace, view, commands);
         }
         let mut seeds = view.seeds.max(1);
@@ -117,14 +127,27 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             "Gives DPO its β and IPO its τ so that the first gradient of each is as long as that of the first method; with the same β alone DPO begins with twice that of MPO",
         );
     });
-    contenders(ui, workspace, view);
+    parts::caption(ui, each_in_turn(workspace, view, checked));
+}
+
+/// "3 runs with what is set above, one after the other, 5 to 9 min together".
+fn each_in_turn(workspace: &Workspace, view: &TrainView, checked: &Checked) -> String {
+    let contenders = view.contenders();
+    let runs = contenders.len() * view.seeds.max(1) as usize;
+    let words = format!("{} with what is set above, one after the other", counted(runs, "run", "runs"));
+    // What samples its answers, or scores them, takes its own time.
+    let is_alike = contenders.iter().all(|contender| Method::PREFERENCE.contains(&contender.method));
+    let known = checked.steps().filter(|_| is_alike && Method::PREFERENCE.contains(&checked.config.objective.kind));
+    match known.and_then(|steps| workspace.pace.estimate(&checked.config, steps, &workspace.runs)) {
+        Some(known) => format!("{words}, {} together", known.times(runs).time()),
+        None => words,
+    }
 }
 
 /// Which methods are compared, each to be switched on and off.
 fn contenders(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
-        parts::caption(ui, "Compared are");
         for contender in Contender::all() {
             let chosen = view.contenders().contains(&contender);
             let button = egui::Button::selectable(chosen, contender.label()).frame_when_inactive(true);
