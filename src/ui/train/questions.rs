@@ -130,7 +130,7 @@ pub fn compare(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked
     parts::caption(ui, each_in_turn(workspace, view, checked));
 }
 
-/// "3 runs with what is set above, one after the other, 5 to 9 min together".
+/// "3 runs with what is set above, one after the other, together 5 to 9 min".
 fn each_in_turn(workspace: &Workspace, view: &TrainView, checked: &Checked) -> String {
     let contenders = view.contenders();
     let runs = contenders.len() * view.seeds.max(1) as usize;
@@ -139,7 +139,7 @@ fn each_in_turn(workspace: &Workspace, view: &TrainView, checked: &Checked) -> S
     let is_alike = contenders.iter().all(|contender| Method::PREFERENCE.contains(&contender.method));
     let known = checked.steps().filter(|_| is_alike && Method::PREFERENCE.contains(&checked.config.objective.kind));
     match known.and_then(|steps| workspace.pace.estimate(&checked.config, steps, &workspace.runs)) {
-        Some(known) => format!("{words}, {} together", known.times(runs).time()),
+        Some(known) => format!("{words}, together {}", known.times(runs).time()),
         None => words,
     }
 }
