@@ -57,6 +57,8 @@ pub const ENDED_LOW: &str = "stop/eos_rate_low";
 pub const ENDED_HIGH: &str = "stop/eos_rate_high";
 /// Of the reference answers: how many would have ended by themselves.
 pub const REFERENCE_ENDED: &str = "stop/reference";
+/// What answers gain by the turn marks that the tokenizer has, where the chat template writes others.
+pub const OWN_MARKS_GAIN: &str = "template/gain";
 /// How likely the end of a turn is where a held-out chosen answer has it.
 pub const END_KNOWN: &str = "stop/known";
 pub const PREFERENCE_LOSS: &str = "loss/preference";

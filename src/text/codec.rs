@@ -266,6 +266,20 @@ impl Codec {
             && self.piece(id).is_some_and(|text| !text.trim_matches(['▁', ' ', '\n', '\t', '\r']).is_empty())
     }
 
+    /// The tokenizer cuts this text out of any other, as one token.
+    pub(super) fn has_mark(&self, text: &str) -> bool {
+        self.tokenizer.token_to_id(text).is_some_and(|id| self.added_ids.contains(&id))
+    }
+
+    /// With this chat template for all conversations.
+    pub(super) fn with_template(mut self, template: Template) -> Self {
+        (self.template, self.tool_template, self.plain_style) = (template, None, None);
+        self.reads_parts = self.probe_parts();
+        self.system_turns = self.probe_system_turns();
+        self.stop_ids.extend(self.template_end());
+        self
+    }
+
     /// Where among these tokens, which follow an answer, the turn ends: those that may be its end. Special tokens where
     /// there are any, and else whatever is cut out of a text whole.
     pub(super) fn turn_marks(&self, tail: &[u32]) -> impl Fn(u32) -> bool {

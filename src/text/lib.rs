@@ -14,6 +14,7 @@ mod file;
 mod folder;
 mod gguf;
 mod inspect;
+mod own_marks;
 mod reading;
 mod sources;
 mod specials;

@@ -12,7 +12,7 @@ use crate::{
     digits,
     metrics::{
         self, CHOSEN_CHANGE, END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
-        HELD_OUT_MARGIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
+        HELD_OUT_MARGIN, OWN_MARKS_GAIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
     },
 };
 
@@ -40,6 +40,8 @@ pub const ALL: &[(AlarmKind, Rule)] = &[
 
 /// Nats a token on reference answers before the first step: a model finds its own answers likely.
 const STRANGE: f64 = 3.0;
+/// Nats a token that answers are likelier between other marks.
+const GAIN: f64 = 0.01;
 /// Share of answers that end by themselves, of a model that knows how.
 const MOST_END: f64 = 0.5;
 /// The pairs' loss over what it was before the first step, where hardly an answer has moved.
@@ -65,6 +67,14 @@ fn strange_text(seen: &Seen) -> Raised {
         let text = format!(
             "Before the first step the model gives its reference answers {start:.1} nats a token, which it would find likely if it \
              had written them so: is the chat template the one that it was trained with?"
+        );
+        return Some((0, text));
+    }
+    let gain = seen.of(OWN_MARKS_GAIN).at_start().unwrap_or(0.0);
+    if gain > GAIN {
+        let text = format!(
+            "Before the first step the chosen answers are {gain:.2} nats a token likelier between the turn marks that the tokenizer has \
+             than as the chat template writes them: is it the template that the model was trained with?"
         );
         return Some((0, text));
     }

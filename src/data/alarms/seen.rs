@@ -6,7 +6,7 @@ use crate::{
     config::{Method, RunConfig},
     metrics::{
         self, CHOSEN_CHANGE, END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
-        HELD_OUT_MARGIN, KL_POLICY, KL_REF, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
+        HELD_OUT_MARGIN, KL_POLICY, KL_REF, OWN_MARKS_GAIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
     },
 };
 
@@ -16,7 +16,7 @@ pub const FEW: usize = 10;
 const KEPT: usize = 40;
 
 /// The metrics that any rule reads.
-const WATCHED: [&str; 22] = [
+const WATCHED: [&str; 23] = [
     PREFERENCE_LOSS,
     "loss/reference",
     "rewards/accuracies",
@@ -37,6 +37,7 @@ const WATCHED: [&str; 22] = [
     ENDED_HIGH,
     END_KNOWN,
     REFERENCE_ENDED,
+    OWN_MARKS_GAIN,
     "stop/taught",
     "answers/repeated",
 ];

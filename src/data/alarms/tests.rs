@@ -168,6 +168,13 @@ fn each_rule_hears_its_own_numbers() {
 }
 
 #[test]
+fn a_template_of_other_marks_is_told_where_the_model_knows_better_ones() {
+    let before = |gain: f64| kinds(&made(0, &[("template/gain", &|_| gain)]));
+    assert_eq!(before(0.03), [AlarmKind::StrangeText]);
+    assert_eq!(before(0.0), [], "it was trained with marks that its tokenizer cuts up");
+}
+
+#[test]
 fn an_answer_that_is_cut_is_told_from_one_without_an_end() {
     let before = |ended: f64, high: f64, expected: f64| {
         let numbers: &[(&str, &dyn Fn(f64) -> f64)] =

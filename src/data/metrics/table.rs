@@ -412,6 +412,15 @@ pub const METRICS: &[Metric] = &[
     )
     .against(&[0.0, 1.0]),
     metric(
+        "template/gain",
+        "Gain by the tokenizer's own turn marks",
+        "gain by own marks",
+        Measured::Evaluations,
+        Unit::NatsPerToken,
+        "How much likelier chosen answers are between the turn marks that the tokenizer has, where the chat template writes others; 0 \
+         where most are not; measured before the first step",
+    ),
+    metric(
         "answers/repeated",
         "Answers that repeat themselves",
         "repeats itself",

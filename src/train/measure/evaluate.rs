@@ -5,7 +5,8 @@ use std::{collections::HashSet, ops::ControlFlow};
 use data::{
     config::Method,
     metrics::{
-        END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, REFERENCE_ENDED,
+        END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, OWN_MARKS_GAIN,
+        REFERENCE_ENDED,
     },
 };
 use judge::Share;
@@ -83,6 +84,7 @@ impl Training {
         if self.state.step == 0 {
             metrics.extend(self.taught_to_end().map(|share| ("stop/taught".to_owned(), share)));
             metrics.extend(self.references_ended().map(|share| (REFERENCE_ENDED.to_owned(), share)));
+            metrics.extend(self.own_marks_gain(context)?.map(|gain| (OWN_MARKS_GAIN.to_owned(), gain)));
         }
         let Some(of_answers) = self.fresh_answers(context)? else {
             return Ok(None);

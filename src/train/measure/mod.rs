@@ -9,6 +9,7 @@ pub mod golden;
 pub mod judging;
 pub mod log_probs;
 pub mod outlay;
+mod own_marks;
 pub mod pair_scores;
 pub mod probes;
 pub mod reference;

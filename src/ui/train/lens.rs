@@ -48,10 +48,14 @@ pub fn ui(
     let panel = if ui.available_width() > BESIDE {
         Panel::right("pair lens").default_size(400.0).size_range(300.0..=560.0)
     } else {
-        Panel::bottom("pair lens").default_size(190.0).size_range(140.0..=360.0)
+        // Most of a low window: a few rows under its head.
+        let height = (ui.available_height() * 0.6).clamp(210.0, 360.0);
+        Panel::bottom("pair lens").default_size(height).size_range(140.0..=420.0)
     };
     let frame = parts::card_frame(ui).outer_margin(Margin { left: space::M as i8, ..Margin::ZERO });
     panel.resizable(true).show_separator_line(false).frame(frame).show(ui, |ui| {
+        // Else it shrinks to the sentence that stands there while the pairs are read, and stays so.
+        ui.set_min_height(ui.available_height());
         head(ui, view, stretch, last, commands);
         rows(ui, workspace, view, objective, commands);
     });
