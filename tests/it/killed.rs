@@ -14,11 +14,14 @@ use std::{
 use nudge::{
     data::{PairId, config::RunConfig},
     engine::pair_scores,
-    store::{PairScores, Project},
+    store::{PairScores, Project, RunStatus},
 };
 use serde_json::Value;
 
-use crate::terminal::{self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence};
+use crate::{
+    terminal::{self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence},
+    toy,
+};
 
 /// Starts a command `times` times and kills it each time, a little later every time, up to as long as it takes.
 fn kill_often(home: &Path, args: &[&str], times: u32, takes: Duration, mut look: impl FnMut()) {
@@ -282,4 +285,53 @@ fn same_again(before: &[(u64, f64)], again: &str, metric: &str) -> usize {
     let again: Vec<(u64, f64)> = again.iter().filter_map(|line| told(line, metric)).collect();
     let twice = before.iter().filter_map(|old| again.iter().find(|new| new.0 == old.0).map(|new| (old, new)));
     twice.inspect(|(old, new)| assert_eq!(old.1.to_bits(), new.1.to_bits(), "step {}", old.0)).count()
+}
+
+/// In the sampling, between its updates and while a checkpoint is written alike: what is left goes on to the same bits.
+#[test]
+fn a_policy_that_is_killed_again_and_again_ends_where_one_that_is_let_be_does() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    out(home, &[&["train", &project, "--steps", "2", "--set", "objective.kind=reward"], &SMALL[..]].concat());
+    let ppo = [&["train", &project, "--steps", "8", "--threads", "1"], &SMALL[..]].concat();
+    let more = ["objective.kind=ppo", "rlhf.max_tokens=8", "rlhf.minibatches=2", "ppo.critic_warmup=1", "train.keep=9"];
+    let ppo = [ppo, more.into_iter().flat_map(|set| ["--set", set]).collect()].concat();
+    let begun = Instant::now();
+    out(home, &ppo);
+    let takes = begun.elapsed();
+
+    let (mut killed, mut turn) = (0, 0);
+    let mut command = ppo;
+    loop {
+        let mut child = nudge(home, &command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Later every time, and let be in the end.
+        if turn < 12 {
+            thread::sleep(takes * (turn % 6 + 2) / 10);
+            child.kill().ok();
+        }
+        let ended = child.wait().unwrap();
+        killed += u32::from(ended.code().is_none());
+        turn += 1;
+        let runs = Project::open(Path::new(&project)).unwrap().runs().unwrap();
+        // It may have been killed before it was recorded, or when all was done.
+        match runs.get(2).map(|run| run.status) {
+            None => continue,
+            Some(RunStatus::Completed) => break,
+            Some(_) => {}
+        }
+        assert!(turn < 20, "it does not go on: {runs:?}");
+        command = vec!["resume", &project, "3", "--threads", "1"];
+    }
+    assert!(killed > 0, "it was let be");
+    let opened = Project::open(Path::new(&project)).unwrap();
+    let records = opened.runs().unwrap();
+    let [whole, parts] = [&records[1], &records[2]].map(|record| {
+        let folder = record.dir.join("checkpoints/step-000008");
+        ["trainable", "optimizer", "critic", "critic_optimizer"]
+            .map(|file| format!("{file}.safetensors"))
+            .map(|file| fs::read(folder.join(file)).unwrap())
+    });
+    assert!(whole == parts, "weights and moments of both");
+    assert_eq!(toy::numbers(&opened, records[1].id), toy::numbers(&opened, records[2].id));
 }

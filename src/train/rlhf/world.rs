@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use data::config::{Method, RunConfig};
+use data::config::{LossType, Method, RunConfig};
 use model::Doc;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -240,4 +240,104 @@ fn the_first_loss_of_grpo_weighs_advantages_by_length() {
     loss.add(Part::Rollout(0), &now, &mut Slopes::default());
     let want = -advantages.iter().zip(lengths).map(|(a, length)| a * length as f64).sum::<f64>() / 11.0;
     assert!((loss.value() - want).abs() < 1e-6, "{} for {want}", loss.value());
+}
+
+/// π, π_ref and scores of three answers of one word each.
+const ONE_WORD: ([f64; 3], [f64; 3], [f64; 3]) = ([0.6, 0.3, 0.1], [0.5, 0.3, 0.2], [1.0, 0.0, -1.0]);
+
+/// Expected ∂loss/∂logits over all groups of `size` answers, each as likely as π makes it, by the run's own code.
+fn over_all_groups(config: &RunConfig, size: usize) -> [f64; 3] {
+    let (policy, reference, scores) = ONE_WORD;
+    let mut gradient = [0.0; 3];
+    for number in 0..3usize.pow(size as u32) {
+        let words: Vec<usize> = (0..size).map(|place| number / 3usize.pow(place as u32) % 3).collect();
+        let share: f64 = words.iter().map(|&word| policy[word]).product();
+        let answers = words.iter().map(|&word| Answer {
+            ended: true,
+            score: scores[word],
+            old: vec![policy[word].ln() as f32],
+            reference: vec![reference[word].ln() as f32],
+            ..Answer::default()
+        });
+        let groups = vec![group(words.iter().map(|&word| vec![word as u32]).collect(), answers.collect())];
+        let mut rollout = Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO };
+        rollout.judge(config);
+        let now = vec![rollout.groups[0].answers.iter().map(|answer| answer.old.clone()).collect()];
+        for (&word, slope) in words.iter().zip(slopes(config, &rollout, &now)) {
+            for (other, of_other) in policy.iter().enumerate() {
+                gradient[other] += share * slope[0] * (f64::from(u8::from(other == word)) - of_other);
+            }
+        }
+    }
+    gradient
+}
+
+/// Whole groups of RLOO have the gradient of E[score − kl_coef·KL], without a draw.
+#[test]
+fn all_groups_of_rloo_together_have_the_exact_gradient() {
+    let gradient = over_all_groups(&config(Method::Rloo, 0.5), 3);
+    for (got, want) in gradient.iter().zip([0.257327, -0.143988, -0.113339]) {
+        assert!((got + want).abs() < 1e-5, "{gradient:?}");
+    }
+}
+
+/// What GRPO's groups come to together: of two answers that differ each is 1/√2 of its spread from the mean, whatever the scores
+/// are; and k3, sampled from the policy, slopes as KL(π_ref ‖ π) does: by π − π_ref.
+#[test]
+fn all_groups_of_grpo_together_have_the_gradient_of_what_it_makes_smaller() {
+    let (policy, reference, _) = ONE_WORD;
+    let kl_coef = 0.5;
+    let config = config(Method::Grpo, kl_coef);
+    let gradient = over_all_groups(&config, 2);
+    // Of two unlike answers, a with the higher score and b: ±d/2 over d/√2 + 1e-4 with d the difference of the scores.
+    let mut want = [0.0; 3];
+    for (a, b, difference) in [(0, 1, 1.0), (0, 2, 2.0), (1, 2, 1.0)] {
+        let advantage = difference / 2.0 / (difference / std::f64::consts::SQRT_2 + 1e-4);
+        // Both orders of the two; the mean over two answers; the softmax's own terms are alike and cancel.
+        let pull = 2.0 * policy[a] * policy[b] * advantage / 2.0;
+        want[a] -= pull;
+        want[b] += pull;
+    }
+    for ((want, now), before) in want.iter_mut().zip(policy).zip(reference) {
+        *want += kl_coef * (now - before);
+    }
+    for (got, want) in gradient.iter().zip(want) {
+        assert!((got - want).abs() < 1e-6, "{gradient:?} for {want}");
+    }
+}
+
+/// `loss_type`: what the sum over the tokens of an update is divided by.
+#[test]
+fn each_mean_of_grpo_is_its_formula() {
+    let (lengths, advantages) = ([1usize, 3, 2, 5], [1.161715, -0.387238, 0.387238, -1.161715]);
+    let longest = 8;
+    for kind in [LossType::Grpo, LossType::DrGrpo, LossType::Dapo] {
+        let mut config = config(Method::Grpo, 0.0);
+        (config.rlhf.loss_type, config.rlhf.max_tokens) = (kind, longest);
+        let answers = lengths.iter().zip([1.0, 0.0, 0.5, -0.5]).map(|(&length, score)| Answer {
+            score,
+            old: vec![-0.5; length],
+            reference: vec![-0.5; length],
+            ..Answer::default()
+        });
+        // Two prompts, so that a mean over one of them would be another.
+        let answers: Vec<Answer> = answers.collect();
+        let ids = || lengths.iter().map(|&length| vec![1; length]).collect();
+        let groups = vec![group(ids(), answers.clone()), group(ids(), answers)];
+        let mut rollout = Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO };
+        rollout.judge(&config);
+        let now = vec![lengths.iter().map(|&length| vec![-0.5; length]).collect(); 2];
+        let slopes = slopes(&config, &rollout, &now);
+        for (answer, slopes) in slopes.iter().enumerate() {
+            let (length, advantage) = (lengths[answer % 4], advantages[answer % 4]);
+            assert_eq!(slopes.len(), length);
+            let divisor = match kind {
+                LossType::Grpo => 8 * length,
+                LossType::DrGrpo => 8 * longest,
+                LossType::Dapo => 2 * 11,
+            };
+            let want = -advantage / divisor as f64;
+            assert!(slopes.iter().all(|slope| (slope - want).abs() < 1e-6), "{kind:?}: {slopes:?} for {want}");
+        }
+    }
 }
