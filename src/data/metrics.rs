@@ -30,6 +30,7 @@ pub const REWARD_MARGIN: &str = "rewards/margins";
 pub const HELD_OUT_MARGIN: &str = "eval_rewards/margins";
 /// Of the margins of a step's pairs: the middle one, and those that a tenth of the pairs lie below and above.
 pub const MARGIN_MIDDLE: &str = "margin/q50";
+pub const HELD_OUT_MARGIN_MIDDLE: &str = "eval_margin/q50";
 pub const MARGIN_LOW: &str = "margin/q10";
 pub const MARGIN_HIGH: &str = "margin/q90";
 pub const CHOSEN_CHANGE: &str = "logps/chosen_change";
@@ -38,6 +39,7 @@ pub const REJECTED_CHANGE: &str = "logps/rejected_change";
 pub const SCORE_ACCURACY: &str = "accuracy";
 pub const HELD_OUT_SCORE_ACCURACY: &str = "eval_accuracy";
 pub const SCORE_LENGTH: &str = "length_correlation";
+pub const HELD_OUT_SCORE_LENGTH: &str = "eval_length_correlation";
 pub const SCORE_MARGIN: &str = "margin";
 pub const HELD_OUT_SCORE_MARGIN: &str = "eval_margin";
 pub const MEAN_SCORE: &str = "mean_reward";
@@ -272,6 +274,7 @@ mod tests {
             SCORE_ACCURACY,
             HELD_OUT_SCORE_ACCURACY,
             SCORE_LENGTH,
+            HELD_OUT_SCORE_LENGTH,
             SAMPLED_SCORE,
             SAMPLED_KL,
             EXPLAINED_VARIANCE,

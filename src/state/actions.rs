@@ -125,6 +125,8 @@ pub enum Action {
     Start,
     Preset(Preset),
     CompareMethods,
+    /// The reward model that the method of the sheet lacks.
+    FitReward,
     /// The settings of one, on the sheet.
     EarlierSettings,
     /// More of them on the sheet, or fewer.

@@ -5,10 +5,10 @@ use data::{
     counted,
     metrics::{
         self, ACCURACY, CHOSEN_CHANGE, CLIPPED, ChartId, ENTROPY, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY,
-        HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS,
-        HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_MARGIN, HIGHEST_SCORE, LOSS, LOWEST_SCORE, MARGIN_HIGH, MARGIN_LOW,
-        MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_LENGTH, SAMPLED_SCORE, SCORE_ACCURACY,
-        SCORE_LENGTH, SCORE_MARGIN, SLEEPING, TOKENS_PER_SEC, judged,
+        HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_MARGIN_MIDDLE, HELD_OUT_PREFERENCE_LOSS,
+        HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_LENGTH, HELD_OUT_SCORE_MARGIN, HIGHEST_SCORE, LOSS, LOWEST_SCORE,
+        MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_LENGTH, SAMPLED_SCORE,
+        SCORE_ACCURACY, SCORE_LENGTH, SCORE_MARGIN, SLEEPING, TOKENS_PER_SEC, judged,
     },
     number, percent,
 };
@@ -38,7 +38,7 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
             let whose = if held_out.is_some() { "held-out pairs" } else { "last step's pairs" };
             Some(format!("The better answer has the higher score in {} of the {whose}", percent(held_out.or(trained)?)))
         }
-        ChartId::ScoreLength => Some(score_and_length(history.latest(SCORE_LENGTH)?)),
+        ChartId::ScoreLength => score_and_length(history),
         ChartId::Objective => {
             let (first, now) = (history.series(SAMPLED_SCORE)?.first()?, history.series(SAMPLED_SCORE)?.latest()?);
             Some(format!("Answers scored {} at the start and {} now", number(first[1]), number(now[1])))
@@ -122,6 +122,15 @@ fn loss(history: &History) -> Option<String> {
 
 fn margin(history: &History) -> Option<String> {
     let recent = |name| history.series(name)?.recent(RECENT);
+    if history.series(MARGIN_MIDDLE).is_none() {
+        // Of what learns from sampled answers only held-out pairs are measured.
+        let middle = history.latest(HELD_OUT_MARGIN_MIDDLE)?;
+        let than = if middle > 0.0 { "more" } else { "no more" };
+        return Some(format!(
+            "Above 0 in {than} than half of the held-out pairs; the middle one is {}",
+            number(middle)
+        ));
+    }
     let (low, middle, high) = (recent(MARGIN_LOW)?, recent(MARGIN_MIDDLE)?, recent(MARGIN_HIGH)?);
     let above = if low > 0.0 {
         "above 0 in nine of ten pairs or more"
@@ -152,13 +161,16 @@ fn accuracy(history: &History) -> Option<String> {
     Some(format!("{} of the held-out pairs, {} to {} at 95 %{chance}", percent(held_out), percent(low), percent(high)))
 }
 
-fn score_and_length(correlation: f64) -> String {
-    let r = number(correlation);
-    match correlation {
-        0.5.. => format!("Longer answers have higher scores (r = {r}): what it pays for may be length"),
-        ..-0.5 => format!("Shorter answers have higher scores (r = {r}): what it pays for may be brevity"),
-        _ => format!("Scores and lengths hardly go together (r = {r})"),
-    }
+fn score_and_length(history: &History) -> Option<String> {
+    let held_out = history.latest(HELD_OUT_SCORE_LENGTH);
+    let whose = if held_out.is_some() { "on held-out pairs" } else { "of late" };
+    let correlation = held_out.or_else(|| history.series(SCORE_LENGTH)?.recent(RECENT))?;
+    let r = format!("{whose}, r = {}", number(correlation));
+    Some(match correlation {
+        0.5.. => format!("Longer answers have higher scores ({r}): what it pays for may be length"),
+        ..-0.5 => format!("Shorter answers have higher scores ({r}): what it pays for may be brevity"),
+        _ => format!("Scores and lengths hardly go together ({r})"),
+    })
 }
 
 fn score_margin(history: &History) -> Option<String> {
@@ -279,7 +291,7 @@ mod tests {
     fn each_chart_says_what_its_lines_come_to() {
         let mut config = RunConfig::default();
         config.train.kl_limit = Some(0.1);
-        let cases: [(ChartId, Metrics<'_>, &str); 20] = [
+        let cases: [(ChartId, Metrics<'_>, &str); 23] = [
             (
                 ChartId::Loss,
                 &[(HELD_OUT_LOSS, &[-0.5, -0.9, -0.7])],
@@ -291,6 +303,11 @@ mod tests {
                 ChartId::Margin,
                 &[(MARGIN_LOW, &[-1.0]), (MARGIN_MIDDLE, &[2.5]), (MARGIN_HIGH, &[4.0])],
                 "Of late above 0 in more than half of the pairs; the middle one is 2.5",
+            ),
+            (
+                ChartId::Margin,
+                &[(HELD_OUT_MARGIN_MIDDLE, &[0.0, 1.5])],
+                "Above 0 in more than half of the held-out pairs; the middle one is 1.5",
             ),
             (
                 ChartId::Accuracy,
@@ -332,6 +349,12 @@ mod tests {
                 &[(SCORE_MARGIN, &[0.0, 4.0]), (HELD_OUT_SCORE_MARGIN, &[0.5])],
                 "0.5 higher on held-out pairs, 2 on those trained on: less than half carries over",
             ),
+            (
+                ChartId::ScoreLength,
+                &[(SCORE_LENGTH, &[0.1]), (HELD_OUT_SCORE_LENGTH, &[0.6])],
+                "Longer answers have higher scores (on held-out pairs, r = 0.6): what it pays for may be length",
+            ),
+            (ChartId::ScoreLength, &[(SCORE_LENGTH, &[0.1, 0.7])], "hardly go together (of late, r = 0.4)"),
             (
                 ChartId::Scores,
                 &[(MEAN_SCORE, &[1.0]), (LOWEST_SCORE, &[-2.0]), (HIGHEST_SCORE, &[3.0])],

@@ -4,7 +4,7 @@ use data::{
     Change, Pair, Verdict,
     metrics::{HELD_OUT_LOSS, KL_REF},
 };
-use store::{Bulk, RunId};
+use store::{Bulk, RunId, RunRecord};
 
 use super::{
     Screen, Views, Workspace,
@@ -68,13 +68,14 @@ impl Guide {
         {
             self.put_away(seen);
         }
-        let measured = |run: &&store::RunRecord| run.step > 0;
+        let measured = |run: &&RunRecord| run.step > 0;
         let is_there = match milestone {
-            Some(Milestone::Watch) => workspace
-                .runs
-                .records
-                .iter()
-                .any(|run| measured(&run) && has_something_to_show(&workspace.runs, run.id)),
+            // A reward model alone answers nothing that could be seen.
+            Some(Milestone::Watch) => {
+                let shows =
+                    |run: RunId| has_something_to_show(&workspace.runs, run) && !workspace.runs.fits_rewards(run);
+                workspace.runs.records.iter().any(|run| measured(&run) && shows(run.id))
+            }
             Some(Milestone::Compare) => {
                 views.compare.shown(&workspace.runs).iter().filter(|run| measured(run)).count() >= 2
             }
@@ -93,6 +94,9 @@ impl Guide {
         }
         if self.is_gone(milestone) {
             return None;
+        }
+        if let Some(hint) = reward_alone(milestone, workspace, views) {
+            return Some(hint);
         }
         let about = workspace.project.as_ref().map(|project| &project.about);
         let story = about.and_then(|about| about.0.get(milestone.chapter())).cloned();
@@ -142,6 +146,22 @@ fn has_something_to_show(runs: &Runs, run: RunId) -> bool {
         Some(series.last_step()? > 0.0)
     };
     !runs.is_going(run) || [HELD_OUT_LOSS, KL_REF].into_iter().any(|name| measured_again(name) == Some(true))
+}
+
+/// What comes after a reward model, as long as nothing was set up to learn from it. A project's own words are about policies.
+fn reward_alone(milestone: Milestone, workspace: &Workspace, views: &Views) -> Option<Hint> {
+    let runs = &workspace.runs;
+    let shown = runs.shown(views.train.shown)?;
+    let is_reward = milestone == Milestone::Watch && runs.reward_models().any(|model| model.id == shown);
+    let samples = |run: &RunRecord| runs.settings(run.id).is_some_and(|it| it.config.objective.kind.samples());
+    let next = "see whether its scores put more held-out pairs in order; meanwhile PPO, RLOO or GRPO can be set up to learn from them: it waits its turn and then starts";
+    (is_reward && !runs.records.iter().any(samples)).then(|| Hint {
+        milestone,
+        story: None,
+        next: next.to_owned(),
+        action: Action::SetUp,
+        path: Vec::new(),
+    })
 }
 
 /// Whether a pair gets a verdict by it: judged, put in order, flipped, or in the editor.

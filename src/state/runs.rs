@@ -229,6 +229,19 @@ impl Runs {
         self.settings(run).is_some_and(|settings| settings.config.objective.kind == Method::Reward)
     }
 
+    /// The runs whose reward model is there, or will be when their turn has come; newest first. One that ended before its first
+    /// checkpoint has none.
+    pub fn reward_models(&self) -> impl Iterator<Item = &RunRecord> {
+        let comes = |record: &RunRecord| {
+            let in_hand = matches!(record.status, RunStatus::Queued | RunStatus::Running | RunStatus::Paused);
+            in_hand || self.is_going(record.id) || self.place(record.id).is_some()
+        };
+        let is_one = move |record: &&RunRecord| {
+            self.fits_rewards(record.id) && (comes(record) || self.no_weights(record.id).is_none())
+        };
+        self.records.iter().rev().filter(is_one)
+    }
+
     pub fn is_going(&self, run: RunId) -> bool {
         self.live.as_ref().is_some_and(|live| live.run == run)
     }

@@ -39,6 +39,7 @@ pub enum LaunchButton {
     Start,
     Preset(Preset),
     CompareMethods,
+    FitReward,
     EarlierSettings,
 }
 

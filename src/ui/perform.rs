@@ -159,6 +159,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Start => press(views, LaunchButton::Start),
         Action::Preset(preset) => press(views, LaunchButton::Preset(preset)),
         Action::CompareMethods => press(views, LaunchButton::CompareMethods),
+        Action::FitReward => press(views, LaunchButton::FitReward),
         Action::EarlierSettings => press(views, LaunchButton::EarlierSettings),
         Action::AllSettings => {
             views.train.sheet = Sheet::Launch;

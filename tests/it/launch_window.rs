@@ -1,6 +1,6 @@
 //! The launch sheet as a person uses it: questions, presets, methods that are compared, what keeps a run from starting.
 
-use egui::accesskit::Role;
+use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use nudge::{
     data::{
@@ -8,7 +8,8 @@ use nudge::{
         config::{Method, RunConfig},
     },
     engine::protocol::{Event, Outcome, Request},
-    store::{PairQuery, Project},
+    state::{guide::Guide, train::Sheet},
+    store::{PairQuery, Project, RunId, RunStatus},
 };
 
 use crate::{
@@ -92,6 +93,8 @@ fn nothing_starts_where_there_is_nothing_to_learn_and_the_sheet_says_so() {
     assert!(stage.says("There are no pairs yet: in Pairs they come from a file"));
     stage.click("Start run");
     stage.click("Compare the methods");
+    stage.click("GRPO");
+    stage.click("Fit one first");
     assert!(stage.requests.is_empty());
 }
 
@@ -128,6 +131,74 @@ fn methods_that_learn_from_scores_say_what_they_need_and_run_behind_it() {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     assert_eq!(names, ["MPO anchored-sum 1", "DPO, all rejected 2", "Reward model 3", "PPO 4"]);
     assert!(runs[1].config_toml.contains("negatives = \"all\""), "{}", runs[1].config_toml);
+}
+
+/// The whole way to RLHF on a project that has no reward model: one press fits it, the next has the policy wait behind it.
+#[test]
+fn a_reward_model_is_fitted_first_and_what_learns_from_it_waits_its_turn() {
+    let mut stage = Stage::new();
+    stage.harness.state_mut().views_mut().guide = Guide::default();
+    stage.harness.run();
+    stage.click("PPO");
+    assert!(stage.says("PPO needs a reward model; fit one first"));
+    stage.click("Start run");
+    assert!(stage.requests.is_empty(), "there is nothing to learn from");
+    stage.click("Briefly");
+    let (reward, requests) = (press_and_take(&mut stage, "Fit one first"), stage.requests.clone());
+    let views = stage.harness.state().views();
+    assert_eq!((views.train.sheet, views.train.shown), (Sheet::Run, Some(reward)));
+    assert_eq!(views.train.launch.text("objective.kind"), "ppo", "the sheet stays as it was");
+    assert!(stage.says("PPO, RLOO or GRPO can be set up to learn from them"), "what is next is said");
+    assert!(!stage.says("lay two runs over each other"));
+
+    stage.click("Set up");
+    assert!(!stage.says("Fit one first") && stage.says("the newest: Reward model 1"));
+    let policy = press_and_take(&mut stage, "Start run");
+    assert!(requests.is_empty());
+    let project = Project::open(&stage.dir).unwrap();
+    let config = |run| RunConfig::from_toml(&project.run(run).unwrap().config_toml).unwrap();
+    assert_eq!([reward, policy].map(|run| config(run).objective.kind), [Method::Reward, Method::Ppo]);
+    assert_eq!(config(reward).train.epochs, config(policy).train.epochs, "as long as the sheet says");
+    assert!(!stage.says("PPO, RLOO or GRPO can be set up"), "it was done");
+    stage.assert_no_id_clash();
+}
+
+/// Presses a button and gives the run that the engine was asked for.
+fn press_and_take(stage: &mut Stage, button: &str) -> RunId {
+    stage.click(button);
+    let requests = stage.requests.clone();
+    stage.until("the engine is asked to train", move |_| !requests.is_empty());
+    match stage.requests.try_recv() {
+        Ok(Request::Train { run, .. }) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_reward_run_that_ended_before_its_first_checkpoint_is_no_reward_model() {
+    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
+        past_run(project, Method::Reward, 0.1, 30.0);
+    });
+    stage.click("RLOO");
+    assert!(stage.says("RLOO needs a reward model; fit one first"));
+    // By the palette too, as every button.
+    stage.keys(Modifiers::COMMAND, Key::K);
+    stage.harness.event(egui::Event::Text("fit a reward".to_owned()));
+    stage.harness.run();
+    stage.harness.key_press(Key::Enter);
+    let requests = stage.requests.clone();
+    stage.until("a reward model is fitted", move |_| !requests.is_empty());
+    let fitting = Project::open(&stage.dir).unwrap().runs().unwrap().pop().unwrap();
+    assert!(fitting.config_toml.contains("kind = \"reward\""), "{}", fitting.config_toml);
+    stage.click("Set up");
+    assert!(stage.says(&format!("the newest: {}", fitting.name)), "the one that goes will do");
+    let run = fitting.id;
+    let error = "The disk is full";
+    Project::open(&stage.dir).unwrap().set_run_status(run, RunStatus::Failed, Some(error)).unwrap();
+    stage.say([Event::Finished { run, outcome: Outcome::Failed { error: error.to_owned() } }]);
+    stage.until("its end is known", move |app| !app.workspace().runs.is_going(run));
+    stage.until("there is none again", |app| app.workspace().runs.reward_models().next().is_none());
+    assert!(stage.says("Fit one first"));
 }
 
 #[test]

@@ -11,10 +11,11 @@ use super::{
         Possible, a_run, a_run_at_rest, about_redo, about_undo, again, always, answering, axes_shown, axis_chosen,
         can_ask, can_check, can_draw, can_fork, can_lengthen, can_prefer, can_put_back, can_resume, can_save_rules,
         can_score, can_start, charts_move, dueling, editing, forking, has_alarm, has_checkpoints, has_history,
-        has_remedy, has_scores, has_second_remedy, hinted, judged_in_a_duel, labels_wait, lens_open, lens_pair, no_run,
-        notices, one_reference, open_pair, ordering, pairs, pairs_fought, project, redo, reference_answer,
-        reference_dropped, reference_redo, reference_undo, rollout_open, run_goes, runs_ticked, samples,
-        several_answers, shown_waits, shows_steps, some_run_goes, talking, undo, waits_here, watches, writable,
+        has_remedy, has_scores, has_second_remedy, hinted, judged_in_a_duel, labels_wait, lacks_reward, lens_open,
+        lens_pair, no_run, notices, one_reference, open_pair, ordering, pairs, pairs_fought, project, redo,
+        reference_answer, reference_dropped, reference_redo, reference_undo, rollout_open, run_goes, runs_ticked,
+        samples, several_answers, shown_waits, shows_steps, some_run_goes, talking, undo, waits_here, watches,
+        writable,
     },
 };
 use crate::{
@@ -242,6 +243,7 @@ const LINES: &[ActionLine] = &[
     line(Action::Preset(Preset::QuickLook), Preset::QuickLook.label(), &[], TRAIN, project, Preset::QuickLook.about()),
     line(Action::Preset(Preset::Careful), Preset::Careful.label(), &[], TRAIN, project, Preset::Careful.about()),
     line(Action::CompareMethods, "Compare the methods", &[], TRAIN, can_start, "One run of each chosen method, one after the other, with everything else alike"),
+    line(Action::FitReward, "Fit a reward model first", &[], TRAIN, lacks_reward, "A run that PPO, RLOO or GRPO, as the sheet has it, can wait its turn behind"),
     line(Action::EarlierSettings, "Settings of an earlier run", &[], TRAIN, a_run, "The list of runs on the sheet: Space opens it"),
     line(Action::AllSettings, "All settings, or fewer", &[], TRAIN, project, "What stands behind the questions of the sheet"),
     line(Action::Fork, "Fork the run", &["F"], TRAIN, can_fork, "A run of its own from one of its checkpoints, with other settings or without some pairs"),

@@ -218,6 +218,13 @@ pub(super) fn can_start(workspace: &Workspace, views: &mut Views) -> Possible {
     can_check(workspace, views)
 }
 
+pub(super) fn lacks_reward(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    let samples = views.train.launch.checked().config.objective.kind.samples();
+    unless(!samples, "The method of the sheet needs no reward model")?;
+    unless(workspace.runs.reward_models().next().is_some(), "There is a reward model; the sheet names it")
+}
+
 pub(super) fn a_run(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
     unless(workspace.runs.records.is_empty(), "There is no run yet")

@@ -332,7 +332,7 @@ fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
         });
     }
     let kind = checked.config.objective.kind;
-    let is_fitted = || workspace.runs.records.iter().any(|record| workspace.runs.fits_rewards(record.id));
+    let is_fitted = || workspace.runs.reward_models().next().is_some();
     if kind.samples() && !is_fitted() {
         return Some(format!("{} needs a reward model; fit one first", name(&checked.config.objective)));
     }

@@ -167,7 +167,7 @@ fn contenders(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
 fn lacks_scores(workspace: &Workspace, view: &TrainView) -> Option<String> {
     let runs = &workspace.runs;
     let sampler = Contender::lacks_scores(&view.contenders())?.label();
-    let is_fitted = runs.records.iter().any(|record| runs.fits_rewards(record.id));
+    let is_fitted = runs.reward_models().next().is_some();
     let reward = Contender::of(Method::Reward).label();
     let sentence = || {
         format!("{sampler} needs a reward model, and there is none yet; choose “{reward}” too, and it is fitted first")
@@ -187,17 +187,9 @@ fn cannot_compare(workspace: &Workspace, view: &TrainView, checked: &Checked) ->
 /// Whose scores the sampled answers are to have, or a way to such a model.
 fn reward_model(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     let runs = &workspace.runs;
-    let fitted: Vec<_> = runs.records.iter().rev().filter(|record| runs.fits_rewards(record.id)).collect();
+    let fitted: Vec<_> = runs.reward_models().collect();
     if fitted.is_empty() {
-        parts::caption(ui, "none yet");
-        let about = "Starts a run that fits scores to your pairs, with the settings of this sheet; what is set here can wait its turn behind it";
-        if ui.button("Fit one first").on_hover_text(about).clicked() {
-            let mut launch = view.launch.clone();
-            launch.set_method(Method::Reward);
-            let config = launch.checked().config.clone();
-            let number = runs.records.last().map_or(1, |run| run.id.0 + 1);
-            begin(view, format!("{} {number}", name(&config.objective)), config, commands);
-        }
+        fit_one_first(ui, workspace, view, commands);
         return;
     }
     let key = RewardConfig::RUN.key;
@@ -217,6 +209,25 @@ fn reward_model(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, comman
         }
     });
     prompt::name(&combo.response, egui::Role::ComboBox, "Reward model");
+}
+
+/// A run that fits the reward model which the method of the sheet lacks; the sheet stays as it is.
+fn fit_one_first(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+    parts::caption(ui, "none yet");
+    let mut launch = view.launch.clone();
+    launch.set_method(Method::Reward);
+    let checked = launch.checked();
+    let faulty = || checked.problems.values().next().cloned();
+    let obstacle = launch::nothing_to_learn(workspace).or_else(faulty);
+    let may = obstacle.is_none();
+    let about = "Starts a run that fits scores to your pairs, with the settings of this sheet; what is set here can wait its turn behind it";
+    let button = ui.add_enabled(may, egui::Button::new("Fit one first")).on_hover_text(about);
+    let button = button.on_disabled_hover_text(obstacle.unwrap_or_default());
+    let pressed = view.pressed.take_if(|pressed| *pressed == LaunchButton::FitReward).is_some();
+    if button.clicked() || (may && pressed) {
+        let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
+        begin(view, format!("{} {number}", name(&checked.config.objective)), checked.config.clone(), commands);
+    }
 }
 
 /// Starts each method, seed by seed, so that a comparison that is cut short is still one.
