@@ -86,6 +86,25 @@ fn prompts_that_fill_the_context_are_told_of() {
 }
 
 #[test]
+fn a_reward_model_that_knows_no_more_than_a_coin_is_told_of() {
+    let (toy, fitted) = rlhf::fitted();
+    let mut config = rlhf::config(Method::Rloo);
+    config.train.steps = Some(1);
+    let what = "no more than a coin would";
+    for (accuracy, times) in [(0.75, 0), (0.5, 1)] {
+        for step in rotation::steps(&toy.open().run(fitted).unwrap().checkpoints) {
+            let metrics = [("eval_accuracy".to_owned(), accuracy), ("eval_loss".to_owned(), 0.5)];
+            toy.open().append_step(fitted, step, 0, &metrics).unwrap();
+        }
+        let (run, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed);
+        let said = warnings(&toy, run, what);
+        assert_eq!(said.len(), times, "{said:?}");
+        assert!(said.iter().all(|said| said.contains("put 50 % of the held-out pairs") && said.contains("reward.run")));
+    }
+}
+
+#[test]
 fn a_critic_that_diverges_is_told_of_once_with_a_way_on() {
     let (toy, _) = rlhf::fitted();
     let mut wild = rlhf::config(Method::Ppo);

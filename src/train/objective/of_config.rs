@@ -20,7 +20,7 @@ pub fn formula(config: &ObjectiveConfig) -> String {
         .filter(|(weight, _)| *weight != 0.0)
         .fold(own.to_owned(), |loss, (weight, term)| format!("{loss} + {weight}·{term}"));
     let what = match config.kind {
-        Method::Ppo => "A = Σ (γλ)^k·(r + γ·V′ − V),  r = −β·KL, and the score at the end",
+        Method::Ppo => "A = Σ (γλ)^k·(r + γ·V(next) − V),  r = −β·KL, and the score at the end",
         Method::Rloo => "A = R − mean R of the prompt's other answers,  R = score − β·KL",
         Method::Grpo => "A = (score − mean)/std of the prompt's answers",
         _ => return format!("{loss},  {}{}", objective.margin().formula(), weighed(config)),

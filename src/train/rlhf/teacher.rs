@@ -35,12 +35,25 @@ pub struct Opened {
     saved: Saved,
     /// Which of its checkpoints that is, behind "step 40".
     pub which: String,
+    /// Share of held-out pairs that its scores put in order, where it was evaluated.
+    accuracy: Option<f64>,
 }
 
 impl Opened {
     /// The checkpoint stays when older ones make room: whoever learns from it can be resumed as long as it is there.
     pub fn keep(&self) -> Result<()> {
         rotation::keep_for_good(&self.record.checkpoints, self.saved.state().step)
+    }
+
+    /// A sentence about a reward model that knows nothing of held-out pairs.
+    pub fn no_better_than_a_coin(&self) -> Option<String> {
+        let accuracy = self.accuracy.filter(|accuracy| *accuracy <= 0.5)?;
+        Some(format!(
+            "The scores of {} (run {}) put {} of the held-out pairs in order, no more than a coin would: what learns from them learns noise. Fit a reward model for longer or to more pairs, or name another with reward.run",
+            self.record.name,
+            self.record.id.0,
+            percent(accuracy)
+        ))
     }
 
     /// Why another checkpoint could not be used: sentences, none where it is the first choice.
@@ -108,6 +121,12 @@ pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<Run
 /// that cannot be read is passed over.
 fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Opened> {
     let folders = &record.checkpoints;
+    let measured = |name: &str| project.series(record.id, name, None);
+    let (accuracies, losses) = (measured(HELD_OUT_SCORE_ACCURACY)?, measured(HELD_OUT_LOSS)?);
+    let at = |series: &[(u64, f64)], step: u64| {
+        let place = series.binary_search_by_key(&step, |(step, _)| *step).ok()?;
+        Some(series[place].1).filter(|value| value.is_finite())
+    };
     if let Some(step) = named {
         let saved = checkpoint::open_weights(folders, Some(step)).map_err(|error| match error {
             TrainError::NoSuchCheckpoint { there, .. } => TrainError::Settings(format!(
@@ -116,14 +135,13 @@ fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Op
             )),
             error => error,
         })?;
-        return Ok(Opened { record, saved, which: ", as reward.step names it".to_owned() });
+        return Ok(Opened {
+            accuracy: at(&accuracies, step),
+            record,
+            saved,
+            which: ", as reward.step names it".to_owned(),
+        });
     }
-    let measured = |name: &str| project.series(record.id, name, None);
-    let (accuracies, losses) = (measured(HELD_OUT_SCORE_ACCURACY)?, measured(HELD_OUT_LOSS)?);
-    let at = |series: &[(u64, f64)], step: u64| {
-        let place = series.binary_search_by_key(&step, |(step, _)| *step).ok()?;
-        Some(series[place].1).filter(|value| value.is_finite())
-    };
     let evaluated = |step: u64| Some((step, at(&accuracies, step)?, at(&losses, step).unwrap_or(f64::INFINITY)));
     let steps = rotation::steps(folders);
     let mut ranked: Vec<(u64, f64, f64)> = steps.iter().filter_map(|&step| evaluated(step)).collect();
@@ -144,13 +162,13 @@ fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Op
                 } else {
                     String::new()
                 };
-                return Ok(Opened { record, saved, which });
+                return Ok(Opened { record, saved, which, accuracy: Some(accuracy) });
             }
             Err(error) => passed_over.push(error.to_string()),
         }
     }
     let saved = checkpoint::open_weights(folders, None)?;
-    Ok(Opened { record, saved, which: String::new() })
+    Ok(Opened { record, saved, which: String::new(), accuracy: None })
 }
 
 impl Rlhf {
@@ -220,6 +238,6 @@ impl Rlhf {
         if saved.trained() != trained {
             return Err(gone("is not what it was".to_owned()));
         }
-        Ok(Opened { record, saved, which: String::new() })
+        Ok(Opened { record, saved, which: String::new(), accuracy: None })
     }
 }

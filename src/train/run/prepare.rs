@@ -287,6 +287,9 @@ fn learn_from(
         let (name, step, which) = (&opened.record.name, rlhf.teacher.step, &opened.which);
         let text = format!("Learns from the reward model of {name} (run {number}) at step {step}{which}");
         context.log(LogLevel::Info, text)?;
+        if let Some(sentence) = opened.no_better_than_a_coin() {
+            context.log(LogLevel::Warning, sentence)?;
+        }
     }
     let learnt_from = (Some(number as u64), Some(rlhf.teacher.step));
     if (config.reward.run, config.reward.step) != learnt_from {
