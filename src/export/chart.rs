@@ -420,19 +420,21 @@ mod tests {
         points[20][1] = 500.0;
         let curves = [Curve { name: "a", points: &points, band: None, style: 0, faint: false }];
         let draw = |clip| draw("t", &curves, &[7.5], Axes { metric: "loss", clip, ..Axes::default() }).unwrap();
-        let (whole, clipped) = (draw(false).svg(), draw(true).svg());
+        let (whole, clipped, mut seen) = (draw(false).svg(), draw(true).svg(), 0);
         assert!(!whole.contains(">2<") && clipped.contains(">2<"), "the axis ends with the others: {clipped}");
         assert_eq!([&whole, &clipped].map(|svg| svg.matches("stroke-dasharray=\"1 4\"").count()), [1, 1], "the mark");
         let areas = |drawing: &Drawing| drawing.shapes.iter().filter(|it| matches!(it, Shape::Area { .. })).count();
         assert_eq!((areas(&draw(false)), areas(&draw(true))), (0, 1));
-        for shape in draw(true).shapes {
-            if let Shape::Path { points, .. } = shape {
-                assert!(
-                    points.iter().all(|(_, at)| (TOP - 0.01..=HEIGHT - BOTTOM + 0.01).contains(&at[1])),
-                    "{points:?}"
-                );
-            }
+        // The sample of the line in the legend has two points.
+        let lines = draw(true).shapes.into_iter().filter_map(|shape| match shape {
+            Shape::Path { points, .. } if points.len() > 2 => Some(points),
+            _ => None,
+        });
+        for points in lines.inspect(|_| seen += 1) {
+            let within = points.iter().all(|(_, at)| (TOP - 0.01..=HEIGHT - BOTTOM + 0.01).contains(&at[1]));
+            assert!(within, "{points:?}");
         }
+        assert_eq!(seen, 1, "one line, up to the edge and back");
     }
 
     #[test]
