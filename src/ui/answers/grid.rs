@@ -157,8 +157,8 @@ fn steps(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersV
         let (gone, of) = workspace.answers.grid(*run).map_or((0, 0), |grid| grid.changed_of(steps[at], stay));
         if of > 0 {
             let color = if gone > 0 { parts::palette(ui).warning } else { parts::palette(ui).good };
-            let text = RichText::new(format!("{gone} of {of} that are to stay")).size(size::SMALL).color(color);
-            ui.label(text)
+            let text = RichText::new(format!("{gone} of {of} forgotten")).size(size::SMALL).color(color);
+            ui.add(Label::new(text).extend())
                 .on_hover_text("No pair asks for other answers to these prompts: those that differ were forgotten");
         }
     }
