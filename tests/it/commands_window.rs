@@ -141,11 +141,7 @@ fn a_run_is_made_longer_with_keys_only() {
     assert!(stage.says("It has done 120; Steps must be 121 or more"), "what was offered is replaced");
     type_text(&mut stage, "0");
     key(&mut stage, Modifiers::NONE, Key::Enter);
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    let Ok(Request::Train { run, .. }) = stage.requests.try_recv() else {
-        panic!("no run goes on");
-    };
+    let run = stage.asked_to_train();
     let config = Project::open(&stage.dir).unwrap().run(run).unwrap().config_toml;
     assert!(config.contains("steps = 900"), "{config}");
 }

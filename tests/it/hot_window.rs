@@ -4,7 +4,7 @@ use egui::Key;
 use egui_kittest::SnapshotResults;
 use nudge::{
     data::{Change, Edit, Pair, PairId},
-    engine::protocol::{Event, LogLevel, Outcome, Request},
+    engine::protocol::{Event, LogLevel, Outcome},
     state::Screen,
     store::{LabelChanges, Project, RunId, TakeIn},
 };
@@ -19,11 +19,7 @@ use crate::{
 /// A run at step 40 of 90, in its third epoch of thirty steps and a bit.
 pub fn live(stage: &mut Stage) -> RunId {
     stage.click("Start run");
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    let Ok(Request::Train { run, .. }) = stage.requests.try_recv() else {
-        panic!("a run was asked for");
-    };
+    let run = stage.asked_to_train();
     stage.say([Event::Started { run, first_step: 1, total_steps: 90, arithmetic: stage::arithmetic() }]);
     stage.say((1..=40).map(|n| {
         let mut metrics = stage::metrics(n, 60.0);

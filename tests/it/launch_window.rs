@@ -166,12 +166,7 @@ fn a_reward_model_is_fitted_first_and_what_learns_from_it_waits_its_turn() {
 /// Presses a button and gives the run that the engine was asked for.
 fn press_and_take(stage: &mut Stage, button: &str) -> RunId {
     stage.click(button);
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    match stage.requests.try_recv() {
-        Ok(Request::Train { run, .. }) => run,
-        other => panic!("{other:?}"),
-    }
+    stage.asked_to_train()
 }
 
 #[test]

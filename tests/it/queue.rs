@@ -258,9 +258,7 @@ fn sent_to_the_background(program: &str) -> (Stage, RunId) {
     });
     stage.harness.state_mut().set_program(program.into());
     stage.click("Start run");
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    let Ok(Request::Train { run, .. }) = stage.requests.try_recv() else { panic!("nothing is trained") };
+    let run = stage.asked_to_train();
     stage.say([Event::Started { run, first_step: 1, total_steps: 3, arithmetic: stage::arithmetic() }]);
     close(&mut stage);
     assert!(stage.says("is still going, and this window trains it"));

@@ -14,12 +14,7 @@ use crate::stage::{self, Stage, held_out, past_run, step};
 /// Presses Start run and gives the run that the engine was asked for.
 pub fn start(stage: &mut Stage) -> RunId {
     stage.click("Start run");
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    match stage.requests.try_recv() {
-        Ok(Request::Train { run, .. }) => run,
-        other => panic!("{other:?}"),
-    }
+    stage.asked_to_train()
 }
 
 /// A run at step 120 of 400, with everything that a live run shows.

@@ -101,6 +101,16 @@ impl Stage {
         self.harness.run();
     }
 
+    /// The run that the engine is asked to train next, wherever from.
+    pub fn asked_to_train(&mut self) -> RunId {
+        let requests = self.requests.clone();
+        self.until("the engine is asked to train", move |_| !requests.is_empty());
+        match self.requests.try_recv() {
+            Ok(Request::Train { run, .. }) => run,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub fn go(&mut self, place: &str) {
         self.harness.get_by_label(place).click();
         self.harness.run();

@@ -39,11 +39,7 @@ fn g4_how_many_checkpoints_are_kept_is_a_setting_of_the_form() {
     stage.enter(TrainConfig::KEEP.label, "5");
     assert!(stage.says("and 5 earlier ones"));
     stage.click("Start run");
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    let Ok(Request::Train { run, .. }) = stage.requests.try_recv() else {
-        panic!("no run was started");
-    };
+    let run = stage.asked_to_train();
     let record = Project::open(&stage.dir).unwrap().run(run).unwrap();
     assert_eq!(RunConfig::from_toml(&record.config_toml).unwrap().train.keep, 5);
 }
@@ -69,12 +65,7 @@ pub(super) fn start(stage: &mut Stage, name: &str, steps: &str) -> RunId {
     stage.enter("Name of the run", name);
     stage.enter("Steps", steps);
     stage.click("Start run");
-    let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| !requests.is_empty());
-    match stage.requests.try_recv() {
-        Ok(Request::Train { run, .. }) => run,
-        other => panic!("{other:?}"),
-    }
+    stage.asked_to_train()
 }
 
 #[test]
