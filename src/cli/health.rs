@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use data::{
     PairId, counted,
-    health::{Finding, Health, Kind, LengthBias, Remedy},
+    health::{Finding, FindingKind, Health, LengthBias, Remedy},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -57,9 +57,9 @@ pub fn run(args: &args::Health) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn asked(kind: &str, remedy: Option<&str>) -> Result<(Kind, Remedy)> {
-    let kinds = || Kind::ALL.map(Kind::word).join(", ");
-    let kind = Kind::ALL
+fn asked(kind: &str, remedy: Option<&str>) -> Result<(FindingKind, Remedy)> {
+    let kinds = || FindingKind::ALL.map(FindingKind::word).join(", ");
+    let kind = FindingKind::ALL
         .into_iter()
         .find(|known| known.word() == kind)
         .ok_or_else(|| usage(format!("There is no kind of finding \"{kind}\"; there are {}.", kinds())))?;
@@ -74,7 +74,7 @@ fn asked(kind: &str, remedy: Option<&str>) -> Result<(Kind, Remedy)> {
         .ok_or_else(|| usage(format!("{} are mended by {}.", kind.word(), words.join(", "))))
 }
 
-fn mend(project: &mut Project, health: &Health, kind: Kind, remedy: Remedy, is_json: bool) -> Result<Ending> {
+fn mend(project: &mut Project, health: &Health, kind: FindingKind, remedy: Remedy, is_json: bool) -> Result<Ending> {
     let Some(finding) = health.finding(kind) else {
         anyhow::bail!("No pairs {}; nothing was changed.", kind.does(0));
     };

@@ -6,7 +6,7 @@ use anyhow::Result;
 use data::{
     config::{RunConfig, Setting},
     fixed,
-    metrics::{Better, Metric, Stored, Told},
+    metrics::{Better, Metric, StoredMetric, Told},
 };
 use serde_json::{Map, Value as Json, json};
 use store::{LeftOut, Pick, Project, RunColumn, RunFilter, RunRecord, RunStatus, RunValue, family};
@@ -131,7 +131,7 @@ fn row(
     project: &Project,
     depth: usize,
     run: &RunRecord,
-    (compared, columns): (&[Stored], &[RunColumn]),
+    (compared, columns): (&[StoredMetric], &[RunColumn]),
 ) -> Result<Vec<String>> {
     let mut cells = vec![
         run.id.0.to_string(),
@@ -172,7 +172,7 @@ fn branch(depth: usize, run: &RunRecord) -> String {
 }
 
 /// By what these runs may be told apart, as far as one of them has measured it: a reward model and a policy are not by the same.
-fn compared(project: &Project, runs: &[RunRecord]) -> Result<Vec<Stored>> {
+fn compared(project: &Project, runs: &[RunRecord]) -> Result<Vec<StoredMetric>> {
     let measured = runs.iter().map(|run| project.metrics(run.id)).collect::<Result<Vec<_>, _>>()?.concat();
     let told = Metric::headlines(Told::AcrossRuns, |_| true).filter(|(_, name)| measured.contains(name));
     Ok(told.map(|(stored, _)| stored).filter(|stored| stored.metric.better != Better::Neither).collect())

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use data::config::{Kind, Method, ObjectiveConfig, RunConfig, Setting, Suggestion, Threads, validate};
+use data::config::{Method, ObjectiveConfig, RunConfig, Setting, SettingKind, Suggestion, Threads, validate};
 use engine::catalog;
 use store::Project;
 
@@ -105,7 +105,7 @@ pub fn read_chosen(path: &Path) -> Result<String> {
 
 /// A path that is found where we are, made absolute; anything else as it is. One that is not here counts from the project.
 fn from_here(key: &str, value: &str) -> String {
-    let is_path = Setting::of(key).is_some_and(|setting| matches!(setting.kind, Kind::Path | Kind::File));
+    let is_path = Setting::of(key).is_some_and(|setting| matches!(setting.kind, SettingKind::Path | SettingKind::File));
     let is_here = !value.is_empty() && is_path && Path::new(value).exists();
     if is_here && let Ok(path) = std::path::absolute(value) {
         return path.to_string_lossy().into_owned();

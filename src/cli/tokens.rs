@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
-use data::{Answer, Chat, FlawNote, Inspection, Origin, Part, Prompt, Role, TokenView, counted, integers};
+use data::{Answer, Chat, FlawNote, Inspection, Origin, Prompt, Role, TextPart, TokenView, counted, integers};
 use model::HubCache;
 use serde_json::json;
 use text::{Codec, Conversation, Limits};
@@ -118,9 +118,9 @@ fn plain(codec: &Codec, ids: &[u32]) -> Inspection {
 fn colour(token: &TokenView) -> &'static str {
     match (token.special, token.part) {
         (true, _) => "\x1b[33m",
-        (false, Part::Template) => "\x1b[90m",
-        (false, Part::Prompt) => "\x1b[36m",
-        (false, Part::Answer) => "\x1b[32m",
+        (false, TextPart::Template) => "\x1b[90m",
+        (false, TextPart::Prompt) => "\x1b[36m",
+        (false, TextPart::Answer) => "\x1b[32m",
     }
 }
 
@@ -131,9 +131,9 @@ fn print(text: &str, inspection: &Inspection) -> Result<()> {
     for (place, token) in inspection.tokens.iter().enumerate() {
         let scored = place >= inspection.scored_from;
         let mut marks = vec![match token.part {
-            Part::Template => "template",
-            Part::Prompt => "prompt",
-            Part::Answer => "answer",
+            TextPart::Template => "template",
+            TextPart::Prompt => "prompt",
+            TextPart::Answer => "answer",
         }];
         if token.special {
             marks.push("special");

@@ -105,7 +105,7 @@ pub use self::{
     method::Method,
     precision::Precision,
     rlhf::{PpoConfig, RewardConfig, RlhfConfig},
-    setting::{AtFork, Group, Kind, Live, Range, Setting},
+    setting::{AtFork, Group, Live, Range, Setting, SettingKind},
     suggest::{Basis, FOLLOWING, Suggestion},
     targets::Targets,
     text::{ConfigError, plain_number},

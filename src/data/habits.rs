@@ -10,12 +10,12 @@ const LONG: usize = 30;
 
 /// So many of so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Part {
+pub struct CountOf {
     pub count: usize,
     pub of: usize,
 }
 
-impl Part {
+impl CountOf {
     fn add(&mut self, counts: bool) {
         self.count += usize::from(counts);
         self.of += 1;
@@ -32,11 +32,11 @@ impl Part {
 pub struct Stretch {
     pub labels: usize,
     /// Of those that prefer one: the answer on the left.
-    pub left: Part,
+    pub left: CountOf,
     /// Of those that prefer one of two that differ in length: the longer one, by characters.
-    pub longer: Part,
+    pub longer: CountOf,
     /// Tie, both bad, skip.
-    pub undecided: Part,
+    pub undecided: CountOf,
     /// Ascending.
     looks_ms: Vec<u32>,
 }
@@ -159,9 +159,9 @@ mod tests {
         pairs.push(label(31, 0, better(0), None));
         let found = habits(&pairs);
         assert_eq!((found.all.labels, found.sittings), (31, 1));
-        assert_eq!(found.all.left, Part { count: 11, of: 21 });
-        assert_eq!(found.all.longer, Part { count: 11, of: 21 });
-        assert_eq!(found.all.undecided, Part { count: 10, of: 31 });
+        assert_eq!(found.all.left, CountOf { count: 11, of: 21 });
+        assert_eq!(found.all.longer, CountOf { count: 11, of: 21 });
+        assert_eq!(found.all.undecided, CountOf { count: 10, of: 31 });
         let [first, middle, last] = &found.thirds;
         assert_eq!((first.left.share(), last.left.share(), middle.left.share()), (Some(0.0), Some(1.0), None));
         assert_eq!((first.longer.share(), last.longer.share()), (Some(1.0), Some(0.0)));

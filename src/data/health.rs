@@ -15,7 +15,7 @@ pub struct Health {
     pub pairs: usize,
     /// Pairs with a better and a worse answer.
     pub decided: usize,
-    /// In the order of [`Kind::ALL`], none without pairs.
+    /// In the order of [`FindingKind::ALL`], none without pairs.
     pub findings: Vec<Finding>,
     pub length: LengthBias,
     /// The same of each source file, the one with the most decided pairs first; empty where there are not two of them.
@@ -35,7 +35,7 @@ impl Health {
         self.findings.is_empty()
     }
 
-    pub fn finding(&self, kind: Kind) -> Option<&Finding> {
+    pub fn finding(&self, kind: FindingKind) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.kind == kind)
     }
 }
@@ -43,7 +43,7 @@ impl Health {
 /// One thing that is suspicious.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// Pairs that belong together, or all in one group where each stands for itself. In the order of the pairs given.
     pub groups: Vec<Vec<PairId>>,
     /// How many pairs it is about; one that is in several groups counts in each.
@@ -60,7 +60,7 @@ impl Finding {
 
 /// What kind of thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FindingKind {
     /// Same prompt and answers, and each answer is chosen at least once.
     Contradictions,
     /// Verdicts on one prompt that go round in a circle.
@@ -83,7 +83,7 @@ pub enum Kind {
     Languages,
 }
 
-impl Kind {
+impl FindingKind {
     pub const ALL: [Self; 10] = [
         Self::Contradictions,
         Self::Cycles,
@@ -213,7 +213,7 @@ impl Remedy {
     }
 
     /// What becomes of the pairs of one group of a finding of this kind; those that stay as they are are left out.
-    pub fn edits(self, kind: Kind, group: Vec<Pair>) -> Vec<Edit> {
+    pub fn edits(self, kind: FindingKind, group: Vec<Pair>) -> Vec<Edit> {
         let kept = if self == Self::KeepFirst {
             let Some(kept) = keep::place(&group) else { return Vec::new() };
             Some(kept)
@@ -224,7 +224,7 @@ impl Remedy {
         others.filter_map(|(_, pair)| self.edit(kind, pair)).collect()
     }
 
-    fn edit(self, kind: Kind, pair: Pair) -> Option<Edit> {
+    fn edit(self, kind: FindingKind, pair: Pair) -> Option<Edit> {
         let mut after = pair.clone();
         match self {
             Self::KeepFirst | Self::Delete => return Some(Edit::delete(pair)),

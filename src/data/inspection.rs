@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Whose text a token holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum TextPart {
     /// The chat template's own.
     Template,
     Prompt,
@@ -19,7 +19,7 @@ pub struct TokenView {
     /// The text it completes, special tokens written out. A token inside a character shows as its own piece, and the one
     /// that completes the character shows the character.
     pub text: String,
-    pub part: Part,
+    pub part: TextPart,
     pub special: bool,
 }
 

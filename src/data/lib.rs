@@ -33,7 +33,7 @@ pub use change::{Change, Edit};
 pub use cycles::{Cycle, cycles};
 pub use expand::expand;
 pub use extent::{Extent, Scale, clip};
-pub use inspection::{Flaw, FlawNote, Inspection, PairFit, PairInspection, Part, TokenView};
+pub use inspection::{Flaw, FlawNote, Inspection, PairFit, PairInspection, TextPart, TokenView};
 pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
 pub use mix::mix;
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};

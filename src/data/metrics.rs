@@ -11,8 +11,8 @@ mod table;
 
 use self::metric::HELD_OUT;
 pub use self::{
-    chart::{CHARTS, Chart},
-    metric::{Better, ChartId, Line, Look, Measured, Metric, Told, Unit},
+    chart::{CHARTS, MetricChart},
+    metric::{Better, ChartId, LineLook, Measured, Metric, MetricLine, Told, Unit},
     table::METRICS,
 };
 use super::amounts::{MEGABYTE, number, percent, size};
@@ -81,7 +81,7 @@ pub const MEMORY_MB: &str = "memory_mb";
 
 /// A metric as it was stored: the metric, and whether on held-out pairs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stored {
+pub struct StoredMetric {
     pub metric: &'static Metric,
     pub held_out: bool,
 }
@@ -93,17 +93,17 @@ impl Metric {
     }
 
     /// Those that are told, each under the name that is there: what an evaluation gave before what the steps gave.
-    pub fn headlines(least: Told, is_there: impl Fn(&str) -> bool) -> impl Iterator<Item = (Stored, String)> {
+    pub fn headlines(least: Told, is_there: impl Fn(&str) -> bool) -> impl Iterator<Item = (StoredMetric, String)> {
         let told = METRICS.iter().filter(move |metric| metric.told >= least);
         told.filter_map(move |metric| {
             let names = [metric.evaluated(), Some(metric.key.to_owned())];
             let name = names.into_iter().flatten().find(|name| is_there(name))?;
-            Some((Stored { metric, held_out: is_held_out(&name) }, name))
+            Some((StoredMetric { metric, held_out: is_held_out(&name) }, name))
         })
     }
 }
 
-impl Stored {
+impl StoredMetric {
     pub fn of(name: &str) -> Option<Self> {
         let (held_out, key) = name.strip_prefix(HELD_OUT).map_or((false, name), |key| (true, key));
         Some(Self { metric: Metric::of(key)?, held_out })
@@ -149,7 +149,7 @@ pub fn caption(name: &str) -> String {
     if let Some(rule) = judged::rule(name) {
         return format!("Judged: {rule}");
     }
-    Stored::of(name).map_or_else(|| name.to_owned(), Stored::caption)
+    StoredMetric::of(name).map_or_else(|| name.to_owned(), StoredMetric::caption)
 }
 
 /// What its values are read against.
@@ -157,14 +157,14 @@ pub fn levels(name: &str) -> &'static [f64] {
     if judged::rule(name).is_some() {
         return &[0.0, 1.0];
     }
-    Stored::of(name).map_or(&[], |stored| stored.metric.levels)
+    StoredMetric::of(name).map_or(&[], |stored| stored.metric.levels)
 }
 
 pub fn unit(name: &str) -> Unit {
     if judged::rule(name).is_some() || judged::is_end(name) {
         return Unit::Share;
     }
-    Stored::of(name).map_or(Unit::Plain, |stored| stored.metric.unit)
+    StoredMetric::of(name).map_or(Unit::Plain, |stored| stored.metric.unit)
 }
 
 /// A number the way its metric is read: shares in percent, memory in MB or GB, the rest as it is.
@@ -288,7 +288,7 @@ mod tests {
             EPOCH,
             MEMORY_MB,
         ] {
-            assert!(Stored::of(name).is_some(), "{name}");
+            assert!(StoredMetric::of(name).is_some(), "{name}");
         }
     }
 
@@ -296,10 +296,10 @@ mod tests {
     fn held_out_metrics_say_so() {
         assert_eq!(caption("eval_rewards/margins"), "Reward margin, held out");
         assert_eq!(caption("my/metric"), "my/metric");
-        let accuracy = Stored::of(HELD_OUT_ACCURACY).unwrap();
+        let accuracy = StoredMetric::of(HELD_OUT_ACCURACY).unwrap();
         assert_eq!(accuracy.in_words(), "held-out preference accuracy");
         assert_eq!(accuracy.column(), "Held-out accuracy");
-        assert!(Stored::of(KL_REF).unwrap().in_words().starts_with("KL(ref"));
+        assert!(StoredMetric::of(KL_REF).unwrap().in_words().starts_with("KL(ref"));
     }
 
     #[test]

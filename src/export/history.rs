@@ -169,8 +169,9 @@ pub(super) fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
     Ok(settings.collect())
 }
 
-fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
-    let line = |(name, _, line): (String, _, metrics::Line)| Some(Line::new(line.name, series.get(&name)?.clone()));
+fn chart(chart: &metrics::MetricChart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
+    let line =
+        |(name, _, line): (String, _, metrics::MetricLine)| Some(Line::new(line.name, series.get(&name)?.clone()));
     Chart {
         metric: chart.metric.to_owned(),
         title: chart.title.to_owned(),

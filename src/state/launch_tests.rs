@@ -1,6 +1,6 @@
 //! The launch sheet: what was typed and what it means.
 
-use data::config::{Kind, LoraConfig, TrainConfig, Word};
+use data::config::{LoraConfig, SettingKind, TrainConfig, Word};
 
 use super::*;
 
@@ -138,7 +138,9 @@ fn g22_numbers_are_read_as_people_write_them_and_refused_in_a_sentence() {
         let problem = &launch.checked().problems[key];
         assert!(problem.starts_with(sentence), "{problem}");
     }
-    let typed_into = |setting: &&Setting| !matches!(setting.kind, Kind::Switch | Kind::Choice(_) | Kind::Numbers(..));
+    let typed_into = |setting: &&Setting| {
+        !matches!(setting.kind, SettingKind::Switch | SettingKind::Choice(_) | SettingKind::Numbers(..))
+    };
     for field in RunConfig::settings().filter(typed_into) {
         for typed in ["1e400", "abc", "-1", "[", "\"", "99999999999999999999"] {
             let mut launch = sheet();
@@ -187,7 +189,7 @@ fn every_default_can_be_read_back() {
 #[test]
 fn every_word_of_a_choice_can_be_chosen() {
     for field in RunConfig::settings() {
-        let Kind::Choice(words) = field.kind else {
+        let SettingKind::Choice(words) = field.kind else {
             continue;
         };
         let mut launch = sheet();

@@ -8,7 +8,7 @@ use std::{
 use data::{
     alarms::Alarm,
     config::{Method, RunConfig},
-    metrics::{Better, Stored as StoredMetric, judged},
+    metrics::{Better, StoredMetric, judged},
 };
 use engine::protocol::{Event, Outcome, RunControl};
 use judge::RuleHead;

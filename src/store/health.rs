@@ -50,7 +50,7 @@ impl Project {
 mod tests {
     use super::*;
     use crate::ProjectSettings;
-    use ::data::{Prompt, health::Kind};
+    use ::data::{Prompt, health::FindingKind};
 
     #[test]
     fn a_finding_is_mended_in_one_step_that_can_be_undone() {
@@ -60,7 +60,7 @@ mod tests {
         let pairs = vec![pair(["a", " "]), pair(["a", "b"]), pair(["", "c"])];
         project.apply(&Change::new("Add", pairs)).unwrap();
         let (_, health) = project.examine(|_| None, &mut |_| ControlFlow::Continue(())).unwrap();
-        let finding = health.finding(Kind::EmptyAnswers).unwrap();
+        let finding = health.finding(FindingKind::EmptyAnswers).unwrap();
         assert_eq!(finding.pairs(), [PairId(1), PairId(3)]);
         let applied = project.remedy(finding, Remedy::Delete).unwrap();
         assert_eq!(applied.pairs.len(), 2);

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-use ::data::metrics::{Better, Stored};
+use ::data::metrics::{Better, StoredMetric};
 
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl RunColumn {
     pub fn better(&self) -> Better {
         match self {
             Self::Setting(_) => Better::Neither,
-            Self::Metric(_, name) => Stored::of(name).map_or(Better::Neither, |stored| stored.metric.better),
+            Self::Metric(_, name) => StoredMetric::of(name).map_or(Better::Neither, |stored| stored.metric.better),
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     Codec, EncodedAnswer, EncodedAnswers, Limits, Reply, StreamDecoder, SystemTurns, Unusable,
     answers::{Start, Whole},
 };
-use ::data::{Chat, Flaw, FlawNote, Inspection, PairFit, PairInspection, Part, Prompt, TokenView, Turn};
+use ::data::{Chat, Flaw, FlawNote, Inspection, PairFit, PairInspection, Prompt, TextPart, TokenView, Turn};
 
 impl Codec {
     /// Every answer of a pair token by token, exactly as it is trained on, and what becomes of the pair.
@@ -90,7 +90,7 @@ impl Codec {
             TokenView {
                 id,
                 text: if text.is_empty() { self.piece(id).unwrap_or_default() } else { text },
-                part: if position < prefix.len() { Part::Prompt } else { Part::Answer },
+                part: if position < prefix.len() { TextPart::Prompt } else { TextPart::Answer },
                 special: self.is_special(id),
             }
         })
@@ -100,7 +100,9 @@ impl Codec {
     /// Tells the template's own tokens from those of the turns and of the answer.
     fn tell_parts(&self, tokens: &mut [TokenView], prompt: &Prompt, answer: &impl Reply, text: &str) {
         let stretches = match prompt {
-            Prompt::Text(prompt) => vec![(0..prompt.len(), Part::Prompt), (prompt.len()..text.len(), Part::Answer)],
+            Prompt::Text(prompt) => {
+                vec![(0..prompt.len(), TextPart::Prompt), (prompt.len()..text.len(), TextPart::Answer)]
+            }
             Prompt::Chat(chat) => stretches(&self.fold(chat), answer.turn(), text),
         };
         let spans = self.spans(text);
@@ -116,7 +118,7 @@ impl Codec {
                     let overlaps = |stretch: &Range<usize>| stretch.start < *end && *start < stretch.end;
                     stretches.iter().rev().find(|(stretch, _)| overlaps(stretch))
                 })
-                .map_or(Part::Template, |(_, part)| *part);
+                .map_or(TextPart::Template, |(_, part)| *part);
         }
     }
 
@@ -165,7 +167,7 @@ impl Codec {
         }
         let end = inspection.tokens.len() - usize::from(inspection.ended);
         let inner = inspection.scored_from..end.min(inspection.cut_at).max(inspection.scored_from);
-        if inspection.tokens[inner].iter().any(|token| token.special && token.part == Part::Answer) {
+        if inspection.tokens[inner].iter().any(|token| token.special && token.part == TextPart::Answer) {
             find(
                 Flaw::SpecialInside,
                 "A special token stands inside the answer, because its text spells one out.".to_owned(),
@@ -204,11 +206,11 @@ impl Codec {
 }
 
 /// Where in a rendered text the turns' own words and the answer stand. Templates may trim what they are given.
-fn stretches(chat: &Chat, answer: Turn, text: &str) -> Vec<(Range<usize>, Part)> {
+fn stretches(chat: &Chat, answer: Turn, text: &str) -> Vec<(Range<usize>, TextPart)> {
     let mut from = 0;
     let mut found = Vec::new();
-    let turns = chat.iter().map(|turn| (turn, Part::Prompt));
-    for (turn, part) in turns.chain([(&answer, Part::Answer)]) {
+    let turns = chat.iter().map(|turn| (turn, TextPart::Prompt));
+    for (turn, part) in turns.chain([(&answer, TextPart::Answer)]) {
         // Templates write what was thought before what was said.
         let thought = turn.extras.get("reasoning_content").and_then(|value| value.as_str());
         for words in thought.into_iter().chain([turn.content.as_str()]) {

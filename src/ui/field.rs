@@ -1,6 +1,6 @@
 //! A setting of the launch sheet: its label, its text, and the sentence when the text cannot be used.
 
-use data::config::{Kind, Setting, Word};
+use data::config::{Setting, SettingKind, Word};
 use egui::{Align, ComboBox, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
 use state::{Command, Commands, launch::Launch};
 
@@ -37,16 +37,16 @@ fn short(ui: &mut Ui, launch: &mut Launch, field: Setting) {
 
 fn of_kind(ui: &mut Ui, launch: &mut Launch, field: Setting) {
     match field.kind {
-        Kind::Switch => switch(ui, launch, field),
-        Kind::Choice(words) => choice(ui, launch, field, words),
-        Kind::Number(_)
-        | Kind::Numbers(..)
-        | Kind::Count(_)
-        | Kind::CountOrAuto(_)
-        | Kind::Text
-        | Kind::Layers
-        | Kind::Path
-        | Kind::File => {
+        SettingKind::Switch => switch(ui, launch, field),
+        SettingKind::Choice(words) => choice(ui, launch, field, words),
+        SettingKind::Number(_)
+        | SettingKind::Numbers(..)
+        | SettingKind::Count(_)
+        | SettingKind::CountOrAuto(_)
+        | SettingKind::Text
+        | SettingKind::Layers
+        | SettingKind::Path
+        | SettingKind::File => {
             let width = ui.available_width();
             label_and_text(ui, launch, field, width);
         }
@@ -78,7 +78,7 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Setting, commands: &Comma
                 .on_hover_text(format!("Choose the {} with a dialog", field.label.to_lowercase()));
             if choose.clicked() {
                 commands.push(match field.kind {
-                    Kind::File => Command::PickLaunchFile(field.key),
+                    SettingKind::File => Command::PickLaunchFile(field.key),
                     _ => Command::PickLaunchFolder(field.key),
                 });
             }

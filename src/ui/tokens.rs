@@ -4,7 +4,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use data::{Inspection, PairFit, PairInspection, Part, TokenView};
+use data::{Inspection, PairFit, PairInspection, TextPart, TokenView};
 use egui::{
     Align, Align2, Color32, FontId, Id, Layout, Rect, RichText, Role as WidgetRole, ScrollArea, Sense, Stroke,
     StrokeKind, Ui, vec2,
@@ -233,9 +233,9 @@ struct Look {
 
 fn look(token: &TokenView, cut: bool, palette: &Palette) -> Look {
     let (ground, line) = match token.part {
-        Part::Template => (theme::mix(palette.field, palette.weak, 0.14), palette.weak),
-        Part::Prompt => (palette.accent_soft, palette.accent),
-        Part::Answer => (theme::mix(palette.field, palette.good, 0.18), palette.good),
+        TextPart::Template => (theme::mix(palette.field, palette.weak, 0.14), palette.weak),
+        TextPart::Prompt => (palette.accent_soft, palette.accent),
+        TextPart::Answer => (theme::mix(palette.field, palette.good, 0.18), palette.good),
     };
     let line = if token.special { palette.warning } else { theme::mix(ground, line, 0.35) };
     let (ground, text) = if cut { (palette.error_soft, palette.error) } else { (ground, palette.strong) };
@@ -301,9 +301,9 @@ fn draw_row(
 fn about(answer: &Inspection, index: usize) -> String {
     let token = &answer.tokens[index];
     let part = match token.part {
-        Part::Template => "written by the template",
-        Part::Prompt => "of the prompt",
-        Part::Answer => "of the answer",
+        TextPart::Template => "written by the template",
+        TextPart::Prompt => "of the prompt",
+        TextPart::Answer => "of the answer",
     };
     let special = if token.special { ", special" } else { "" };
     let scored = if index >= answer.cut_at {
@@ -322,11 +322,11 @@ fn legend(ui: &mut Ui) {
         ui.spacing_mut().item_spacing.x = space::XS;
         let token = |part, special| TokenView { id: 0, text: String::new(), part, special };
         let looks = [
-            ("template", look(&token(Part::Template, false), false, palette)),
-            ("prompt", look(&token(Part::Prompt, false), false, palette)),
-            ("answer", look(&token(Part::Answer, false), false, palette)),
-            ("special", look(&token(Part::Template, true), false, palette)),
-            ("cut off", look(&token(Part::Answer, false), true, palette)),
+            ("template", look(&token(TextPart::Template, false), false, palette)),
+            ("prompt", look(&token(TextPart::Prompt, false), false, palette)),
+            ("answer", look(&token(TextPart::Answer, false), false, palette)),
+            ("special", look(&token(TextPart::Template, true), false, palette)),
+            ("cut off", look(&token(TextPart::Answer, false), true, palette)),
         ];
         for (word, look) in looks {
             let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), Sense::hover());

@@ -5,7 +5,7 @@ use std::path::Path;
 use egui::{Key, Modifiers, accesskit};
 use egui_kittest::{SnapshotResults, kittest::Queryable};
 use nudge::{
-    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn, health::Kind},
+    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn, health::FindingKind},
     state::{Screen, labelling::Labelling, pairs::LabelView},
     store::{NewRun, PairVisit, Project, ProjectSettings, Revision},
 };
@@ -341,7 +341,7 @@ fn health_findings_lead_to_their_pairs() {
     window.click_button("Delete them");
     window.until("it is mended", |app| {
         let found = app.workspace().pairs.health.found();
-        found.is_some_and(|health| health.finding(Kind::IdenticalAnswers).is_none())
+        found.is_some_and(|health| health.finding(FindingKind::IdenticalAnswers).is_none())
     });
     assert_eq!(Project::open(dir.path()).unwrap().pair(PairId(3)).unwrap(), None);
     window.keys(Modifiers::COMMAND, Key::Z);

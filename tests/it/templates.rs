@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use nudge::{
-    data::{Flaw, PairFit, Part, Prompt, Role, Turn},
+    data::{Flaw, PairFit, Prompt, Role, TextPart, Turn},
     text::{Codec, Conversation, Limits, TextError, train_bpe},
 };
 use serde_json::Value as Json;
@@ -47,9 +47,9 @@ fn parts_and_cuts_are_shown_for_what_they_are() {
         let own = long.tokens.iter().filter(|token| token.part == part);
         own.map(|token| token.text.as_str()).collect()
     };
-    assert_eq!(text_of(Part::Prompt), "Where is the library?");
-    assert_eq!(text_of(Part::Answer), answers[0]);
-    assert!(text_of(Part::Template).contains("<|im_start|>user"));
+    assert_eq!(text_of(TextPart::Prompt), "Where is the library?");
+    assert_eq!(text_of(TextPart::Answer), answers[0]);
+    assert!(text_of(TextPart::Template).contains("<|im_start|>user"));
     assert_eq!(long.cut_at, long.scored_from + 4);
     assert!(long.ended && !long.end_trained() && short.end_trained());
     assert_eq!(long.findings[0].flaw, Flaw::Cut);

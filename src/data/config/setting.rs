@@ -16,7 +16,7 @@ pub struct Setting {
     pub label: &'static str,
     /// One sentence: what it does. The same that documents the field.
     pub about: &'static str,
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// Where the sheet has its field, and the how-manieth it is there. Absent: it has a control of its own, or stands in the
     /// file only.
     pub place: Option<(Group, u8)>,
@@ -40,7 +40,7 @@ impl PartialEq for Setting {
 impl Eq for Setting {}
 
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub enum SettingKind {
     /// Any number, e.g. `3e-4`.
     Number(Range),
     /// A list of numbers, each in the range; said in words.
@@ -114,7 +114,7 @@ pub enum Live {
 }
 
 impl Setting {
-    const fn new(kind: Kind, label: &'static str) -> Self {
+    const fn new(kind: SettingKind, label: &'static str) -> Self {
         Self {
             key: "",
             label,
@@ -130,43 +130,43 @@ impl Setting {
     }
 
     pub(super) const fn number(label: &'static str, range: Range) -> Self {
-        Self::new(Kind::Number(range), label)
+        Self::new(SettingKind::Number(range), label)
     }
 
     pub(super) const fn numbers(label: &'static str, range: Range, words: &'static str) -> Self {
-        Self::new(Kind::Numbers(range, words), label)
+        Self::new(SettingKind::Numbers(range, words), label)
     }
 
     pub(super) const fn count(label: &'static str, range: Range) -> Self {
-        Self::new(Kind::Count(range), label)
+        Self::new(SettingKind::Count(range), label)
     }
 
     pub(super) const fn count_or_auto(label: &'static str, range: Range) -> Self {
-        Self::new(Kind::CountOrAuto(range), label)
+        Self::new(SettingKind::CountOrAuto(range), label)
     }
 
     pub(super) const fn text(label: &'static str) -> Self {
-        Self::new(Kind::Text, label)
+        Self::new(SettingKind::Text, label)
     }
 
     pub(super) const fn path(label: &'static str) -> Self {
-        Self::new(Kind::Path, label)
+        Self::new(SettingKind::Path, label)
     }
 
     pub(super) const fn file(label: &'static str) -> Self {
-        Self::new(Kind::File, label)
+        Self::new(SettingKind::File, label)
     }
 
     pub(super) const fn layers(label: &'static str) -> Self {
-        Self::new(Kind::Layers, label)
+        Self::new(SettingKind::Layers, label)
     }
 
     pub(super) const fn switch(label: &'static str) -> Self {
-        Self::new(Kind::Switch, label)
+        Self::new(SettingKind::Switch, label)
     }
 
     pub(super) const fn choice(label: &'static str, words: &'static [Word]) -> Self {
-        Self::new(Kind::Choice(words), label)
+        Self::new(SettingKind::Choice(words), label)
     }
 
     pub(super) const fn at(self, group: Group, order: u8) -> Self {
@@ -240,8 +240,8 @@ impl Setting {
     /// A value of it as the screen says it.
     pub fn shown<'v>(&self, value: &'v str) -> &'v str {
         match (self.kind, value) {
-            (Kind::Switch, "true") => "yes",
-            (Kind::Switch, "false") => "no",
+            (SettingKind::Switch, "true") => "yes",
+            (SettingKind::Switch, "false") => "no",
             _ => self.words().iter().find(|word| word.word == value).map_or(value, |word| word.shown),
         }
     }
@@ -249,22 +249,24 @@ impl Setting {
     /// What it may be in words, after "it must be".
     pub fn allowed(&self) -> String {
         match self.kind {
-            Kind::Number(range) | Kind::Count(range) => range.words(),
-            Kind::Numbers(_, words) => words.to_owned(),
-            Kind::CountOrAuto(range) => format!("\"auto\" or {}", range.words()),
-            Kind::Text => "a word".to_owned(),
-            Kind::Path => "a folder or a file".to_owned(),
-            Kind::File => "a file".to_owned(),
-            Kind::Layers => "all-linear, or names such as q_proj, v_proj".to_owned(),
-            Kind::Switch => "true or false".to_owned(),
-            Kind::Choice(words) => words.iter().map(|word| format!("\"{}\"", word.word)).collect::<Vec<_>>().join(", "),
+            SettingKind::Number(range) | SettingKind::Count(range) => range.words(),
+            SettingKind::Numbers(_, words) => words.to_owned(),
+            SettingKind::CountOrAuto(range) => format!("\"auto\" or {}", range.words()),
+            SettingKind::Text => "a word".to_owned(),
+            SettingKind::Path => "a folder or a file".to_owned(),
+            SettingKind::File => "a file".to_owned(),
+            SettingKind::Layers => "all-linear, or names such as q_proj, v_proj".to_owned(),
+            SettingKind::Switch => "true or false".to_owned(),
+            SettingKind::Choice(words) => {
+                words.iter().map(|word| format!("\"{}\"", word.word)).collect::<Vec<_>>().join(", ")
+            }
         }
     }
 
     /// The words that it may be; none where it is no choice.
     pub fn words(&self) -> &'static [Word] {
         match self.kind {
-            Kind::Choice(words) => words,
+            SettingKind::Choice(words) => words,
             _ => &[],
         }
     }
@@ -272,8 +274,16 @@ impl Setting {
     /// What its numbers may be.
     pub fn range(&self) -> Range {
         match self.kind {
-            Kind::Number(range) | Kind::Numbers(range, _) | Kind::Count(range) | Kind::CountOrAuto(range) => range,
-            Kind::Text | Kind::Path | Kind::File | Kind::Layers | Kind::Switch | Kind::Choice(_) => Range::Any,
+            SettingKind::Number(range)
+            | SettingKind::Numbers(range, _)
+            | SettingKind::Count(range)
+            | SettingKind::CountOrAuto(range) => range,
+            SettingKind::Text
+            | SettingKind::Path
+            | SettingKind::File
+            | SettingKind::Layers
+            | SettingKind::Switch
+            | SettingKind::Choice(_) => Range::Any,
         }
     }
 
@@ -393,12 +403,16 @@ mod tests {
             let (section, name) = setting.section_and_name();
             let value = &tree[section][name];
             let fits = match setting.kind {
-                Kind::Number(_) => value.is_float(),
-                Kind::Numbers(..) => value.is_array(),
-                Kind::Count(_) => value.is_integer(),
-                Kind::CountOrAuto(_) | Kind::Text | Kind::Path | Kind::File | Kind::Layers => value.is_str(),
-                Kind::Switch => value.is_bool(),
-                Kind::Choice(words) => words.iter().any(|word| Some(word.word) == value.as_str()),
+                SettingKind::Number(_) => value.is_float(),
+                SettingKind::Numbers(..) => value.is_array(),
+                SettingKind::Count(_) => value.is_integer(),
+                SettingKind::CountOrAuto(_)
+                | SettingKind::Text
+                | SettingKind::Path
+                | SettingKind::File
+                | SettingKind::Layers => value.is_str(),
+                SettingKind::Switch => value.is_bool(),
+                SettingKind::Choice(words) => words.iter().any(|word| Some(word.word) == value.as_str()),
             };
             assert!(fits, "{}: {value}", setting.key);
             assert_eq!(setting.out_of_range(value), None, "{}", setting.key);
@@ -414,7 +428,7 @@ mod tests {
             Range::Below(_) => Some("1.5"),
         };
         for setting in RunConfig::settings() {
-            let (Some(value), Kind::Number(_) | Kind::Count(_) | Kind::CountOrAuto(_)) =
+            let (Some(value), SettingKind::Number(_) | SettingKind::Count(_) | SettingKind::CountOrAuto(_)) =
                 (outside(setting.range()), setting.kind)
             else {
                 continue;

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Kind, Setting};
+use super::{Setting, SettingKind};
 
 /// What is typed into a number field, or a sentence that says what is wrong with it.
 pub fn number(label: &str, typed: &str) -> Result<f64, String> {
@@ -40,16 +40,16 @@ impl Setting {
         let key = self.key;
         let count = || count(key, &without_marks(typed)).map(|value| Value::Integer(value as i64));
         match self.kind {
-            Kind::Number(_) => number(key, &without_marks(typed)).map(Value::Float),
-            Kind::Count(_) => count(),
-            Kind::CountOrAuto(_) if typed == "auto" => Ok(Value::String(typed.to_owned())),
-            Kind::CountOrAuto(_) => count().map_err(|sentence| format!("{sentence}, or the word auto")),
-            Kind::Layers => Ok(layers(typed)),
+            SettingKind::Number(_) => number(key, &without_marks(typed)).map(Value::Float),
+            SettingKind::Count(_) => count(),
+            SettingKind::CountOrAuto(_) if typed == "auto" => Ok(Value::String(typed.to_owned())),
+            SettingKind::CountOrAuto(_) => count().map_err(|sentence| format!("{sentence}, or the word auto")),
+            SettingKind::Layers => Ok(layers(typed)),
             // Paths and words need no quotes, and one that looks like a number is still a word.
-            Kind::Text | Kind::Path | Kind::File => {
+            SettingKind::Text | SettingKind::Path | SettingKind::File => {
                 Ok(as_toml(typed).filter(Value::is_str).unwrap_or_else(|| Value::String(typed.to_owned())))
             }
-            Kind::Numbers(..) | Kind::Switch | Kind::Choice(_) => {
+            SettingKind::Numbers(..) | SettingKind::Switch | SettingKind::Choice(_) => {
                 Ok(as_toml(typed).unwrap_or_else(|| Value::String(typed.to_owned())))
             }
         }

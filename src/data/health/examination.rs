@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Finding, Health, Kind, Lengths, has_identical_answers, near, refusal};
+use super::{Finding, FindingKind, Health, Lengths, has_identical_answers, near, refusal};
 use crate::{
     Pair, PairId, Prompt, PromptKey, Split,
     cycles::{Comparison, cycles_of},
@@ -68,9 +68,9 @@ impl Examination {
         let is_guessed = self.health.pairs.is_multiple_of(self.stride);
         self.health.pairs += 1;
         if pair.answers.iter().any(crate::Answer::is_empty) {
-            self.note(Kind::EmptyAnswers, pair.id);
+            self.note(FindingKind::EmptyAnswers, pair.id);
         } else if has_identical_answers(pair) {
-            self.note(Kind::IdenticalAnswers, pair.id);
+            self.note(FindingKind::IdenticalAnswers, pair.id);
         }
         if pair.split != Split::Auto {
             self.pinned.entry(PromptKey::of(&pair.prompt)).or_default().push((pair.id, pair.split));
@@ -101,10 +101,10 @@ impl Examination {
         }
         let margin = pair.tags.iter().find_map(|tag| tag.strip_prefix("margin ")?.parse::<f64>().ok());
         if margin.is_some_and(|margin| margin < 0.0) || pair.reward < 0.0 {
-            self.note(Kind::Scores, pair.id);
+            self.note(FindingKind::Scores, pair.id);
         }
         if refusal::declines(&chosen.text) && !refusal::declines(&rejected.text) {
-            self.note(Kind::Refusals, pair.id);
+            self.note(FindingKind::Refusals, pair.id);
         }
         if is_guessed && let Some(answered) = self.language_of(&chosen.text) {
             *self.languages.entry(answered).or_default() += 1;
@@ -113,7 +113,7 @@ impl Examination {
                 Prompt::Chat(_) => self.language_of(pair.prompt.last_text()),
             };
             if asked.is_some_and(|asked| asked != answered) {
-                self.note(Kind::Languages, pair.id);
+                self.note(FindingKind::Languages, pair.id);
             }
         }
     }
@@ -124,17 +124,18 @@ impl Examination {
     }
 
     /// Each of these stands for itself.
-    fn note(&mut self, kind: Kind, id: PairId) {
+    fn note(&mut self, kind: FindingKind, id: PairId) {
         self.single.entry(kind as u8).or_default().push(id);
     }
 
     /// What came of it.
     pub fn finish(mut self) -> Health {
         let mut grouped = self.repeated();
-        grouped.push((Kind::Cycles, cycles_of(&self.comparisons).into_iter().map(|cycle| cycle.pairs).collect()));
-        grouped.push((Kind::NearDuplicates, self.near.groups()));
-        grouped.push((Kind::BothSides, self.both_sides()));
-        for kind in Kind::ALL {
+        grouped
+            .push((FindingKind::Cycles, cycles_of(&self.comparisons).into_iter().map(|cycle| cycle.pairs).collect()));
+        grouped.push((FindingKind::NearDuplicates, self.near.groups()));
+        grouped.push((FindingKind::BothSides, self.both_sides()));
+        for kind in FindingKind::ALL {
             let single = self.single.remove(&(kind as u8)).into_iter();
             let groups: Vec<Vec<PairId>> = match grouped.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, groups)) => std::mem::take(groups),
@@ -155,7 +156,7 @@ impl Examination {
     }
 
     /// The same prompt and answers more than once: with the same verdict, and with opposite ones.
-    fn repeated(&self) -> Vec<(Kind, Vec<Vec<PairId>>)> {
+    fn repeated(&self) -> Vec<(FindingKind, Vec<Vec<PairId>>)> {
         let key = |c: &Comparison| (c.prompt, c.chosen.min(c.rejected), c.chosen.max(c.rejected));
         let mut order: Vec<usize> = (0..self.comparisons.len()).collect();
         order.sort_unstable_by_key(|&index| (key(&self.comparisons[index]), index));
@@ -176,7 +177,7 @@ impl Examination {
             duplicates.extend(sides.into_iter().filter(|side| side.len() > 1));
         }
         duplicates.sort_unstable();
-        vec![(Kind::Contradictions, contradictions), (Kind::Duplicates, duplicates)]
+        vec![(FindingKind::Contradictions, contradictions), (FindingKind::Duplicates, duplicates)]
     }
 
     fn both_sides(&mut self) -> Vec<Vec<PairId>> {

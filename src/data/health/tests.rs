@@ -10,7 +10,7 @@ fn pair(id: i64, prompt: &str, answers: [&str; 2], chosen: Option<usize>) -> Pai
     pair
 }
 
-fn found(health: &Health, kind: Kind) -> Vec<Vec<i64>> {
+fn found(health: &Health, kind: FindingKind) -> Vec<Vec<i64>> {
     let groups = health.finding(kind).map_or(&[][..], |finding| &finding.groups);
     groups.iter().map(|group| group.iter().map(|id| id.0).collect()).collect()
 }
@@ -26,8 +26,8 @@ fn duplicates_and_contradictions_are_told_apart() {
         pair(6, "q", ["s", "t"], Some(0)),
     ];
     let health = examine(&pairs);
-    assert_eq!(found(&health, Kind::Duplicates), [[1, 2]]);
-    assert_eq!(found(&health, Kind::Contradictions), [[1, 2, 3]]);
+    assert_eq!(found(&health, FindingKind::Duplicates), [[1, 2]]);
+    assert_eq!(found(&health, FindingKind::Contradictions), [[1, 2, 3]]);
     assert_eq!(health.decided, 5);
     assert!(!health.is_clean());
     assert!(examine(&pairs[3..]).is_clean());
@@ -53,12 +53,12 @@ fn empty_and_identical_answers_are_found_with_or_without_a_verdict() {
         pair(4, "p", ["a", "b"], None),
     ];
     let health = examine(&pairs);
-    assert_eq!(found(&health, Kind::IdenticalAnswers), [[1]]);
+    assert_eq!(found(&health, FindingKind::IdenticalAnswers), [[1]]);
     // Of several answers a third may repeat one of those that are compared: they still differ.
     let mut ranked = pair(5, "p", ["a", "b"], Some(0));
     ranked.answers.push(Answer::new("a", crate::Origin::Human));
     assert!(examine(&[ranked]).findings.is_empty());
-    assert_eq!(found(&health, Kind::EmptyAnswers), [[2, 3]]);
+    assert_eq!(found(&health, FindingKind::EmptyAnswers), [[2, 3]]);
     assert_eq!(health.findings.len(), 2);
 }
 
@@ -96,10 +96,10 @@ fn circles_scores_sides_and_refusals_are_found() {
         pair(9, "t", ["Take the second left.", "I'm sorry, but no."], Some(0)),
     ];
     let health = examine(&pairs);
-    assert_eq!(found(&health, Kind::Cycles), [[1, 2, 3]]);
-    assert_eq!(found(&health, Kind::Scores), [[4, 5]]);
-    assert_eq!(found(&health, Kind::BothSides), [[6, 7]]);
-    assert_eq!(found(&health, Kind::Refusals), [[8]]);
+    assert_eq!(found(&health, FindingKind::Cycles), [[1, 2, 3]]);
+    assert_eq!(found(&health, FindingKind::Scores), [[4, 5]]);
+    assert_eq!(found(&health, FindingKind::BothSides), [[6, 7]]);
+    assert_eq!(found(&health, FindingKind::Refusals), [[8]]);
     assert_eq!(health.findings.len(), 4);
 }
 
@@ -125,8 +125,8 @@ fn nearly_the_same_is_not_the_same() {
         pair(5, "p", ["a", "c"], Some(0)),
     ];
     let health = examine(&pairs);
-    assert_eq!(found(&health, Kind::NearDuplicates), [[1, 2]]);
-    assert!(health.finding(Kind::Duplicates).is_none());
+    assert_eq!(found(&health, FindingKind::NearDuplicates), [[1, 2]]);
+    assert!(health.finding(FindingKind::Duplicates).is_none());
 }
 
 #[test]
@@ -139,28 +139,28 @@ fn another_language_is_told_by_whoever_knows_languages() {
         examination.add(pair);
     }
     let health = examination.finish();
-    assert_eq!(found(&health, Kind::Languages), [[1]]);
+    assert_eq!(found(&health, FindingKind::Languages), [[1]]);
     assert_eq!(health.languages, [("English", 2)]);
 }
 
 #[test]
 fn a_remedy_changes_what_it_says_and_nothing_else() {
     let one = pair(1, "p", ["a", "b"], Some(0));
-    let edit = |remedy: Remedy| remedy.edits(Kind::Refusals, vec![one.clone()]).pop();
+    let edit = |remedy: Remedy| remedy.edits(FindingKind::Refusals, vec![one.clone()]).pop();
     assert_eq!(edit(Remedy::KeepFirst), None);
     assert_eq!(edit(Remedy::Delete).unwrap().after, None);
     assert_eq!(edit(Remedy::TakeBack).unwrap().after.unwrap().verdict, None);
     assert_eq!(edit(Remedy::Unpin), None, "it is not pinned");
     let tagged = edit(Remedy::Tag).unwrap().after.unwrap();
     assert_eq!(tagged.tags, ["refusals"]);
-    assert_eq!(Remedy::Tag.edits(Kind::Refusals, vec![tagged]), []);
+    assert_eq!(Remedy::Tag.edits(FindingKind::Refusals, vec![tagged]), []);
 }
 
 #[test]
 fn of_near_duplicates_the_first_labelled_one_stays_and_labels_that_disagree_are_left_alone() {
     let deleted = |group: &[(i64, [&str; 2], Option<usize>)]| -> Vec<i64> {
         let group = group.iter().map(|(id, answers, chosen)| pair(*id, "Where is the mill", *answers, *chosen));
-        let edits = Remedy::KeepFirst.edits(Kind::NearDuplicates, group.collect());
+        let edits = Remedy::KeepFirst.edits(FindingKind::NearDuplicates, group.collect());
         edits.iter().filter_map(|edit| edit.before.as_ref()).map(|pair| pair.id.0).collect()
     };
     let (one, other) = (["by the old bridge", "I do not know that"], ["by the old bridge!", "I do not know that"]);

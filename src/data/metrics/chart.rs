@@ -1,14 +1,14 @@
 //! The charts that metrics are drawn in.
 
 use super::{
-    metric::{ChartId, Line, Metric},
+    metric::{ChartId, Metric, MetricLine},
     table::METRICS,
 };
 use crate::config::Method;
 
 /// Lines that share their axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chart {
+pub struct MetricChart {
     pub id: ChartId,
     pub title: &'static str,
     /// One sentence under it, where its title does not say all.
@@ -21,11 +21,11 @@ pub struct Chart {
     pub in_window: bool,
 }
 
-const fn chart(id: ChartId, title: &'static str, metric: &'static str) -> Chart {
-    Chart { id, title, note: "", band: "", metric, in_window: true }
+const fn chart(id: ChartId, title: &'static str, metric: &'static str) -> MetricChart {
+    MetricChart { id, title, note: "", band: "", metric, in_window: true }
 }
 
-impl Chart {
+impl MetricChart {
     /// Whether runs of this method measure any of its lines.
     pub fn suits(self, method: Method) -> bool {
         match self.id {
@@ -63,8 +63,8 @@ impl Chart {
     }
 
     /// Its lines: the name a metric is stored by, the metric, and how it is drawn.
-    pub fn lines(self) -> Vec<(String, &'static Metric, Line)> {
-        let here = |line: &Line| line.chart == self.id;
+    pub fn lines(self) -> Vec<(String, &'static Metric, MetricLine)> {
+        let here = |line: &MetricLine| line.chart == self.id;
         let own = METRICS.iter().filter_map(|metric| Some((metric.key.to_owned(), metric, metric.line.filter(here)?)));
         let held_out =
             METRICS.iter().filter_map(|metric| Some((metric.evaluated()?, metric, metric.held_out_line.filter(here)?)));
@@ -86,7 +86,7 @@ impl Chart {
 }
 
 /// All of them, in reading order.
-pub const CHARTS: &[Chart] = &[
+pub const CHARTS: &[MetricChart] = &[
     chart(ChartId::Loss, "Loss", "loss"),
     chart(ChartId::ScoreAccuracy, "Accuracy of the scores", "accuracy"),
     chart(ChartId::ScoreMargin, "Margin of the scores", "margin"),

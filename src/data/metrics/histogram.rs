@@ -52,7 +52,7 @@ pub fn bins(chosen: &[f64], rejected: &[f64]) -> Vec<(String, f64)> {
 
 /// The spread of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Spread {
+pub struct ScoreHistogram {
     pub step: f64,
     /// The lowest and the highest score.
     pub ends: [f64; 2],
@@ -61,7 +61,7 @@ pub struct Spread {
     pub rejected: Vec<f64>,
 }
 
-impl Spread {
+impl ScoreHistogram {
     /// Of the newest evaluation, where that told one. `newest`: step and value of a metric.
     pub fn of(newest: impl Fn(&str) -> Option<[f64; 2]>) -> Option<Self> {
         let [low, high] = ENDS.map(&newest);
@@ -93,7 +93,7 @@ mod tests {
             "eval_max_reward" => Some([40.0, 1.0]),
             name => told.iter().find(|(known, _)| known == name).map(|(_, share)| [40.0, *share]),
         };
-        let spread = Spread::of(newest).unwrap();
+        let spread = ScoreHistogram::of(newest).unwrap();
         assert_eq!((spread.step, spread.ends), (40.0, [0.0, 1.0]));
         let places = |shares: &[f64]| {
             shares.iter().enumerate().filter(|(_, share)| **share > 0.0).map(|(bin, _)| bin).collect::<Vec<_>>()
@@ -102,7 +102,7 @@ mod tests {
         assert!((spread.chosen.iter().sum::<f64>() - 1.0).abs() < 1e-12 && (spread.overlap() - 0.25).abs() < 1e-12);
         // Of an evaluation that told no spread there is none, though an earlier one did.
         assert_eq!(
-            Spread::of(|name| newest(name).map(|[_, value]| [if is_bin(name) { 20.0 } else { 40.0 }, value])),
+            ScoreHistogram::of(|name| newest(name).map(|[_, value]| [if is_bin(name) { 20.0 } else { 40.0 }, value])),
             None
         );
     }

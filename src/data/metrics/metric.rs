@@ -20,9 +20,9 @@ pub struct Metric {
     pub levels: &'static [f64],
     pub measured: Measured,
     /// Its line, of what is trained on or, where it is measured at evaluations only, of that.
-    pub line: Option<Line>,
+    pub line: Option<MetricLine>,
     /// The line of its held-out form.
-    pub held_out_line: Option<Line>,
+    pub held_out_line: Option<MetricLine>,
     pub told: Told,
 }
 
@@ -119,16 +119,16 @@ pub enum ChartId {
 
 /// A metric's line in a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct MetricLine {
     pub chart: ChartId,
     /// What it is called in that chart.
     pub name: &'static str,
-    pub look: Look,
+    pub look: LineLook,
 }
 
 /// How a line is told from its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum LineLook {
     /// Its place in the table of colours and patterns.
     Series(usize),
     /// Noisy by nature: thin, so that the calm lines lead.
@@ -141,8 +141,8 @@ pub enum Look {
     High,
 }
 
-impl Line {
-    pub const fn new(chart: ChartId, name: &'static str, look: Look) -> Self {
+impl MetricLine {
+    pub const fn new(chart: ChartId, name: &'static str, look: LineLook) -> Self {
         Self { chart, name, look }
     }
 }
@@ -194,11 +194,11 @@ impl Metric {
         Self { told, ..self }
     }
 
-    pub(super) const fn line(self, chart: ChartId, name: &'static str, look: Look) -> Self {
-        Self { line: Some(Line::new(chart, name, look)), ..self }
+    pub(super) const fn line(self, chart: ChartId, name: &'static str, look: LineLook) -> Self {
+        Self { line: Some(MetricLine::new(chart, name, look)), ..self }
     }
 
-    pub(super) const fn held_out_line(self, chart: ChartId, name: &'static str, look: Look) -> Self {
-        Self { held_out_line: Some(Line::new(chart, name, look)), ..self }
+    pub(super) const fn held_out_line(self, chart: ChartId, name: &'static str, look: LineLook) -> Self {
+        Self { held_out_line: Some(MetricLine::new(chart, name, look)), ..self }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Long because it is one table, and each metric stands in it once.
 
-use super::metric::{Better, ChartId, Look, Measured, Metric, Told, Unit, metric};
+use super::metric::{Better, ChartId, LineLook, Measured, Metric, Told, Unit, metric};
 
 /// Every metric.
 pub const METRICS: &[Metric] = &[
     metric("loss", "Loss", "loss", Measured::Both, Unit::Plain, "The whole loss: preference, and what else has a weight")
         .told(Told::OfARun)
-        .line(ChartId::Loss, "whole", Look::Series(0))
-        .held_out_line(ChartId::Loss, "held out", Look::Series(4)),
+        .line(ChartId::Loss, "whole", LineLook::Series(0))
+        .held_out_line(ChartId::Loss, "held out", LineLook::Series(4)),
     metric(
         "loss/preference",
         "Preference loss",
@@ -18,7 +18,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Plain,
         "The preference loss, mean over pairs; of PPO, RLOO and GRPO that of DPO, which they do not train on",
     )
-    .line(ChartId::Loss, "preference", Look::Series(1)),
+    .line(ChartId::Loss, "preference", LineLook::Series(1)),
     metric(
         "loss/reference",
         "Reference loss",
@@ -27,7 +27,7 @@ pub const METRICS: &[Metric] = &[
         Unit::NatsPerToken,
         "Mean −log π_θ a token on reference answers",
     )
-    .line(ChartId::Loss, "reference", Look::Series(2)),
+    .line(ChartId::Loss, "reference", LineLook::Series(2)),
     metric(
         "loss/retention",
         "Retention loss",
@@ -37,8 +37,8 @@ pub const METRICS: &[Metric] = &[
         "Mean −log π_θ a token on retention text",
     )
     .told(Told::OfARun)
-    .line(ChartId::Loss, "retention", Look::Series(3))
-    .held_out_line(ChartId::Retention, "held out", Look::Series(0)),
+    .line(ChartId::Loss, "retention", LineLook::Series(3))
+    .held_out_line(ChartId::Retention, "held out", LineLook::Series(0)),
     metric(
         "rewards/accuracies",
         "Preference accuracy",
@@ -50,8 +50,8 @@ pub const METRICS: &[Metric] = &[
     .better(Better::More)
     .against(&[0.5, 1.0])
     .told(Told::AcrossRuns)
-    .line(ChartId::Accuracy, "this step", Look::Noise(6))
-    .held_out_line(ChartId::Accuracy, "held out", Look::Series(0)),
+    .line(ChartId::Accuracy, "this step", LineLook::Noise(6))
+    .held_out_line(ChartId::Accuracy, "held out", LineLook::Series(0)),
     metric(
         "rewards/accuracies_low",
         "Preference accuracy, lower end of its interval",
@@ -60,7 +60,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Share,
         "The lower end of the 95 % interval (Wilson) of the held-out accuracy: fewer pairs make it wider",
     )
-    .held_out_line(ChartId::Accuracy, "interval, low", Look::Low),
+    .held_out_line(ChartId::Accuracy, "interval, low", LineLook::Low),
     metric(
         "rewards/accuracies_high",
         "Preference accuracy, upper end of its interval",
@@ -69,7 +69,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Share,
         "The upper end of the 95 % interval (Wilson) of the held-out accuracy",
     )
-    .held_out_line(ChartId::Accuracy, "interval, high", Look::High),
+    .held_out_line(ChartId::Accuracy, "interval, high", LineLook::High),
     metric(
         "rewards/margins",
         "Reward margin",
@@ -80,8 +80,8 @@ pub const METRICS: &[Metric] = &[
     )
     .against(&[0.0])
     .told(Told::AcrossRuns)
-    .line(ChartId::RewardMargin, "training", Look::Series(0))
-    .held_out_line(ChartId::RewardMargin, "held out", Look::Series(1)),
+    .line(ChartId::RewardMargin, "training", LineLook::Series(0))
+    .held_out_line(ChartId::RewardMargin, "held out", LineLook::Series(1)),
     metric(
         "rewards/chosen",
         "Chosen reward",
@@ -91,8 +91,8 @@ pub const METRICS: &[Metric] = &[
         "β · (log π_θ(y) − log π_ref(y)) of chosen answers, mean over pairs",
     )
     .against(&[0.0])
-    .line(ChartId::Rewards, "chosen", Look::Chosen)
-    .held_out_line(ChartId::Rewards, "chosen, held out", Look::Series(2)),
+    .line(ChartId::Rewards, "chosen", LineLook::Chosen)
+    .held_out_line(ChartId::Rewards, "chosen, held out", LineLook::Series(2)),
     metric(
         "rewards/rejected",
         "Rejected reward",
@@ -102,8 +102,8 @@ pub const METRICS: &[Metric] = &[
         "β · (log π_θ(y) − log π_ref(y)) of rejected answers, mean over pairs",
     )
     .against(&[0.0])
-    .line(ChartId::Rewards, "rejected", Look::Rejected)
-    .held_out_line(ChartId::Rewards, "rejected, held out", Look::Series(3)),
+    .line(ChartId::Rewards, "rejected", LineLook::Rejected)
+    .held_out_line(ChartId::Rewards, "rejected, held out", LineLook::Series(3)),
     metric(
         "rewards/rejected_max",
         "Reward of the best rejected answer",
@@ -113,7 +113,7 @@ pub const METRICS: &[Metric] = &[
         "β · (log π_θ(y) − log π_ref(y)) of the rejected answer that has most of it, mean over pairs",
     )
     .against(&[0.0])
-    .line(ChartId::Rewards, "best rejected", Look::Series(4)),
+    .line(ChartId::Rewards, "best rejected", LineLook::Series(4)),
     metric(
         "negatives/count",
         "Rejected answers a pair",
@@ -122,7 +122,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Plain,
         "Rejected answers that a pair brings to a step, mean over pairs",
     )
-    .line(ChartId::Negatives, "there", Look::Series(1)),
+    .line(ChartId::Negatives, "there", LineLook::Series(1)),
     metric(
         "negatives/ess",
         "Rejected answers that have a say",
@@ -131,7 +131,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Plain,
         "(Σp)²/Σp² over a pair's rejected answers, p the probability of each: as many as count, mean over pairs",
     )
-    .line(ChartId::Negatives, "with a say", Look::Series(0)),
+    .line(ChartId::Negatives, "with a say", LineLook::Series(0)),
     metric(
         "negatives/entropy",
         "Entropy over rejected answers",
@@ -149,7 +149,7 @@ pub const METRICS: &[Metric] = &[
         "The reward margin with each token's change counted by its weight, as the loss sees it; of several rejected answers to the best",
     )
     .against(&[0.0])
-    .line(ChartId::RewardMargin, "weighted", Look::Series(2)),
+    .line(ChartId::RewardMargin, "weighted", LineLook::Series(2)),
     metric(
         "weights/mean",
         "Token weight",
@@ -159,7 +159,7 @@ pub const METRICS: &[Metric] = &[
         "Mean weight of the tokens of a step's answers: where it is not 1, β counts more or less with it",
     )
     .against(&[1.0])
-    .line(ChartId::Weights, "mean", Look::Series(0)),
+    .line(ChartId::Weights, "mean", LineLook::Series(0)),
     metric(
         "weights/std",
         "Spread of the token weights",
@@ -168,7 +168,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Plain,
         "Standard deviation of the weights of the tokens of a step's answers: 0 while all are alike",
     )
-    .line(ChartId::Weights, "spread", Look::Series(1)),
+    .line(ChartId::Weights, "spread", LineLook::Series(1)),
     metric(
         "weights/chosen_top",
         "Weight of the heaviest tokens",
@@ -234,7 +234,7 @@ pub const METRICS: &[Metric] = &[
         "How far the chosen answers' log-probs are from where they stood at step 0, mean over pairs",
     )
     .against(&[0.0])
-    .line(ChartId::Moved, "chosen", Look::Chosen),
+    .line(ChartId::Moved, "chosen", LineLook::Chosen),
     metric(
         "logps/rejected_change",
         "Rejected log-prob, change since step 0",
@@ -244,7 +244,7 @@ pub const METRICS: &[Metric] = &[
         "How far the rejected answers' log-probs are from where they stood at step 0, mean over pairs",
     )
     .against(&[0.0])
-    .line(ChartId::Moved, "rejected", Look::Rejected),
+    .line(ChartId::Moved, "rejected", LineLook::Rejected),
     metric(
         "margin/q50",
         "Margin, median",
@@ -254,8 +254,8 @@ pub const METRICS: &[Metric] = &[
         "m_θ of the pairs, before β: quantiles",
     )
     .against(&[0.0])
-    .line(ChartId::Margin, "median", Look::Series(0))
-    .held_out_line(ChartId::Margin, "held-out median", Look::Series(1)),
+    .line(ChartId::Margin, "median", LineLook::Series(0))
+    .held_out_line(ChartId::Margin, "held-out median", LineLook::Series(1)),
     metric(
         "margin/q10",
         "Margin, 10 %",
@@ -265,7 +265,7 @@ pub const METRICS: &[Metric] = &[
         "m_θ of the pairs, before β: a tenth of them are below",
     )
     .against(&[0.0])
-    .line(ChartId::Margin, "10 %", Look::Low),
+    .line(ChartId::Margin, "10 %", LineLook::Low),
     metric(
         "margin/q90",
         "Margin, 90 %",
@@ -275,7 +275,7 @@ pub const METRICS: &[Metric] = &[
         "m_θ of the pairs, before β: a tenth of them are above",
     )
     .against(&[0.0])
-    .line(ChartId::Margin, "90 %", Look::High),
+    .line(ChartId::Margin, "90 %", LineLook::High),
     metric(
         "importance/weight",
         "Importance weight",
@@ -302,7 +302,7 @@ pub const METRICS: &[Metric] = &[
         "Share of pairs that get almost no push: won, or hopelessly lost",
     )
     .against(&[0.0, 1.0])
-    .line(ChartId::Sleeping, "of this step's pairs", Look::Series(6)),
+    .line(ChartId::Sleeping, "of this step's pairs", LineLook::Series(6)),
     metric(
         "kl/ref",
         "KL(ref ‖ policy), forward, per token",
@@ -314,7 +314,7 @@ pub const METRICS: &[Metric] = &[
     .better(Better::Less)
     .against(&[0.0])
     .told(Told::AcrossRuns)
-    .line(ChartId::Drift, "kl/ref", Look::Series(0)),
+    .line(ChartId::Drift, "kl/ref", LineLook::Series(0)),
     metric(
         "kl/ref_per_answer",
         "KL(ref ‖ policy), forward, per answer",
@@ -336,7 +336,7 @@ pub const METRICS: &[Metric] = &[
     .better(Better::Less)
     .against(&[0.0])
     .told(Told::AcrossRuns)
-    .line(ChartId::Drift, "kl/policy_k3", Look::Series(1)),
+    .line(ChartId::Drift, "kl/policy_k3", LineLook::Series(1)),
     metric(
         "kl/policy_k3_per_answer",
         "KL(policy ‖ ref), k3 on samples, per answer",
@@ -355,7 +355,7 @@ pub const METRICS: &[Metric] = &[
         "Tokens, mean over the answers sampled at an evaluation",
     )
     .told(Told::OfARun)
-    .line(ChartId::Answers, "tokens", Look::Series(0)),
+    .line(ChartId::Answers, "tokens", LineLook::Series(0)),
     metric(
         "stop/eos_rate",
         "Answers that ended by themselves",
@@ -438,7 +438,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Plain,
         "Global norm of the gradient, before it is clipped",
     )
-    .line(ChartId::Gradient, "before clipping", Look::Series(3)),
+    .line(ChartId::Gradient, "before clipping", LineLook::Series(3)),
     metric(
         "learning_rate",
         "Learning rate",
@@ -447,7 +447,7 @@ pub const METRICS: &[Metric] = &[
         Unit::Plain,
         "What the schedule and the knob make of the learning rate",
     )
-    .line(ChartId::LearningRate, "learning rate", Look::Series(4)),
+    .line(ChartId::LearningRate, "learning rate", LineLook::Series(4)),
     metric("epoch", "Epochs done", "epoch", Measured::Steps, Unit::Epochs, "How often every pair was met"),
     metric("pairs", "Pairs of the step", "pairs", Measured::Steps, Unit::Pairs, "Pairs that the step trained on; of PPO, RLOO and GRPO the prompts that it sampled answers to"),
     metric("tokens", "Tokens of the step", "tokens", Measured::Steps, Unit::Tokens, "Tokens that the step computed, prompts and reference answers included"),
@@ -459,60 +459,60 @@ pub const METRICS: &[Metric] = &[
         Unit::TokensPerSecond,
         "Tokens of the step's rows over the time it took",
     )
-    .line(ChartId::Speed, "tokens/s", Look::Series(2)),
+    .line(ChartId::Speed, "tokens/s", LineLook::Series(2)),
     metric("memory_mb", "Memory", "memory", Measured::Steps, Unit::Megabytes, "What the process held at the end of the step"),
     metric("accuracy", "Accuracy of the scores", "accuracy of scores", Measured::Both, Unit::Share, "Share of pairs whose chosen answer has the higher score of the reward model")
     .better(Better::More)
     .against(&[0.5, 1.0])
     .told(Told::AcrossRuns)
-    .line(ChartId::ScoreAccuracy, "this step", Look::Noise(6))
-    .held_out_line(ChartId::ScoreAccuracy, "held out", Look::Series(0)),
+    .line(ChartId::ScoreAccuracy, "this step", LineLook::Noise(6))
+    .held_out_line(ChartId::ScoreAccuracy, "held out", LineLook::Series(0)),
     metric("margin", "Margin of the scores", "margin of scores", Measured::Both, Unit::Plain, "Score of the chosen answer minus that of the rejected one, mean over pairs")
     .against(&[0.0])
     .told(Told::AcrossRuns)
-    .line(ChartId::ScoreMargin, "training", Look::Series(0))
-    .held_out_line(ChartId::ScoreMargin, "held out", Look::Series(1)),
+    .line(ChartId::ScoreMargin, "training", LineLook::Series(0))
+    .held_out_line(ChartId::ScoreMargin, "held out", LineLook::Series(1)),
     metric("mean_reward", "Mean score", "mean score", Measured::Both, Unit::Plain, "Raw score of the reward model, mean over the answers of the pairs")
     .against(&[0.0])
-    .line(ChartId::Scores, "mean", Look::Series(0)),
+    .line(ChartId::Scores, "mean", LineLook::Series(0)),
     metric("min_reward", "Lowest score", "lowest score", Measured::Both, Unit::Plain, "The lowest raw score of the answers")
-    .line(ChartId::Scores, "lowest", Look::Low),
+    .line(ChartId::Scores, "lowest", LineLook::Low),
     metric("max_reward", "Highest score", "highest score", Measured::Both, Unit::Plain, "The highest raw score of the answers")
-    .line(ChartId::Scores, "highest", Look::High),
+    .line(ChartId::Scores, "highest", LineLook::High),
     metric("ties", "Pairs with equal scores", "equal scores", Measured::Both, Unit::Share, "Share of pairs whose two answers have exactly the same score")
     .against(&[0.0, 1.0]),
     metric("length_correlation", "Correlation of score and length", "score with length", Measured::Both, Unit::Plain, "Pearson correlation of the scores with the lengths of the answers in tokens")
     .against(&[-1.0, 0.0, 1.0])
     .told(Told::OfARun)
-    .line(ChartId::ScoreLength, "training", Look::Noise(6))
-    .held_out_line(ChartId::ScoreLength, "held out", Look::Series(0)),
+    .line(ChartId::ScoreLength, "training", LineLook::Noise(6))
+    .held_out_line(ChartId::ScoreLength, "held out", LineLook::Series(0)),
     metric("objective/scores", "Score of sampled answers", "score", Measured::Steps, Unit::Plain, "Score of the reward model in standard deviations, clipped, less the penalty for a missing end; mean over the sampled answers")
     .told(Told::OfARun)
-    .line(ChartId::Objective, "score", Look::Series(0)),
+    .line(ChartId::Objective, "score", LineLook::Series(0)),
     metric("objective/rlhf_reward", "Reward of sampled answers", "reward", Measured::Steps, Unit::Plain, "The score less the KL penalty, mean over the sampled answers")
-    .line(ChartId::Objective, "with the KL penalty", Look::Series(1)),
+    .line(ChartId::Objective, "with the KL penalty", LineLook::Series(1)),
     metric("objective/non_score_reward", "KL penalty of sampled answers", "KL penalty", Measured::Steps, Unit::Plain, "−kl_coef·Σ(log π − log π_ref) of an answer, mean over the sampled answers"),
     metric("objective/kl", "KL of sampled answers", "sampled KL", Measured::Steps, Unit::Nats, "Σ log π − log π_ref of an answer, mean over the sampled answers: estimates KL(π_θ ‖ π_ref) an answer")
     .against(&[0.0])
     .told(Told::OfARun)
-    .line(ChartId::SampledKl, "per answer", Look::Series(0)),
+    .line(ChartId::SampledKl, "per answer", LineLook::Series(0)),
     metric("objective/kl_full", "KL of sampled answers, whole vocabulary", "sampled KL, exact", Measured::Steps, Unit::Nats, "Σ KL(π ‖ π_ref) over the whole vocabulary at each token of an answer, mean over the sampled answers: the same without the chance of which token came. Absent where the model caps its logits")
-    .line(ChartId::SampledKl, "over the whole vocabulary", Look::Series(1)),
+    .line(ChartId::SampledKl, "over the whole vocabulary", LineLook::Series(1)),
     metric("policy/entropy_avg", "Entropy a token", "entropy a token", Measured::Steps, Unit::NatsPerToken, "H(π) over the whole vocabulary before each token of the sampled answers, as it sampled; mean over the tokens. Absent where the model caps its logits")
-    .line(ChartId::Entropy, "a token", Look::Series(0)),
+    .line(ChartId::Entropy, "a token", LineLook::Series(0)),
     metric("objective/entropy", "Entropy of sampled answers", "sampled entropy", Measured::Steps, Unit::Nats, "−Σ log π of an answer, mean over the sampled answers"),
     metric("reward/std", "Spread of the scores", "spread of scores", Measured::Steps, Unit::Plain, "Standard deviation of the score among the sampled answers"),
     metric("frac_reward_zero_std", "Prompts with equal scores", "prompts with equal scores", Measured::Steps, Unit::Share, "Share of prompts whose answers all have the same score and so teach nothing")
     .against(&[0.0, 1.0]),
     metric("loss/policy_avg", "Policy loss", "policy loss", Measured::Steps, Unit::Plain, "The clipped policy-gradient loss, mean over the updates of the step"),
     metric("loss/value_avg", "Value loss", "value loss", Measured::Steps, Unit::Plain, "Half the clipped squared error of the critic, mean over the updates of the step")
-    .line(ChartId::Critic, "loss", Look::Series(1)),
+    .line(ChartId::Critic, "loss", LineLook::Series(1)),
     metric("grad_norm/critic", "Gradient norm of the critic", "critic's gradient norm", Measured::Steps, Unit::Plain, "Global norm of the critic's gradient, before it is clipped: the largest of the step's updates"),
     metric("policy/approxkl_avg", "KL from the rollout", "KL from the rollout", Measured::Steps, Unit::Nats, "½·mean (log π_θ − log π_old)² over the tokens, of RLOO over answers with their tokens summed: how far the updates of the step went from what sampled"),
     metric("policy/clipfrac_avg", "Clipped, policy", "clipped", Measured::Steps, Unit::Share, "Share of tokens, or of answers, whose ratio is past the clip range")
-    .line(ChartId::Ratios, "policy", Look::Series(0)),
+    .line(ChartId::Ratios, "policy", LineLook::Series(0)),
     metric("val/clipfrac_avg", "Clipped, values", "clipped values", Measured::Steps, Unit::Share, "Share of values that are past the value clip range")
-    .line(ChartId::Ratios, "values", Look::Series(1)),
+    .line(ChartId::Ratios, "values", LineLook::Series(1)),
     metric("val/ratio", "Ratio to the rollout", "ratio", Measured::Steps, Unit::Plain, "π_θ/π_old, mean over the updates of the step: 1 before the first")
     .against(&[1.0]),
     metric("val/ratio_var", "Variance of the ratio", "variance of the ratio", Measured::Steps, Unit::Plain, "Variance of that mean over the updates of the step"),
@@ -520,9 +520,9 @@ pub const METRICS: &[Metric] = &[
     metric("value/mean", "Mean value", "mean value", Measured::Steps, Unit::Plain, "What the critic expects, mean over the tokens of the sampled answers"),
     metric("value/explained_variance", "Explained variance", "explained variance", Measured::Steps, Unit::Plain, "1 − Var(return − value)/Var(return): 1 where the critic foresees all, below 0 where it does worse than a constant")
     .against(&[0.0, 1.0])
-    .line(ChartId::Critic, "explained variance", Look::Series(0)),
+    .line(ChartId::Critic, "explained variance", LineLook::Series(0)),
     metric("completions/mean_length", "Length of the answers that teach", "sampled length", Measured::Steps, Unit::Tokens, "Tokens, mean over the sampled answers of the step")
-    .line(ChartId::Completions, "tokens", Look::Series(0)),
+    .line(ChartId::Completions, "tokens", LineLook::Series(0)),
     metric("completions/min_length", "Shortest answer that teaches", "shortest answer", Measured::Steps, Unit::Tokens, "Tokens of the shortest sampled answer of the step"),
     metric("completions/max_length", "Longest answer that teaches", "longest answer", Measured::Steps, Unit::Tokens, "Tokens of the longest sampled answer of the step"),
     metric("completions/mean_terminated_length", "Length of the answers with an end", "length with an end", Measured::Steps, Unit::Tokens, "Tokens, mean over the sampled answers of the step that ended by themselves"),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use data::{
     config::{Setting, plain_number},
-    metrics::{self, Better, Stored},
+    metrics::{self, Better, StoredMetric},
 };
 use store::{Pick, RunColumn, RunFilter, RunId, RunRecord, RunValue};
 
@@ -160,7 +160,7 @@ pub fn better(runs: &Runs, column: &RunColumn) -> Better {
 
 /// The head of a column.
 pub fn title(column: &RunColumn) -> String {
-    let short = |name: &str| Stored::of(name).map_or_else(|| metrics::caption(name), Stored::column);
+    let short = |name: &str| StoredMetric::of(name).map_or_else(|| metrics::caption(name), StoredMetric::column);
     match column {
         RunColumn::Setting(key) => launch::label_of(key).to_owned(),
         RunColumn::Metric(Pick::Last, name) => short(name),

@@ -308,7 +308,7 @@ fn about(metric: &str) -> &'static str {
     if judged::rule(metric).is_some() {
         return "The share of answers that the rule counts, in its 95 % interval";
     }
-    metrics::Stored::of(metric).map_or("", |stored| stored.metric.about)
+    metrics::StoredMetric::of(metric).map_or("", |stored| stored.metric.about)
 }
 
 /// Why a ticked run has no line.

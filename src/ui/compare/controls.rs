@@ -3,7 +3,7 @@
 
 use data::{
     Across, Scale,
-    metrics::{self, Stored},
+    metrics::{self, StoredMetric},
 };
 use egui::{ComboBox, RichText, Slider, Ui};
 use state::{
@@ -187,7 +187,7 @@ fn choose(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
             .height(420.0)
             .show_ui(ui, |ui| {
                 for name in others {
-                    let about = Stored::of(name).map_or("", |stored| stored.metric.about);
+                    let about = StoredMetric::of(name).map_or("", |stored| stored.metric.about);
                     let entry = ui.selectable_label(false, metrics::caption(name)).on_hover_ui(|ui| {
                         ui.label(RichText::new(name).monospace());
                         ui.label(about);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use data::{
     PairId, counted,
-    health::{Finding, Health, Kind},
+    health::{Finding, FindingKind, Health},
 };
 use egui::{
     Align, Align2, FontId, Label, Layout, Pos2, Rect, RichText, Role, ScrollArea, Sense, Shape, Stroke, Ui, Vec2,
@@ -66,12 +66,12 @@ pub fn of_pair(ui: &mut Ui, pair: PairId, workspace: &Workspace, view: &mut Pair
 }
 
 fn circle_of(health: &Health, pair: PairId) -> Option<&[PairId]> {
-    let circles = health.finding(Kind::Cycles)?;
+    let circles = health.finding(FindingKind::Cycles)?;
     circles.groups.iter().map(Vec::as_slice).find(|pairs| pairs.contains(&pair))
 }
 
 pub fn is_circles(finding: &Finding) -> bool {
-    finding.kind == Kind::Cycles
+    finding.kind == FindingKind::Cycles
 }
 
 /// "A over B (pair 4), B over C (pair 9), C over A (pair 12)".
@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn a_pair_knows_its_circle() {
         let groups = vec![vec![PairId(1), PairId(2), PairId(3)], vec![PairId(5), PairId(4), PairId(8)]];
-        let health = Health { findings: vec![Finding { kind: Kind::Cycles, groups, count: 6 }], ..Health::default() };
+        let health =
+            Health { findings: vec![Finding { kind: FindingKind::Cycles, groups, count: 6 }], ..Health::default() };
         assert_eq!(circle_of(&health, PairId(4)), Some(&[PairId(5), PairId(4), PairId(8)][..]));
         assert_eq!(circle_of(&health, PairId(6)), None);
     }

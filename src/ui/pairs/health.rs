@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use data::{
     counted,
-    habits::{Habits, Part, Stretch},
+    habits::{CountOf, Habits, Stretch},
     health::{Finding, Health, LengthBias, Remedy},
 };
 use egui::{Role, Ui};
@@ -190,7 +190,7 @@ fn habits(habits: &Habits) -> Vec<String> {
     let Habits { all, thirds: [first, _, last], sittings } = habits;
     let mut sentences = Vec::new();
     let percent =
-        |part: Part| part.share().filter(|_| part.of >= ENOUGH).map(|share| format!("{:.0} %", 100.0 * share));
+        |part: CountOf| part.share().filter(|_| part.of >= ENOUGH).map(|share| format!("{:.0} %", 100.0 * share));
     if let Some(left) = percent(all.left) {
         let longer = percent(all.longer)
             .map_or_else(String::new, |longer| format!(", the longer one in {longer} of {}", all.longer.of));

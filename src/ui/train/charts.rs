@@ -2,7 +2,7 @@
 
 use data::{
     config::RunConfig,
-    metrics::{self, CHARTS, ChartId, Look, judged},
+    metrics::{self, CHARTS, ChartId, LineLook, judged},
 };
 use egui::Ui;
 use state::{
@@ -89,26 +89,26 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
 /// A chart with the lines of what was measured.
 fn drawn<'a>(
     palette: &Palette,
-    chart: metrics::Chart,
+    chart: metrics::MetricChart,
     config: &RunConfig,
     history: &'a History,
     last_step: f64,
 ) -> Chart<'a> {
     let lines = chart.lines();
-    let edge = |look: Look| {
+    let edge = |look: LineLook| {
         let (name, ..) = lines.iter().find(|(_, _, line)| line.look == look)?;
         history.series(name)
     };
     let is_alone = lines.len() == 1;
-    let line = |name: &str, line: metrics::Line| {
+    let line = |name: &str, line: metrics::MetricLine| {
         let drawn = |look| history.series(name).map(|series| Line::new(line.name, series, look));
         let drawn = match line.look {
-            Look::Series(look) if is_alone => drawn(look)?.solid(),
-            Look::Series(look) => drawn(look)?,
-            Look::Noise(look) => drawn(look)?.solid().thin(),
-            Look::Chosen => drawn(0)?.color(palette.chosen),
-            Look::Rejected => drawn(1)?.color(palette.rejected),
-            Look::Low | Look::High => return None,
+            LineLook::Series(look) if is_alone => drawn(look)?.solid(),
+            LineLook::Series(look) => drawn(look)?,
+            LineLook::Noise(look) => drawn(look)?.solid().thin(),
+            LineLook::Chosen => drawn(0)?.color(palette.chosen),
+            LineLook::Rejected => drawn(1)?.color(palette.rejected),
+            LineLook::Low | LineLook::High => return None,
         };
         Some(if metrics::is_rare(name) { drawn.with_points() } else { drawn })
     };
@@ -116,7 +116,7 @@ fn drawn<'a>(
         id: chart.title,
         title: chart.title.to_owned(),
         lines: lines.iter().filter_map(|(name, _, of)| line(name, *of)).collect(),
-        bands: Band::shaded(edge(Look::Low).zip(edge(Look::High)), chart.band),
+        bands: Band::shaded(edge(LineLook::Low).zip(edge(LineLook::High)), chart.band),
         levels: levels(chart.id, config),
         marks: ChartMark::all(&history.marks),
         group: GROUP,

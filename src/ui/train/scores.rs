@@ -1,6 +1,6 @@
 //! How the scores of a reward model are spread over held-out answers: the chosen ones above a line, the rejected ones below.
 
-use data::metrics::histogram::Spread;
+use data::metrics::histogram::ScoreHistogram;
 use egui::Ui;
 use state::{runs::History, series::Series};
 
@@ -11,7 +11,7 @@ const HEIGHT: f32 = 96.0;
 /// Nothing before an evaluation whose scores differ.
 pub fn ui(ui: &mut Ui, history: &History) {
     let newest = |name: &str| history.series(name).and_then(Series::latest);
-    let Some(spread) = Spread::of(newest) else { return };
+    let Some(spread) = ScoreHistogram::of(newest) else { return };
     let [low, high] = spread.ends.map(data::number);
     let text = format!(
         "At step {:.0}: chosen answers above the line, rejected ones below it, scores from {low} at the left to {high} at the right; {} of them lie where the other side does too",
@@ -27,7 +27,7 @@ pub fn ui(ui: &mut Ui, history: &History) {
     ui.add_space(space::M);
 }
 
-fn bars(ui: &mut Ui, spread: &Spread, text: &str) {
+fn bars(ui: &mut Ui, spread: &ScoreHistogram, text: &str) {
     let palette = parts::palette(ui);
     let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), HEIGHT), egui::Sense::hover());
     prompt::name(&response, egui::Role::Image, &format!("Scores of held-out answers: {text}"));
