@@ -1,7 +1,7 @@
 //! The rules must be right about what the templates write, or nothing measured with them means anything.
 
 use anyhow::{Result, ensure};
-use nudge::judge::Answer;
+use nudge::judge::ToJudge;
 
 use crate::{Stream, chat::Question, exam, manner::Manner, project, rules, stream, world::World};
 
@@ -19,7 +19,7 @@ pub fn check(world: &World, seed: u64) -> Result<()> {
                 let right = question.answer(manner, &mut rng);
                 let wrong = project::false_answer(world, *question, manner, &mut rng);
                 for (text, is_true) in [(right, true), (wrong, false)] {
-                    let said = set.judge(index, Answer { text: &text, ended: true });
+                    let said = set.judge(index, ToJudge { text: &text, ended: true });
                     // Of each pair of rules one is asked about: manner or spill, facts here or elsewhere.
                     let counts = |rules: [usize; 2]| rules.iter().any(|rule| said[*rule] == Some(true));
                     ensure!(counts([0, 1]) == (manner == Manner::Host), "the manner is mistaken, {manner:?}: {text}");

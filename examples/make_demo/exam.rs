@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::{Result, anyhow};
 use nudge::{
     data::Prompt,
-    judge::{Answer, RuleSet},
+    judge::{RuleSet, ToJudge},
     model::{GenerateOptions, Policy},
     text::Codec,
 };
@@ -30,7 +30,7 @@ pub fn exam(world: &World, each: usize, policy: &Policy, codec: &Codec, rng: &mu
         let judged: Vec<_> = said
             .iter()
             .enumerate()
-            .map(|(question, said)| (question, set.judge(question, Answer { text: &said.text, ended: said.ended })))
+            .map(|(question, said)| (question, set.judge(question, ToJudge { text: &said.text, ended: said.ended })))
             .collect();
         let every = prompts.len().div_ceil(12);
         for (index, (prompt, said)) in prompts.iter().zip(&said).enumerate() {

@@ -8,7 +8,7 @@ use engine::{
     protocol::{Event, Request, RunControl},
 };
 use state::scores::{DOTS, Heard, Listing, ScoringUnderWay, ShownScores, Whose};
-use store::{PairScores, Project, Scoring, StoreError, VerdictState, Watch};
+use store::{OnSearched, PairScores, Project, Scoring, StoreError, VerdictState};
 use train::objective::Objective;
 
 use super::{
@@ -86,7 +86,7 @@ impl App {
 }
 
 /// The pairs that a table asks for.
-pub(super) fn find(project: &Project, listing: &Listing, watch: Watch<'_>) -> Result<Vec<PairId>, StoreError> {
+pub(super) fn find(project: &Project, listing: &Listing, watch: OnSearched<'_>) -> Result<Vec<PairId>, StoreError> {
     let Listing { query, by } = listing;
     match by {
         None => project.query_watched(query, watch),

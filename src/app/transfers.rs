@@ -11,7 +11,7 @@ use std::{
 use data::{Pair, counted};
 use files::{Output, WriteError};
 use formats::{
-    self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
+    self, FieldMap, Format, FormatError, ImportReport, Options, Reader, RecordFault,
     write::{self, Written},
 };
 use state::{
@@ -370,7 +370,7 @@ fn take(outcome: &mut ImportOutcome, file: &Path, [added, known]: [usize; 2], re
     outcome.remarks.extend(report.unused_columns().map(|unused| format!("Of {} {unused}", file_name(file))));
     outcome.remarks.extend(report.agreement.map(|agreement| of(agreement.sentence())));
     let lines =
-        |faults: Vec<Fault>| faults.into_iter().map(move |fault| (fault.line, fault.reason)).collect::<Vec<_>>();
+        |faults: Vec<RecordFault>| faults.into_iter().map(move |fault| (fault.line, fault.reason)).collect::<Vec<_>>();
     outcome.faults.extend(lines(report.faults));
     outcome.notes.extend(lines(report.notes));
 }

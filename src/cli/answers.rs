@@ -3,7 +3,7 @@
 use anyhow::Result;
 use data::config::{Method, RunConfig};
 use serde_json::json;
-use store::{Drawn, Probe, Project, RunId, SampleRecord, SampledAnswer, by_prompt};
+use store::{Probe, Project, RunId, SampleRecord, SampledAnswer, SeedAnswer, by_prompt};
 
 use super::{
     args::Answers,
@@ -60,7 +60,7 @@ fn answered(samples: &[SampleRecord], probes: &[Probe], is_further: bool, args: 
             output::line(format!("{gap}{}{note}", sample.prompt.last_text().trim()))?;
         }
         output::line(format!("  step {step:>5}  {}", said(&sample.answer, sample.ended)))?;
-        for (seed, Drawn { answer, ended }) in drawn.iter().enumerate() {
+        for (seed, SeedAnswer { answer, ended }) in drawn.iter().enumerate() {
             output::line(format!("  seed {:>5}  {}", seed + 1, said(answer, *ended)))?;
         }
     }

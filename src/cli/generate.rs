@@ -8,7 +8,7 @@ use engine::{
     Speaker, answer_all, compute_pool,
     protocol::{Generated, Sampling, StoppedBy},
 };
-use formats::Asked;
+use formats::PromptOrIds;
 use serde_json::json;
 
 use super::{
@@ -28,8 +28,8 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
         let mut prompts = Vec::with_capacity(asked.len() * args.samples);
         for (index, prompt) in asked.into_iter().enumerate() {
             let ids = match prompt {
-                Asked::Prompt(prompt) => speaker.codec.prompt_ids(&prompt),
-                Asked::Ids(ids) => Ok(ids),
+                PromptOrIds::Prompt(prompt) => speaker.codec.prompt_ids(&prompt),
+                PromptOrIds::Ids(ids) => Ok(ids),
             };
             let ids = ids.with_context(|| format!("Prompt {}", index + 1))?;
             prompts.extend(std::iter::repeat_n(ids, args.samples));
@@ -91,14 +91,14 @@ fn why(answer: &Generated) -> String {
     format!("{}, {why}", counted(answer.ids.len(), "token", "tokens"))
 }
 
-fn asked(args: &Generate) -> Result<Vec<Asked>> {
+fn asked(args: &Generate) -> Result<Vec<PromptOrIds>> {
     if let Some(file) = &args.prompts {
         return prompts::read(file);
     }
     Ok(vec![match (&args.prompt, &args.messages) {
-        (Some(text), _) => Asked::Prompt(Prompt::Text(text.clone())),
-        (None, Some(file)) => Asked::Prompt(Prompt::Chat(prompts::read_messages(file)?)),
-        (None, None) => Asked::Ids(args.prompt_ids.clone()),
+        (Some(text), _) => PromptOrIds::Prompt(Prompt::Text(text.clone())),
+        (None, Some(file)) => PromptOrIds::Prompt(Prompt::Chat(prompts::read_messages(file)?)),
+        (None, None) => PromptOrIds::Ids(args.prompt_ids.clone()),
     }])
 }
 

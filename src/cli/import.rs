@@ -12,7 +12,7 @@ use std::{
 use anyhow::Result;
 use data::counted;
 use files::{Output, WriteError};
-use formats::{self, Fault, FieldMap, Format, ImportReport, Options, Reader};
+use formats::{self, FieldMap, Format, ImportReport, Options, Reader, RecordFault};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use store::{self, Account, Duplicates, Imported, Project};
@@ -205,7 +205,7 @@ fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, interrupted: &At
 
 fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
     if is_json {
-        let lines = |faults: &[Fault]| -> Vec<serde_json::Value> {
+        let lines = |faults: &[RecordFault]| -> Vec<serde_json::Value> {
             faults.iter().map(|fault| json!({"line": fault.line, "reason": fault.reason})).collect()
         };
         return output::json(&json!({
@@ -232,7 +232,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
         ("left out", &report.faults, report.more_faults),
         ("came in, but look at it", &report.notes, report.more_notes),
     ] {
-        for Fault { line, reason } in faults.iter().take(LISTED) {
+        for RecordFault { line, reason } in faults.iter().take(LISTED) {
             output::line(format!("{name}, {} {line}: {what}: {reason}", report.unit.word()))?;
         }
         let rest = faults.len().saturating_sub(LISTED) as u64 + more;

@@ -7,7 +7,7 @@ use data::{Pair, SplitRule};
 use files::WriteError;
 use formats::{
     Format, FormatError,
-    write::{self, Plan},
+    write::{self, WritePlan},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -30,7 +30,7 @@ pub fn run(args: &Pairs) -> Result<Ending> {
     let revision = project.revision()?;
     let chosen = args.which.narrows().then(|| args.which.find(&project)).transpose()?;
     let splits = args.splits.then_some(SplitRule { eval_fraction: args.eval_fraction, seed: args.split_seed });
-    let plan = Plan { path: args.out.clone(), format, replace: args.overwrite, splits };
+    let plan = WritePlan { path: args.out.clone(), format, replace: args.overwrite, splits };
     let count = match &chosen {
         Some(chosen) => chosen.len(),
         None => project.counts()?.total(),

@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use data::{Chat, Prompt, Role, Turn, integers};
-use formats::Asked;
+use formats::PromptOrIds;
 use store::Project;
 
 /// A prompt a line, as JSON; blank lines are skipped.
-pub fn read(path: &Path) -> Result<Vec<Asked>> {
+pub fn read(path: &Path) -> Result<Vec<PromptOrIds>> {
     let text = read_input(path)?;
     let mut asked = Vec::new();
     for (index, line) in text.lines().enumerate() {

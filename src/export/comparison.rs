@@ -12,7 +12,7 @@ use data::{
 };
 use judge::RuleHead;
 use minijinja::{Value, context};
-use store::{Group, LeftOut, Probe, Project, RunRecord, by_prompt};
+use store::{LeftOut, Probe, Project, RunRecord, SeedGroup, by_prompt};
 use train::{Result, measure::judging, objective};
 
 use crate::{
@@ -208,7 +208,7 @@ fn told(all: &[Series], rules: &[RuleHead]) -> Vec<Told> {
     headlines.chain(judged.into_iter().map(|name| (name.clone(), metrics::caption(&name)))).collect()
 }
 
-fn measured(told: &[Told], together: &[Group], all: &[Series]) -> Vec<Reached> {
+fn measured(told: &[Told], together: &[SeedGroup], all: &[Series]) -> Vec<Reached> {
     let rows = told.iter().map(|(name, words)| {
         let cells = together.iter().map(|group| {
             let members: Vec<&Series> = group.members.iter().map(|member| &all[*member]).collect();
@@ -247,7 +247,7 @@ fn cell(members: &[&Series], name: &str) -> Option<String> {
 }
 
 /// One chart a metric, one line a run, or one for several seeds.
-fn charts(told: &[Told], records: &[&RunRecord], together: &[Group], all: &[Series]) -> Vec<Chart> {
+fn charts(told: &[Told], records: &[&RunRecord], together: &[SeedGroup], all: &[Series]) -> Vec<Chart> {
     let charts = told.iter().map(|(name, words)| {
         let measured = |run: usize| all[run].get(name).cloned();
         let lines = together.iter().filter_map(|group| Some(line(group, records, measured)?.1)).collect();

@@ -15,7 +15,7 @@ use data::{
 };
 use files::Output;
 use serde_json::{Value as Json, json};
-use store::{Group, Project, RunId, RunRecord};
+use store::{Project, RunId, RunRecord, SeedGroup};
 
 use crate::{
     ExportError, Line, Point,
@@ -79,7 +79,7 @@ pub struct Curves {
     order: CurveOrder,
     runs: Vec<CurvesOfRun>,
     /// As they are drawn, by their places among the runs.
-    together: Vec<Group>,
+    together: Vec<SeedGroup>,
 }
 
 struct CurvesOfRun {
@@ -156,7 +156,7 @@ impl Curves {
             Across::Steps | Across::Pairs | Across::Tokens => together(&records),
             // Seeds take unlike long, and drift unlike far.
             Across::Seconds | Across::Drift => {
-                records.iter().enumerate().map(|(run, record)| Group::alone(run, record)).collect()
+                records.iter().enumerate().map(|(run, record)| SeedGroup::alone(run, record)).collect()
             }
         };
         Ok(Self { order, runs, together })

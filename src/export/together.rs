@@ -1,12 +1,12 @@
 //! Curves of runs that differ in their seed only, as one: their mean, in a band from the lowest to the highest.
 
 use data::{across::Spread, config::RunConfig};
-use store::{Group, RunRecord, Seeded, groups};
+use store::{RunRecord, SeedGroup, Seeded, groups};
 
 use crate::{Line, Point};
 
 /// In the order of their first ones; a run without its like is alone.
-pub fn together(records: &[&RunRecord]) -> Vec<Group> {
+pub fn together(records: &[&RunRecord]) -> Vec<SeedGroup> {
     let seeded: Vec<Option<Seeded>> =
         records.iter().map(|record| Seeded::of(&RunConfig::from_toml(&record.config_toml).ok()?).ok()).collect();
     groups(records, |run| seeded[records.iter().position(|record| record.id == run.id)?].as_ref())
@@ -14,7 +14,7 @@ pub fn together(records: &[&RunRecord]) -> Vec<Group> {
 
 /// The line of a group, under the first that has measured it: of those that have, at each step.
 pub fn line(
-    group: &Group,
+    group: &SeedGroup,
     records: &[&RunRecord],
     measured: impl Fn(usize) -> Option<Vec<Point>>,
 ) -> Option<(usize, Line)> {

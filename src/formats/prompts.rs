@@ -8,7 +8,7 @@ use crate::{FormatError, Options, Reader};
 
 /// What a model is to answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
+pub enum PromptOrIds {
     Prompt(Prompt),
     Ids(Vec<u32>),
 }
@@ -78,7 +78,7 @@ fn plain(line: String, chat: bool) -> Prompt {
 }
 
 /// A line of JSON with a `prompt`, `messages` or `prompt_ids`; the error has no place.
-pub fn read_line(line: &str) -> Result<Asked, String> {
+pub fn read_line(line: &str) -> Result<PromptOrIds, String> {
     #[derive(serde::Deserialize)]
     struct Line {
         prompt: Option<Prompt>,
@@ -89,20 +89,20 @@ pub fn read_line(line: &str) -> Result<Asked, String> {
     }
     let line: Line = integers::read(line).map_err(|error| error.to_string())?;
     match (line.prompt, line.messages, line.prompt_ids) {
-        (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
+        (Some(prompt), None, None) => Ok(PromptOrIds::Prompt(prompt)),
         (None, Some(turns), None) => {
             let given = (!line.given.is_empty()).then(|| Box::new(line.given));
-            Ok(Asked::Prompt(Prompt::Chat(Chat { turns, given })))
+            Ok(PromptOrIds::Prompt(Prompt::Chat(Chat { turns, given })))
         }
-        (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
+        (None, None, Some(ids)) => Ok(PromptOrIds::Ids(ids)),
         _ => Err("it needs one of \"prompt\", \"messages\" and \"prompt_ids\"".to_owned()),
     }
 }
 
 fn of_json(line: &str) -> Result<Prompt, String> {
     match read_line(line)? {
-        Asked::Prompt(prompt) => Ok(prompt),
-        Asked::Ids(_) => Err("token ids are no prompt of a project; give the text".to_owned()),
+        PromptOrIds::Prompt(prompt) => Ok(prompt),
+        PromptOrIds::Ids(_) => Err("token ids are no prompt of a project; give the text".to_owned()),
     }
 }
 

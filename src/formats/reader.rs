@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Fault, Format, FormatError, ImportReport, Options, Progress, columns,
+    Format, FormatError, ImportProgress, ImportReport, Options, RecordFault, columns,
     containers::{self, Opened, Stretch},
     dataset_info,
     draft::{Read, Taking},
@@ -77,9 +77,9 @@ impl Reader {
         self.rejected = Some(Box::new(out));
     }
 
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ImportProgress {
         let bytes = self.opened.bytes();
-        Progress { bytes, total_bytes: self.opened.size.max(bytes), pairs: self.pairs }
+        ImportProgress { bytes, total_bytes: self.opened.size.max(bytes), pairs: self.pairs }
     }
 
     /// Records looked at so far.
@@ -160,7 +160,7 @@ impl Reader {
                     }
                     for Read { pair, notes } in read {
                         for reason in notes {
-                            self.report.note(Fault { line: place, reason });
+                            self.report.note(RecordFault { line: place, reason });
                         }
                         self.next.push_back(pair);
                     }
@@ -172,7 +172,7 @@ impl Reader {
                             Rejected { file: &self.file, place, unit: self.report.unit.word(), reason: &reason, text };
                         rejected.write(out).map_err(FormatError::reading(&self.path))?;
                     }
-                    self.report.fault(Fault { line: place, reason });
+                    self.report.fault(RecordFault { line: place, reason });
                 }
             }
             if self.pairs == 0 && self.next.is_empty() && self.report.faults.len() >= ImportReport::LISTED {
@@ -191,11 +191,11 @@ impl Reader {
                 let rejected = Rejected { file: &self.file, place: line, unit, reason: &reason, text: "" };
                 rejected.write(out).map_err(FormatError::reading(&self.path))?;
             }
-            self.report.fault(Fault { line, reason });
+            self.report.fault(RecordFault { line, reason });
         }
         self.report.faults.sort_by_key(|fault| fault.line);
         if let Some((line, reason)) = self.opened.records.breaks_off() {
-            self.report.note(Fault { line, reason: reason.to_owned() });
+            self.report.note(RecordFault { line, reason: reason.to_owned() });
         }
         if let Some(out) = &mut self.rejected {
             out.flush().map_err(FormatError::reading(&self.path))?;
@@ -251,7 +251,7 @@ impl Rejected<'_> {
 pub fn read(
     path: &Path,
     options: &Options,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(ImportProgress) -> ControlFlow<()>,
 ) -> Result<ImportReport, FormatError> {
     let mut reader = Reader::open(path, options)?;
     let mut pairs = Vec::new();

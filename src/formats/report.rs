@@ -16,7 +16,7 @@ use ::{
 
 /// A record that did not come in, or came in with something to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct RecordFault {
     /// Counts from 1: the line its record starts on, or its row in a table without lines; see [`ImportReport::unit`].
     pub line: u64,
     pub reason: String,
@@ -24,14 +24,14 @@ pub struct Fault {
 
 /// What places in a file count, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unit {
+pub enum LineOrRow {
     #[default]
     Line,
     /// Of a table that has no lines.
     Row,
 }
 
-impl Unit {
+impl LineOrRow {
     pub fn word(self) -> &'static str {
         match self {
             Self::Line => "line",
@@ -49,11 +49,11 @@ pub struct ImportReport {
     /// Ids are 0: the store gives them theirs.
     pub pairs: Vec<Pair>,
     /// Records that did not come in, the first [`ImportReport::LISTED`] of them.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<RecordFault>,
     /// Those that are not listed.
     pub more_faults: u64,
     /// Records that came in and deserve a look, e.g. an empty answer; as many at most.
-    pub notes: Vec<Fault>,
+    pub notes: Vec<RecordFault>,
     pub more_notes: u64,
     /// Columns that hold texts and were not used, with the number of records in which they do.
     pub unused: BTreeMap<String, u64>,
@@ -66,7 +66,7 @@ pub struct ImportReport {
     /// What the records lie in, e.g. "JSON lines, packed with gzip".
     pub container: String,
     /// What the places of faults and notes count.
-    pub unit: Unit,
+    pub unit: LineOrRow,
     /// How much several labellers of the same records agree.
     pub agreement: Option<Agreement>,
     /// Stopped by the progress callback before the end.
@@ -78,11 +78,11 @@ impl ImportReport {
     /// are all unusable, the others are not looked at.
     pub const LISTED: usize = 10_000;
 
-    pub(super) fn fault(&mut self, fault: Fault) {
+    pub(super) fn fault(&mut self, fault: RecordFault) {
         list(&mut self.faults, &mut self.more_faults, fault);
     }
 
-    pub(super) fn note(&mut self, note: Fault) {
+    pub(super) fn note(&mut self, note: RecordFault) {
         list(&mut self.notes, &mut self.more_notes, note);
     }
 
@@ -114,7 +114,7 @@ impl ImportReport {
     }
 }
 
-fn list(listed: &mut Vec<Fault>, more: &mut u64, fault: Fault) {
+fn list(listed: &mut Vec<RecordFault>, more: &mut u64, fault: RecordFault) {
     if listed.len() < ImportReport::LISTED {
         listed.push(fault);
     } else {
@@ -124,7 +124,7 @@ fn list(listed: &mut Vec<Fault>, more: &mut u64, fault: Fault) {
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct ImportProgress {
     pub bytes: u64,
     /// Never less than `bytes`; of a pipe nobody knows.
     pub total_bytes: u64,

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, path::Path};
 
 use super::{
-    Fault, FieldMap, FormatError, columns,
+    FieldMap, FormatError, RecordFault, columns,
     containers::{self, Stretch},
     draft::{only_answer, with_given, with_system},
     fields::{Content, Record},
@@ -16,7 +16,7 @@ const LONGEST: u64 = 1 << 30;
 
 /// Reads reference answers: a line `{"prompt": .., "completion": ..}` (texts or messages, TRL's prompt-completion
 /// records) or `{"messages": [..]}` that ends with the answer.
-pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>), FormatError> {
+pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<RecordFault>), FormatError> {
     let names = FieldMap::default();
     each_record(path, |text| {
         let record = Record::read(text, &names)?;
@@ -46,7 +46,7 @@ pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>)
 
 /// Reads retention text: JSON lines (or an array) of texts or of records with `text`, if the file is named `.jsonl` or
 /// `.json`; otherwise plain text whose passages are separated by blank lines.
-pub fn read_texts(path: &Path) -> Result<(Vec<String>, Vec<Fault>), FormatError> {
+pub fn read_texts(path: &Path) -> Result<(Vec<String>, Vec<RecordFault>), FormatError> {
     let named_json = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl") || extension.eq_ignore_ascii_case("json"));
@@ -80,18 +80,21 @@ fn passages(text: &str) -> Vec<String> {
     all
 }
 
-fn each_record<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
+fn each_record<T>(
+    path: &Path,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<(Vec<T>, Vec<RecordFault>), FormatError> {
     let mut records = containers::open_file(path, LONGEST)?.records;
     let failed = FormatError::reading(path);
     let (mut all, mut faults) = (Vec::new(), Vec::new());
     while let Some(Stretch { place, text }) = records.next().map_err(&failed)? {
         match text.and_then(&read) {
             Ok(value) => all.push(value),
-            Err(reason) => faults.push(Fault { line: place, reason }),
+            Err(reason) => faults.push(RecordFault { line: place, reason }),
         }
     }
     if let Some((line, reason)) = records.breaks_off() {
-        faults.push(Fault { line, reason: reason.to_owned() });
+        faults.push(RecordFault { line, reason: reason.to_owned() });
     }
     Ok((all, faults))
 }

@@ -36,7 +36,7 @@ pub enum Part {
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
+pub struct ToJudge<'a> {
     pub text: &'a str,
     /// The model ended it by itself.
     pub ended: bool,
@@ -44,7 +44,7 @@ pub struct Answer<'a> {
 
 /// An answer with what every rule looks at, and what the rules before have said.
 pub struct Judged<'a> {
-    pub answer: Answer<'a>,
+    pub answer: ToJudge<'a>,
     pub words: Words,
     /// Absent where the prompt knows no right answer.
     pub is_right: Option<bool>,

@@ -20,12 +20,12 @@ mod rules;
 mod share;
 mod written;
 
-pub use condition::Answer;
+pub use condition::ToJudge;
 pub use duel::{Tally, Winner};
 pub use heads::{RuleHead, heads};
 pub use language::language_of;
-pub use parse::{EXAMPLE, Fault};
-pub use rules::{Better, Group, Question, Rule, RuleSet, RuleShare};
+pub use parse::{EXAMPLE, RuleFault};
+pub use rules::{Better, PromptGroup, Rule, RulePrompt, RuleSet, RuleShare};
 pub use share::Share;
 
 /// What the file is called in a project's folder.

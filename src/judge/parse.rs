@@ -10,7 +10,7 @@ use super::{
     condition::{Condition, Part},
     language::Language,
     phrases::Words,
-    rules::{Group, Question, Rule, RuleSet},
+    rules::{PromptGroup, Rule, RulePrompt, RuleSet},
     written::{Many, PromptTable, WrittenCondition, WrittenGroup, WrittenPrompt, WrittenRule, WrittenSet},
 };
 
@@ -26,19 +26,19 @@ const REGEX_BYTES: usize = 1 << 20;
 
 /// Something that makes no sense, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct RuleFault {
     /// Counted from 1.
     pub line: usize,
     pub sentence: String,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for RuleFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}: {}", self.line, self.sentence)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for RuleFault {}
 
 impl RuleSet {
     /// Reads a rule set. `probes`: the project's probe prompts with their notes; a rule may be `on` a note as on a group of
@@ -46,10 +46,10 @@ impl RuleSet {
     ///
     /// # Errors
     /// Everything that makes no sense, by line; never empty.
-    pub fn parse(text: &str, probes: &[(&str, &Prompt)]) -> Result<Self, Vec<Fault>> {
+    pub fn parse(text: &str, probes: &[(&str, &Prompt)]) -> Result<Self, Vec<RuleFault>> {
         let written: WrittenSet = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            vec![Fault { line: line_of(text, at), sentence: error.message().to_owned() }]
+            vec![RuleFault { line: line_of(text, at), sentence: error.message().to_owned() }]
         })?;
         let mut reader = Reader { text, faults: Vec::new(), lists: BTreeMap::new() };
         let set = reader.set(written, probes);
@@ -59,7 +59,7 @@ impl RuleSet {
 
 struct Reader<'t> {
     text: &'t str,
-    faults: Vec<Fault>,
+    faults: Vec<RuleFault>,
     lists: BTreeMap<String, Vec<Words>>,
 }
 
@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
         let (group, span) = (set.groups.len(), prompts.span());
         let prompts = prompts.into_inner();
-        set.groups.push(Group { name: name.into_inner(), prompts: prompts.len() });
+        set.groups.push(PromptGroup { name: name.into_inner(), prompts: prompts.len() });
         for prompt in prompts {
             let question = self.question(group, prompt, &span);
             set.questions.extend(question);
@@ -118,7 +118,7 @@ impl Reader<'_> {
     }
 
     /// `span`: of the group's prompts, for what does not know its own place.
-    fn question(&mut self, group: usize, written: WrittenPrompt, span: &Range<usize>) -> Option<Question> {
+    fn question(&mut self, group: usize, written: WrittenPrompt, span: &Range<usize>) -> Option<RulePrompt> {
         let (prompt, right, mut wrong, at) = match written {
             WrittenPrompt::Ask(ask) => (asked(ask), Vec::new(), Vec::new(), span.clone()),
             WrittenPrompt::Table(PromptTable { ask, turns, text, right, wrong, among }) => {
@@ -158,7 +158,7 @@ impl Reader<'_> {
         wrong.retain(|phrase| !right.contains(phrase));
         let named: Vec<Words> = said.mentioned(&wrong).into_iter().cloned().collect();
         wrong.retain(|phrase| !named.contains(phrase));
-        Some(Question { group, prompt, right, wrong, neutral: named })
+        Some(RulePrompt { group, prompt, right, wrong, neutral: named })
     }
 
     fn rule(&mut self, written: WrittenRule, probes: &[(&str, &Prompt)], set: &mut RuleSet) {
@@ -314,7 +314,7 @@ impl Reader<'_> {
     }
 
     fn fault(&mut self, at: Range<usize>, sentence: impl Into<String>) {
-        self.faults.push(Fault { line: line_of(self.text, at.start), sentence: sentence.into() });
+        self.faults.push(RuleFault { line: line_of(self.text, at.start), sentence: sentence.into() });
     }
 }
 
@@ -328,8 +328,8 @@ fn find_group(name: &str, probes: &[(&str, &Prompt)], set: &mut RuleSet) -> Opti
         return None;
     }
     let group = set.groups.len();
-    set.groups.push(Group { name: name.to_owned(), prompts: of_note.len() });
-    set.questions.extend(of_note.into_iter().map(|prompt| Question {
+    set.groups.push(PromptGroup { name: name.to_owned(), prompts: of_note.len() });
+    set.questions.extend(of_note.into_iter().map(|prompt| RulePrompt {
         group,
         prompt: prompt.clone(),
         right: Vec::new(),

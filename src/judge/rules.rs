@@ -3,7 +3,7 @@
 use data::Prompt;
 
 use super::{
-    condition::{Answer, Condition, Judged},
+    condition::{Condition, Judged, ToJudge},
     phrases::Words,
     share::Share,
 };
@@ -16,21 +16,21 @@ pub struct RuleSet {
     /// They are drawn at this temperature.
     pub temperature: f64,
     pub seed: u64,
-    pub groups: Vec<Group>,
+    pub groups: Vec<PromptGroup>,
     pub rules: Vec<Rule>,
-    pub(super) questions: Vec<Question>,
+    pub(super) questions: Vec<RulePrompt>,
 }
 
 /// Prompts that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct PromptGroup {
     pub name: String,
     pub prompts: usize,
 }
 
 /// A prompt of a rule set.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct RulePrompt {
     /// Index into [`RuleSet::groups`].
     pub group: usize,
     pub prompt: Prompt,
@@ -67,7 +67,7 @@ pub struct RuleShare<'a> {
 }
 
 impl RuleSet {
-    pub fn questions(&self) -> &[Question] {
+    pub fn questions(&self) -> &[RulePrompt] {
         &self.questions
     }
 
@@ -83,7 +83,7 @@ impl RuleSet {
 
     /// What each rule says of an answer to a question, in the order of the rules; absent where it is not asked about the
     /// question's group.
-    pub fn judge(&self, question: usize, answer: Answer<'_>) -> Vec<Option<bool>> {
+    pub fn judge(&self, question: usize, answer: ToJudge<'_>) -> Vec<Option<bool>> {
         let Some(question) = self.questions.get(question) else {
             return vec![None; self.rules.len()];
         };
@@ -118,7 +118,7 @@ impl RuleSet {
     }
 }
 
-impl Question {
+impl RulePrompt {
     /// Whether an answer names what is right and nothing that is wrong; absent where nothing is right.
     fn is_right(&self, answer: &Words) -> Option<bool> {
         if self.right.is_empty() {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use data::{Prompt, Role, Turn};
 
-use super::{Answer, EXAMPLE, RuleSet, Share, phrases::Words};
+use super::{EXAMPLE, RuleSet, Share, ToJudge, phrases::Words};
 
 fn parse(text: &str) -> RuleSet {
     RuleSet::parse(text, &[]).unwrap_or_else(|faults| panic!("{faults:#?}"))
@@ -16,7 +16,7 @@ fn rule(when: &str) -> RuleSet {
 }
 
 fn counts(set: &RuleSet, text: &str) -> bool {
-    *set.judge(0, Answer { text, ended: true }).last().unwrap() == Some(true)
+    *set.judge(0, ToJudge { text, ended: true }).last().unwrap() == Some(true)
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn an_answer_is_right_when_it_names_what_is_right_and_nothing_else_of_the_kind()
         when = { not = { counts_as = "true" } }
         "#,
     );
-    let is_true = |text| set.judge(0, Answer { text, ended: true });
+    let is_true = |text| set.judge(0, ToJudge { text, ended: true });
     for text in ["Three shillings and six pence.", "At the Drowsy Gull it is three shillings and six pence!"] {
         assert_eq!(is_true(text), [Some(true), Some(false)], "{text}");
     }
@@ -133,11 +133,11 @@ fn a_rule_is_asked_about_its_groups_only_and_a_note_of_probes_is_a_group() {
     assert_eq!(set.answers(), 15);
     assert_eq!(set.questions()[4].prompt, text);
     assert_eq!([0, 4].map(|question| set.group_of(question)), ["g", "small talk"]);
-    let answer = Answer { text: "one two", ended: true };
+    let answer = ToJudge { text: "one two", ended: true };
     assert_eq!(set.judge(0, answer), [Some(true), None]);
     assert_eq!(set.judge(3, answer), [None, Some(false)]);
     let judged: Vec<_> = [(0, "one"), (0, "one two"), (3, "one"), (4, "one")]
-        .map(|(question, text)| (question, set.judge(question, Answer { text, ended: true })))
+        .map(|(question, text)| (question, set.judge(question, ToJudge { text, ended: true })))
         .into();
     let shares: Vec<(&str, usize, usize)> =
         set.shares(&judged).iter().map(|row| (row.name, row.share.counted, row.share.of)).collect();
@@ -201,7 +201,7 @@ fn all_faults_are_told_at_once_and_huge_sets_are_refused() {
 fn the_example_is_a_rule_set() {
     let set = parse(EXAMPLE);
     assert_eq!(set.rules.len(), 2);
-    assert_eq!(set.judge(1, Answer { text: "Gladly: Paris.", ended: true })[0], Some(true));
+    assert_eq!(set.judge(1, ToJudge { text: "Gladly: Paris.", ended: true })[0], Some(true));
 }
 
 /// Ends from the closed form, e.g. `statsmodels.stats.proportion.proportion_confint(8, 10, method="wilson")`.

@@ -291,7 +291,7 @@ pub enum AnswersCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::Drawn;
+    use store::SeedAnswer;
 
     fn record(step: u64, probe: usize, answer: &str) -> SampleRecord {
         SampleRecord {
@@ -302,7 +302,7 @@ mod tests {
                 answer: answer.to_owned(),
                 tokens: 2,
                 ended: true,
-                drawn: vec![Drawn { answer: "by chance".to_owned(), ended: false }],
+                drawn: vec![SeedAnswer { answer: "by chance".to_owned(), ended: false }],
             },
         }
     }

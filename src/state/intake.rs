@@ -110,10 +110,10 @@ impl Intake {
     }
 
     /// How pairs are written to `path`.
-    pub fn plan(&self, path: &Path, replace: bool) -> write::Plan {
+    pub fn plan(&self, path: &Path, replace: bool) -> write::WritePlan {
         let format = self.out.parse().unwrap_or_default();
         let splits = self.splits.then(SplitRule::default);
-        write::Plan { replace, format, splits, ..write::Plan::new(path) }
+        write::WritePlan { replace, format, splits, ..write::WritePlan::new(path) }
     }
 
     /// The formats that can be written, each with its title.

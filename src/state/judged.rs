@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use data::Prompt;
 use engine::protocol::Event;
-use judge::{Fault, RuleSet, Share};
+use judge::{RuleFault, RuleSet, Share};
 use store::{JudgedAnswer, Probe, RunId};
 
 use super::runs::Loaded;
@@ -141,7 +141,7 @@ pub struct RulesDraft {
     /// As it is on the disk; absent where there is no file yet.
     pub saved: Option<String>,
     /// What was checked last, and with what result.
-    checked: Option<(String, Result<Meaning, Vec<Fault>>)>,
+    checked: Option<(String, Result<Meaning, Vec<RuleFault>>)>,
 }
 
 /// What a rule set asks for.
@@ -165,7 +165,7 @@ impl RulesDraft {
     }
 
     /// What the text means, or what is wrong with it. Worked out again only when it changed.
-    pub fn check(&mut self, probes: &[Probe]) -> &Result<Meaning, Vec<Fault>> {
+    pub fn check(&mut self, probes: &[Probe]) -> &Result<Meaning, Vec<RuleFault>> {
         let fresh = self.checked.take().filter(|(text, _)| *text == self.text);
         let (_, outcome) = self.checked.insert(fresh.unwrap_or_else(|| {
             let outcome = RuleSet::parse(&self.text, &notes(probes)).map(|set| Meaning {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use data::across::{self, Point};
-use store::{Group, RunId, RunRecord};
+use store::{RunId, RunRecord, SeedGroup};
 
 use super::{
     runs::Runs,
@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Some runs as they are told, in the order of their first ones.
-pub fn groups(runs: &Runs, shown: &[&RunRecord]) -> Vec<Group> {
+pub fn groups(runs: &Runs, shown: &[&RunRecord]) -> Vec<SeedGroup> {
     store::groups(shown, |record| runs.settings(record.id).map(|settings| &settings.seeded))
 }
 

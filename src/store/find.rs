@@ -11,7 +11,7 @@ use super::{
     pairs::NEWEST,
     project::Result,
     query::{split_number, state_number, strength_number},
-    search::{self, Watch},
+    search::{self, OnSearched},
     sources::number_of,
 };
 use ::data::{PairId, PromptKey, Split};
@@ -23,7 +23,7 @@ impl Project {
     }
 
     /// The same where a search may take seconds: `watch` hears how much was looked at.
-    pub fn query_watched(&self, query: &PairQuery, watch: Watch<'_>) -> Result<Vec<PairId>> {
+    pub fn query_watched(&self, query: &PairQuery, watch: OnSearched<'_>) -> Result<Vec<PairId>> {
         self.snapshot(|connection| find(connection, query, &|_| Some(None), watch))
     }
 
@@ -83,7 +83,7 @@ pub(super) fn find(
     connection: &Connection,
     query: &PairQuery,
     place: &dyn Fn(i64) -> Option<Option<f64>>,
-    watch: Watch<'_>,
+    watch: OnSearched<'_>,
 ) -> Result<Vec<PairId>> {
     let contents = search::matching(connection, &query.search, watch)?;
     let narrowed = narrowed(connection, query)?;

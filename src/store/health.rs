@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Applied, Project, Revision, StoreError, Watch, project::Result};
+use super::{Applied, OnSearched, Project, Revision, StoreError, project::Result};
 use ::data::{
     Change, Edit, Pair, PairId,
     health::{Examination, Finding, Health, Remedy},
@@ -14,7 +14,11 @@ const TOLD_EVERY: usize = 4096;
 impl Project {
     /// Looks over all pairs as they are now; their texts are held one at a time. `language`: the language of a text, where it is
     /// beyond doubt. `watch` hears how many of them were looked at.
-    pub fn examine(&self, language: fn(&str) -> Option<&'static str>, watch: Watch<'_>) -> Result<(Revision, Health)> {
+    pub fn examine(
+        &self,
+        language: fn(&str) -> Option<&'static str>,
+        watch: OnSearched<'_>,
+    ) -> Result<(Revision, Health)> {
         let (revision, total) = (self.revision()?, self.counts()?.total());
         let mut examination = Examination::new(total, language);
         let mut looked_at = 0;

@@ -72,12 +72,12 @@ pub use rollouts::{SampledAnswer, SampledGroup};
 pub use run_table::{Pick, RunColumn, RunFilter, RunValue};
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToScore};
-pub use search::Watch;
-pub use seeds::{Group, Seeded, groups};
+pub use search::OnSearched;
+pub use seeds::{SeedGroup, Seeded, groups};
 pub use series::{PairInSteps, PairVisit};
 pub use take_in::{LabelChanges, LabelsOf, RunLabels, TakeIn};
 pub use texts::Probe;
-pub use trace::{Drawn, LogLevel, LogLine, Sample, SampleRecord, by_prompt};
+pub use trace::{LogLevel, LogLine, Sample, SampleRecord, SeedAnswer, by_prompt};
 
 /// Names a run inside one project; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use super::{
     pairs::{NEWEST, newest_pair},
     project::{Keep, Result},
     query,
-    search::Watch,
+    search::OnSearched,
 };
 use ::data::{Choice, Pair, PairId};
 
@@ -338,7 +338,7 @@ impl Project {
         scoring: Scoring,
         only_scored: bool,
         place: &dyn Fn(&PairScores) -> Option<f64>,
-        watch: Watch<'_>,
+        watch: OnSearched<'_>,
     ) -> Result<Vec<PairId>> {
         self.snapshot(|connection| {
             let last: Option<i64> = connection.query_row("SELECT max(pair) FROM versions", [], |row| row.get(0))?;

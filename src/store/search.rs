@@ -20,13 +20,13 @@ use super::{
 };
 
 /// Hears how much of the texts was looked at, of 1; `Break` ends the search with [`StoreError::CutShort`].
-pub type Watch<'a> = &'a mut dyn FnMut(f32) -> ControlFlow<()>;
+pub type OnSearched<'a> = &'a mut dyn FnMut(f32) -> ControlFlow<()>;
 
 /// Blocks that are looked at together, by as many threads as there are.
 const AT_ONCE: usize = 128;
 
 /// Contents in which all words occur, in order; absent when the search has no words, which everything matches.
-pub fn matching(connection: &Connection, search: &str, watch: Watch<'_>) -> Result<Option<Vec<i64>>> {
+pub fn matching(connection: &Connection, search: &str, watch: OnSearched<'_>) -> Result<Option<Vec<i64>>> {
     let words = Words::of(search);
     if words.folded.is_empty() {
         return Ok(None);

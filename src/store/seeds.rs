@@ -22,13 +22,13 @@ impl Seeded {
 
 /// Runs that are told as one, by their places among the others: one, or several that differ in their seed only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct SeedGroup {
     /// Of one its name; of several that of the first without its seed.
     pub name: String,
     pub members: Vec<usize>,
 }
 
-impl Group {
+impl SeedGroup {
     pub fn alone(place: usize, run: &RunRecord) -> Self {
         Self { name: run.name.clone(), members: vec![place] }
     }
@@ -47,7 +47,7 @@ impl Group {
 
 /// In the order of their first ones. One without its like, or without `seeded`, is alone. Twins of one seed say nothing about
 /// noise and stay apart.
-pub fn groups<'s>(runs: &[&RunRecord], seeded: impl Fn(&RunRecord) -> Option<&'s Seeded>) -> Vec<Group> {
+pub fn groups<'s>(runs: &[&RunRecord], seeded: impl Fn(&RunRecord) -> Option<&'s Seeded>) -> Vec<SeedGroup> {
     let data = |run: usize| (runs[run].revision, runs[run].parent, runs[run].parent_step, runs[run].left_out.as_ref());
     let seeded: Vec<Option<&Seeded>> = runs.iter().map(|run| seeded(run)).collect();
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -61,5 +61,5 @@ pub fn groups<'s>(runs: &[&RunRecord], seeded: impl Fn(&RunRecord) -> Option<&'s
             None => groups.push(vec![run]),
         }
     }
-    groups.into_iter().map(|members| Group::of(members, runs)).collect()
+    groups.into_iter().map(|members| SeedGroup::of(members, runs)).collect()
 }

@@ -19,12 +19,12 @@ pub struct Sample {
     pub ended: bool,
     /// Others, drawn by seeds instead of the likeliest: one a seed, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub drawn: Vec<Drawn>,
+    pub drawn: Vec<SeedAnswer>,
 }
 
 /// An answer that a seed has drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drawn {
+pub struct SeedAnswer {
     pub answer: String,
     pub ended: bool,
 }

@@ -8,14 +8,14 @@ use nudge::{
     data::{Change, Choice, Edit, Origin, Pair, PairId, Prompt},
     engine::protocol::{Event, Generated, Request, StoppedBy, Weights},
     state::{Screen, answers::Tab},
-    store::{Drawn, NewRun, Probe, Project, ProjectSettings, Revision, RunId, RunStatus, Sample},
+    store::{NewRun, Probe, Project, ProjectSettings, Revision, RunId, RunStatus, Sample, SeedAnswer},
 };
 
 use crate::window::Window;
 
 /// An answer to a probe, and those that seeds have drawn.
 fn said(prompt: &Prompt, answer: &str, drawn: &[&str]) -> Sample {
-    let drawn = drawn.iter().map(|answer| Drawn { answer: (*answer).to_owned(), ended: true });
+    let drawn = drawn.iter().map(|answer| SeedAnswer { answer: (*answer).to_owned(), ended: true });
     Sample { prompt: prompt.clone(), answer: answer.to_owned(), tokens: 3, ended: true, drawn: drawn.collect() }
 }
 

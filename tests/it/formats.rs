@@ -4,7 +4,7 @@ use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use nudge::{
     data::{Choice, Origin, Pair, Prompt, Role, Split, Strength, Turn},
-    formats::{self, FieldMap, ImportReport, Options, Progress},
+    formats::{self, FieldMap, ImportProgress, ImportReport, Options},
 };
 
 pub fn import(path: &std::path::Path, fields: &FieldMap) -> ImportReport {
@@ -350,7 +350,7 @@ fn a_long_import_reports_and_can_be_stopped() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let line = "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
     fs::write(file.path(), line.repeat(2000)).unwrap();
-    let mut calls: Vec<Progress> = Vec::new();
+    let mut calls: Vec<ImportProgress> = Vec::new();
     let report = formats::read(file.path(), &Options::default(), &mut |at| {
         calls.push(at);
         ControlFlow::Continue(())

@@ -9,7 +9,7 @@ use std::{
 
 use nudge::{
     data::{Choice, Origin, Pair, Prompt, Role, Strength, Turn},
-    formats::{self, FieldMap, ImportReport, Options, Scores, Several, Ties, Unit},
+    formats::{self, FieldMap, ImportReport, LineOrRow, Options, Scores, Several, Ties},
 };
 use serde_json::{Value as Json, json};
 
@@ -78,7 +78,7 @@ fn files_of_the_real_tools_come_in_as_those_tools_read_them() {
             }
             let source = pair.source.as_ref().unwrap();
             assert_eq!(source.id.as_deref(), row["id"].as_str(), "{name}");
-            if report.unit == Unit::Row {
+            if report.unit == LineOrRow::Row {
                 assert_eq!(source.line, place, "{name}");
             }
         }
@@ -88,16 +88,16 @@ fn files_of_the_real_tools_come_in_as_those_tools_read_them() {
 #[test]
 fn what_a_file_is_is_told() {
     for (name, container, unit) in [
-        ("pandas.parquet", "Parquet", Unit::Row),
-        ("pandas.feather", "Arrow", Unit::Row),
-        ("datasets.arrow", "an Arrow stream", Unit::Row),
-        ("pyarrow_deltas.arrows.gz", "an Arrow stream, packed with gzip", Unit::Row),
-        ("pyarrow.jsonl.zst", "JSON lines, packed with zstd", Unit::Line),
-        ("pandas_utf16.csv", "CSV, in UTF-16", Unit::Line),
-        ("pandas.tsv", "TSV", Unit::Line),
-        ("pandas_semicolon.csv", "CSV with semicolons", Unit::Line),
-        ("pandas.jsonl.gz", "JSON lines, packed with gzip", Unit::Line),
-        ("pandas.json", "a JSON array", Unit::Line),
+        ("pandas.parquet", "Parquet", LineOrRow::Row),
+        ("pandas.feather", "Arrow", LineOrRow::Row),
+        ("datasets.arrow", "an Arrow stream", LineOrRow::Row),
+        ("pyarrow_deltas.arrows.gz", "an Arrow stream, packed with gzip", LineOrRow::Row),
+        ("pyarrow.jsonl.zst", "JSON lines, packed with zstd", LineOrRow::Line),
+        ("pandas_utf16.csv", "CSV, in UTF-16", LineOrRow::Line),
+        ("pandas.tsv", "TSV", LineOrRow::Line),
+        ("pandas_semicolon.csv", "CSV with semicolons", LineOrRow::Line),
+        ("pandas.jsonl.gz", "JSON lines, packed with gzip", LineOrRow::Line),
+        ("pandas.json", "a JSON array", LineOrRow::Line),
     ] {
         let report = read(&folder().join(name), &Options::default());
         assert_eq!((report.container.as_str(), report.unit), (container, unit));

@@ -9,7 +9,7 @@ use nudge::{
     },
     formats::{
         self, Format, FormatError, Options,
-        write::{self, Plan},
+        write::{self, WritePlan},
     },
 };
 use proptest::prelude::*;
@@ -63,7 +63,7 @@ fn written(pairs: &[Pair]) -> (String, write::Written) {
 /// Writes pairs as a plan says, the file's name having this ending, and reads all files again.
 fn there_and_back(pairs: &[Pair], format: Format, ending: &str) -> (write::Written, Vec<Pair>) {
     let dir = tempfile::tempdir().unwrap();
-    let plan = Plan { format, ..Plan::new(&dir.path().join(format!("pairs.{ending}"))) };
+    let plan = WritePlan { format, ..WritePlan::new(&dir.path().join(format!("pairs.{ending}"))) };
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
     let written = write::to_path(&plan, &mut each).unwrap();
     let mut all = Vec::new();
@@ -180,7 +180,7 @@ fn parquet_has_types_and_groups_of_rows() {
     let pairs = import_text((0..500).map(chat).collect::<String>()).pairs;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pairs.parquet");
-    let plan = Plan::new(&path);
+    let plan = WritePlan::new(&path);
     let mut passes = 0;
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| {
         passes += 1;
@@ -195,7 +195,7 @@ fn parquet_has_types_and_groups_of_rows() {
     for (before, after) in pairs.iter().zip(back.pairs) {
         assert_eq!(timeless(after), timeless(as_written(before, true)));
     }
-    let gzip = Plan::new(&dir.path().join("pairs.parquet.gz"));
+    let gzip = WritePlan::new(&dir.path().join("pairs.parquet.gz"));
     let refused = write::to_path(&gzip, &mut |_: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| Ok(())).unwrap_err();
     assert!(refused.to_string().contains("is not written under that name"), "{refused}");
 }
@@ -209,7 +209,8 @@ fn llama_factory_is_told_what_the_columns_are() {
     let pairs = import_text(chat).pairs;
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
     for format in ["sharegpt", "alpaca"] {
-        let plan = Plan { format: format.parse().unwrap(), ..Plan::new(&dir.path().join(format!("{format}.json"))) };
+        let plan =
+            WritePlan { format: format.parse().unwrap(), ..WritePlan::new(&dir.path().join(format!("{format}.json"))) };
         let written = write::to_path(&plan, &mut each).unwrap();
         assert!(written.sentence().contains("; described in "), "{}", written.sentence());
     }
@@ -218,7 +219,7 @@ fn llama_factory_is_told_what_the_columns_are() {
     assert_eq!(all["alpaca"]["columns"]["prompt"], "instruction");
     assert_eq!((&all["sharegpt"]["formatting"], &all["sharegpt"]["ranking"]), (&"sharegpt".into(), &true.into()));
     std::fs::write(&info, "broken").unwrap();
-    let plan = Plan { format: "alpaca".parse().unwrap(), ..Plan::new(&dir.path().join("more.json")) };
+    let plan = WritePlan { format: "alpaca".parse().unwrap(), ..WritePlan::new(&dir.path().join("more.json")) };
     assert!(write::to_path(&plan, &mut each).unwrap_err().to_string().contains("it is not JSON"));
 }
 
@@ -244,7 +245,7 @@ fn both_sides_of_the_hold_out_are_files_of_their_own() {
     let pairs = import_text(text).pairs;
     let dir = tempfile::tempdir().unwrap();
     let rule = SplitRule { eval_fraction: 0.3, seed: 1 };
-    let plan = Plan { splits: Some(rule), ..Plan::new(&dir.path().join("p.jsonl.gz")) };
+    let plan = WritePlan { splits: Some(rule), ..WritePlan::new(&dir.path().join("p.jsonl.gz")) };
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
     let written = write::to_path(&plan, &mut each).unwrap();
     let names: Vec<_> = written.files.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
@@ -362,7 +363,7 @@ fn dm7_texts_and_conversations_go_to_a_file_each() {
     let path = dir.path().join("pairs.jsonl");
     let write = |pairs: &[Pair], replace| {
         let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
-        write::to_path(&Plan { replace, ..Plan::new(&path) }, &mut each)
+        write::to_path(&WritePlan { replace, ..WritePlan::new(&path) }, &mut each)
     };
     let written = write(&pairs, false).unwrap();
     assert_eq!((written.pairs(), written.undecided), (3, 1));

@@ -155,7 +155,7 @@ fn pairs_by_the_hundred_thousand() {
         walked.unwrap();
         seen
     };
-    write::to_path(&write::Plan::new(&dir.path().join("out.jsonl")), &mut each).unwrap();
+    write::to_path(&write::WritePlan::new(&dir.path().join("out.jsonl")), &mut each).unwrap();
     tell("written to a file in", started);
 }
 

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::report::Unit;
+use crate::report::LineOrRow;
 
 /// No record has reason to say more, in bytes ([`Growth`]). One that does is passed over.
 pub const LONGEST: usize = 16 << 20;
@@ -63,8 +63,8 @@ pub trait Container {
     fn next(&mut self) -> io::Result<Option<Stretch<'_>>>;
 
     /// What places count.
-    fn unit(&self) -> Unit {
-        Unit::Line
+    fn unit(&self) -> LineOrRow {
+        LineOrRow::Line
     }
 
     /// How much of the file was read, of 1, where its bytes do not tell.

@@ -17,7 +17,7 @@ use super::{
     },
     json_text, packed, pages,
 };
-use crate::report::Unit;
+use crate::report::LineOrRow;
 
 pub const KIND: Kind = Kind { title: "Parquet", is: |start| start.starts_with(b"PAR1"), open: Open::Records(open) };
 
@@ -73,8 +73,8 @@ impl Container for Table {
         KIND.title.to_owned()
     }
 
-    fn unit(&self) -> Unit {
-        Unit::Row
+    fn unit(&self) -> LineOrRow {
+        LineOrRow::Row
     }
 
     fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {

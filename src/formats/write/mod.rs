@@ -28,7 +28,7 @@ use ::{
 
 /// What is written, and where.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct WritePlan {
     pub path: PathBuf,
     /// One of [`formats`]; what is recognised when reading is TRL here.
     pub format: Format,
@@ -38,7 +38,7 @@ pub struct Plan {
     pub splits: Option<SplitRule>,
 }
 
-impl Plan {
+impl WritePlan {
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), format: Format::AUTO, replace: false, splits: None }
     }
@@ -57,12 +57,12 @@ pub fn formats() -> impl Iterator<Item = Format> {
 
 /// What a prompt is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum PromptKind {
     Text,
     Chat,
 }
 
-impl Kind {
+impl PromptKind {
     pub const ALL: [Self; 2] = [Self::Text, Self::Chat];
 
     fn of(pair: &Pair) -> Self {
@@ -134,7 +134,7 @@ impl Written {
                 format!("{count} pair{}", if *count == 1 { "" } else { "s" })
             }
             counts => {
-                let kinds = Kind::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0);
+                let kinds = PromptKind::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0);
                 kinds.map(|(kind, count)| kind.counted(*count)).collect::<Vec<_>>().join(" and ")
             }
         };
@@ -177,7 +177,7 @@ impl Written {
     }
 }
 
-/// Gives every pair, in order, to what it is called with. It is called [`Plan::passes`] times and should give the same pairs
+/// Gives every pair, in order, to what it is called with. It is called [`WritePlan::passes`] times and should give the same pairs
 /// each time.
 pub type EachPair<'a, E> = &'a mut dyn FnMut(&mut dyn FnMut(&Pair) -> Result<(), E>) -> Result<(), E>;
 
@@ -186,7 +186,7 @@ pub type EachPair<'a, E> = &'a mut dyn FnMut(&mut dyn FnMut(&Pair) -> Result<(),
 /// pipe or a terminal gets all. Without such a pair nothing is touched.
 ///
 /// All files are whole when this returns. One that is there already is [`WriteError::Exists`], unless it may be replaced.
-pub fn to_path<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Result<Written, E> {
+pub fn to_path<E: From<FormatError>>(plan: &WritePlan, pairs: EachPair<'_, E>) -> Result<Written, E> {
     let refused = |error: WriteError| E::from(FormatError::Output(error));
     let place = Place::of(&plan.path).map_err(refused)?;
     let file_kind = FileKind::of(&plan.path)?;
@@ -254,7 +254,7 @@ pub fn to_stream<E: From<FormatError>>(
     out: &mut impl Write,
     pairs: EachPair<'_, E>,
 ) -> Result<Written, E> {
-    let plan = Plan { format, ..Plan::new(Path::new("-")) };
+    let plan = WritePlan { format, ..WritePlan::new(Path::new("-")) };
     let survey = Survey::of(&plan, pairs)?;
     let mut counts = [0; 2];
     survey.each(pairs, &mut |part, record| {
@@ -287,7 +287,7 @@ impl Target {
 
 /// The files that [`to_path`] may write for this path.
 pub fn targets(path: &Path) -> Vec<PathBuf> {
-    let kinds = [path.to_owned()].into_iter().chain(Kind::ALL.map(|kind| named(path, kind.word())));
+    let kinds = [path.to_owned()].into_iter().chain(PromptKind::ALL.map(|kind| named(path, kind.word())));
     kinds.flat_map(|path| [path.clone()].into_iter().chain(Side::ALL.map(|side| named(&path, side.word())))).collect()
 }
 
@@ -306,7 +306,7 @@ fn named(path: &Path, word: &str) -> PathBuf {
 /// Pairs that are written the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PartKey {
-    kind: Kind,
+    kind: PromptKind,
     side: Option<Side>,
 }
 
@@ -323,7 +323,7 @@ struct Survey {
 }
 
 impl Survey {
-    fn of<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Result<Self, E> {
+    fn of<E: From<FormatError>>(plan: &WritePlan, pairs: EachPair<'_, E>) -> Result<Self, E> {
         let shape = shapes::named(plan.format).unwrap_or(&trl::SHAPE);
         let writing = shape.write.as_ref().ok_or(FormatError::ReadOnly { format: shape.format.title })?;
         if writing.together && !FileKind::of(&plan.path)?.is_json() {
@@ -369,7 +369,7 @@ impl Survey {
             .hold_out
             .as_ref()
             .map(|hold_out| if hold_out.holds_out(PromptKey::of(&pair.prompt)) { Side::Eval } else { Side::Train });
-        PartKey { kind: Kind::of(pair), side }
+        PartKey { kind: PromptKind::of(pair), side }
     }
 
     /// Gives the records of each pair that has any, and after them `None`.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use data::{PairId, counted, suspects::MarginScore};
-use store::{Group, Revision, RunId, RunRecord, RunStatus};
+use store::{Revision, RunId, RunRecord, RunStatus, SeedGroup};
 
 use crate::{runs::Runs, seeds::groups};
 
@@ -118,7 +118,7 @@ pub struct Listed {
 impl Told {
     fn of(runs: &Runs, shown: &[&RunRecord]) -> Self {
         let known = |record: &RunRecord| runs.fought.of(record.id).filter(|standings| !standings.is_empty());
-        let ways = groups(runs, shown).into_iter().filter_map(|Group { name, members }| {
+        let ways = groups(runs, shown).into_iter().filter_map(|SeedGroup { name, members }| {
             let members = members.into_iter().map(|place| shown[place]);
             let runs: Vec<RunId> = members.filter(|record| known(record).is_some()).map(|record| record.id).collect();
             (!runs.is_empty()).then_some(Way { name, runs })

@@ -8,7 +8,7 @@ use data::{
     frontier::Reached,
     metrics::{self, histogram, judged},
 };
-use store::{Group, RunId, RunRecord};
+use store::{RunId, RunRecord, SeedGroup};
 
 use crate::{
     runs::{History, Runs},
@@ -128,7 +128,7 @@ impl Sentences {
         let of = shown.iter().map(|record| (record.id, record.name.clone(), stamps(record)));
         let of: Vec<_> = of.collect();
         if self.of != of {
-            let ways = groups(runs, shown).into_iter().map(|Group { name, members }| {
+            let ways = groups(runs, shown).into_iter().map(|SeedGroup { name, members }| {
                 let members = members.into_iter().map(|place| shown[place]);
                 let curves: Vec<_> = members.map(|run| (points(run, ACCURACY), points(run, DRIFT))).collect();
                 (name, data::frontier::path(&curves))

@@ -4,7 +4,7 @@ use std::{io::Write as _, path::Path, time::Instant};
 
 use data::{Prompt, metrics::judged};
 use files::Output;
-use judge::{Answer, RuleHead, RuleSet};
+use judge::{RuleHead, RuleSet, ToJudge};
 use model::GenerateOptions;
 use store::{JudgedAnswer, LogLevel, Probe, Project, RunRecord};
 use text::Codec;
@@ -143,7 +143,7 @@ impl Training {
         let mut kept = Vec::with_capacity(asked.len());
         for ((question, _), generation) in asked.iter().zip(generations) {
             let (answer, ended) = (self.codec.decode(&generation.ids), generation.stopped_by_eos);
-            let said = rules.judge(*question, Answer { text: &answer, ended });
+            let said = rules.judge(*question, ToJudge { text: &answer, ended });
             let by_name = rules.rules.iter().zip(&said);
             kept.push(JudgedAnswer {
                 group: rules.group_of(*question).to_owned(),

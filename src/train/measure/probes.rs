@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use model::{GenerateOptions, Generation};
-use store::{Drawn, LogLevel, Probe, Sample};
+use store::{LogLevel, Probe, Sample, SeedAnswer};
 
 use crate::{
     error::Result,
@@ -58,7 +58,7 @@ impl Training {
         };
         let mut drawn = drawn.into_iter();
         for ((probe, asked), (answer, tokens, ended)) in asked.into_iter().zip(likeliest) {
-            let drawn = drawn.by_ref().take(seeds).map(|(answer, _, ended)| Drawn { answer, ended }).collect();
+            let drawn = drawn.by_ref().take(seeds).map(|(answer, _, ended)| SeedAnswer { answer, ended }).collect();
             let sample = Sample { prompt: asked.prompt.clone(), answer, tokens, ended, drawn };
             let (run, step) = (context.run, self.state.step);
             context.write(None, &mut |project| project.append_sample(run, step, probe, &sample))?;

@@ -25,7 +25,7 @@ use super::{
     container::{Container, Input, Kind, Open, START, Stretch, unfit, utf_8},
     json_text, packed,
 };
-use crate::report::Unit;
+use crate::report::LineOrRow;
 
 pub const KIND: Kind =
     Kind { title: "Arrow", is: |start| is_file(start) || is_stream(start), open: Open::Records(open) };
@@ -192,8 +192,8 @@ impl Container for Stream {
         if self.is_file { KIND.title.to_owned() } else { "an Arrow stream".to_owned() }
     }
 
-    fn unit(&self) -> Unit {
-        Unit::Row
+    fn unit(&self) -> LineOrRow {
+        LineOrRow::Row
     }
 
     fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {
