@@ -218,7 +218,7 @@ fn a_checkpoint_holds_no_second_model() {
             policy.save_trainable(&weights).unwrap();
             optimizer.save(&moments).unwrap();
             if rank.is_some() {
-                let (layout, part) = (adapter::Layout::Peft, adapter::Part::Sum);
+                let (layout, part) = (adapter::AdapterFormat::Peft, adapter::AdapterPart::Sum);
                 adapter::save(policy, &dir.path().join("adapter"), layout, part, "base").unwrap();
             }
         });

@@ -12,7 +12,7 @@ use engine::{
     self,
     catalog::bytes_on_disk,
     compute_pool,
-    protocol::{ExportOrder, GgufType, Layout, MergedOptions, Part, Stored, Strength, What},
+    protocol::{AdapterFormat, AdapterPart, ExportOrder, GgufType, MergedOptions, Strength, WeightType, What},
 };
 use export::{Bundled, Comparison, ExportError};
 use state::{
@@ -125,20 +125,20 @@ fn export_error(error: &anyhow::Error) -> Option<&ExportError> {
 
 /// The same as the engine takes it.
 fn order(root: &Path, plan: &ExportPlan) -> ExportOrder {
-    let adapter = |layout| What::Adapter { layout, part: Part::Sum };
+    let adapter = |layout| What::Adapter { layout, part: AdapterPart::Sum };
     ExportOrder {
         project: root.to_owned(),
         run: plan.run,
         which: plan.which,
         what: match plan.layout {
-            ExportKind::Adapter => adapter(Layout::Peft),
-            ExportKind::Mlx => adapter(Layout::Mlx),
-            ExportKind::Gguf => adapter(Layout::Gguf),
+            ExportKind::Adapter => adapter(AdapterFormat::Peft),
+            ExportKind::Mlx => adapter(AdapterFormat::Mlx),
+            ExportKind::Gguf => adapter(AdapterFormat::Gguf),
             ExportKind::Merged => What::Merged(MergedOptions {
                 stored: match plan.stored {
-                    StoredAs::F32 => Some(Stored::F32),
-                    StoredAs::F16 => Some(Stored::F16),
-                    StoredAs::Bf16 => Some(Stored::Bf16),
+                    StoredAs::F32 => Some(WeightType::F32),
+                    StoredAs::F16 => Some(WeightType::F16),
+                    StoredAs::Bf16 => Some(WeightType::Bf16),
                     StoredAs::Base | StoredAs::Q8_0 | StoredAs::Q4K | StoredAs::Q4_0 => None,
                 },
                 max_shard_bytes: MAX_SHARD_BYTES,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use serde_json::{Value as Json, json};
 use store::{LabelsOf, Project, Revision, RunRecord};
-use train::run::checkpoint::{self, Seen};
+use train::run::checkpoint::{self, SeenRevision};
 
 use super::output;
 
@@ -29,7 +29,7 @@ struct Checkpoint {
     step: u64,
     asked_for: bool,
     /// Oldest first; empty where the checkpoint cannot be read.
-    seen: Vec<Seen>,
+    seen: Vec<SeenRevision>,
     labels: Option<LabelsOf>,
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use data::counted;
 use engine::{
     self, compute_pool,
-    protocol::{ExportOrder, GgufType, MergedOptions, Stored, Strength, What, Which},
+    protocol::{ExportOrder, GgufType, MergedOptions, Strength, WeightType, What, Which},
 };
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -100,9 +100,9 @@ fn what_and_where(args: &Export) -> Result<(What, &PathBuf)> {
     } else if let Some(dir) = &args.merged {
         let stored = match args.dtype {
             None => None,
-            Some(GgufType::F32) => Some(Stored::F32),
-            Some(GgufType::F16) => Some(Stored::F16),
-            Some(GgufType::Bf16) => Some(Stored::Bf16),
+            Some(GgufType::F32) => Some(WeightType::F32),
+            Some(GgufType::F16) => Some(WeightType::F16),
+            Some(GgufType::Bf16) => Some(WeightType::Bf16),
             Some(GgufType::Q8_0 | GgufType::Q4K | GgufType::Q4_0) => {
                 return Err(usage("A merged folder holds f32, f16 or bf16; blocks of a few bits are for --gguf DIR."));
             }

@@ -7,7 +7,7 @@ use data::{PairId, SplitRule, config::RunConfig};
 use engine::pair_scores;
 use state::{filter::Filter, scores::ByScores, table::SavedFilters};
 use store::{PairQuery, Project, Revision, RunId, Scoring};
-use train::objective::{Number, Objective, Range, Standing};
+use train::objective::{Number, NumberBounds, Objective, Standing};
 
 use super::{
     args::{Bounds, Which},
@@ -31,7 +31,7 @@ impl Which {
         }
     }
 
-    fn ranges(&self) -> Vec<Range> {
+    fn ranges(&self) -> Vec<NumberBounds> {
         let all = [
             (Number::Margin, self.margin),
             (Number::Push, self.push),
@@ -40,7 +40,7 @@ impl Which {
             (Number::RejectedReward, self.rejected_reward),
         ];
         let range = |(number, bounds): (Number, Option<Bounds<f64>>)| {
-            bounds.map(|Bounds { least, most }| Range { number, least, most })
+            bounds.map(|Bounds { least, most }| NumberBounds { number, least, most })
         };
         all.into_iter().filter_map(range).collect()
     }

@@ -12,18 +12,18 @@ use data::{
     Answer, Flaw, Pair, PairId, Prompt,
     config::{Knob, RunConfig},
 };
-pub use model::{Mix, Side};
+pub use model::{Mix, MixSide};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 use train::{measure::outlay::Outlay, run::host::RunEvent};
 pub use train::{
-    memory::outlook::{Basis, MemoryOutlook},
+    memory::outlook::{EstimateBasis, MemoryOutlook},
     run::host::{Metrics, Outcome, SaveAnswer},
 };
 
 pub use export::{
-    CurveFile, CurveOrder, ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Proof, Stored,
-    Strength, What, Which,
+    AdapterFormat, AdapterPart, CurveFile, CurveOrder, ExportOrder, Exported, GgufType, MergedOptions, OnPhase, Proof,
+    Strength, WeightType, What, Which,
 };
 pub use store::{Arithmetic, LogLevel, Sample};
 
@@ -162,7 +162,7 @@ impl Candidates {
             Some(_) if self.answers != 2 => {
                 Err(format!("answers is {}; PILAF compares 2, the optimistic and the pessimistic one", self.answers))
             }
-            Some(Pilaf { strength, .. }) => Mix { strength, side: Side::Optimistic }.check(),
+            Some(Pilaf { strength, .. }) => Mix { strength, side: MixSide::Optimistic }.check(),
             None => Ok(()),
         }
     }

@@ -9,10 +9,10 @@ use std::{
 
 use data::metrics::{Metric, Told};
 use serde_json::{Map, Value, json};
-use train::reward::Scale;
+use train::reward::ScoreScale;
 
 use crate::{
-    ExportError, Layout, Part, Proof, Stored, Strength, What,
+    AdapterFormat, AdapterPart, ExportError, Proof, Strength, WeightType, What,
     aside::{REPORT, files_below, write_error},
 };
 
@@ -31,7 +31,7 @@ pub struct About {
     /// E.g. "MPO anchored-sum".
     pub method: String,
     /// Of a reward model: what its raw scores are measured by.
-    pub scale: Option<Scale>,
+    pub scale: Option<ScoreScale>,
     /// The data revision the run saw.
     pub revision: u64,
     pub pairs: usize,
@@ -50,7 +50,7 @@ pub(super) struct Card<'a> {
     pub(super) about: &'a About,
     pub(super) proof: Proof,
     /// The coarsest element type of merged weights.
-    pub(super) stored: Option<Stored>,
+    pub(super) stored: Option<WeightType>,
     /// ‖ΔW‖ by the kind of layer.
     pub(super) norms: BTreeMap<String, f64>,
     /// What other programs do otherwise, as sentences.
@@ -82,10 +82,10 @@ impl Card<'_> {
                 What::Gguf(_) => "gguf",
                 What::Report => "report",
             },
-            "layout": self.layout().map(Layout::name),
+            "layout": self.layout().map(AdapterFormat::name),
             "stored_as": match self.what {
                 What::Gguf(kind) => Some(kind.name()),
-                _ => self.stored.map(Stored::name),
+                _ => self.stored.map(WeightType::name),
             },
             "strength_percent": about.strength.as_percent(),
             "remarks": self.remarks,
@@ -111,7 +111,7 @@ impl Card<'_> {
         })
     }
 
-    pub(super) fn layout(&self) -> Option<Layout> {
+    pub(super) fn layout(&self) -> Option<AdapterFormat> {
         match self.what {
             What::Adapter { layout, .. } => Some(layout),
             What::Merged(_) | What::Gguf(_) | What::Report => None,
@@ -121,7 +121,7 @@ impl Card<'_> {
     /// Adapters that have to be loaded below this export.
     pub(super) fn below(&self) -> &[PathBuf] {
         match self.what {
-            What::Adapter { part: Part::Newest, .. } => &self.about.frozen,
+            What::Adapter { part: AdapterPart::Newest, .. } => &self.about.frozen,
             _ => &[],
         }
     }
@@ -136,9 +136,9 @@ impl Card<'_> {
         // YAML takes a JSON text for a quoted one.
         line(format_args!("---\nbase_model: {}", json!(about.base_model)));
         match self.layout() {
-            Some(Layout::Peft) => line(format_args!("library_name: peft")),
-            Some(Layout::Mlx) => line(format_args!("library_name: mlx")),
-            Some(Layout::Gguf) | None => {}
+            Some(AdapterFormat::Peft) => line(format_args!("library_name: peft")),
+            Some(AdapterFormat::Mlx) => line(format_args!("library_name: mlx")),
+            Some(AdapterFormat::Gguf) | None => {}
         }
         line(format_args!("---\n\n# {}, step {}\n\n{}\n", about.run, about.step, self.what_it_is()));
         if about.method.starts_with("MPO") {
@@ -196,7 +196,7 @@ impl Card<'_> {
                 proof.probes
             ));
         }
-        if let Some(half) = self.stored.filter(|&stored| stored != Stored::F32) {
+        if let Some(half) = self.stored.filter(|&stored| stored != WeightType::F32) {
             line(format_args!(
                 "The merged weights are stored in {half}, as the base's are or as was asked for: rounding them is what moves \
                  the logits by {:.1e}{}. `--dtype f32` rounds nothing, and an adapter on the base rounds nothing either.\n",
@@ -246,7 +246,7 @@ impl Card<'_> {
             What::Adapter { .. } if about.frozen.is_empty() => {
                 format!("A LoRA adapter for `{base}`.")
             }
-            What::Adapter { part: Part::Newest, .. } => {
+            What::Adapter { part: AdapterPart::Newest, .. } => {
                 format!("A LoRA adapter for `{base}` **with {frozen} below it**: alone it is not what was trained.")
             }
             What::Adapter { .. } | What::Report => format!(
@@ -267,9 +267,9 @@ impl Card<'_> {
         let file = "The base model has no chat template. The run was trained on conversations in plain style, “User: …” and \
                     “Assistant: …” with an empty line between turns; `chat_template.jinja` writes exactly that";
         match self.layout() {
-            Some(Layout::Peft) => format!("{file}, and the tokenizer of this folder (not the base's) brings it."),
-            Some(Layout::Gguf) => format!("{file}: `--jinja --chat-template-file this/folder/chat_template.jinja`."),
-            Some(Layout::Mlx) => format!("{file}; copy it into the base's folder."),
+            Some(AdapterFormat::Peft) => format!("{file}, and the tokenizer of this folder (not the base's) brings it."),
+            Some(AdapterFormat::Gguf) => format!("{file}: `--jinja --chat-template-file this/folder/chat_template.jinja`."),
+            Some(AdapterFormat::Mlx) => format!("{file}; copy it into the base's folder."),
             None if matches!(self.what, What::Gguf(_)) => {
                 "The base model has no chat template. The run was trained on conversations in plain style, “User: …” and \
                  “Assistant: …” with an empty line between turns; the template in the file writes exactly that."

@@ -40,7 +40,10 @@ pub use comparison::Comparison;
 pub use curves::{CurveFile, CurveOrder, Curves, events, field};
 pub use error::ExportError;
 pub use gguf::gguf;
-pub use order::{ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Stored, Strength, What, Which};
+pub use order::{
+    AdapterFormat, AdapterPart, ExportOrder, Exported, GgufType, MergedOptions, OnPhase, Strength, WeightType, What,
+    Which,
+};
 pub use proof::Proof;
 pub use report::{Answers, Chart, Measured, RunHistory, Setting, report};
 pub use weights::{Subject, adapter, merged};

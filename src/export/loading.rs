@@ -3,10 +3,10 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use serde_json::json;
-use train::reward::Scale;
+use train::reward::ScoreScale;
 
 use crate::{
-    GgufType, Layout, What,
+    AdapterFormat, GgufType, What,
     card::{Card, listed},
     gguf::file_name,
 };
@@ -20,9 +20,9 @@ impl Card<'_> {
             return scores(base, scale);
         }
         let mut text = match self.what {
-            What::Adapter { layout: Layout::Peft, .. } => python(base, self.below()),
-            What::Adapter { layout: Layout::Mlx, .. } => mlx(base, self.below()),
-            What::Adapter { layout: Layout::Gguf, .. } => llama_cpp(base, is_gguf, self.below()),
+            What::Adapter { layout: AdapterFormat::Peft, .. } => python(base, self.below()),
+            What::Adapter { layout: AdapterFormat::Mlx, .. } => mlx(base, self.below()),
+            What::Adapter { layout: AdapterFormat::Gguf, .. } => llama_cpp(base, is_gguf, self.below()),
             What::Gguf(kind) => return self.gguf(kind),
             What::Merged(_) | What::Report => {
                 "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n\
@@ -33,11 +33,11 @@ impl Card<'_> {
         };
         if is_gguf {
             text += match self.layout() {
-                Some(Layout::Gguf) => {
+                Some(AdapterFormat::Gguf) => {
                     "\n\nIt was trained on that very file. On the same model with other bits a weight (another quantisation) \
                      it works too, but the logits are not those that were checked."
                 }
-                Some(Layout::Peft | Layout::Mlx) => {
+                Some(AdapterFormat::Peft | AdapterFormat::Mlx) => {
                     "\n\nIt was trained on a GGUF file, which this tool does not read: put the folder of the model that the \
                      file was made from in its place. Where the file holds quantised weights, that folder's are finer, and the \
                      logits are not exactly those that were checked."
@@ -65,7 +65,7 @@ impl Card<'_> {
     }
 }
 
-fn scores(base: &str, scale: Scale) -> String {
+fn scores(base: &str, scale: ScoreScale) -> String {
     format!(
         "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\n\
          model = AutoModelForSequenceClassification.from_pretrained({}, num_labels=1)\n\

@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 pub use model::{
-    GgufType, MergedOptions, Stored,
-    adapter::{Layout, Part},
+    GgufType, MergedOptions, WeightType,
+    adapter::{AdapterFormat, AdapterPart},
 };
 use store::RunId;
 
@@ -14,7 +14,7 @@ use super::Proof;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// A folder with the adapter alone.
-    Adapter { layout: Layout, part: Part },
+    Adapter { layout: AdapterFormat, part: AdapterPart },
     /// A folder with the whole model, its training folded in.
     Merged(MergedOptions),
     /// A folder with the same as one GGUF file, and how to run it.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use model::{LoadError, Policy, adapter, write_merged};
 
 use crate::{
-    About, ExportError, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What,
+    About, AdapterFormat, AdapterPart, ExportError, MergedOptions, OnPhase, Proof, WeightType, What,
     aside::{Aside, write_error},
     card,
     proof::{self, Said},
@@ -57,18 +57,18 @@ const LARGEST_COMPANION: u64 = 64 << 20;
 /// Writes the policy's adapter into the folder `dir`: with those frozen below it, or the trained one alone.
 pub fn adapter(
     subject: &Subject<'_>,
-    layout: Layout,
-    part: Part,
+    layout: AdapterFormat,
+    part: AdapterPart,
     dir: &Path,
     on_phase: &mut OnPhase<'_>,
 ) -> Result<Proof, ExportError> {
     if subject.policy.trains_its_weights() {
         return Err(ExportError::NoAdapter);
     }
-    if part == Part::Newest && subject.about.continued.is_some() {
+    if part == AdapterPart::Newest && subject.about.continued.is_some() {
         return Err(ExportError::NotOnTop);
     }
-    if subject.policy.has_scalar_head() && layout != Layout::Peft {
+    if subject.policy.has_scalar_head() && layout != AdapterFormat::Peft {
         return Err(ExportError::Reward);
     }
     let export = Export::begin(subject, What::Adapter { layout, part }, dir)?;
@@ -78,8 +78,8 @@ pub fn adapter(
         .map_err(|error| of_its_place(error, &at, &export.aside.target()))?;
     phase(on_phase, "Reading it back", None)?;
     let below: Vec<&Path> = match part {
-        Part::Sum => Vec::new(),
-        Part::Newest => subject.about.frozen.iter().map(PathBuf::as_path).collect(),
+        AdapterPart::Sum => Vec::new(),
+        AdapterPart::Newest => subject.about.frozen.iter().map(PathBuf::as_path).collect(),
     };
     let adapters = [below.as_slice(), &[at.as_path()]].concat();
     let read_back = proof::load(subject.folder, &adapters)?;
@@ -109,9 +109,9 @@ pub fn merged(
     let read_back = proof::load(&at, &[])?;
     // Half precision rounds what was learnt to its own grid.
     let tolerance = match coarsest(&at)? {
-        Stored::F32 => 1e-3,
-        Stored::F16 => 2e-2,
-        Stored::Bf16 => 2e-1,
+        WeightType::F32 => 1e-3,
+        WeightType::F16 => 2e-2,
+        WeightType::Bf16 => 2e-1,
     };
     phase(on_phase, "Comparing them with the trained model", None)?;
     let bare = Said::of(&proof::load(subject.folder, &[])?, subject.probes)?;
@@ -188,8 +188,8 @@ impl<'a> Export<'a> {
 }
 
 /// The coarsest element type among the weight files that were just written, from their headers.
-fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
-    let mut coarsest = Stored::F32;
+fn coarsest(dir: &Path) -> Result<WeightType, ExportError> {
+    let mut coarsest = WeightType::F32;
     for entry in fs::read_dir(dir).map_err(write_error(dir))? {
         let path = entry.map_err(write_error(dir))?.path();
         if path.extension().is_none_or(|kind| kind != "safetensors") {
@@ -201,10 +201,10 @@ fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
         let mut header = String::new();
         file.take(u64::from_le_bytes(length)).read_to_string(&mut header).map_err(write_error(&path))?;
         if header.contains(r#""BF16""#) {
-            return Ok(Stored::Bf16);
+            return Ok(WeightType::Bf16);
         }
         if header.contains(r#""F16""#) {
-            coarsest = Stored::F16;
+            coarsest = WeightType::F16;
         }
     }
     Ok(coarsest)

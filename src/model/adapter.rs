@@ -21,16 +21,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use self::{factors::AdapterPart, files::LoadedAdapter};
 use self::{
     factors::Factors,
     files::{CONFIG, unusable},
 };
-pub use self::{factors::Part, files::LoadedAdapter};
 use super::{LoadError, Policy, Spec};
 
 /// Whose files an adapter is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
+pub enum AdapterFormat {
     /// Hugging Face PEFT, which vLLM and others read too.
     #[default]
     Peft,
@@ -40,7 +40,7 @@ pub enum Layout {
     Gguf,
 }
 
-impl Layout {
+impl AdapterFormat {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Peft, Self::Mlx, Self::Gguf];
 
@@ -79,17 +79,23 @@ fn is_mlx(dir: &Path) -> bool {
 
 /// Writes one adapter into the folder `dir`, which is created. `base_model` is what it says it belongs to.
 ///
-/// [`Part::Sum`] stacks the rows of frozen adapters and of the trained one, so that the result on the bare base model is
+/// [`AdapterPart::Sum`] stacks the rows of frozen adapters and of the trained one, so that the result on the bare base model is
 /// this policy.
-pub fn save(policy: &Policy, dir: &Path, layout: Layout, part: Part, base_model: &str) -> Result<(), LoadError> {
+pub fn save(
+    policy: &Policy,
+    dir: &Path,
+    layout: AdapterFormat,
+    part: AdapterPart,
+    base_model: &str,
+) -> Result<(), LoadError> {
     let factors = Factors::of(policy, part, dir)?;
     fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
-    if factors.score.is_some() && layout != Layout::Peft {
+    if factors.score.is_some() && layout != AdapterFormat::Peft {
         return Err(unusable(dir)(format!("{} reads no reward models; export it for PEFT", layout.name())));
     }
     match layout {
-        Layout::Peft => peft::save(&factors, policy.spec(), dir, base_model),
-        Layout::Mlx => mlx::save(&factors, policy.spec(), dir, base_model),
-        Layout::Gguf => gguf::save(&factors, policy.spec(), dir, base_model),
+        AdapterFormat::Peft => peft::save(&factors, policy.spec(), dir, base_model),
+        AdapterFormat::Mlx => mlx::save(&factors, policy.spec(), dir, base_model),
+        AdapterFormat::Gguf => gguf::save(&factors, policy.spec(), dir, base_model),
     }
 }

@@ -26,14 +26,14 @@ use ::kernels::{Tensor, Weight};
 
 /// The element type of the written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stored {
+pub enum WeightType {
     #[default]
     F32,
     F16,
     Bf16,
 }
 
-impl Stored {
+impl WeightType {
     fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::F32,
@@ -61,7 +61,7 @@ impl Stored {
 }
 
 /// Writes `config.json` and `model.safetensors` into `dir`, which is created. Tokenizer files are the caller's business.
-pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), LoadError> {
+pub fn save_merged(policy: &Policy, dir: &Path, stored: WeightType) -> Result<(), LoadError> {
     let path = dir.join("model.safetensors");
     let failed = |source| LoadError::Write { path: path.clone(), source };
     // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter away.
@@ -133,7 +133,7 @@ struct Merged<'a> {
     original: Option<&'a source::Source>,
     name: String,
     shape: Vec<usize>,
-    stored: Stored,
+    stored: WeightType,
     /// Where the first failure goes: the trait has no room for one.
     fault: &'a RefCell<Option<LoadError>>,
 }

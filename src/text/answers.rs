@@ -83,12 +83,12 @@ pub struct EncodedAnswers {
     pub prefix: Vec<u32>,
     /// In the order given; every token of them is scored.
     pub answers: Vec<EncodedAnswer>,
-    pub start: Start,
+    pub start: AnswerStart,
 }
 
 /// How the scored tokens begin, the worst of all answers last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Start {
+pub enum AnswerStart {
     /// Where the prompt ends as the model sees it before it answers.
     AtBorder,
     /// The tokenizer joins the prompt's end with an answer's start: those tokens are scored whole.
@@ -100,7 +100,7 @@ pub enum Start {
     Unmatched,
 }
 
-impl Start {
+impl AnswerStart {
     /// What is to be said about it, without a full stop.
     pub fn flaw(self) -> Option<(Flaw, &'static str)> {
         match self {
@@ -235,12 +235,12 @@ impl Codec {
             }
         }
         let of = |whole: &Whole| match whole.border {
-            Border::Torn => Start::Unmatched,
-            Border::Grafted => Start::Rewritten,
-            Border::Plain if shared < prompt_ids.len() => Start::InsideToken,
-            Border::Plain => Start::AtBorder,
+            Border::Torn => AnswerStart::Unmatched,
+            Border::Grafted => AnswerStart::Rewritten,
+            Border::Plain if shared < prompt_ids.len() => AnswerStart::InsideToken,
+            Border::Plain => AnswerStart::AtBorder,
         };
-        let start = wholes.iter().map(of).max().unwrap_or(Start::AtBorder);
+        let start = wholes.iter().map(of).max().unwrap_or(AnswerStart::AtBorder);
         let prefix = prompt_ids[..shared].to_vec();
         Ok((EncodedAnswers { prefix, answers, start }, wholes))
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Codec, EncodedAnswer, EncodedAnswers, Limits, Reply, StreamDecoder, SystemTurns, Unusable,
-    answers::{Start, Whole},
+    answers::{AnswerStart, Whole},
 };
 use ::data::{Chat, Flaw, FlawNote, Inspection, PairFit, PairInspection, Prompt, TextPart, TokenView, Turn};
 
@@ -147,7 +147,7 @@ impl Codec {
             .is_some_and(|bos| ids.windows(2).any(|two| two == [bos, bos]))
     }
 
-    fn find_flaws(&self, inspection: &mut Inspection, prompt: &Prompt, start: Start, limits: Limits) {
+    fn find_flaws(&self, inspection: &mut Inspection, prompt: &Prompt, start: AnswerStart, limits: Limits) {
         self.find_doubled_bos(inspection);
         let mut find = |flaw, text: String| inspection.findings.push(FlawNote { flaw, text });
         let cut = inspection.cut_at < inspection.tokens.len();

@@ -22,7 +22,7 @@ mod stream;
 mod template;
 mod tokenizer;
 
-pub use answers::{EncodedAnswer, EncodedAnswers, Limits, Reply, Start};
+pub use answers::{AnswerStart, EncodedAnswer, EncodedAnswers, Limits, Reply};
 pub use bpe::{CHATML_TEMPLATE, train_bpe};
 pub use codec::{Codec, SystemTurns};
 pub use conversation::Conversation;

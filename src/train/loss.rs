@@ -7,18 +7,18 @@ use model::{Doc, PolicyError};
 use crate::{
     dataset::{
         documents::PairDoc,
-        negatives::Draw,
+        negatives::DrawnNegatives,
         packing::{Packed, pack},
     },
     error::Result,
     measure::log_probs::sum,
-    objective::{Answer, Label, Objective, PairTerm, Term, TokenMean, Triplet, WeighedAnswer, summarize},
+    objective::{AnswerLogProbs, Label, Objective, PairTerm, Term, TokenMean, Triplet, WeighedAnswer, summarize},
     step::{Loss, Slopes},
 };
 
 /// A document of a step and what it is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum StepDoc {
     /// Index into the training pairs.
     Pair(usize),
     /// Index into the reference answers to train on.
@@ -41,9 +41,9 @@ pub struct Texts<'d> {
 pub struct Batch {
     /// Indices of the pairs, in the order they were drawn.
     pub pairs: Vec<usize>,
-    pub rows: Vec<Packed<Part>>,
+    pub rows: Vec<Packed<StepDoc>>,
     /// What was drawn of pairs with more rejected answers than a step meets.
-    draws: BTreeMap<usize, Draw>,
+    draws: BTreeMap<usize, DrawnNegatives>,
     /// Of the pairs whose document ends with an answer sampled for the triplet term: log π_ref of its tokens.
     sampled: BTreeMap<usize, Vec<f32>>,
     texts: TextTerms,
@@ -60,7 +60,7 @@ pub struct TripletTerm {
 impl Batch {
     /// The pairs of these indices were packed as what was drawn of them.
     #[must_use]
-    pub fn with_draws(self, draws: BTreeMap<usize, Draw>) -> Self {
+    pub fn with_draws(self, draws: BTreeMap<usize, DrawnNegatives>) -> Self {
         Self { draws, ..self }
     }
 
@@ -79,9 +79,9 @@ impl Batch {
     ) -> Result<Self> {
         let docs = pairs
             .iter()
-            .map(|&(index, doc)| (Part::Pair(index), doc))
-            .chain(references.parts(Part::Reference))
-            .chain(retention.parts(Part::Retention));
+            .map(|&(index, doc)| (StepDoc::Pair(index), doc))
+            .chain(references.parts(StepDoc::Reference))
+            .chain(retention.parts(StepDoc::Retention));
         Ok(Self {
             rows: pack(docs, row_tokens).map_err(PolicyError::from)?,
             pairs: pairs.iter().map(|&(index, _)| index).collect(),
@@ -94,7 +94,7 @@ impl Batch {
 
 impl<'d> Texts<'d> {
     /// Each with what it is there for.
-    pub fn parts(&self, part: fn(usize) -> Part) -> impl Iterator<Item = (Part, &'d Doc)> {
+    pub fn parts(&self, part: fn(usize) -> StepDoc) -> impl Iterator<Item = (StepDoc, &'d Doc)> {
         self.docs.iter().map(move |&(index, doc)| (part(index), doc))
     }
 
@@ -107,7 +107,7 @@ impl<'d> Texts<'d> {
 pub struct BatchLoss<'a> {
     batch: &'a Batch,
     objective: Objective,
-    /// What [`Part::Pair`] counts in.
+    /// What [`StepDoc::Pair`] counts in.
     pairs: &'a [PairDoc],
     /// Σ log π_ref of a pair's chosen and rejected answers; empty where nobody asked for it.
     at_start: &'a dyn Fn(usize) -> &'a [f64],
@@ -143,11 +143,11 @@ impl TextTerms {
     }
 
     /// What of a loss is no pair and no sampled answer.
-    pub fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+    pub fn add(&mut self, part: StepDoc, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
         let (mean, sum) = match part {
-            Part::Reference(_) => &mut self.reference,
-            Part::Retention(_) => &mut self.retention,
-            Part::Pair(_) | Part::Rollout(_) => return,
+            StepDoc::Reference(_) => &mut self.reference,
+            StepDoc::Retention(_) => &mut self.retention,
+            StepDoc::Pair(_) | StepDoc::Rollout(_) => return,
         };
         for answer in log_probs {
             sum.log_probs += self::sum(answer);
@@ -261,9 +261,9 @@ impl<'a> BatchLoss<'a> {
     }
 }
 
-impl Loss<Part> for BatchLoss<'_> {
-    fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
-        let Part::Pair(index) = part else {
+impl Loss<StepDoc> for BatchLoss<'_> {
+    fn add(&mut self, part: StepDoc, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        let StepDoc::Pair(index) = part else {
             return self.texts.add(part, log_probs, slopes);
         };
         let (pair, at_start) = (&self.pairs[index], (self.at_start)(index));
@@ -341,7 +341,7 @@ fn triplet_of(
 
 impl WeighedTokens {
     /// Of the drawn answers.
-    fn of(&self, draw: &Draw) -> Self {
+    fn of(&self, draw: &DrawnNegatives) -> Self {
         Self { weights: draw.pick(&self.weights), reference: draw.pick(&self.reference) }
     }
 }
@@ -363,14 +363,14 @@ pub fn judge(
 
 /// The same with its gradient. `stands_for`: of how many in its pool each rejected answer tells.
 fn term(objective: &Objective, pair: &PairDoc, answers: &[Vec<f32>], anchor: &[f64], stands_for: f64) -> Term {
-    let answer = |(index, values): (usize, &Vec<f32>)| Answer {
+    let answer = |(index, values): (usize, &Vec<f32>)| AnswerLogProbs {
         policy: sum(values),
         reference: anchor.get(index).copied().unwrap_or(f64::NAN),
         tokens: values.len() as f64,
         stands_for,
     };
     let mut answers = answers.iter().enumerate().map(answer);
-    let nothing = Answer { policy: f64::NAN, reference: f64::NAN, tokens: 0.0, stands_for };
+    let nothing = AnswerLogProbs { policy: f64::NAN, reference: f64::NAN, tokens: 0.0, stands_for };
     let (chosen, rejected) = (answers.next().unwrap_or(nothing), answers.collect::<Vec<_>>());
     objective.evaluate_against(label(pair), chosen, &rejected)
 }

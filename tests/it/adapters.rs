@@ -13,7 +13,7 @@ use nudge::{
     gguf::Gguf,
     model::{
         AdamW, AdamWOptions, Doc, LoadOptions, MergedOptions, Policy, Row, Spec,
-        adapter::{self, Layout, Part},
+        adapter::{self, AdapterFormat, AdapterPart},
         write_merged,
     },
 };
@@ -77,7 +77,7 @@ fn an_mlx_adapter_is_the_same_change() {
         for (rslora, scale) in [(false, 2.0), (true, 4.0)] {
             let policy = fixture.lora_with(|options| options.adapter.as_mut().unwrap().rslora = rslora);
             let dir = tempfile::tempdir().unwrap();
-            adapter::save(&policy, dir.path(), Layout::Mlx, Part::Sum, "some/model").unwrap();
+            adapter::save(&policy, dir.path(), AdapterFormat::Mlx, AdapterPart::Sum, "some/model").unwrap();
             assert_same(&mlx_deltas(dir.path()), &expected(&fixture, scale), name);
         }
     }
@@ -126,7 +126,7 @@ fn a_gguf_adapter_is_the_same_change_in_llama_cpps_order() {
         let fixture = fixture::one(name);
         let policy = fixture.lora_with(|options| options.adapter.as_mut().unwrap().rslora = true);
         let dir = tempfile::tempdir().unwrap();
-        adapter::save(&policy, dir.path(), Layout::Gguf, Part::Sum, "some/model").unwrap();
+        adapter::save(&policy, dir.path(), AdapterFormat::Gguf, AdapterPart::Sum, "some/model").unwrap();
         let spec = policy.spec();
         let want = expected(&fixture, 4.0).into_iter().map(|(path, delta)| {
             let path = path.replace("model.layers.", "blk.");
@@ -176,13 +176,13 @@ fn every_layout_reads_back_as_the_policy() {
         let want = logits(&stacked, &fixture);
         let base = logits(&fixture.base(), &fixture);
         assert!(largest_difference(&want, &base) > 0.1);
-        for layout in Layout::ALL {
-            for part in [Part::Sum, Part::Newest] {
+        for layout in AdapterFormat::ALL {
+            for part in [AdapterPart::Sum, AdapterPart::Newest] {
                 let dir = tempfile::tempdir().unwrap();
                 adapter::save(&stacked, dir.path(), layout, part, "some/model").unwrap();
                 let adapters: &[&Path] = match part {
-                    Part::Sum => &[dir.path()],
-                    Part::Newest => &[&fixture.adapter, dir.path()],
+                    AdapterPart::Sum => &[dir.path()],
+                    AdapterPart::Newest => &[&fixture.adapter, dir.path()],
                 };
                 let got = logits(&on_top_of(&fixture, adapters), &fixture);
                 let off = largest_difference(&got, &want);
@@ -201,7 +201,7 @@ fn an_adapter_of_another_layout_that_is_not_understood_is_refused() {
     let refusal = |path: &Path, spec: &Spec| adapter::load(path, spec).unwrap_err().to_string();
 
     let mlx = dir.path().join("mlx");
-    adapter::save(&policy, &mlx, Layout::Mlx, Part::Sum, "some/model").unwrap();
+    adapter::save(&policy, &mlx, AdapterFormat::Mlx, AdapterPart::Sum, "some/model").unwrap();
     let config = mlx.join("adapter_config.json");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("\"lora\"", "\"dora\"")).unwrap();
@@ -216,7 +216,7 @@ fn an_adapter_of_another_layout_that_is_not_understood_is_refused() {
     assert!(refusal(&mlx, &spec).contains("transposed"));
 
     let gguf = dir.path().join("gguf");
-    adapter::save(&policy, &gguf, Layout::Gguf, Part::Sum, "some/model").unwrap();
+    adapter::save(&policy, &gguf, AdapterFormat::Gguf, AdapterPart::Sum, "some/model").unwrap();
     let file = gguf.join("adapter.gguf");
     assert!(adapter::load(&file, &spec).is_ok(), "the file itself");
     let other = fixture::one("qwen3_qknorm");
@@ -265,7 +265,7 @@ fn an_adapter_trained_further_has_its_reference_where_it_stood() {
         assert!(largest_difference(&reference, &first) < 1e-4, "as it stood, not the bare base");
 
         let dir = tempfile::tempdir().unwrap();
-        adapter::save(&policy, dir.path(), Layout::Peft, Part::Newest, "some/model").unwrap();
+        adapter::save(&policy, dir.path(), AdapterFormat::Peft, AdapterPart::Newest, "some/model").unwrap();
         let mut adapters: Vec<&Path> = below.iter().map(PathBuf::as_path).collect();
         adapters.push(dir.path());
         let back = logits(&on_top_of(&fixture, &adapters), &fixture);

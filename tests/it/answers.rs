@@ -7,7 +7,7 @@ use nudge::{
         answer_all,
         protocol::{Generated, Sampling, StoppedBy},
     },
-    model::{GenerateOptions, Halt, Mix, Policy, Side},
+    model::{GenerateOptions, Halt, Mix, MixSide, Policy},
     text::Codec,
 };
 
@@ -189,8 +189,8 @@ fn a_mixture_draws_from_policy_and_reference_together() {
         let of_policy = generate(&policy, &prompts, &plain);
         let of_base = generate(&base, &prompts, &plain);
         assert_ne!(of_policy, of_base, "the adapter does something");
-        assert_eq!(generate(&policy, &prompts, &mixed(1.0, Side::Pessimistic)), of_base);
-        let bold = mixed(1.0, Side::Optimistic);
+        assert_eq!(generate(&policy, &prompts, &mixed(1.0, MixSide::Pessimistic)), of_base);
+        let bold = mixed(1.0, MixSide::Optimistic);
         let together = generate(&policy, &prompts, &bold);
         assert_ne!(together, of_policy);
         for (prompt, answer) in prompts.iter().zip(&together) {
@@ -205,7 +205,7 @@ fn a_mixture_draws_from_policy_and_reference_together() {
 #[test]
 fn a_mixture_wants_a_reference() {
     let fixture = fixture::one(FIXTURE);
-    let mix = Some(Mix { strength: 0.1, side: Side::Optimistic });
+    let mix = Some(Mix { strength: 0.1, side: MixSide::Optimistic });
     let options = GenerateOptions { mix, max_new: 1, ..GenerateOptions::default() };
     let refused = fixture.full().generate(&prompts(&fixture), &options, &mut |_, _| ControlFlow::Continue(()));
     assert!(refused.unwrap_err().to_string().contains("those of step 0 are gone"));

@@ -4,7 +4,7 @@
 use nudge::{
     data::config::{Precision, Targets},
     kernels::{DType, Tensor},
-    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Stored, save_merged},
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, WeightType, save_merged},
     train::{
         dataset::packing::Packed,
         step::{Loss, Plan, Slopes, Trainer, go_on, gradient},
@@ -198,7 +198,7 @@ fn exports_are_the_same_from_everywhere() {
     let merged = |mut policy: Policy| -> Vec<f64> {
         policy.set_trainable(&adapter).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        save_merged(&policy, dir.path(), Stored::F32).unwrap();
+        save_merged(&policy, dir.path(), WeightType::F32).unwrap();
         let path = dir.path().join("model.safetensors");
         let tensors = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
         let mut named = fixture::for_policy(tensors.into_iter().collect());

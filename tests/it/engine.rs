@@ -6,7 +6,9 @@ use nudge::{
     data::config::{DriftAction, Knob},
     engine::{
         Engine, checkpoint_steps,
-        protocol::{Basis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Strength, Weights},
+        protocol::{
+            EstimateBasis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Strength, Weights,
+        },
         score::{IdPair, score_ids},
     },
     model::{Doc, LoadOptions, Policy, Row},
@@ -348,7 +350,7 @@ fn preflight_measures_before_the_start() {
     assert!(report.trainable_parameters > 0 && report.trainable_parameters < report.total_parameters);
     let memory = &report.memory;
     assert!(memory.peak_memory_bytes > memory.estimated_memory_bytes);
-    assert!(memory.peak_memory_is == Basis::Measured && memory.fits());
+    assert!(memory.peak_memory_is == EstimateBasis::Measured && memory.fits());
     assert!(report.estimated_secs > 0.0);
     let measuring = report.measuring;
     assert!(measuring.evaluation_secs > 0.0 && measuring.sample_secs > 0.0 && measuring.anchor_secs > 0.0);

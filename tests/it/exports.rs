@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, ops::ControlFlow, path::Path};
 
 use nudge::{
-    export::{self, About, ExportError, Layout, MergedOptions, Part, Proof, Stored, Subject},
+    export::{self, About, AdapterFormat, AdapterPart, ExportError, MergedOptions, Proof, Subject, WeightType},
     model::{LoadOptions, Policy},
     text::{Codec, Conversation},
 };
@@ -42,7 +42,7 @@ fn export_adapter(
     overwrite: bool,
 ) -> Result<Proof, ExportError> {
     let subject = Subject { policy, folder, probes, about: &about(), overwrite };
-    let (layout, part) = (Layout::Peft, Part::Sum);
+    let (layout, part) = (AdapterFormat::Peft, AdapterPart::Sum);
     export::adapter(&subject, layout, part, dir, &mut go_on)
 }
 
@@ -69,7 +69,7 @@ fn an_export_carries_its_proof_and_its_tokenizer() {
     assert!(proof.difference < 1e-4, "{}", proof.difference);
     assert!(proof.effect > 0.1, "{}", proof.effect);
     assert!(proof.changed > 0);
-    let merged = export_merged(&policy, &fixture, &whole, MergedOptions { stored: Some(Stored::F16), ..WHOLE });
+    let merged = export_merged(&policy, &fixture, &whole, MergedOptions { stored: Some(WeightType::F16), ..WHOLE });
     let merged = merged.unwrap();
     assert!(merged.difference < 0.05 && merged.effect > 0.1);
 
@@ -216,7 +216,7 @@ fn what_no_adapter_can_hold_is_said_before_anything_is_written() {
     let about = About { continued: Some(fixture.adapter.clone()), ..about() };
     let subject =
         Subject { policy: &fixture.lora(), folder: &fixture.folder, probes: &probes, about: &about, overwrite: false };
-    let error = export::adapter(&subject, Layout::Peft, Part::Newest, &dir, &mut go_on);
+    let error = export::adapter(&subject, AdapterFormat::Peft, AdapterPart::Newest, &dir, &mut go_on);
     assert!(matches!(error, Err(ExportError::NotOnTop)), "{error:?}");
     assert!(!dir.exists());
 }
@@ -233,10 +233,10 @@ fn every_layout_is_proven_and_says_how_to_load_it() {
         Subject { policy: &policy, folder: &fixture.folder, probes: &probes, about: &about, overwrite: false };
     let below = fixture.adapter.to_string_lossy();
     for (layout, part, file, command) in [
-        (Layout::Peft, Part::Sum, "adapter_model.safetensors", "PeftModel"),
-        (Layout::Peft, Part::Newest, "adapter_model.safetensors", "merge_and_unload"),
-        (Layout::Mlx, Part::Sum, "adapters.safetensors", "mlx_lm.generate"),
-        (Layout::Gguf, Part::Newest, "adapter.gguf", "--lora"),
+        (AdapterFormat::Peft, AdapterPart::Sum, "adapter_model.safetensors", "PeftModel"),
+        (AdapterFormat::Peft, AdapterPart::Newest, "adapter_model.safetensors", "merge_and_unload"),
+        (AdapterFormat::Mlx, AdapterPart::Sum, "adapters.safetensors", "mlx_lm.generate"),
+        (AdapterFormat::Gguf, AdapterPart::Newest, "adapter.gguf", "--lora"),
     ] {
         let dir = root.path().join(format!("{layout:?} {part:?}"));
         let proof = export::adapter(&subject, layout, part, &dir, &mut go_on).unwrap();
@@ -244,11 +244,11 @@ fn every_layout_is_proven_and_says_how_to_load_it() {
         assert!(proof.effect > 0.1 && dir.join(file).is_file());
         let card = fs::read_to_string(dir.join("README.md")).unwrap();
         assert!(card.contains(command) && card.contains(&*below), "{card}");
-        assert_eq!(card.contains("alone it is not what was trained"), part == Part::Newest);
+        assert_eq!(card.contains("alone it is not what was trained"), part == AdapterPart::Newest);
         let report = json(&dir.join("report.json"));
         assert_eq!(report["layout"], layout.name());
         let on_top_of = report["on_top_of"].as_array().unwrap().len();
-        assert_eq!(on_top_of, usize::from(part == Part::Newest));
+        assert_eq!(on_top_of, usize::from(part == AdapterPart::Newest));
     }
 }
 

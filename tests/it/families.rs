@@ -10,7 +10,7 @@ use std::{collections::HashMap, fs, ops::ControlFlow, path::PathBuf};
 use candle_core::{DType, Device, Tensor};
 use nudge::{
     data::config::Targets,
-    model::{AdapterShape, Doc, GenerateOptions, LoadOptions, Policy, Row, Spec, Stored, save_merged},
+    model::{AdapterShape, Doc, GenerateOptions, LoadOptions, Policy, Row, Spec, WeightType, save_merged},
 };
 
 use crate::fixture::{self, elements, for_policy, largest_difference, relative};
@@ -89,7 +89,7 @@ fn logits_are_those_of_transformers_also_when_written_and_read_again() {
         let off = largest_difference(&got, &want);
         assert!(off < TOLERANCE, "{}: off by {off:e}", case.name);
 
-        save_merged(&policy, dir.path(), Stored::F32).unwrap();
+        save_merged(&policy, dir.path(), WeightType::F32).unwrap();
         let again = Policy::load(dir.path(), &LoadOptions::default()).unwrap();
         // What was part of a larger model is written as a model of its own.
         let alone = Spec { part_of: None, ..policy.spec().clone() };

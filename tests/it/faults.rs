@@ -22,7 +22,7 @@ use nudge::{
         TrainError,
         run::{
             Task,
-            host::{CurrentWeights, Host, Outcome, Reading, Rest, RunEvent, Signal, Wishes},
+            host::{CurrentWeights, Host, Outcome, Rest, RolloutStage, RunEvent, Signal, Wishes},
             train,
         },
     },
@@ -46,7 +46,7 @@ pub enum Mishap {
 struct Faulty<F> {
     mishap: F,
     /// Whether a reading finds no memory.
-    no_room: Box<dyn FnMut(Reading) -> bool + Send>,
+    no_room: Box<dyn FnMut(RolloutStage) -> bool + Send>,
     wishes: Wishes,
     signal: Signal,
 }
@@ -87,7 +87,7 @@ impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
         }
     }
 
-    fn before_reading(&mut self, what: Reading) -> Result<(), TrainError> {
+    fn before_reading(&mut self, what: RolloutStage) -> Result<(), TrainError> {
         if (self.no_room)(what) { Err(out_of_memory()) } else { Ok(()) }
     }
 }
@@ -103,7 +103,11 @@ pub fn train_with(toy: &Toy, run: RunId, mishap: impl Fn(u64) -> Mishap + Send) 
 }
 
 /// The same where some of what is read of answers finds no memory.
-pub fn train_without_room(toy: &Toy, run: RunId, no_room: impl FnMut(Reading) -> bool + Send + 'static) -> Outcome {
+pub fn train_without_room(
+    toy: &Toy,
+    run: RunId,
+    no_room: impl FnMut(RolloutStage) -> bool + Send + 'static,
+) -> Outcome {
     train_faulty(toy, run, |_| Mishap::None, Box::new(no_room))
 }
 
@@ -111,7 +115,7 @@ fn train_faulty(
     toy: &Toy,
     run: RunId,
     mishap: impl Fn(u64) -> Mishap + Send,
-    no_room: Box<dyn FnMut(Reading) -> bool + Send>,
+    no_room: Box<dyn FnMut(RolloutStage) -> bool + Send>,
 ) -> Outcome {
     let mut host = Faulty { mishap, no_room, wishes: Wishes::default(), signal: Signal::GoOn };
     let task = Task { project: toy.project.clone(), run, from: None };

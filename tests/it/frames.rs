@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use nudge::{
     data::{Across, Pair, PairId, Prompt, PromptKey, Split, config::RunConfig, metrics::METRICS},
-    objective::{Number, Objective, Range},
+    objective::{Number, NumberBounds, Objective},
     state::{
         Command, Commands, ProjectSummary, Screen, Views, Workspace,
         compare::metrics_present,
@@ -429,7 +429,7 @@ fn measure_table(mut frames: Frames) {
     let turned = |frames: &mut Frames, n: usize| {
         let filter = &mut frames.views.pairs.filter;
         filter.descending = !filter.descending;
-        let narrow = Range { number: Number::Margin, least: Some(-1.0), most: None };
+        let narrow = NumberBounds { number: Number::Margin, least: Some(-1.0), most: None };
         filter.range = (n % 4 < 2).then_some(narrow);
         let data = &mut frames.workspace.pairs;
         let mut ids: Vec<PairId> = data.ids.to_vec();

@@ -14,7 +14,7 @@ use nudge::{
         Prompt,
         config::{Precision, Targets},
     },
-    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, Stored, save_merged},
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, WeightType, save_merged},
     text::Codec,
 };
 
@@ -169,7 +169,7 @@ fn what_blocks_cannot_do_is_refused_with_what_to_do() {
 
     let dir = tempfile::tempdir().unwrap();
     let policy = filled(&file("llama_k"), Precision::Auto);
-    let error = save_merged(&policy, dir.path(), Stored::F32).unwrap_err().to_string();
+    let error = save_merged(&policy, dir.path(), WeightType::F32).unwrap_err().to_string();
     assert!(error.contains("safetensors"), "{error}");
 }
 
@@ -179,7 +179,7 @@ fn a_merge_takes_the_weights_before_rounding() {
     let fixture = fixture::one("smollm");
     let merged = |precision| {
         let dir = tempfile::tempdir().unwrap();
-        save_merged(&filled(&fixture.folder, precision), dir.path(), Stored::F32).unwrap();
+        save_merged(&filled(&fixture.folder, precision), dir.path(), WeightType::F32).unwrap();
         std::fs::read(dir.path().join("model.safetensors")).unwrap()
     };
     assert!(merged(Precision::Q4K) == merged(Precision::F32));

@@ -9,7 +9,7 @@ use nudge::{
     },
     engine::{
         self,
-        protocol::{ExportOrder, Exported, Layout, MergedOptions, Outcome, Part, Strength, What, Which},
+        protocol::{AdapterFormat, AdapterPart, ExportOrder, Exported, MergedOptions, Outcome, Strength, What, Which},
     },
     model::{LoadOptions, Policy},
     store::RunId,
@@ -38,7 +38,7 @@ fn export(toy: &Toy, run: RunId, what: What, to: &str) -> (PathBuf, Exported) {
     (to, exported)
 }
 
-const ADAPTER: What = What::Adapter { layout: Layout::Peft, part: Part::Sum };
+const ADAPTER: What = What::Adapter { layout: AdapterFormat::Peft, part: AdapterPart::Sum };
 
 /// A run of the toy and its adapter, exported.
 fn first_run(toy: &Toy) -> PathBuf {
@@ -103,7 +103,7 @@ fn a_new_adapter_leaves_alone_or_as_the_sum() {
     assert_eq!(outcome, Outcome::Completed);
     let adapter = |layout, part| What::Adapter { layout, part };
     let (sum, _) = export(&toy, run, ADAPTER, "sum");
-    let (newest, _) = export(&toy, run, adapter(Layout::Mlx, Part::Newest), "newest");
+    let (newest, _) = export(&toy, run, adapter(AdapterFormat::Mlx, AdapterPart::Newest), "newest");
     let (merged, _) =
         export(&toy, run, What::Merged(MergedOptions { stored: None, max_shard_bytes: 1 << 30 }), "merged");
     let ids = [5, 9, 2, 31];

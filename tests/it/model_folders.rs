@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use nudge::{
     data::config::Targets,
     model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, Stored,
-        adapter::{self, Layout, Part},
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, WeightType,
+        adapter::{self, AdapterFormat, AdapterPart},
         init, save_merged,
     },
 };
@@ -27,7 +27,7 @@ fn a_saved_adapter_is_the_policy_again() {
                 options.frozen_adapters.push(fixture.adapter.clone());
             }
         });
-        adapter::save(&policy, dir.path(), Layout::Peft, Part::Sum, "some/model").unwrap();
+        adapter::save(&policy, dir.path(), AdapterFormat::Peft, AdapterPart::Sum, "some/model").unwrap();
         let loaded =
             fixture.load(&LoadOptions { frozen_adapters: vec![dir.path().to_owned()], ..LoadOptions::default() });
         let want = elements(&policy.logits(&input).unwrap());
@@ -49,7 +49,7 @@ fn a_merged_model_needs_no_adapter() {
     let policy = fixture.lora_with(|options| options.frozen_adapters.push(fixture.adapter.clone()));
     let want = elements(&policy.logits(&input).unwrap());
     let dir = tempfile::tempdir().unwrap();
-    for (stored, tolerance) in [(Stored::F32, 1e-4), (Stored::F16, 0.05), (Stored::Bf16, 0.5)] {
+    for (stored, tolerance) in [(WeightType::F32, 1e-4), (WeightType::F16, 0.05), (WeightType::Bf16, 0.5)] {
         save_merged(&policy, dir.path(), stored).unwrap();
         let merged = Policy::load(dir.path(), &LoadOptions::default()).unwrap();
         assert_eq!(merged.spec(), policy.spec());

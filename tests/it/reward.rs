@@ -8,7 +8,7 @@ use nudge::{
         config::{Method, RunConfig},
     },
     engine::{Speaker, protocol::Outcome},
-    export::{ExportError, ExportOrder, Layout, MergedOptions, Part, Strength, What, Which, export},
+    export::{AdapterFormat, AdapterPart, ExportError, ExportOrder, MergedOptions, Strength, What, Which, export},
     model::{Doc, GenerateOptions, LoadOptions, Policy, Reads, Row},
     store::RunId,
     train::run::{
@@ -108,13 +108,15 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
         overwrite: false,
     };
     let go_on = &mut |_: &str, _: Option<f32>| std::ops::ControlFlow::Continue(());
-    let layouts = [Layout::Mlx, Layout::Gguf].map(|layout| What::Adapter { layout, part: Part::Sum });
+    let layouts =
+        [AdapterFormat::Mlx, AdapterFormat::Gguf].map(|layout| What::Adapter { layout, part: AdapterPart::Sum });
     for what in [What::Merged(MERGED)].into_iter().chain(layouts) {
         let error = export(&order(what), go_on).unwrap_err();
         // No folder is named that is gone by then.
         assert!(matches!(error, ExportError::Reward), "{error}");
     }
-    let exported = export(&order(What::Adapter { layout: Layout::Peft, part: Part::Sum }), go_on).unwrap();
+    let exported =
+        export(&order(What::Adapter { layout: AdapterFormat::Peft, part: AdapterPart::Sum }), go_on).unwrap();
     assert!(exported.proof.unwrap().difference < 1e-4);
     let written: Value = serde_json::from_str(&fs::read_to_string(to.join("adapter_config.json")).unwrap()).unwrap();
     assert_eq!((&written["task_type"], &written["modules_to_save"][0]), (&"SEQ_CLS".into(), &"score".into()));

@@ -10,7 +10,7 @@ use nudge::{
             documents::PairDoc,
             packing::{Packed, pack_for},
         },
-        loss::Part,
+        loss::StepDoc,
         reward::{bradley_terry::BradleyTerry, loss::RewardLoss},
         step::{Loss as _, Plan, Trainer, go_on},
     },
@@ -44,7 +44,7 @@ pub fn reward_model(fixture: &Fixture) -> Policy {
 
 struct Pairs {
     pairs: Vec<PairDoc>,
-    rows: Vec<Packed<Part>>,
+    rows: Vec<Packed<StepDoc>>,
 }
 
 impl Pairs {
@@ -54,7 +54,7 @@ impl Pairs {
             .into_iter()
             .map(|[prefix, chosen, rejected]| PairDoc::certain(PairId(0), Doc::new(prefix, vec![chosen, rejected])))
             .collect();
-        let docs = pairs.iter().enumerate().map(|(index, pair)| (Part::Pair(index), &pair.doc));
+        let docs = pairs.iter().enumerate().map(|(index, pair)| (StepDoc::Pair(index), &pair.doc));
         let rows = pack_for(docs, usize::MAX, Reads::Ends).unwrap();
         Self { pairs, rows }
     }

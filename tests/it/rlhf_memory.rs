@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use nudge::{
     data::config::{Method, TokenBudget},
     engine::protocol::Outcome,
-    train::run::{checkpoint::newest_state, host::Reading},
+    train::run::{checkpoint::newest_state, host::RolloutStage},
 };
 
 use crate::{
@@ -23,7 +23,8 @@ fn where_no_memory_is_found_for_all_answers_at_once_fewer_are_sampled_and_they_a
     let (whole, outcome) = toy.train(&ppo);
     assert_eq!(outcome, Outcome::Completed);
     let run = toy.record(&ppo);
-    let outcome = train_without_room(&toy, run, |what| matches!(what, Reading::Sampling { at_once } if at_once > 1));
+    let outcome =
+        train_without_room(&toy, run, |what| matches!(what, RolloutStage::Sampling { at_once } if at_once > 1));
     assert_eq!(outcome, Outcome::Completed);
     let log = toy.open().log(run).unwrap();
     let told: Vec<&str> =
@@ -39,9 +40,9 @@ fn where_no_memory_is_found_to_score_or_to_freeze_a_row_the_step_is_tried_again_
     let mut ppo = rlhf::config(Method::Ppo);
     ppo.train.steps = Some(3);
     for (wanted, rows) in [
-        (Reading::Scoring, TokenBudget::Auto),
-        (Reading::Freezing, TokenBudget::Auto),
-        (Reading::Scoring, TokenBudget::Tokens(1)),
+        (RolloutStage::Scoring, TokenBudget::Auto),
+        (RolloutStage::Freezing, TokenBudget::Auto),
+        (RolloutStage::Scoring, TokenBudget::Tokens(1)),
     ] {
         let mut ppo = ppo.clone();
         ppo.train.micro_batch_tokens = rows;

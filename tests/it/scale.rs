@@ -19,7 +19,7 @@ use nudge::{
     data::config::RunConfig,
     engine::pair_scores,
     formats::{FormatError, Options, Reader, write},
-    objective::{Number, Range},
+    objective::{Number, NumberBounds},
     state::{Screen, filter::SortBy, pairs::PairsView, scores::Whose},
     store::{
         Added, Duplicates, NewScoring, PairQuery, PairScores, Project, ProjectSettings, Score, Scored, Scoring, Sort,
@@ -236,7 +236,7 @@ fn pairs_by_the_hundred_thousand_sorted_by_margin() {
     println!("{}", frames(&mut window, "sorted by margin", listed));
     pairs(&mut window).filter.descending = true;
     println!("{}", frames(&mut window, "turned round", listed));
-    pairs(&mut window).filter.range = Some(Range { number: Number::Margin, least: Some(20.0), most: None });
+    pairs(&mut window).filter.range = Some(NumberBounds { number: Number::Margin, least: Some(20.0), most: None });
     println!("{}", frames(&mut window, "between bounds", listed));
     pairs(&mut window).filter.range = None;
     println!("{}", frames(&mut window, "without bounds", listed));

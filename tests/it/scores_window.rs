@@ -14,7 +14,7 @@ use nudge::{
         pair_scores,
         protocol::{Event, Request, RequestId, TokenLogProbs},
     },
-    objective::{Number, Range},
+    objective::{Number, NumberBounds},
     state::{
         Screen,
         asking::AskFirst,
@@ -139,7 +139,7 @@ fn pairs_are_scored_by_key_and_sorted_by_what_became_of_them() {
         stage.until("all are listed", |app| app.workspace().pairs.ids.len() == 12);
         let view = &mut stage.harness.state_mut().views_mut().pairs;
         view.table.more = true;
-        view.filter.range = Some(Range { number: Number::Margin, least: Some(8.0), most: Some(24.0) });
+        view.filter.range = Some(NumberBounds { number: Number::Margin, least: Some(8.0), most: Some(24.0) });
         stage.until("those between the bounds are listed", |app| app.workspace().pairs.ids.len() == 3);
         assert_eq!(shown(&stage), [5, 6, 7]);
         stage.harness.run();
@@ -323,11 +323,11 @@ fn a_number_is_a_column_that_sorts() {
     stage.until("the largest comes first", |app| app.workspace().pairs.ids.first() == Some(&PairId(12)));
     assert_ne!(before, shown(&stage));
     let view = &mut stage.harness.state_mut().views_mut().pairs;
-    view.filter.range = Some(Range { number: Number::ChosenReward, least: Some(2.0), most: Some(4.0) });
+    view.filter.range = Some(NumberBounds { number: Number::ChosenReward, least: Some(2.0), most: Some(4.0) });
     stage.until("those between the bounds are listed", |app| app.workspace().pairs.ids.len() == 3);
     assert_eq!(shown(&stage), [9, 8, 7]);
     let view = &mut stage.harness.state_mut().views_mut().pairs;
-    view.filter.range = Some(Range { number: Number::RejectedReward, least: Some(0.1), most: None });
+    view.filter.range = Some(NumberBounds { number: Number::RejectedReward, least: Some(0.1), most: None });
     stage.until("none is", |app| app.workspace().pairs.ids.is_empty());
 }
 

@@ -15,18 +15,18 @@ use nudge::{
     },
     model::{
         AdamWOptions, Doc, LoadOptions, Policy, Reads, Row,
-        adapter::{self, Layout, Part as Which},
+        adapter::{self, AdapterFormat, AdapterPart as Which},
     },
     train::{
         dataset::{
             documents::PairDoc,
             packing::{Packed, pack, pack_for},
         },
-        loss::{Part, TextTerms},
+        loss::{StepDoc, TextTerms},
         reward::{bradley_terry::BradleyTerry, loss::RewardLoss},
         rlhf::{
             loss::{Moved, PolicyLoss, ValueLoss},
-            rollout::{Answer, Group, Rollout, reads},
+            rollout::{Rollout, RolloutAnswer, RolloutGroup, reads},
         },
         step::{Loss, Plan, Trainer, go_on},
     },
@@ -98,13 +98,13 @@ impl Oracle {
     }
 
     /// Prompts with their answers, as they were sampled.
-    fn groups(&self) -> Vec<Group> {
+    fn groups(&self) -> Vec<RolloutGroup> {
         let end = self.of("end") as u32;
         let group = |(place, group): (usize, &Value)| {
             let continuations: Vec<Vec<u32>> = group["answers"].as_array().unwrap().iter().map(ids).collect();
-            let ended = |ids: &Vec<u32>| Answer { ended: ids.contains(&end), ..Answer::default() };
+            let ended = |ids: &Vec<u32>| RolloutAnswer { ended: ids.contains(&end), ..RolloutAnswer::default() };
             let answers = continuations.iter().map(ended).collect();
-            Group { of: Part::Pair(place), doc: Doc::new(ids(&group["prompt"]), continuations), answers }
+            RolloutGroup { of: StepDoc::Pair(place), doc: Doc::new(ids(&group["prompt"]), continuations), answers }
         };
         self.told["groups"].as_array().unwrap().iter().enumerate().map(group).collect()
     }
@@ -133,7 +133,7 @@ impl Oracle {
     }
 }
 
-fn step(trainer: &mut Trainer, rows: &[Packed<Part>], loss: &mut dyn Loss<Part>, learning_rate: f64) {
+fn step(trainer: &mut Trainer, rows: &[Packed<StepDoc>], loss: &mut dyn Loss<StepDoc>, learning_rate: f64) {
     let plan = Plan { step: 1, rows, learning_rate, max_grad_norm: 0.0 };
     assert!(trainer.step(plan, loss, &mut go_on).unwrap().done().unwrap().updated);
 }
@@ -147,7 +147,7 @@ fn a_reward_model_is_fitted_as_trl_fits_it() {
             .into_iter()
             .map(|[prefix, chosen, rejected]| PairDoc::certain(PairId(0), Doc::new(prefix, vec![chosen, rejected])))
             .collect();
-        let docs = pairs.iter().enumerate().map(|(index, pair)| (Part::Pair(index), &pair.doc));
+        let docs = pairs.iter().enumerate().map(|(index, pair)| (StepDoc::Pair(index), &pair.doc));
         let rows = pack_for(docs, usize::MAX, Reads::Ends).unwrap();
         for one in oracle.told["reward"].as_array().unwrap() {
             let objective = BradleyTerry { center: one["center"].as_f64().unwrap(), margin: 0.0 };
@@ -187,16 +187,16 @@ fn a_reward_model_is_fitted_as_trl_fits_it() {
 }
 
 /// The policy that samples and learns, the rollout of TRL's answers under it, and the rows that updates go over.
-fn rollout(oracle: &Oracle) -> (Trainer, Rollout, Vec<Packed<Part>>) {
+fn rollout(oracle: &Oracle) -> (Trainer, Rollout, Vec<Packed<StepDoc>>) {
     let trainer = trainer(oracle.fixture.lora(), adamw());
     let mut rollout = Rollout { groups: oracle.groups(), sampling: Duration::ZERO, whole: Duration::ZERO };
-    let docs = rollout.groups.iter().enumerate().map(|(place, group)| (Part::Rollout(place), &group.doc));
+    let docs = rollout.groups.iter().enumerate().map(|(place, group)| (StepDoc::Rollout(place), &group.doc));
     let rows = pack(docs, usize::MAX).unwrap();
     for packed in &rows {
         let old = trainer.policy.log_probs(&packed.row).unwrap();
         let reference = trainer.policy.reference_log_probs(&packed.row).unwrap();
         for ((part, old), (_, reference)) in packed.by_owner(&old).zip(packed.by_owner(&reference)) {
-            let Part::Rollout(place) = part else { unreachable!("there is nothing else") };
+            let StepDoc::Rollout(place) = part else { unreachable!("there is nothing else") };
             for ((answer, old), reference) in rollout.groups[place].answers.iter_mut().zip(old).zip(reference) {
                 (answer.old, answer.reference) = (old.clone(), reference.clone());
             }
@@ -205,7 +205,7 @@ fn rollout(oracle: &Oracle) -> (Trainer, Rollout, Vec<Packed<Part>>) {
     (trainer, rollout, rows)
 }
 
-fn mean(rollout: &Rollout, of: impl Fn(&Answer) -> f64) -> f64 {
+fn mean(rollout: &Rollout, of: impl Fn(&RolloutAnswer) -> f64) -> f64 {
     rollout.answers().map(of).sum::<f64>() / rollout.answers().count() as f64
 }
 
@@ -252,7 +252,7 @@ fn ppo_with_its_critic_goes_where_trl_goes() {
         oracle.check_trained("ppo.critic", &critic.policy);
 
         let over = |moved: &[Moved], of: fn(&Moved) -> f64| moved.iter().map(of).sum::<f64>() / moved.len() as f64;
-        let (kl, score) = (mean(&rollout, Answer::kl), mean(&rollout, |answer| answer.score));
+        let (kl, score) = (mean(&rollout, RolloutAnswer::kl), mean(&rollout, |answer| answer.score));
         let penalty = -config.kl_coef() * kl;
         let entropy = mean(&rollout, |answer| -answer.old.iter().map(|&log_prob| f64::from(log_prob)).sum::<f64>());
         let ended = rollout.answers().filter(|answer| answer.ended).count() as f64;
@@ -292,7 +292,7 @@ fn rloo_and_grpo_go_where_trl_goes() {
             let first = |name: &str| told["first"][name].as_f64().unwrap();
             near(mean(&rollout, |answer| answer.score), first("reward"), 0.1, TOLERANCE, &what);
             if kind == Method::Rloo {
-                let kl = rollout.answers().map(Answer::kl).sum::<f64>() / rollout.tokens() as f64;
+                let kl = rollout.answers().map(RolloutAnswer::kl).sum::<f64>() / rollout.tokens() as f64;
                 near(kl, first("kl"), 0.1, TOLERANCE, &format!("{what} kl"));
             }
             let all: Vec<usize> = (0..rollout.groups.len()).collect();
@@ -343,7 +343,7 @@ fn a_reward_model_of_peft_gives_its_scores_here_and_is_written_as_peft_writes_it
         policy.set_trainable(&fixture::for_policy(tensors.clone().into_iter().collect())).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let to = dir.path().join("adapter");
-        adapter::save(&policy, &to, Layout::Peft, Which::Sum, "models/of/mine").unwrap();
+        adapter::save(&policy, &to, AdapterFormat::Peft, Which::Sum, "models/of/mine").unwrap();
         let written = candle_core::safetensors::load(to.join("adapter_model.safetensors"), &Device::Cpu).unwrap();
         assert_eq!(written.len(), tensors.len(), "{:?}", written.keys());
         for (name, want) in &tensors {

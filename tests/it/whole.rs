@@ -7,8 +7,8 @@ use nudge::{
     data::config::Targets,
     gguf::Gguf,
     model::{
-        AdapterShape, LoadOptions, MergedOptions, Policy, Stored,
-        adapter::{self, Layout, Part},
+        AdapterShape, LoadOptions, MergedOptions, Policy, WeightType,
+        adapter::{self, AdapterFormat, AdapterPart},
         write_merged,
     },
 };
@@ -67,7 +67,7 @@ fn an_adapter_has_the_names_of_the_whole_model() {
     for name in BOTH {
         let dir = tempfile::tempdir().unwrap();
         let policy = trained(name, false);
-        adapter::save(&policy, dir.path(), Layout::Peft, Part::Sum, name).unwrap();
+        adapter::save(&policy, dir.path(), AdapterFormat::Peft, AdapterPart::Sum, name).unwrap();
         let written = tensors(dir.path().join("adapter_model.safetensors"));
         let inside = "base_model.model.model.language_model.layers.";
         assert!(written.keys().all(|key| key.starts_with(inside)), "{name}");
@@ -89,8 +89,8 @@ fn other_layouts_have_the_names_of_the_whole_model() {
         let policy = trained(name, false);
         let dir = tempfile::tempdir().unwrap();
         let (mlx, gguf) = (dir.path().join("mlx"), dir.path().join("gguf"));
-        adapter::save(&policy, &mlx, Layout::Mlx, Part::Sum, name).unwrap();
-        adapter::save(&policy, &gguf, Layout::Gguf, Part::Sum, name).unwrap();
+        adapter::save(&policy, &mlx, AdapterFormat::Mlx, AdapterPart::Sum, name).unwrap();
+        adapter::save(&policy, &gguf, AdapterFormat::Gguf, AdapterPart::Sum, name).unwrap();
         let written = tensors(mlx.join("adapters.safetensors"));
         let inside = "language_model.model.layers.";
         assert!(written.keys().all(|key| key.starts_with(inside)), "{name}");
@@ -110,7 +110,7 @@ fn other_layouts_have_the_names_of_the_whole_model() {
 fn an_adapter_of_the_whole_model_is_read_for_its_text_part() {
     let dir = tempfile::tempdir().unwrap();
     let policy = trained("gemma3_whole", false);
-    adapter::save(&policy, dir.path(), Layout::Peft, Part::Sum, "x").unwrap();
+    adapter::save(&policy, dir.path(), AdapterFormat::Peft, AdapterPart::Sum, "x").unwrap();
     let path = dir.path().join("adapter_model.safetensors");
     for (text, tower) in [("model.language_model", "model.vision_tower"), ("language_model.model", "vision_tower")] {
         let all: std::collections::HashMap<String, candle_core::Tensor> =
@@ -163,7 +163,7 @@ fn a_merged_model_keeps_all_that_was_not_trained_bit_for_bit() {
 fn another_element_type_is_said_in_both_configs() {
     let dir = tempfile::tempdir().unwrap();
     let policy = trained("gemma3_whole", false);
-    let options = MergedOptions { stored: Some(Stored::Bf16), max_shard_bytes: 20_000 };
+    let options = MergedOptions { stored: Some(WeightType::Bf16), max_shard_bytes: 20_000 };
     write_merged(&policy, &folder("gemma3_whole"), dir.path(), options, &mut |_| ControlFlow::Continue(())).unwrap();
     let config = fs::read_to_string(dir.path().join("config.json")).unwrap();
     let config: Json = serde_json::from_str(&config).unwrap();

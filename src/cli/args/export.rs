@@ -6,7 +6,7 @@ use clap::{
     ArgGroup,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use engine::protocol::{GgufType, Layout, Part};
+use engine::protocol::{AdapterFormat, AdapterPart, GgufType};
 
 /// Write a run's weights as other tools read them, proven by reading them back, or a report of it
 #[derive(Debug, clap::Args)]
@@ -29,11 +29,11 @@ pub struct Export {
     pub adapter: Option<PathBuf>,
     /// Whose files the adapter is written as: those of Hugging Face PEFT, which vLLM and others read too, of mlx-lm, or of
     /// llama.cpp.
-    #[arg(long, default_value = "peft", requires = "adapter", value_parser = one_of(&Layout::ALL, Layout::name))]
-    pub layout: Layout,
+    #[arg(long, default_value = "peft", requires = "adapter", value_parser = one_of(&AdapterFormat::ALL, AdapterFormat::name))]
+    pub layout: AdapterFormat,
     /// Of a run that started from an adapter: the sum of all for the bare base model, or the newest alone, to go on top of the earlier.
-    #[arg(long, default_value = "sum", requires = "adapter", value_parser = one_of(&Part::ALL, Part::name))]
-    pub part: Part,
+    #[arg(long, default_value = "sum", requires = "adapter", value_parser = one_of(&AdapterPart::ALL, AdapterPart::name))]
+    pub part: AdapterPart,
     /// A new folder for the whole model with its training folded in.
     #[arg(long, value_name = "DIR")]
     pub merged: Option<PathBuf>,

@@ -16,7 +16,7 @@ use train::{
     Result, TrainError,
     dataset::inputs,
     measure::pair_scores::{limits, start_name},
-    reward::Scale,
+    reward::ScoreScale,
     run::{checkpoint, rotation},
 };
 
@@ -36,7 +36,7 @@ pub struct Speaker {
     /// The step of the run whose weights these are; absent for a model as it is on disk.
     pub step: Option<u64>,
     /// Of a reward model's scores.
-    pub scale: Option<Scale>,
+    pub scale: Option<ScoreScale>,
     /// Why it is not a run's newest checkpoint, where that was asked for: sentences, none where it is.
     pub passed_over: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use data::{Answer, Origin, Pair, PairId, Prompt};
-use model::{Mix, Policy, Side};
+use model::{Mix, MixSide, Policy};
 use text::Codec;
 use train::{Result, TrainError};
 
@@ -133,7 +133,7 @@ impl Source<'_> {
     fn ways(&self) -> Vec<Way> {
         let mixed = |pilaf: Pilaf, side| Way::Mixed(Mix { strength: pilaf.strength, side });
         let pilaf = self.asked.pilaf.into_iter();
-        let sides = pilaf.flat_map(|pilaf| [mixed(pilaf, Side::Optimistic), mixed(pilaf, Side::Pessimistic)]);
+        let sides = pilaf.flat_map(|pilaf| [mixed(pilaf, MixSide::Optimistic), mixed(pilaf, MixSide::Pessimistic)]);
         std::iter::once(Way::Plain).chain(sides).collect()
     }
 
@@ -192,7 +192,9 @@ impl Source<'_> {
         let Sampling { temperature, top_p, seed, .. } = &self.asked.sampling;
         let whose = match way {
             Way::Plain => self.whose.to_owned(),
-            Way::Mixed(Mix { strength, side }) => data::pilaf::origin(side == Side::Optimistic, strength, self.whose),
+            Way::Mixed(Mix { strength, side }) => {
+                data::pilaf::origin(side == MixSide::Optimistic, strength, self.whose)
+            }
         };
         format!("{whose}, temperature {temperature}, top-p {top_p}, seed {seed}")
     }

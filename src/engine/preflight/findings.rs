@@ -7,7 +7,7 @@ use std::{
 
 use data::{Flaw, Pair, PairId, Prompt, config::DataConfig};
 use model::Tokens;
-use text::{Codec, Limits, Start};
+use text::{AnswerStart, Codec, Limits};
 use train::{
     TrainError,
     dataset::{
@@ -92,7 +92,7 @@ pub fn fill(
     find(Flaw::SpecialInside, "An answer's text spells out a special token".to_owned(), &|pair| {
         pair.doc.continuations.iter().any(spells_special)
     });
-    for start in [Start::InsideToken, Start::Rewritten, Start::Unmatched] {
+    for start in [AnswerStart::InsideToken, AnswerStart::Rewritten, AnswerStart::Unmatched] {
         if let Some((flaw, text)) = start.flaw() {
             find(flaw, text.to_owned(), &|pair| pair.start == start);
         }

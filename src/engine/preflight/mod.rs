@@ -24,7 +24,7 @@ use train::{
         golden, judging,
         log_probs::sums,
         outlay::Outlay,
-        reference::{Origin, Reference, Source},
+        reference::{Reference, ReferenceSource, StartWeights},
     },
     memory::{budget, largest_row, process},
     objective::Objective,
@@ -185,8 +185,8 @@ fn step_zero(
         return Ok(());
     }
     let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
-    let origin = Origin::of(policy, config)?;
-    let mut source = Source { cache: project, policy, origin: &origin, budget: row_tokens };
+    let origin = StartWeights::of(policy, config)?;
+    let mut source = ReferenceSource { cache: project, policy, origin: &origin, budget: row_tokens };
     let mut on = |_: &Policy, _| if (asker.wanted)() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
     let Some(found) = reference.log_probs(&mut source, &docs, &mut on)? else {
         return Err(TrainError::CutShort);

@@ -3,8 +3,8 @@
 use data::config::RunConfig;
 use store::Project;
 use train::{
-    dataset::{documents::Dataset, inputs::Share},
-    importance::{Reads, contrast, reads},
+    dataset::{documents::Dataset, inputs::LookedAt},
+    importance::{TokenReads, contrast, reads},
     measure::reference::Reference,
     run::checkpoint::Contrasted,
 };
@@ -14,10 +14,10 @@ pub fn is_fitted(
     project: &Project,
     config: &RunConfig,
     reference: &Reference,
-    (dataset, share): (&Dataset, Share),
+    (dataset, share): (&Dataset, LookedAt),
     total_steps: u64,
 ) -> bool {
-    reads(config) == Some(Reads::Contrasts) && share.looked_at == share.of && {
+    reads(config) == Some(TokenReads::Contrasts) && share.looked_at == share.of && {
         let steps = contrast::steps(&config.tis, total_steps);
         let name = contrast::name_of(reference, config, steps, dataset.pairs.train.iter());
         Contrasted::find(project.dir(), &name).is_some()

@@ -10,7 +10,7 @@ use ::kernels::Lora;
 
 /// What of a policy that carries more than one adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Part {
+pub enum AdapterPart {
     /// The sum of all, for the bare base model.
     #[default]
     Sum,
@@ -18,7 +18,7 @@ pub enum Part {
     Newest,
 }
 
-impl Part {
+impl AdapterPart {
     pub const ALL: [Self; 2] = [Self::Sum, Self::Newest];
 
     /// Its name on a command line.
@@ -80,13 +80,13 @@ pub(super) struct Factors {
 
 impl Factors {
     /// `dir` is where they are going, for the error when there are none.
-    pub(super) fn of(policy: &Policy, part: Part, dir: &Path) -> Result<Self, LoadError> {
+    pub(super) fn of(policy: &Policy, part: AdapterPart, dir: &Path) -> Result<Self, LoadError> {
         let all: Vec<&Projection> = policy.blocks.iter().flat_map(Block::projections).collect();
         let adapted: Vec<(&str, &[Lora])> = all
             .iter()
             .map(|projection| match part {
-                Part::Sum => (projection.path(), projection.adapters()),
-                Part::Newest => (projection.path(), projection.trained()),
+                AdapterPart::Sum => (projection.path(), projection.adapters()),
+                AdapterPart::Newest => (projection.path(), projection.trained()),
             })
             .filter(|(_, adapters)| !adapters.is_empty())
             .collect();

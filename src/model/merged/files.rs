@@ -11,7 +11,7 @@ use std::{
 
 use safetensors::{Dtype, View};
 
-use super::{Stored, save_merged};
+use super::{WeightType, save_merged};
 use crate::{
     LoadError, Policy, PolicyError, Spec,
     block::Block,
@@ -30,7 +30,7 @@ const TIED: &str = "tie_word_embeddings";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergedOptions {
     /// Element type of every tensor; absent = each tensor's own in the base.
-    pub stored: Option<Stored>,
+    pub stored: Option<WeightType>,
     /// A weight file ends before the tensor that would make it longer.
     pub max_shard_bytes: u64,
 }
@@ -143,7 +143,7 @@ fn write_shard(Shard { path, tensors }: Shard<'_>) -> Result<(), LoadError> {
 
 /// The base's own `config.json`. Only the element type is another when one was asked for, and what ties two tables that
 /// were found to differ no longer does.
-fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>, tied: bool) -> Result<(), LoadError> {
+fn write_config(folder: &Path, dir: &Path, stored: Option<WeightType>, tied: bool) -> Result<(), LoadError> {
     let from = folder.join("config.json");
     let mut text = files::read_text(&from, files::SETTINGS)?;
     let unties = !tied && Spec::read_folder(folder)?.tied;
@@ -231,7 +231,7 @@ struct Folded<'a> {
     /// Its element type in the base.
     own: Dtype,
     bytes: &'a [u8],
-    stored: Option<Stored>,
+    stored: Option<WeightType>,
     change: Option<Change<'a>>,
     writing: &'a RefCell<Writing<'a>>,
 }
@@ -245,7 +245,7 @@ impl Folded<'_> {
 
 impl View for Folded<'_> {
     fn dtype(&self) -> Dtype {
-        self.stored.map_or(self.own, Stored::dtype)
+        self.stored.map_or(self.own, WeightType::dtype)
     }
 
     fn shape(&self) -> &[usize] {
@@ -261,9 +261,9 @@ impl View for Folded<'_> {
             return Cow::Borrowed(self.bytes);
         }
         let stored = match self.dtype() {
-            Dtype::F16 => Stored::F16,
-            Dtype::BF16 => Stored::Bf16,
-            _ => Stored::F32,
+            Dtype::F16 => WeightType::F16,
+            Dtype::BF16 => WeightType::Bf16,
+            _ => WeightType::F32,
         };
         match self.values() {
             Ok(values) => Cow::Owned(stored.bytes(&values)),

@@ -33,7 +33,7 @@ use self::timed::{Phase, Stopwatch, Timed};
 use crate::{
     dataset::documents::PairDoc,
     error::{Result, TrainError},
-    loss::{Batch, BatchLoss, Part, Texts},
+    loss::{Batch, BatchLoss, StepDoc, Texts},
     measure::{
         log_probs::{Sums, all_log_probs, sums},
         score::{IdPair, read_batch_file},
@@ -285,8 +285,8 @@ struct Watched<'a> {
     watch: &'a Stopwatch,
 }
 
-impl Loss<Part> for Watched<'_> {
-    fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+impl Loss<StepDoc> for Watched<'_> {
+    fn add(&mut self, part: StepDoc, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
         self.watch.enter(Phase::Backward);
         self.loss.add(part, log_probs, slopes);
     }

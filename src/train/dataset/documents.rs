@@ -8,7 +8,7 @@ use data::{
 use model::{Doc, Spec, Tokens};
 use rayon::prelude::*;
 use store::LogLevel;
-use text::{Codec, Limits, Start, Unusable};
+use text::{AnswerStart, Codec, Limits, Unusable};
 
 use super::{away::Away, inputs::Inputs, negatives::with, pairs::Held};
 use crate::error::TrainError;
@@ -28,7 +28,7 @@ pub struct PairDoc {
     /// Answers that lost their end.
     pub cut: usize,
     /// Where the scored tokens begin.
-    pub start: Start,
+    pub start: AnswerStart,
     /// What the prompt is about, for the reference coverage.
     pub prompt: PromptKey,
 }
@@ -37,7 +37,7 @@ impl PairDoc {
     /// A pair of token ids as they are, its label beyond doubt.
     pub fn certain(id: PairId, doc: Doc) -> Self {
         let prompt = PromptKey::of(&Prompt::Text(String::new()));
-        Self { id, doc, certainty: 1.0, reward: 1.0, behaviour: 1.0, cut: 0, start: Start::AtBorder, prompt }
+        Self { id, doc, certainty: 1.0, reward: 1.0, behaviour: 1.0, cut: 0, start: AnswerStart::AtBorder, prompt }
     }
 
     /// Answers beside the chosen one.

@@ -145,12 +145,12 @@ pub fn of_now(project: &Project, config: &RunConfig) -> Result<Inputs> {
 
 /// How much of the labelled pairs was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct LookedAt {
     pub looked_at: usize,
     pub of: usize,
 }
 
-impl Share {
+impl LookedAt {
     /// What a count among those looked at comes to among all.
     pub fn carried(self, count: usize) -> usize {
         (count as f64 * self.of as f64 / self.looked_at.max(1) as f64).round() as usize
@@ -169,12 +169,12 @@ impl Share {
 
 /// The data as it is now; of more than `most` labelled pairs so many, evenly spread, in memory that does not grow with
 /// them.
-pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Result<(Inputs, Share)> {
+pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Result<(Inputs, LookedAt)> {
     let labelled = PairQuery { verdict: Some(VerdictFilter::Labelled), ..PairQuery::default() };
     let ids = project.query(&labelled)?;
     let of = ids.len();
     if of <= most && project.counts()?.unlabelled <= most {
-        return Ok((of_now(project, config)?, Share { looked_at: of, of }));
+        return Ok((of_now(project, config)?, LookedAt { looked_at: of, of }));
     }
     let spread: Vec<PairId> = ids.into_iter().step_by(of.div_ceil(most).max(1)).collect();
     let inputs = assemble(
@@ -184,7 +184,7 @@ pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Resu
         |project| Ok(project.references()?),
         |project| Ok(project.retention()?),
     )?;
-    Ok((inputs, Share { looked_at: spread.len(), of }))
+    Ok((inputs, LookedAt { looked_at: spread.len(), of }))
 }
 
 /// Files of the user's own that the data is read from.
@@ -245,9 +245,9 @@ mod tests {
             (numbers, share)
         };
         let (all, share) = looked_at(30);
-        assert_eq!((all.len(), share, share.remark()), (40, Share { looked_at: 30, of: 30 }, None));
+        assert_eq!((all.len(), share, share.remark()), (40, LookedAt { looked_at: 30, of: 30 }, None));
         let (some, share) = looked_at(10);
-        assert_eq!(share, Share { looked_at: 10, of: 30 });
+        assert_eq!(share, LookedAt { looked_at: 10, of: 30 });
         assert!(some.iter().all(|n| n % 4 > 0) && some[0] < 4 && some[9] > 35, "{some:?}");
         assert_eq!(share.carried(9), 27);
         assert!(share.remark().unwrap().starts_with("10 of 30 labelled pairs were looked at"));

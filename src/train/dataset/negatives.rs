@@ -9,7 +9,7 @@ use super::documents::PairDoc;
 
 /// Some of a pair's rejected answers, drawn for one visit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draw {
+pub struct DrawnNegatives {
     /// The chosen answer and those that were drawn.
     pub doc: Doc,
     /// Where these stand in the pair's own document.
@@ -18,7 +18,7 @@ pub struct Draw {
     pub stands_for: f64,
 }
 
-impl Draw {
+impl DrawnNegatives {
     /// At most `most` of the rejected answers, all equally likely, a function of seed, step and pair; absent where they are no
     /// more.
     pub fn of(pair: &PairDoc, most: usize, seed: u64, step: u64) -> Option<Self> {
@@ -83,16 +83,16 @@ mod tests {
 
     #[test]
     fn a_visit_draws_some_and_again_the_same() {
-        assert_eq!(Draw::of(&pair(4), 4, 1, 1), None);
-        let draw = Draw::of(&pair(9), 3, 1, 1).unwrap();
+        assert_eq!(DrawnNegatives::of(&pair(4), 4, 1, 1), None);
+        let draw = DrawnNegatives::of(&pair(9), 3, 1, 1).unwrap();
         assert_eq!((draw.places.len(), draw.places[0], draw.stands_for), (4, 0, 3.0));
         assert!(draw.places.windows(2).all(|two| two[0] < two[1]), "{draw:?}");
         for (answer, place) in draw.doc.continuations.iter().zip(&draw.places) {
             assert_eq!(answer.len(), place + 1);
         }
-        assert_eq!(Draw::of(&pair(9), 3, 1, 1), Some(draw.clone()));
+        assert_eq!(DrawnNegatives::of(&pair(9), 3, 1, 1), Some(draw.clone()));
         assert_eq!(draw.pick(&(0..10).collect::<Vec<_>>()), draw.places);
-        let others = (2..40).filter(|step| Draw::of(&pair(9), 3, 1, *step).unwrap().places != draw.places);
+        let others = (2..40).filter(|step| DrawnNegatives::of(&pair(9), 3, 1, *step).unwrap().places != draw.places);
         assert!(others.count() > 30);
     }
 
@@ -100,7 +100,7 @@ mod tests {
     fn every_rejected_answer_is_drawn_as_often() {
         let mut met = [0; 6];
         for step in 0..6000 {
-            for place in Draw::of(&pair(5), 2, 3, step).unwrap().places {
+            for place in DrawnNegatives::of(&pair(5), 2, 3, step).unwrap().places {
                 met[place] += 1;
             }
         }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn no_visit_is_larger_than_the_largest() {
         let most = largest(&pair(9), 3).unwrap().tokens();
-        assert!((0..50).all(|step| Draw::of(&pair(9), 3, 0, step).unwrap().doc.tokens() <= most));
+        assert!((0..50).all(|step| DrawnNegatives::of(&pair(9), 3, 0, step).unwrap().doc.tokens() <= most));
         assert_eq!(largest(&pair(3), 3), None);
         assert_eq!(remark(&[pair(1)], 4), None);
         let text = remark(&[pair(1), pair(3), pair(6)], 4).unwrap();

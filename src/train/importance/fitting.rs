@@ -18,7 +18,7 @@ use super::{
 use crate::{
     dataset::{documents::PairDoc, inputs, sampler::Sampler},
     error::{Result, TrainError},
-    loss::{Batch, BatchLoss, Part, Texts},
+    loss::{Batch, BatchLoss, StepDoc, Texts},
     objective::{Dpo, Objective, Smoothing},
     run::{
         context::Context,
@@ -133,7 +133,7 @@ impl Training {
                         }
                         return Ok(None);
                     }
-                    StepEnd::OutOfMemory { alone: Some(Part::Pair(place) | Part::Reference(place)), .. } => {
+                    StepEnd::OutOfMemory { alone: Some(StepDoc::Pair(place) | StepDoc::Reference(place)), .. } => {
                         half.aside.push(met[place]);
                     }
                     StepEnd::OutOfMemory { alone: None, .. } if half.budget > 1 => half.budget /= 2,
@@ -153,7 +153,7 @@ impl Training {
         side: Side,
         (met, step, budget): (&[usize], u64, usize),
         context: &mut Context<'_>,
-    ) -> Result<StepEnd<Part, (StepDone, f64)>> {
+    ) -> Result<StepEnd<StepDoc, (StepDone, f64)>> {
         let by_dpo = self.config.tis.contrast == Contrast::Dpo;
         if by_dpo && self.anchor(met, context)?.is_break() {
             return Ok(StepEnd::Stopped);

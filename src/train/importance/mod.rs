@@ -26,7 +26,7 @@ use crate::{dataset::inputs, measure::reference::Reference};
 
 /// A kind of token weights, by its settings: what they are made of, what they are, what they cost.
 pub trait Weighing {
-    fn reads(&self) -> Reads;
+    fn reads(&self) -> TokenReads;
 
     /// Weighing of an answer's tokens from what was read of them. `ends`: its last token ends the turn.
     fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32>;
@@ -43,7 +43,7 @@ pub trait Weighing {
 
 /// What is read of tokens to weigh them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
+pub enum TokenReads {
     /// log π⁺ − log π⁻ of a contrast pair.
     Contrasts,
     /// Gradients under the model that the run started from.
@@ -78,7 +78,7 @@ pub fn kind_of(config: &RunConfig) -> Option<&dyn Weighing> {
 }
 
 /// What a run reads of tokens to weigh them.
-pub fn reads(config: &RunConfig) -> Option<Reads> {
+pub fn reads(config: &RunConfig) -> Option<TokenReads> {
     kind_of(config).map(Weighing::reads)
 }
 
@@ -86,7 +86,7 @@ pub fn reads(config: &RunConfig) -> Option<Reads> {
 /// of the one that is fitted.
 pub fn later_bytes(config: &RunConfig, policy: &Policy) -> u64 {
     const FLOAT: u64 = 4;
-    if reads(config) == Some(Reads::Contrasts) { 6 * FLOAT * policy.trainable_parameters() as u64 } else { 0 }
+    if reads(config) == Some(TokenReads::Contrasts) { 6 * FLOAT * policy.trainable_parameters() as u64 } else { 0 }
 }
 
 /// By which gradients under the model that runs start from are kept.

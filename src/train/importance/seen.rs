@@ -8,12 +8,12 @@ use store::{Project, RunRecord};
 use text::Codec;
 
 use super::{
-    Reads, Side, reads,
+    Side, TokenReads, reads,
     weigher::{contrasts, of_answers},
 };
 use crate::{
     error::{Result, TrainError},
-    measure::reference::{Origin, ReadRow, Reference, Source},
+    measure::reference::{ReadRow, Reference, ReferenceSource, StartWeights},
     run::checkpoint::{self, Contrasted},
 };
 
@@ -31,7 +31,7 @@ pub fn weights(
 ) -> Result<Vec<Vec<f32>>> {
     let config = RunConfig::from_toml(&record.config_toml)?;
     let read = match reads(&config).ok_or_else(|| TrainError::Sentence(ALIKE.to_owned()))? {
-        Reads::Contrasts => {
+        TokenReads::Contrasts => {
             let state = checkpoint::state_of(&record.checkpoints, step);
             let contrasted = state.and_then(|state| state.contrast).ok_or_else(|| {
                 TrainError::Sentence(
@@ -40,13 +40,15 @@ pub fn weights(
             })?;
             by_contrast(project, &contrasted, &config, (policy, codec), doc)?
         }
-        Reads::StartGradients => {
+        TokenReads::StartGradients => {
             let base = Reference::of(policy, codec);
             let named = super::at_start(&base);
             let mut start = policy.beside(&super::narrowest(&config), None)?;
             kept(project, &named, &mut start, doc, &mut |start, row| Ok(start.attributions(row)?))?
         }
-        Reads::Gradients => policy.attributions(&Row::pack(std::slice::from_ref(doc)).map_err(PolicyError::from)?)?,
+        TokenReads::Gradients => {
+            policy.attributions(&Row::pack(std::slice::from_ref(doc)).map_err(PolicyError::from)?)?
+        }
     };
     Ok(of_answers(&config, &read, &doc.continuations, codec.stop_ids()))
 }
@@ -89,7 +91,7 @@ fn kept(
     doc: &Doc,
     read: &mut ReadRow<'_>,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut source = Source { cache: project, policy, origin: &Origin::Gone, budget: usize::MAX };
+    let mut source = ReferenceSource { cache: project, policy, origin: &StartWeights::Gone, budget: usize::MAX };
     let found = named.kept(&mut source, &[doc], read, &mut |_, _| ControlFlow::Continue(()))?;
     let answers = found.and_then(|found| found.log_probs.into_iter().next());
     answers.ok_or_else(|| TrainError::Sentence("Nothing was read of these answers".to_owned()))

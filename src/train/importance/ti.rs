@@ -6,16 +6,16 @@
 
 use data::config::{Every, Prior, TiConfig};
 
-use super::{Planned, Reads, Side, Weighing, narrow, to_mean_one};
+use super::{Planned, Side, TokenReads, Weighing, narrow, to_mean_one};
 
 /// Sampling goes token by token: forwards that one sampled token counts for.
 const SAMPLING: f64 = 3.0;
 
 impl Weighing for TiConfig {
-    fn reads(&self) -> Reads {
+    fn reads(&self) -> TokenReads {
         match self.every {
-            Every::Step => Reads::Gradients,
-            Every::Start => Reads::StartGradients,
+            Every::Step => TokenReads::Gradients,
+            Every::Start => TokenReads::StartGradients,
         }
     }
 

@@ -7,11 +7,11 @@
 
 use data::config::{Contrast, LastToken, TisConfig, Transform};
 
-use super::{Planned, Reads, Side, Weighing, contrast, narrow, to_mean_one};
+use super::{Planned, Side, TokenReads, Weighing, contrast, narrow, to_mean_one};
 
 impl Weighing for TisConfig {
-    fn reads(&self) -> Reads {
-        Reads::Contrasts
+    fn reads(&self) -> TokenReads {
+        TokenReads::Contrasts
     }
 
     fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32> {

@@ -6,29 +6,29 @@ use model::{Doc, Policy, PolicyError};
 use store::LogLevel;
 
 use super::{
-    Reads, Side, at_start, narrowest, reads,
+    Side, TokenReads, at_start, narrowest, reads,
     weigher::{Which, contrasts, of_answers, weighs_each_step},
 };
 use crate::{
     dataset::{documents::first, packing::pack},
     error::{Result, TrainError},
-    loss::Part,
+    loss::StepDoc,
     measure::{
         log_probs::LogProbs,
-        reference::{Origin, ReadRow, Reference, Source},
+        reference::{ReadRow, Reference, ReferenceSource, StartWeights},
     },
     run::{checkpoint::Contrasted, context::Context, host::CurrentWeights, training::Training},
     step::{StepEnd, Trainer, fit_memory},
 };
 
 /// What is read of documents, or nothing because the run is to stop.
-type Read = Result<StepEnd<Part, Option<LogProbs>>>;
+type Read = Result<StepEnd<StepDoc, Option<LogProbs>>>;
 
 impl Training {
     /// Has the contrast pair that the run's weights come from, where they come from one: the one that it had before, one that
     /// the project has, or a new one. `Break` = stopped meanwhile.
     pub fn ready_contrast(&mut self, before: Option<Contrasted>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
-        if reads(&self.config) != Some(Reads::Contrasts) {
+        if reads(&self.config) != Some(TokenReads::Contrasts) {
             return Ok(ControlFlow::Continue(()));
         }
         if before.is_some() {
@@ -47,7 +47,7 @@ impl Training {
     }
 
     /// Finds or computes the token weights of a step's pairs, whose step-0 log-probs are known. `Break` = stopped meanwhile.
-    pub fn weigh(&mut self, chosen: &[usize], context: &mut Context<'_>) -> Result<StepEnd<Part, ControlFlow<()>>> {
+    pub fn weigh(&mut self, chosen: &[usize], context: &mut Context<'_>) -> Result<StepEnd<StepDoc, ControlFlow<()>>> {
         let which: Vec<Which> = chosen.iter().map(|&index| Which::Train(index)).collect();
         self.weigh_these(&which, context)
     }
@@ -59,7 +59,7 @@ impl Training {
         self.weigh_these(&which, context)?.done()
     }
 
-    fn weigh_these(&mut self, which: &[Which], context: &mut Context<'_>) -> Result<StepEnd<Part, ControlFlow<()>>> {
+    fn weigh_these(&mut self, which: &[Which], context: &mut Context<'_>) -> Result<StepEnd<StepDoc, ControlFlow<()>>> {
         let Some(weigher) = &mut self.weigher else {
             return Ok(StepEnd::Done(ControlFlow::Continue(())));
         };
@@ -76,9 +76,9 @@ impl Training {
         let docs: Vec<Doc> = unknown.iter().map(|which| pair(which).doc.clone()).collect();
         let (begun, rested) = (Instant::now(), context.rested);
         let read = match reads(&self.config) {
-            Some(Reads::Contrasts) => self.contrasts(&docs, context)?,
-            Some(Reads::StartGradients) => self.start_gradients(&docs, context)?,
-            Some(Reads::Gradients) | None => match self.gradients(&unknown, &docs, context)?.or_end() {
+            Some(TokenReads::Contrasts) => self.contrasts(&docs, context)?,
+            Some(TokenReads::StartGradients) => self.start_gradients(&docs, context)?,
+            Some(TokenReads::Gradients) | None => match self.gradients(&unknown, &docs, context)?.or_end() {
                 Ok(read) => read,
                 Err(end) => return Ok(end),
             },
@@ -209,7 +209,7 @@ impl Training {
                 Ok(found) => packed.by_owner(&found).for_each(|(place, answers)| read[place] = answers.to_vec()),
                 Err(error) if error.is_out_of_memory() => {
                     let alone = packed.alone().and_then(|place| match which[place] {
-                        Which::Train(index) => Some(Part::Pair(index)),
+                        Which::Train(index) => Some(StepDoc::Pair(index)),
                         Which::HeldOut(_) => None,
                     });
                     return Ok(StepEnd::OutOfMemory { error, alone });
@@ -231,7 +231,7 @@ fn keep_reading(
     context: &mut Context<'_>,
 ) -> Result<Option<LogProbs>> {
     let mut failed = None;
-    let mut source = Source { cache, policy, origin: &Origin::Gone, budget };
+    let mut source = ReferenceSource { cache, policy, origin: &StartWeights::Gone, budget };
     let found = named.kept(&mut source, docs, read, &mut |_, done| {
         if docs.len() > 64 {
             context.phase(phase, Some(done));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data::config::RunConfig;
 use model::{Policy, Tokens};
 
-use super::{Reads, Side, kind_of, reads};
+use super::{Side, TokenReads, kind_of, reads};
 use crate::{loss::WeighedTokens, measure::log_probs::LogProbs};
 
 /// What weighs the tokens of a run, and the weights that it has given.
@@ -101,7 +101,7 @@ pub(super) enum Which {
 
 /// Whether weights are those of the moment, and not kept from one step to the next.
 pub fn weighs_each_step(config: &RunConfig) -> bool {
-    reads(config) == Some(Reads::Gradients)
+    reads(config) == Some(TokenReads::Gradients)
 }
 
 /// Weights of a pair's answers from what was read of their tokens. `stop_ids`: what ends a turn.

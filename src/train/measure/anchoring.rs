@@ -21,7 +21,7 @@ use crate::{
     measure::{
         golden,
         log_probs::{LogProbs, Sums, sums},
-        reference::Source,
+        reference::ReferenceSource,
     },
     objective::Objective,
     reward,
@@ -174,7 +174,7 @@ impl Training {
         let docs: Vec<&Doc> = docs.iter().collect();
         let (begun, rested) = (Instant::now(), context.rested);
         let Self { trainer, codec, anchors, state, .. } = self;
-        let mut source = Source {
+        let mut source = ReferenceSource {
             cache: &mut anchors.cache,
             policy: &mut trainer.policy,
             origin: &anchors.origin,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use data::counted;
 use store::Project;
 
-use super::{log_probs::Sums, reference::Origin};
+use super::{log_probs::Sums, reference::StartWeights};
 
 /// Σ log π_ref by document, as far as the run has needed them.
 pub struct Anchors {
-    pub origin: Origin,
+    pub origin: StartWeights,
     /// The run's own hold on the project is needed at the same time.
     pub cache: Project,
     /// Of chosen and rejected answer of each training pair.
@@ -30,7 +30,7 @@ pub struct Anchors {
 }
 
 impl Anchors {
-    pub fn new(origin: Origin, cache: Project, pairs: usize) -> Self {
+    pub fn new(origin: StartWeights, cache: Project, pairs: usize) -> Self {
         Self {
             origin,
             cache,

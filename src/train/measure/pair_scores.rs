@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     measure::embedding,
     objective::{Dpo, Objective, Smoothing},
-    reward::Scale,
+    reward::ScoreScale,
     run::checkpoint,
 };
 
@@ -24,7 +24,7 @@ pub enum Under {
     /// Those that it started from; only where an adapter is trained.
     Reference,
     /// A reward model, its scores in standard deviations.
-    Scores(Scale),
+    Scores(ScoreScale),
     /// A reward model before it has learnt anything: every score is 0.
     NoScores,
 }

@@ -39,7 +39,7 @@ pub type ReadRow<'a> = dyn FnMut(&mut Policy, &Row) -> Result<Vec<Vec<f32>>> + '
 const ROWS_A_WRITE: usize = 8;
 
 /// How a policy that has moved on is, for a moment, what it was at step 0.
-pub enum Origin {
+pub enum StartWeights {
     /// Its adapter began at zero: without it.
     WithoutAdapter,
     /// With the adapter that is trained further as it was.
@@ -48,7 +48,7 @@ pub enum Origin {
     Gone,
 }
 
-impl Origin {
+impl StartWeights {
     /// Of a policy that is at step 0.
     pub fn of(policy: &Policy, config: &RunConfig) -> Result<Self> {
         Ok(if config.lora.full {
@@ -83,16 +83,16 @@ impl Origin {
 }
 
 /// Where cached log-probs are, and what computes those that are not.
-pub struct Source<'a> {
+pub struct ReferenceSource<'a> {
     pub cache: &'a mut Project,
     pub policy: &'a mut Policy,
-    pub origin: &'a Origin,
+    pub origin: &'a StartWeights,
     /// Tokens of one packed row.
     pub budget: usize,
 }
 
 /// What was found in the cache or computed.
-pub struct Found {
+pub struct FoundLogProbs {
     pub log_probs: LogProbs,
     /// Documents that were computed now.
     pub computed: usize,
@@ -140,10 +140,10 @@ impl Reference {
     /// far is kept and `None` returned.
     pub fn log_probs(
         &self,
-        source: &mut Source<'_>,
+        source: &mut ReferenceSource<'_>,
         docs: &[&Doc],
         tick: &mut dyn FnMut(&Policy, f32) -> ControlFlow<()>,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Option<FoundLogProbs>> {
         let origin = source.origin;
         self.kept(source, docs, &mut |policy, row| origin.log_probs(policy, row), tick)
     }
@@ -151,11 +151,11 @@ impl Reference {
     /// The same of whatever `read` finds of each token of a row, as long as all that it depends on is in this name.
     pub fn kept(
         &self,
-        source: &mut Source<'_>,
+        source: &mut ReferenceSource<'_>,
         docs: &[&Doc],
         read: &mut ReadRow<'_>,
         tick: &mut dyn FnMut(&Policy, f32) -> ControlFlow<()>,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Option<FoundLogProbs>> {
         let keys: Vec<LogProbKey> = docs.iter().flat_map(|doc| self.keys(doc)).collect();
         let cached = source.cache.cached_log_probs(&keys)?;
         let mut entries = cached.log_probs.into_iter();
@@ -192,7 +192,7 @@ impl Reference {
         }
         let log_probs = known.into_iter().collect::<Option<LogProbs>>();
         let log_probs = log_probs.ok_or_else(|| TrainError::Sentence("A reference log-prob is missing".to_owned()))?;
-        Ok(Some(Found { log_probs, computed, damaged: cached.damaged }))
+        Ok(Some(FoundLogProbs { log_probs, computed, damaged: cached.damaged }))
     }
 
     /// Whether all of these documents are in the cache.

@@ -20,7 +20,7 @@ use crate::{
     error::{Result, TrainError},
     memory::{
         budget::MemoryLimit,
-        outlook::{Basis, MemoryOutlook},
+        outlook::{EstimateBasis, MemoryOutlook},
         process,
     },
     reward,
@@ -103,15 +103,15 @@ pub fn try_out(
     };
     let (peak, basis) = match &tried {
         Some((tried, tried_blocks, peak, _)) if (tried.tokens(), *tried_blocks) == (tokens, blocks) => {
-            (*peak, Basis::Measured)
+            (*peak, EstimateBasis::Measured)
         }
-        Some(_) => (memory.peak(policy, row_bytes), Basis::FromMeasured),
-        None => (memory.peak(policy, row_bytes), Basis::Estimated),
+        Some(_) => (memory.peak(policy, row_bytes), EstimateBasis::FromMeasured),
+        None => (memory.peak(policy, row_bytes), EstimateBasis::Estimated),
     };
     let cache_bytes = caches(policy, config, &sampled, *memory);
     let at_sampling = memory.peak(policy, cache_bytes);
     let is_more = cache_bytes > 0 && at_sampling > peak;
-    let (peak, basis) = if is_more { (at_sampling, Basis::Estimated) } else { (peak, basis) };
+    let (peak, basis) = if is_more { (at_sampling, EstimateBasis::Estimated) } else { (peak, basis) };
     let outlook = MemoryOutlook {
         peak_memory_bytes: peak,
         peak_memory_is: basis,

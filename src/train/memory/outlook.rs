@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct MemoryOutlook {
     /// Bytes of everything that the program holds while the largest row is worked on.
     pub peak_memory_bytes: u64,
-    pub peak_memory_is: Basis,
+    pub peak_memory_is: EstimateBasis,
     /// Weights, optimizer, gradients and activations of that row alone, counted from their shapes.
     pub estimated_memory_bytes: u64,
     /// What keys and values of the answers that a step samples at once take, while no row is worked on; 0 where none samples.
@@ -29,7 +29,7 @@ pub struct MemoryOutlook {
 /// Where a number comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Basis {
+pub enum EstimateBasis {
     /// From shapes.
     #[default]
     Estimated,
@@ -48,9 +48,9 @@ impl MemoryOutlook {
 impl fmt::Display for MemoryOutlook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let basis = match self.peak_memory_is {
-            Basis::Estimated => "estimated",
-            Basis::FromMeasured => "estimated from a measured row",
-            Basis::Measured => "measured",
+            EstimateBasis::Estimated => "estimated",
+            EstimateBasis::FromMeasured => "estimated from a measured row",
+            EstimateBasis::Measured => "measured",
         };
         write!(
             f,

@@ -14,7 +14,7 @@ use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, pair_loss::Softm
 
 /// One answer as its margin needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Answer {
+pub struct AnswerLogProbs {
     /// Σ log π_θ over its tokens, and at step 0.
     pub policy: f64,
     pub reference: f64,
@@ -54,8 +54,8 @@ impl Term {
 impl Objective {
     /// Loss, gradient and measurements of a chosen answer against one or more. A method without a form for several knows one:
     /// the first.
-    pub fn evaluate_against(&self, label: Label, chosen: Answer, rejected: &[Answer]) -> Term {
-        let is_pair = matches!(rejected, [] | [Answer { stands_for: 1.0, .. }]);
+    pub fn evaluate_against(&self, label: Label, chosen: AnswerLogProbs, rejected: &[AnswerLogProbs]) -> Term {
+        let is_pair = matches!(rejected, [] | [AnswerLogProbs { stands_for: 1.0, .. }]);
         if let Some(form) = self.method().several().filter(|_| !is_pair) {
             return self.softmax(form, label, chosen, rejected);
         }
@@ -77,7 +77,7 @@ impl Objective {
         })
     }
 
-    fn softmax(&self, form: Softmax, label: Label, chosen: Answer, rejected: &[Answer]) -> Term {
+    fn softmax(&self, form: Softmax, label: Label, chosen: AnswerLogProbs, rejected: &[AnswerLogProbs]) -> Term {
         let (kind, beta) = (self.margin(), self.beta());
         let pairs: Vec<PairLogProbs> = rejected.iter().map(|one| pair_of(label, chosen, *one)).collect();
         let margins: Vec<f64> = pairs.iter().map(|pair| pair.margin(kind)).collect();
@@ -90,7 +90,7 @@ impl Objective {
         let all: f64 = p.iter().sum();
 
         let pool: f64 = rejected.iter().map(|one| one.stands_for).sum();
-        let share = |one: &Answer| one.stands_for / pool;
+        let share = |one: &AnswerLogProbs| one.stands_for / pool;
         let (agree, differ) = self.method().odds();
         let c = label.certainty;
         let (agrees, differs) = (c * agree + (1.0 - c) * differ, c * differ + (1.0 - c) * agree);
@@ -118,8 +118,8 @@ impl Objective {
         let certain = beta * (0..p.len()).map(|at| slope_of(at, agree, differ)).sum::<f64>();
 
         let count = rejected.len() as f64;
-        let reward = |answer: &Answer| beta * (answer.policy - answer.reference);
-        let mean = |value: &dyn Fn(&Answer) -> f64| rejected.iter().map(value).sum::<f64>() / count;
+        let reward = |answer: &AnswerLogProbs| beta * (answer.policy - answer.reference);
+        let mean = |value: &dyn Fn(&AnswerLogProbs) -> f64| rejected.iter().map(value).sum::<f64>() / count;
         let pair = PairTerm {
             loss,
             grad_chosen: slopes[0],
@@ -147,7 +147,7 @@ impl Objective {
     }
 }
 
-fn pair_of(label: Label, chosen: Answer, rejected: Answer) -> PairLogProbs {
+fn pair_of(label: Label, chosen: AnswerLogProbs, rejected: AnswerLogProbs) -> PairLogProbs {
     PairLogProbs {
         policy_chosen: chosen.policy,
         policy_rejected: rejected.policy,

@@ -12,8 +12,8 @@ use crate::objective::{Dpo, Mpo, Smoothing};
 
 const CERTAIN: Label = Label { certainty: 1.0, reward: 1.0, behaviour: 1.0 };
 
-fn at(change: f64) -> Answer {
-    Answer { policy: -20.0 + change, reference: -20.0, tokens: 4.0, stands_for: 1.0 }
+fn at(change: f64) -> AnswerLogProbs {
+    AnswerLogProbs { policy: -20.0 + change, reference: -20.0, tokens: 4.0, stands_for: 1.0 }
 }
 
 fn mpo(beta: f64) -> Objective {
@@ -25,7 +25,7 @@ fn dpo(beta: f64) -> Objective {
 }
 
 /// Rejected answers whose log-ratio is so much above that of the chosen one.
-fn three() -> [Answer; 3] {
+fn three() -> [AnswerLogProbs; 3] {
     [-2.0, -1.0, 0.5].map(at)
 }
 
@@ -75,7 +75,7 @@ fn one_rejected_answer_is_the_pair() {
         for certainty in [0.7, 1.0] {
             for change in [-30.0, -1.5, 0.0, 0.3, 30.0] {
                 let label = Label { certainty, reward: 0.5, behaviour: 0.8 };
-                let rejected = Answer { tokens: 9.0, ..at(change) };
+                let rejected = AnswerLogProbs { tokens: 9.0, ..at(change) };
                 let pair = objective.evaluate(&pair_of(label, at(0.2), rejected));
                 let one = objective.evaluate_against(label, at(0.2), &[rejected]);
                 assert_eq!((one.pair, &one.slopes[..]), (pair, &[pair.grad_chosen, pair.grad_rejected][..]));
@@ -108,7 +108,7 @@ fn slopes_are_finite_differences_and_what_one_wins_the_others_lose() {
         }
         for certainty in [0.7, 0.9, 1.0] {
             let label = Label { certainty, reward: 0.5, behaviour: 0.8 };
-            let drawn = |change, tokens, stands_for| Answer { tokens, stands_for, ..at(change) };
+            let drawn = |change, tokens, stands_for| AnswerLogProbs { tokens, stands_for, ..at(change) };
             let answers = [at(0.7), drawn(-1.0, 4.0, 1.0), drawn(2.0, 4.0, 2.5), drawn(0.1, 4.0, 1.5)];
             let term = objective.evaluate_against(label, answers[0], &answers[1..]);
             for index in 0..answers.len() {
@@ -143,8 +143,8 @@ fn drawn_answers_keep_the_sum_in_the_mean_and_lower_the_loss() {
     let all = three();
     let loss = |picked: &[usize]| {
         let draws = picked.len() as f64;
-        let drawn: Vec<Answer> =
-            picked.iter().map(|&at| Answer { stands_for: 1.0 / (draws * q[at]), ..all[at] }).collect();
+        let drawn: Vec<AnswerLogProbs> =
+            picked.iter().map(|&at| AnswerLogProbs { stands_for: 1.0 / (draws * q[at]), ..all[at] }).collect();
         dpo(0.5).evaluate_against(CERTAIN, at(0.0), &drawn).pair.loss
     };
     let sums: Vec<f64> = (0..3).map(|at| loss(&[at]).exp_m1()).collect();
@@ -161,7 +161,7 @@ fn drawn_answers_keep_the_sum_in_the_mean_and_lower_the_loss() {
 /// Evenly drawn without putting back, each stands for n/K: at step 0 that is the whole pool's loss.
 #[test]
 fn even_draws_have_the_golden_loss_of_the_pool() {
-    let drawn = [Answer { stands_for: 2.5, ..at(0.0) }; 2];
+    let drawn = [AnswerLogProbs { stands_for: 2.5, ..at(0.0) }; 2];
     let loss = |objective: Objective| objective.evaluate_against(CERTAIN, at(0.0), &drawn).pair.loss;
     assert_close(loss(dpo(0.3)), dpo(0.3).golden_against(5).unwrap(), 1e-12);
     assert_close(loss(mpo(0.3)), mpo(0.3).golden_against(5).unwrap(), 1e-12);

@@ -103,7 +103,7 @@ impl Number {
 
 /// Between which bounds, both included, a number of a pair lies. An absent bound is none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Range {
+pub struct NumberBounds {
     pub number: Number,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least: Option<f64>,
@@ -111,7 +111,7 @@ pub struct Range {
     pub most: Option<f64>,
 }
 
-impl Range {
+impl NumberBounds {
     pub fn holds(&self, scores: &PairScores, standing: &Standing) -> bool {
         let number = self.number.of(scores, standing);
         self.least.is_none_or(|least| number >= least) && self.most.is_none_or(|most| number <= most)
@@ -160,7 +160,7 @@ mod tests {
         let standing = Standing::of(&objective, &scores).unwrap();
         assert_eq!((standing.margin, standing.chosen_reward, standing.rejected_reward), (2.0, 0.5, -0.5));
         assert!(standing.push > 0.09 && !standing.asleep);
-        let within = |number, least, most| Range { number, least, most }.holds(&scores, &standing);
+        let within = |number, least, most| NumberBounds { number, least, most }.holds(&scores, &standing);
         assert!(within(Number::Margin, Some(2.0), Some(2.0)) && within(Number::Reward, Some(0.9), None));
         assert!(within(Number::ChosenReward, Some(0.5), None) && within(Number::RejectedReward, None, Some(-0.5)));
         assert!(!within(Number::ChosenReward, None, Some(0.4)) && !within(Number::RejectedReward, Some(-0.4), None));

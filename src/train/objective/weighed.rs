@@ -7,7 +7,7 @@
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO), 2505.19653 (TI-DPO).
 
-use super::{Against, Answer, Label, Objective, PairTerm, Term, Weighed};
+use super::{Against, AnswerLogProbs, Label, Objective, PairTerm, Term, Weighed};
 
 /// One answer, token by token.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +22,12 @@ pub struct WeighedAnswer<'a> {
 
 impl WeighedAnswer<'_> {
     /// As its margin counts it.
-    fn weighed(&self) -> Answer {
+    fn weighed(&self) -> AnswerLogProbs {
         let weigh = |log_probs: &[f32]| {
             let both = log_probs.iter().zip(self.weights);
             both.map(|(&log_prob, &weight)| f64::from(weight) * f64::from(log_prob)).sum::<f64>()
         };
-        Answer {
+        AnswerLogProbs {
             policy: weigh(self.policy),
             reference: weigh(self.reference),
             tokens: self.weights.iter().map(|&weight| f64::from(weight)).sum(),
@@ -36,9 +36,9 @@ impl WeighedAnswer<'_> {
     }
 
     /// As it is told.
-    fn plain(&self) -> Answer {
+    fn plain(&self) -> AnswerLogProbs {
         let sum = |log_probs: &[f32]| log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum::<f64>();
-        Answer {
+        AnswerLogProbs {
             policy: sum(self.policy),
             reference: sum(self.reference),
             tokens: self.policy.len() as f64,
@@ -51,9 +51,9 @@ impl Objective {
     /// [`Objective::evaluate_against`] of answers whose tokens have weights. Its slopes are those of the weighted sums: a token's
     /// is its answer's times its weight.
     pub fn evaluate_weighed(&self, label: Label, chosen: WeighedAnswer<'_>, rejected: &[WeighedAnswer<'_>]) -> Term {
-        let weighed: Vec<Answer> = rejected.iter().map(WeighedAnswer::weighed).collect();
+        let weighed: Vec<AnswerLogProbs> = rejected.iter().map(WeighedAnswer::weighed).collect();
         let Term { pair, slopes } = self.evaluate_against(label, chosen.weighed(), &weighed);
-        let plain: Vec<Answer> = rejected.iter().map(WeighedAnswer::plain).collect();
+        let plain: Vec<AnswerLogProbs> = rejected.iter().map(WeighedAnswer::plain).collect();
         let all = std::iter::once(&chosen).chain(rejected).map(|answer| answer.weights);
         let told = Weighed::of(all, pair.chosen_reward - pair.against.best_reward);
         Term { pair: pair.told_of(self.beta(), chosen.plain(), &plain, told), slopes }
@@ -62,10 +62,10 @@ impl Objective {
 
 impl PairTerm {
     /// The same with the rewards and log-probs of these answers.
-    fn told_of(self, beta: f64, chosen: Answer, rejected: &[Answer], weighed: Weighed) -> Self {
-        let reward = |answer: &Answer| beta * (answer.policy - answer.reference);
+    fn told_of(self, beta: f64, chosen: AnswerLogProbs, rejected: &[AnswerLogProbs], weighed: Weighed) -> Self {
+        let reward = |answer: &AnswerLogProbs| beta * (answer.policy - answer.reference);
         let count = rejected.len() as f64;
-        let mean = |value: &dyn Fn(&Answer) -> f64| rejected.iter().map(value).sum::<f64>() / count;
+        let mean = |value: &dyn Fn(&AnswerLogProbs) -> f64| rejected.iter().map(value).sum::<f64>() / count;
         let best_reward = rejected.iter().map(reward).fold(f64::NEG_INFINITY, f64::max);
         Self {
             chosen_reward: reward(&chosen),

@@ -96,13 +96,13 @@ fn weights_of_one_are_no_weights() {
             let label = Label { certainty, reward: 0.5, behaviour: 0.8 };
             let ones: Vec<Vec<f32>> = policy.iter().map(|values| vec![1.0; values.len()]).collect();
             let mut got = term(&objective, label, &policy, &ones);
-            let plain = |at: usize| Answer {
+            let plain = |at: usize| AnswerLogProbs {
                 policy: policy[at].iter().map(|&value| f64::from(value)).sum(),
                 reference: REFERENCE[at.min(1)].iter().map(|&value| f64::from(value)).sum(),
                 tokens: policy[at].len() as f64,
                 stands_for: 1.0,
             };
-            let others: Vec<Answer> = (1..policy.len()).map(plain).collect();
+            let others: Vec<AnswerLogProbs> = (1..policy.len()).map(plain).collect();
             let want = objective.evaluate_against(label, plain(0), &others);
             assert_eq!(got.pair.weighed.take().map(|weighed| (weighed.sum, weighed.squares)), {
                 let tokens = ones.iter().flatten().count() as f64;

@@ -16,7 +16,7 @@ pub struct BradleyTerry {
 
 /// What one pair contributes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fit {
+pub struct PairGradient {
     pub loss: f64,
     /// ∂loss/∂(score of chosen).
     pub chosen: f64,
@@ -26,13 +26,13 @@ pub struct Fit {
 
 impl BradleyTerry {
     /// `certainty`: c, 1 where the label is beyond doubt.
-    pub fn fit(&self, chosen: f64, rejected: f64, certainty: f64) -> Fit {
+    pub fn fit(&self, chosen: f64, rejected: f64, certainty: f64) -> PairGradient {
         let (delta, sum) = (chosen - rejected, chosen + rejected);
         let with = delta - self.margin;
         let against = -delta - self.margin;
         let slope = (1.0 - certainty) * sigmoid(-against) - certainty * sigmoid(-with);
         let pull = 2.0 * self.center * sum;
-        Fit {
+        PairGradient {
             loss: -certainty * log_sigmoid(with) - (1.0 - certainty) * log_sigmoid(against) + self.center * sum * sum,
             chosen: slope + pull,
             rejected: pull - slope,
@@ -44,7 +44,7 @@ impl BradleyTerry {
 mod tests {
     use super::*;
 
-    fn close(fit: Fit, loss: f64, chosen: f64, rejected: f64) {
+    fn close(fit: PairGradient, loss: f64, chosen: f64, rejected: f64) {
         for (got, want) in [(fit.loss, loss), (fit.chosen, chosen), (fit.rejected, rejected)] {
             assert!((got - want).abs() < 1e-6, "{fit:?}: {want}");
         }

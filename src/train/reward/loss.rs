@@ -5,7 +5,7 @@ use model::Tokens;
 
 use crate::{
     dataset::documents::PairDoc,
-    loss::Part,
+    loss::StepDoc,
     reward::bradley_terry::BradleyTerry,
     step::{Loss, Slopes},
 };
@@ -13,7 +13,7 @@ use crate::{
 /// The loss of a step's pairs, filled row by row; what is read of a pair is one score an answer.
 pub struct RewardLoss<'a> {
     objective: BradleyTerry,
-    /// What [`Part::Pair`] counts in.
+    /// What [`StepDoc::Pair`] counts in.
     pairs: &'a [PairDoc],
     /// Of the whole step, so that it makes no difference how it is cut into rows.
     count: usize,
@@ -62,9 +62,9 @@ impl<'a> RewardLoss<'a> {
     }
 }
 
-impl Loss<Part> for RewardLoss<'_> {
-    fn add(&mut self, part: Part, scores: &[Vec<f32>], slopes: &mut Slopes) {
-        let Part::Pair(index) = part else { return };
+impl Loss<StepDoc> for RewardLoss<'_> {
+    fn add(&mut self, part: StepDoc, scores: &[Vec<f32>], slopes: &mut Slopes) {
+        let StepDoc::Pair(index) = part else { return };
         let scores: Vec<f64> = scores.iter().flatten().map(|&score| f64::from(score)).collect();
         let (scored, of_each) = ScoredPair::of(self.objective, &self.pairs[index], &scores);
         slopes.tokens(of_each.into_iter().map(|slope| (slope / self.count as f64) as f32));

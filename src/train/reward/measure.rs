@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dataset::{documents::PairDoc, packing::pack_for},
     error::{Result, TrainError},
-    loss::Part,
+    loss::StepDoc,
     measure::golden::{Golden, PAIRS},
     reward::{
         bradley_terry::BradleyTerry,
@@ -21,14 +21,14 @@ use crate::{
 /// Mean and standard deviation of the raw scores of a reward model, on the answers of the reference where there are any: it
 /// puts a KL coefficient on one scale for every project.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Scale {
+pub struct ScoreScale {
     #[serde(with = "data::exact")]
     pub mean: f64,
     #[serde(with = "data::exact")]
     pub std: f64,
 }
 
-impl Scale {
+impl ScoreScale {
     /// Scores as the head gives them.
     pub const RAW: Self = Self { mean: 0.0, std: 1.0 };
 
@@ -119,7 +119,7 @@ fn check_gradient(policy: &mut Policy, objective: BradleyTerry, pairs: &[PairDoc
     let Some(head) = policy.score_slot() else {
         return Err(wrong("there is no head to score with"));
     };
-    let docs = pairs.iter().enumerate().map(|(index, pair)| (Part::Pair(index), &pair.doc));
+    let docs = pairs.iter().enumerate().map(|(index, pair)| (StepDoc::Pair(index), &pair.doc));
     let rows = pack_for(docs, row_tokens, Reads::Ends).map_err(PolicyError::from)?;
     let mut loss = RewardLoss::new(objective, pairs, pairs.len());
     gradient(policy, None, 1, &rows, &mut loss, &mut go_on)?.done()?;
@@ -160,11 +160,11 @@ mod tests {
     #[test]
     fn scores_on_their_own_scale_have_mean_0_and_spread_1() {
         let raw = [1.0, 3.0, 5.0];
-        let scale = Scale::of(&raw);
+        let scale = ScoreScale::of(&raw);
         let scaled = raw.map(|score| scale.apply(score));
         assert!(scaled.iter().sum::<f64>().abs() < 1e-12);
         assert!((scaled.iter().map(|score| score * score).sum::<f64>() / 3.0 - 1.0).abs() < 1e-12);
-        assert_eq!(Scale::of(&[2.0, 2.0]).apply(2.5), 0.5);
-        assert_eq!(Scale::of(&[]).apply(1.0), 1.0);
+        assert_eq!(ScoreScale::of(&[2.0, 2.0]).apply(2.5), 0.5);
+        assert_eq!(ScoreScale::of(&[]).apply(1.0), 1.0);
     }
 }

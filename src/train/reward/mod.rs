@@ -9,4 +9,4 @@ pub mod loss;
 pub mod measure;
 mod training;
 
-pub use measure::{Scale, scores};
+pub use measure::{ScoreScale, scores};

@@ -12,10 +12,10 @@ use store::PairVisit;
 use crate::{
     dataset::{documents::first, packing::pack_for},
     error::Result,
-    loss::Part,
+    loss::StepDoc,
     reward::{
         loss::{RewardLoss, ScoredPair, metrics},
-        measure::{Scale, objective, scores, together},
+        measure::{ScoreScale, objective, scores, together},
     },
     run::{
         context::Context,
@@ -26,13 +26,13 @@ use crate::{
 
 impl Training {
     /// The step after `state.step`, as [`Training::step`] does it for a policy.
-    pub fn step_of_scores(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
+    pub fn step_of_scores(&mut self, context: &mut Context<'_>) -> Result<StepEnd<StepDoc, StepReport>> {
         let mut next = self.state.clone();
         let drawn = self.draw_pairs(&mut next);
         if drawn.is_empty() {
             return Ok(StepEnd::Done(self.pass_over(next)));
         }
-        let docs = drawn.iter().map(|&index| (Part::Pair(index), &self.dataset.pairs.train[index].doc));
+        let docs = drawn.iter().map(|&index| (StepDoc::Pair(index), &self.dataset.pairs.train[index].doc));
         let rows = pack_for(docs, self.state.budget, Reads::Ends).map_err(PolicyError::from)?;
         let watch = context.watch();
         let plan = self.plan(&next, &rows);
@@ -83,7 +83,7 @@ impl Training {
 
     /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile is
     /// answered; it is not cut short, since a checkpoint is of use with it only.
-    pub fn scale(&self, context: &mut Context<'_>) -> Result<Option<Scale>> {
+    pub fn scale(&self, context: &mut Context<'_>) -> Result<Option<ScoreScale>> {
         if self.config.objective.kind != Method::Reward {
             return Ok(None);
         }
@@ -95,6 +95,6 @@ impl Training {
         };
         let mut tick = || context.attend(Some(self.weights())).map(|_| ControlFlow::Continue(()));
         let scores = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)?.unwrap_or_default();
-        Ok(Some(Scale::of(&scores.concat())))
+        Ok(Some(ScoreScale::of(&scores.concat())))
     }
 }

@@ -4,7 +4,7 @@ use data::config::{LossType, Method, RunConfig};
 
 use crate::{
     error::{Result, TrainError},
-    loss::{Part, TextTerms},
+    loss::{StepDoc, TextTerms},
     measure::{golden::TOLERANCE_PER_TOKEN, log_probs::sum},
     rlhf::{
         clipped::{self, Term},
@@ -119,9 +119,9 @@ impl<'a> PolicyLoss<'a> {
     }
 }
 
-impl Loss<Part> for PolicyLoss<'_> {
-    fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
-        let Part::Rollout(place) = part else {
+impl Loss<StepDoc> for PolicyLoss<'_> {
+    fn add(&mut self, part: StepDoc, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        let StepDoc::Rollout(place) = part else {
             return self.texts.add(part, log_probs, slopes);
         };
         let rollout = self.rollout;
@@ -170,9 +170,9 @@ impl<'a> ValueLoss<'a> {
     }
 }
 
-impl Loss<Part> for ValueLoss<'_> {
-    fn add(&mut self, part: Part, values: &[Vec<f32>], slopes: &mut Slopes) {
-        let Part::Rollout(place) = part else { return };
+impl Loss<StepDoc> for ValueLoss<'_> {
+    fn add(&mut self, part: StepDoc, values: &[Vec<f32>], slopes: &mut Slopes) {
+        let StepDoc::Rollout(place) = part else { return };
         let (clip, count) = (self.config.ppo.value_clip, self.count as f64);
         let weight = self.config.ppo.value_coef / count;
         for (answer, now) in self.rollout.groups[place].answers.iter().zip(values) {

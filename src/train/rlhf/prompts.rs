@@ -10,7 +10,7 @@ use crate::{
         documents::{Dataset, TextDoc},
         sampler::Sampler,
     },
-    loss::Part,
+    loss::StepDoc,
     run::{checkpoint::State, training::Training},
 };
 
@@ -43,16 +43,16 @@ pub fn of_references<'a>(config: &RunConfig, dataset: &'a Dataset) -> &'a [TextD
 }
 
 /// A prompt that a step answers.
-pub struct Asked {
+pub struct RolloutPrompt {
     /// The training pair or the reference answer that it is of.
-    pub of: Part,
+    pub of: StepDoc,
     pub prompt: Vec<u32>,
 }
 
 impl Training {
     /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. Each leaves
     /// room for an answer: it was kept with one that fits.
-    pub(super) fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<Asked> {
+    pub(super) fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<RolloutPrompt> {
         let references = of_references(&self.config, &self.dataset);
         let seed = self.config.train.shuffle_seed;
         let may_be_asked = |reference: &usize| !self.state.aside.references.contains(reference);
@@ -62,19 +62,19 @@ impl Training {
                 let order = next.reference_prompts.get_or_insert_with(|| Sampler::new(references.len(), seed, 3));
                 if let Some(reference) = order.take(1).into_iter().find(may_be_asked) {
                     let prompt = references[reference].doc.prefix.to_vec();
-                    return Asked { of: Part::Reference(reference), prompt };
+                    return RolloutPrompt { of: StepDoc::Reference(reference), prompt };
                 }
             }
-            Asked { of: Part::Pair(pair), prompt: self.dataset.pairs.train[pair].doc.prefix.to_vec() }
+            RolloutPrompt { of: StepDoc::Pair(pair), prompt: self.dataset.pairs.train[pair].doc.prefix.to_vec() }
         });
         asked.collect()
     }
 
     /// What a prompt is of, for a sentence.
-    pub(super) fn asked_of(&self, of: Part) -> String {
+    pub(super) fn asked_of(&self, of: StepDoc) -> String {
         match of {
-            Part::Pair(index) => format!("of pair {}", self.dataset.pairs.train[index].id.0),
-            Part::Reference(_) | Part::Retention(_) | Part::Rollout(_) => "of a reference answer".to_owned(),
+            StepDoc::Pair(index) => format!("of pair {}", self.dataset.pairs.train[index].id.0),
+            StepDoc::Reference(_) | StepDoc::Retention(_) | StepDoc::Rollout(_) => "of a reference answer".to_owned(),
         }
     }
 }

@@ -8,28 +8,28 @@ use model::{Doc, GenerateOptions, Policy, PolicyError, Reads};
 use crate::{
     dataset::packing::{Packed, pack_for},
     error::{Result, TrainError},
-    loss::Part,
+    loss::StepDoc,
     measure::{golden::TOLERANCE_PER_TOKEN, log_probs::sum},
     rlhf::{
         advantages::{Gae, Penalty, in_group, kl_of, leave_one_out, token_rewards, whiten},
-        prompts::Asked,
+        prompts::RolloutPrompt,
     },
-    run::{context::Context, host::Reading, training::Training},
+    run::{context::Context, host::RolloutStage, training::Training},
     step::StepEnd,
 };
 
 /// A prompt and the answers sampled to it.
-pub struct Group {
+pub struct RolloutGroup {
     /// What its prompt is of.
-    pub of: Part,
+    pub of: StepDoc,
     /// The prompt and its answers, each with the token that ended it.
     pub doc: Doc,
-    pub answers: Vec<Answer>,
+    pub answers: Vec<RolloutAnswer>,
 }
 
 /// What is frozen about an answer.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct RolloutAnswer {
     /// It ended by itself.
     pub ended: bool,
     /// In standard deviations of the reward model, clipped, less the penalty where it did not end.
@@ -57,7 +57,7 @@ pub struct Whole {
     pub kl: f64,
 }
 
-impl Answer {
+impl RolloutAnswer {
     /// Σ log π_old − log π_ref.
     pub fn kl(&self) -> f64 {
         sum(&self.old) - sum(&self.reference)
@@ -85,20 +85,20 @@ impl Answer {
 
 /// The answers of a step, in as many parts as a pass over them makes updates.
 pub struct Rollout {
-    pub groups: Vec<Group>,
+    pub groups: Vec<RolloutGroup>,
     /// Time spent sampling, and with scoring, pauses left out.
     pub sampling: Duration,
     pub whole: Duration,
 }
 
 impl Rollout {
-    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+    pub fn answers(&self) -> impl Iterator<Item = &RolloutAnswer> {
         self.groups.iter().flat_map(|group| &group.answers)
     }
 
     /// Drops the groups with an answer whose score is no number; gives what their prompts are of.
-    pub fn drop_unscored(&mut self) -> Vec<Part> {
-        let is_scored = |group: &Group| group.answers.iter().all(|answer| answer.score.is_finite());
+    pub fn drop_unscored(&mut self) -> Vec<StepDoc> {
+        let is_scored = |group: &RolloutGroup| group.answers.iter().all(|answer| answer.score.is_finite());
         let dropped = self.groups.iter().filter(|group| !is_scored(group)).map(|group| group.of).collect();
         self.groups.retain(is_scored);
         dropped
@@ -123,9 +123,9 @@ impl Rollout {
     }
 
     /// The same end, an answer's row that found no memory named by what its prompt is of.
-    pub fn named<T>(&self, end: StepEnd<Part, T>) -> StepEnd<Part, T> {
+    pub fn named<T>(&self, end: StepEnd<StepDoc, T>) -> StepEnd<StepDoc, T> {
         match end {
-            StepEnd::OutOfMemory { error, alone: Some(Part::Rollout(place)) } => {
+            StepEnd::OutOfMemory { error, alone: Some(StepDoc::Rollout(place)) } => {
                 StepEnd::OutOfMemory { error, alone: Some(self.groups[place].of) }
             }
             end => end,
@@ -151,8 +151,8 @@ impl Rollout {
     }
 
     /// These groups' answers for whoever reads scores or values of them.
-    pub fn rows(&self, part: &[usize], reads: Reads, row_tokens: usize) -> Result<Vec<Packed<Part>>> {
-        let docs = part.iter().map(|&place| (Part::Rollout(place), &self.groups[place].doc));
+    pub fn rows(&self, part: &[usize], reads: Reads, row_tokens: usize) -> Result<Vec<Packed<StepDoc>>> {
+        let docs = part.iter().map(|&place| (StepDoc::Rollout(place), &self.groups[place].doc));
         Ok(pack_for(docs, row_tokens, reads).map_err(PolicyError::from)?)
     }
 
@@ -218,7 +218,12 @@ pub fn options(config: &RunConfig, step: u64, stop: &[u32]) -> GenerateOptions {
 
 impl Training {
     /// Samples answers to some prompts with the weights as they are, and has them scored.
-    pub fn sample(&self, asked: Vec<Asked>, step: u64, context: &mut Context<'_>) -> Result<StepEnd<Part, Rollout>> {
+    pub fn sample(
+        &self,
+        asked: Vec<RolloutPrompt>,
+        step: u64,
+        context: &mut Context<'_>,
+    ) -> Result<StepEnd<StepDoc, Rollout>> {
         let (config, watch) = (&self.config, context.watch());
         let each = config.answers_per_prompt();
         let prompts: Vec<Vec<u32>> =
@@ -234,13 +239,13 @@ impl Training {
         };
         let sampling = watch.elapsed(context);
         let mut generations = generations.into_iter();
-        let groups = asked.into_iter().map(|Asked { of, prompt }| {
+        let groups = asked.into_iter().map(|RolloutPrompt { of, prompt }| {
             let (mut continuations, mut answers) = (Vec::new(), Vec::new());
             for generation in generations.by_ref().take(each) {
-                answers.push(Answer { ended: generation.stopped_by_eos, ..Answer::default() });
+                answers.push(RolloutAnswer { ended: generation.stopped_by_eos, ..RolloutAnswer::default() });
                 continuations.push(generation.ids);
             }
-            Group { of, doc: Doc::new(prompt, continuations), answers }
+            RolloutGroup { of, doc: Doc::new(prompt, continuations), answers }
         });
         let mut rollout = Rollout { groups: groups.collect(), sampling, whole: sampling };
         if let Err(end) = self.score_rollout(&mut rollout, context)?.or_end() {
@@ -251,10 +256,10 @@ impl Training {
     }
 
     /// The reward model's word on each answer, and the critic's on each token.
-    fn score_rollout(&self, rollout: &mut Rollout, context: &mut Context<'_>) -> Result<StepEnd<Part, ()>> {
+    fn score_rollout(&self, rollout: &mut Rollout, context: &mut Context<'_>) -> Result<StepEnd<StepDoc, ()>> {
         let rlhf = self.rlhf.as_ref().ok_or_else(no_teacher)?;
         let settings = &self.config.rlhf;
-        let judge = &mut |answer: &mut Answer, raw: &[f32]| {
+        let judge = &mut |answer: &mut RolloutAnswer, raw: &[f32]| {
             let score = rlhf.scale.apply(raw.first().map_or(f64::NAN, |&raw| f64::from(raw)));
             let clip = settings.reward_clip;
             // What is no number is not clipped to one.
@@ -265,7 +270,7 @@ impl Training {
             return Ok(end);
         }
         let Some(critic) = &rlhf.critic else { return Ok(StepEnd::Done(())) };
-        let value = &mut |answer: &mut Answer, values: &[f32]| {
+        let value = &mut |answer: &mut RolloutAnswer, values: &[f32]| {
             answer.values = values.iter().map(|&value| f64::from(value)).collect();
         };
         self.read(rollout, (&critic.policy, reads(self.config.ppo.reward_at)), value, context)
@@ -276,22 +281,22 @@ impl Training {
         &self,
         rollout: &mut Rollout,
         (policy, reads): (&Policy, Reads),
-        take: &mut dyn FnMut(&mut Answer, &[f32]),
+        take: &mut dyn FnMut(&mut RolloutAnswer, &[f32]),
         context: &mut Context<'_>,
-    ) -> Result<StepEnd<Part, ()>> {
+    ) -> Result<StepEnd<StepDoc, ()>> {
         let all: Vec<usize> = (0..rollout.groups.len()).collect();
         for packed in rollout.rows(&all, reads, self.state.budget)? {
             if context.attend(Some(self.weights()))?.is_break() {
                 return Ok(StepEnd::Stopped);
             }
-            let read = context.host.before_reading(Reading::Scoring);
+            let read = context.host.before_reading(RolloutStage::Scoring);
             let read = read.and_then(|()| Ok(policy.log_probs(&packed.row)?));
             let read = match StepEnd::of_row(read, packed.alone())?.or_end() {
                 Ok(read) => read,
                 Err(end) => return Ok(end),
             };
             for (part, said) in packed.by_owner(&read) {
-                let Part::Rollout(place) = part else { continue };
+                let StepDoc::Rollout(place) = part else { continue };
                 let answers = rollout.groups[place].answers.iter_mut().zip(said);
                 answers.for_each(|(answer, said)| take(answer, said));
             }
@@ -304,15 +309,15 @@ impl Training {
     pub fn freeze_log_probs(
         &self,
         rollout: &mut Rollout,
-        rows: &[Packed<Part>],
+        rows: &[Packed<StepDoc>],
         context: &mut Context<'_>,
-    ) -> Result<StepEnd<Part, ()>> {
+    ) -> Result<StepEnd<StepDoc, ()>> {
         let policy = &self.trainer.policy;
-        for packed in rows.iter().filter(|packed| packed.owners().any(|part| matches!(part, Part::Rollout(_)))) {
+        for packed in rows.iter().filter(|packed| packed.owners().any(|part| matches!(part, StepDoc::Rollout(_)))) {
             if context.attend(Some(self.weights()))?.is_break() {
                 return Ok(StepEnd::Stopped);
             }
-            let beside = context.host.before_reading(Reading::Freezing);
+            let beside = context.host.before_reading(RolloutStage::Freezing);
             let beside = beside.and_then(|()| Ok(policy.beside_reference(&packed.row)?));
             let beside = match StepEnd::of_row(beside, packed.alone())?.or_end() {
                 Ok(beside) => beside,
@@ -321,7 +326,7 @@ impl Training {
             let whole = beside.whole_by_answer();
             let both = packed.by_owner(&beside.log_probs).zip(packed.by_owner(&beside.reference));
             for (((part, old), (_, reference)), (_, whole)) in both.zip(packed.by_owner(&whole)) {
-                let Part::Rollout(place) = part else { continue };
+                let StepDoc::Rollout(place) = part else { continue };
                 let answers = rollout.groups[place].answers.iter_mut().zip(old).zip(reference).zip(whole);
                 for (((answer, old), reference), whole) in answers {
                     (answer.old, answer.reference) = (old.clone(), reference.clone());
@@ -344,13 +349,18 @@ pub(super) fn no_teacher() -> TrainError {
 mod tests {
     use super::*;
 
-    fn group(of: usize, scores: &[f64]) -> Group {
-        let answer = |&score: &f64| Answer { score, old: vec![-1.0; 2], reference: vec![-1.0; 2], ..Answer::default() };
+    fn group(of: usize, scores: &[f64]) -> RolloutGroup {
+        let answer = |&score: &f64| RolloutAnswer {
+            score,
+            old: vec![-1.0; 2],
+            reference: vec![-1.0; 2],
+            ..RolloutAnswer::default()
+        };
         let doc = Doc::new(vec![1], vec![vec![2, 3]; scores.len()]);
-        Group { of: Part::Pair(of), doc, answers: scores.iter().map(answer).collect() }
+        RolloutGroup { of: StepDoc::Pair(of), doc, answers: scores.iter().map(answer).collect() }
     }
 
-    fn rollout(groups: Vec<Group>) -> Rollout {
+    fn rollout(groups: Vec<RolloutGroup>) -> Rollout {
         Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO }
     }
 
@@ -358,8 +368,8 @@ mod tests {
     fn a_group_with_a_score_that_is_no_number_is_dropped_and_named() {
         let mut some =
             rollout(vec![group(7, &[1.0, f64::NAN]), group(8, &[0.5, 2.0]), group(9, &[f64::INFINITY, 0.0])]);
-        assert_eq!(some.drop_unscored(), [Part::Pair(7), Part::Pair(9)]);
-        assert_eq!(some.groups.iter().map(|group| group.of).collect::<Vec<_>>(), [Part::Pair(8)]);
+        assert_eq!(some.drop_unscored(), [StepDoc::Pair(7), StepDoc::Pair(9)]);
+        assert_eq!(some.groups.iter().map(|group| group.of).collect::<Vec<_>>(), [StepDoc::Pair(8)]);
         assert!(some.drop_unscored().is_empty());
     }
 

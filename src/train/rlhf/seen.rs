@@ -2,8 +2,8 @@
 
 use store::{Project, SampledAnswer, SampledGroup};
 
-use super::rollout::{Group, Rollout};
-use crate::{loss::Part, run::training::Training};
+use super::rollout::{Rollout, RolloutGroup};
+use crate::{loss::StepDoc, run::training::Training};
 
 impl Training {
     /// Prompts and answers in words, with what each counted.
@@ -11,10 +11,10 @@ impl Training {
         rollout.groups.iter().map(|group| self.group_in_words(group, project)).collect()
     }
 
-    fn group_in_words(&self, group: &Group, project: &Project) -> SampledGroup {
+    fn group_in_words(&self, group: &RolloutGroup, project: &Project) -> SampledGroup {
         let pair = match group.of {
-            Part::Pair(index) => Some(self.dataset.pairs.train[index].id),
-            Part::Reference(_) | Part::Retention(_) | Part::Rollout(_) => None,
+            StepDoc::Pair(index) => Some(self.dataset.pairs.train[index].id),
+            StepDoc::Reference(_) | StepDoc::Retention(_) | StepDoc::Rollout(_) => None,
         };
         // A pair that is gone by now leaves what the model was asked, as it was asked.
         let asked = pair.and_then(|id| project.pair(id).ok()?).map(|pair| pair.prompt.last_text().to_owned());

@@ -12,9 +12,9 @@ use crate::{
     dataset::inputs,
     error::{Result, TrainError},
     measure::reference::Reference,
-    reward::Scale,
+    reward::ScoreScale,
     run::{
-        checkpoint::{self, Saved, Teacher},
+        checkpoint::{self, SavedCheckpoint, Teacher},
         rotation,
     },
     step::Trainer,
@@ -23,23 +23,23 @@ use crate::{
 /// What RLHF needs beside the policy.
 pub struct Rlhf {
     pub reward: Policy,
-    pub scale: Scale,
+    pub scale: ScoreScale,
     pub teacher: Teacher,
     /// Of PPO.
     pub critic: Option<Trainer>,
 }
 
 /// Where a reward model was opened.
-pub struct Opened {
+pub struct TeacherCheckpoint {
     pub record: RunRecord,
-    saved: Saved,
+    saved: SavedCheckpoint,
     /// Which of its checkpoints that is, behind "step 40".
     pub which: String,
     /// Share of held-out pairs that its scores put in order, where it was evaluated.
     accuracy: Option<f64>,
 }
 
-impl Opened {
+impl TeacherCheckpoint {
     /// The checkpoint stays when older ones make room: whoever learns from it can be resumed as long as it is there.
     pub fn keep(&self) -> Result<()> {
         rotation::keep_for_good(&self.record.checkpoints, self.saved.state().step)
@@ -119,7 +119,7 @@ pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<Run
 /// The checkpoint that a run learns from: the one that is named, else of those that were evaluated the one whose scores put
 /// most held-out pairs in order, of equal ones that with the lowest loss and then the newest; where none was, the newest. One
 /// that cannot be read is passed over.
-fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Opened> {
+fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<TeacherCheckpoint> {
     let folders = &record.checkpoints;
     let measured = |name: &str| project.series(record.id, name, None);
     let (accuracies, losses) = (measured(HELD_OUT_SCORE_ACCURACY)?, measured(HELD_OUT_LOSS)?);
@@ -135,7 +135,7 @@ fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Op
             )),
             error => error,
         })?;
-        return Ok(Opened {
+        return Ok(TeacherCheckpoint {
             accuracy: at(&accuracies, step),
             record,
             saved,
@@ -162,13 +162,13 @@ fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Op
                 } else {
                     String::new()
                 };
-                return Ok(Opened { record, saved, which, accuracy: Some(accuracy) });
+                return Ok(TeacherCheckpoint { record, saved, which, accuracy: Some(accuracy) });
             }
             Err(error) => passed_over.push(error.to_string()),
         }
     }
     let saved = checkpoint::open_weights(folders, None)?;
-    Ok(Opened { record, saved, which: String::new(), accuracy: None })
+    Ok(TeacherCheckpoint { record, saved, which: String::new(), accuracy: None })
 }
 
 impl Rlhf {
@@ -180,13 +180,13 @@ impl Rlhf {
         policy: &Policy,
         reference: &Reference,
         before: Option<&Teacher>,
-    ) -> Result<(Self, Opened)> {
+    ) -> Result<(Self, TeacherCheckpoint)> {
         let first = || {
             let record = find(project, config, false)?;
             choose(project, record, config.reward.step)
         };
         let opened = before.map_or_else(first, |teacher| Self::again(project, teacher))?;
-        let Opened { record, saved, .. } = &opened;
+        let TeacherCheckpoint { record, saved, .. } = &opened;
         let number = record.id.0;
         let own = &saved.state().reference;
         if *own != *reference {
@@ -204,7 +204,7 @@ impl Rlhf {
         let scale = saved.state().scale.ok_or_else(|| {
             TrainError::Settings(format!("the reward model of run {number} has no scale noted with it; fit it again"))
         })?;
-        let scale = if config.reward.normalize { scale } else { Scale::RAW };
+        let scale = if config.reward.normalize { scale } else { ScoreScale::RAW };
         let critic = (config.objective.kind == Method::Ppo).then(|| -> Result<Trainer> {
             let mut critic = policy.beside(&shape, Some(ScalarHead::WithBias))?;
             critic.start_from(&reward, scale.mean, scale.std)?;
@@ -224,7 +224,7 @@ impl Rlhf {
         FLOAT * (3 * critic + 3 * (critic + numbers(policy)))
     }
 
-    fn again(project: &Project, teacher: &Teacher) -> Result<Opened> {
+    fn again(project: &Project, teacher: &Teacher) -> Result<TeacherCheckpoint> {
         let Teacher { run, step, trained } = teacher;
         let gone = |why: String| {
             TrainError::Resume(format!(
@@ -238,6 +238,6 @@ impl Rlhf {
         if saved.trained() != trained {
             return Err(gone("is not what it was".to_owned()));
         }
-        Ok(Opened { record, saved, which: String::new(), accuracy: None })
+        Ok(TeacherCheckpoint { record, saved, which: String::new(), accuracy: None })
     }
 }

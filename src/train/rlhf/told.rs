@@ -10,7 +10,7 @@ use crate::{
     rlhf::{
         advantages::spread,
         loss::Moved,
-        rollout::{Answer, Rollout, Whole},
+        rollout::{Rollout, RolloutAnswer, Whole},
     },
 };
 
@@ -65,9 +65,9 @@ pub struct SoFar {
 /// All but what every step tells.
 pub fn metrics(config: &RunConfig, rollout: &Rollout, updates: &Updates, so_far: &SoFar) -> Vec<(String, f64)> {
     let count = rollout.answers().count().max(1) as f64;
-    let mean = |of: &dyn Fn(&Answer) -> f64| rollout.answers().map(of).sum::<f64>() / count;
+    let mean = |of: &dyn Fn(&RolloutAnswer) -> f64| rollout.answers().map(of).sum::<f64>() / count;
     let scores: Vec<f64> = rollout.answers().map(|answer| answer.score).collect();
-    let (kl, score) = (mean(&Answer::kl), mean(&|answer| answer.score));
+    let (kl, score) = (mean(&RolloutAnswer::kl), mean(&|answer| answer.score));
     let estimator = config.rlhf.kl_estimator;
     let penalty = match config.objective.kind {
         Method::Grpo => 0.0,
@@ -157,7 +157,7 @@ fn in_groups(config: &RunConfig, rollout: &Rollout, updates: &Updates, so_far: &
     let mut told = vec![
         ("reward", rewards.iter().flatten().sum::<f64>() / count),
         ("reward_std", of_groups / rewards.len().max(1) as f64),
-        ("kl", rollout.answers().map(Answer::kl).sum::<f64>() / rollout.tokens().max(1) as f64),
+        ("kl", rollout.answers().map(RolloutAnswer::kl).sum::<f64>() / rollout.tokens().max(1) as f64),
         ("completions/clipped_ratio", cut / count),
         ("num_tokens", so_far.tokens as f64),
     ];
@@ -178,12 +178,12 @@ mod tests {
     use model::Doc;
 
     use super::*;
-    use crate::{loss::Part, rlhf::rollout::Group};
+    use crate::{loss::StepDoc, rlhf::rollout::RolloutGroup};
 
-    fn answer(score: f64, kl: f32, tokens: usize, ended: bool) -> Answer {
+    fn answer(score: f64, kl: f32, tokens: usize, ended: bool) -> RolloutAnswer {
         let mut old = vec![-0.5; tokens];
         old[0] += kl;
-        Answer { score, old, reference: vec![-0.5; tokens], ended, ..Answer::default() }
+        RolloutAnswer { score, old, reference: vec![-0.5; tokens], ended, ..RolloutAnswer::default() }
     }
 
     fn rollout() -> Rollout {
@@ -191,8 +191,8 @@ mod tests {
             [answer(1.0, 0.5, 2, true), answer(0.0, 0.0, 4, false)],
             [answer(2.0, 0.0, 6, true), answer(2.0, 0.0, 4, false)],
         ];
-        let group = |(place, answers): (usize, [Answer; 2])| Group {
-            of: Part::Pair(place),
+        let group = |(place, answers): (usize, [RolloutAnswer; 2])| RolloutGroup {
+            of: StepDoc::Pair(place),
             doc: Doc::new(vec![1], answers.iter().map(|answer| vec![2; answer.old.len()])),
             answers: answers.to_vec(),
         };

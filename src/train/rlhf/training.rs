@@ -7,7 +7,7 @@ use model::{AdamWState, Doc, PolicyError};
 use crate::{
     dataset::packing::{Packed, pack},
     error::{Result, TrainError},
-    loss::{Part, TextTerms},
+    loss::{StepDoc, TextTerms},
     rlhf::{
         loss::{PolicyLoss, ValueLoss},
         rollout::{Rollout, no_teacher, reads},
@@ -53,7 +53,7 @@ struct Share {
     /// Places of its groups in the rollout.
     groups: Vec<usize>,
     /// Their answers, with the texts that hold the policy.
-    rows: Vec<Packed<Part>>,
+    rows: Vec<Packed<StepDoc>>,
     /// What the texts among them count.
     texts: TextTerms,
 }
@@ -67,7 +67,7 @@ struct Went {
 
 impl Training {
     /// The step after `state.step`, as [`Training::step`] does it for pairs.
-    pub fn step_of_samples(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
+    pub fn step_of_samples(&mut self, context: &mut Context<'_>) -> Result<StepEnd<StepDoc, StepReport>> {
         let mut next = self.state.clone();
         let drawn = self.draw_pairs(&mut next);
         let asked = self.prompts(&drawn, &mut next);
@@ -119,7 +119,7 @@ impl Training {
         told.extend(metrics(&self.config, &rollout, &went.updates, &so_far));
         let remark = unscored.or_else(|| self.worth_saying(&told, &mut next));
         let sampled = self.in_words(&rollout, &context.project);
-        let rate = self.plan::<Part>(&next, &[]).learning_rate;
+        let rate = self.plan::<StepDoc>(&next, &[]).learning_rate;
         told.extend(closing_metrics(&self.trainer, &next, went.updates.tokens, rate, elapsed));
         self.move_on(next, true, elapsed);
         Ok(StepEnd::Done(StepReport { metrics: told, visits: Vec::new(), update: Update::Made, remark, sampled }))
@@ -148,7 +148,7 @@ impl Training {
     }
 
     /// A sentence about prompts that teach nothing, because the scores of their answers are no numbers.
-    fn unscored(&self, dropped: &[Part], step: u64) -> Result<Option<String>> {
+    fn unscored(&self, dropped: &[StepDoc], step: u64) -> Result<Option<String>> {
         if dropped.is_empty() {
             return Ok(None);
         }
@@ -167,9 +167,9 @@ impl Training {
         let references = texts(knobs.reference_weight, references, &mut next.references, count, &aside.references);
         let retention = texts(knobs.retention_weight, retention, &mut next.retention, count, &aside.retention);
         let share = |groups: Vec<usize>| {
-            let answers = groups.iter().map(|&place| (Part::Rollout(place), &rollout.groups[place].doc));
-            let beside = references.parts(Part::Reference).chain(retention.parts(Part::Retention));
-            let docs: Vec<(Part, &Doc)> = answers.chain(beside).collect();
+            let answers = groups.iter().map(|&place| (StepDoc::Rollout(place), &rollout.groups[place].doc));
+            let beside = references.parts(StepDoc::Reference).chain(retention.parts(StepDoc::Retention));
+            let docs: Vec<(StepDoc, &Doc)> = answers.chain(beside).collect();
             let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
             Ok(Share { groups, rows, texts: TextTerms::of(&references, &retention) })
         };
@@ -183,9 +183,9 @@ impl Training {
         shares: &[Share],
         next: &State,
         context: &mut Context<'_>,
-    ) -> Result<StepEnd<Part, Went>> {
+    ) -> Result<StepEnd<StepDoc, Went>> {
         let (epochs, is_warm, is_first) = (self.config.rlhf_epochs(), self.is_warm(next), self.has_not_moved());
-        let scheduled = self.plan::<Part>(next, &[]).learning_rate;
+        let scheduled = self.plan::<StepDoc>(next, &[]).learning_rate;
         let mut updates = Updates::default();
         for Share { groups, rows, texts } in (0..epochs).flat_map(|_| shares) {
             if is_warm {

@@ -9,7 +9,7 @@ use crate::{dataset::documents::Dataset, error::Result};
 
 /// What the sampling of a step takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
+pub struct SamplingCost {
     pub secs: f64,
     /// Of all its answers.
     pub tokens: f64,
@@ -27,7 +27,7 @@ pub fn sample(
     dataset: &Dataset,
     options: &GenerateOptions,
     wanted: &dyn Fn() -> bool,
-) -> Result<Option<Sampling>> {
+) -> Result<Option<SamplingCost>> {
     let (pairs, count) = (&dataset.pairs.train, config.train.pairs_per_step);
     let spread = pairs.iter().step_by(pairs.len().div_ceil(count).max(1)).cycle().take(count);
     let each = config.answers_per_prompt();
@@ -60,5 +60,5 @@ pub fn sample(
     }
     let tokens =
         answers.iter().map(|answer| if is_cut.get() && !answer.stopped_by_eos { longest } else { answer.ids.len() });
-    Ok(Some(Sampling { secs: share * secs, tokens: share * tokens.sum::<usize>() as f64 }))
+    Ok(Some(SamplingCost { secs: share * secs, tokens: share * tokens.sum::<usize>() as f64 }))
 }

@@ -9,10 +9,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     loss::PolicyLoss,
-    rollout::{Answer, Group, Rollout},
+    rollout::{Rollout, RolloutAnswer, RolloutGroup},
 };
 use crate::{
-    loss::{Part, TextTerms},
+    loss::{StepDoc, TextTerms},
     step::{Loss as _, Slopes},
 };
 
@@ -117,14 +117,14 @@ fn slopes(config: &RunConfig, rollout: &Rollout, now: &[Vec<Vec<f32>>]) -> Vec<V
     let mut loss = PolicyLoss::new(config, rollout, &part, TextTerms::default());
     let mut slopes = Slopes::default();
     for (place, now) in now.iter().enumerate() {
-        loss.add(Part::Rollout(place), now, &mut slopes);
+        loss.add(StepDoc::Rollout(place), now, &mut slopes);
     }
     let mut flat = slopes.into_values().into_iter().map(f64::from);
     now.iter().flatten().map(|answer| flat.by_ref().take(answer.len()).collect()).collect()
 }
 
-fn group(ids: Vec<Vec<u32>>, answers: Vec<Answer>) -> Group {
-    Group { of: Part::Pair(0), doc: Doc::new(vec![0], ids), answers }
+fn group(ids: Vec<Vec<u32>>, answers: Vec<RolloutAnswer>) -> RolloutGroup {
+    RolloutGroup { of: StepDoc::Pair(0), doc: Doc::new(vec![0], ids), answers }
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn the_gradient_of_many_draws_is_that_of_all_answers() {
     let mut stream = ChaCha8Rng::seed_from_u64(3);
     let drawn: Vec<Vec<Vec<usize>>> = (0..5000).map(|_| (0..4).map(|_| world.sample(&mut stream)).collect()).collect();
     let groups = drawn.iter().map(|answers| {
-        let frozen = answers.iter().map(|answer| Answer {
+        let frozen = answers.iter().map(|answer| RolloutAnswer {
             score: World::score(answer),
             old: World::log_probs(&world.logits, answer),
             reference: World::log_probs(&world.reference, answer),
-            ..Answer::default()
+            ..RolloutAnswer::default()
         });
         let ids = answers.iter().map(|answer| answer.iter().map(|&word| word as u32).collect()).collect();
         group(ids, frozen.collect())
@@ -176,13 +176,13 @@ fn a_world_of_one_word_ends_at_its_best_policy() {
             // A critic that is right: the mean of the rewards.
             let reward = |word: usize| scores[word] - kl_coef * (shares[word].ln() - reference[word].ln());
             let value = (0..3).map(|word| shares[word] * reward(word)).sum::<f64>();
-            let frozen = words.iter().map(|&word| Answer {
+            let frozen = words.iter().map(|&word| RolloutAnswer {
                 ended: true,
                 score: scores[word],
                 old: vec![shares[word].ln() as f32],
                 reference: vec![reference[word].ln() as f32],
                 values: vec![value],
-                ..Answer::default()
+                ..RolloutAnswer::default()
             });
             let groups = frozen.collect::<Vec<_>>();
             let groups = groups
@@ -225,11 +225,11 @@ fn the_first_loss_of_grpo_weighs_advantages_by_length() {
     let lengths = [1usize, 3, 2, 5];
     let scores = [1.0, 0.0, 0.5, -0.5];
     let advantages = [1.161715, -0.387238, 0.387238, -1.161715];
-    let frozen = lengths.iter().zip(scores).map(|(&length, score)| Answer {
+    let frozen = lengths.iter().zip(scores).map(|(&length, score)| RolloutAnswer {
         score,
         old: vec![-0.5; length],
         reference: vec![-0.5; length],
-        ..Answer::default()
+        ..RolloutAnswer::default()
     });
     let ids = lengths.iter().map(|&length| vec![1; length]).collect();
     let groups = vec![group(ids, frozen.collect())];
@@ -237,7 +237,7 @@ fn the_first_loss_of_grpo_weighs_advantages_by_length() {
     rollout.judge(&config);
     let mut loss = PolicyLoss::new(&config, &rollout, &[0], TextTerms::default());
     let now: Vec<Vec<f32>> = lengths.iter().map(|&length| vec![-0.5; length]).collect();
-    loss.add(Part::Rollout(0), &now, &mut Slopes::default());
+    loss.add(StepDoc::Rollout(0), &now, &mut Slopes::default());
     let want = -advantages.iter().zip(lengths).map(|(a, length)| a * length as f64).sum::<f64>() / 11.0;
     assert!((loss.value() - want).abs() < 1e-6, "{} for {want}", loss.value());
 }
@@ -252,12 +252,12 @@ fn over_all_groups(config: &RunConfig, size: usize) -> [f64; 3] {
     for number in 0..3usize.pow(size as u32) {
         let words: Vec<usize> = (0..size).map(|place| number / 3usize.pow(place as u32) % 3).collect();
         let share: f64 = words.iter().map(|&word| policy[word]).product();
-        let answers = words.iter().map(|&word| Answer {
+        let answers = words.iter().map(|&word| RolloutAnswer {
             ended: true,
             score: scores[word],
             old: vec![policy[word].ln() as f32],
             reference: vec![reference[word].ln() as f32],
-            ..Answer::default()
+            ..RolloutAnswer::default()
         });
         let groups = vec![group(words.iter().map(|&word| vec![word as u32]).collect(), answers.collect())];
         let mut rollout = Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO };
@@ -314,14 +314,14 @@ fn each_mean_of_grpo_is_its_formula() {
     for kind in [LossType::Grpo, LossType::DrGrpo, LossType::Dapo] {
         let mut config = config(Method::Grpo, 0.0);
         (config.rlhf.loss_type, config.rlhf.max_tokens) = (kind, longest);
-        let answers = lengths.iter().zip([1.0, 0.0, 0.5, -0.5]).map(|(&length, score)| Answer {
+        let answers = lengths.iter().zip([1.0, 0.0, 0.5, -0.5]).map(|(&length, score)| RolloutAnswer {
             score,
             old: vec![-0.5; length],
             reference: vec![-0.5; length],
-            ..Answer::default()
+            ..RolloutAnswer::default()
         });
         // Two prompts, so that a mean over one of them would be another.
-        let answers: Vec<Answer> = answers.collect();
+        let answers: Vec<RolloutAnswer> = answers.collect();
         let ids = || lengths.iter().map(|&length| vec![1; length]).collect();
         let groups = vec![group(ids(), answers.clone()), group(ids(), answers)];
         let mut rollout = Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO };

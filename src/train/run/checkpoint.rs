@@ -20,7 +20,7 @@ use data::{
 };
 use model::{
     AdamW, Policy,
-    adapter::{self, Layout, Part},
+    adapter::{self, AdapterFormat, AdapterPart},
     free_disk_bytes,
 };
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ use crate::{
     error::{Result, TrainError},
     hash::hash,
     measure::reference::Reference,
-    reward::Scale,
+    reward::ScoreScale,
     run::rotation,
 };
 
@@ -75,7 +75,7 @@ pub struct State {
     /// All revisions it has trained on, oldest first; checkpoints that were written before labels could join a run name
     /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub seen: Vec<Seen>,
+    pub seen: Vec<SeenRevision>,
     /// Prompts on a side of the hold-out that their pairs, as they are by now, would not put them on, and whether they are
     /// held out: what was trained on measures nothing, and what was measured is not trained on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -89,7 +89,7 @@ pub struct State {
     pub best: Option<Best>,
     /// Of a reward model's scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scale: Option<Scale>,
+    pub scale: Option<ScoreScale>,
     /// The reward model that the policy learns from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Teacher>,
@@ -123,7 +123,7 @@ pub struct State {
 
 /// A revision of the pairs, and the step after which the run trained on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct SeenRevision {
     pub step: u64,
     pub revision: Revision,
 }
@@ -250,7 +250,7 @@ fn write(aside: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Re
         files.insert(CRITIC_OPTIMIZER.to_owned(), moments.save(&aside.join(CRITIC_OPTIMIZER))?.to_string());
     }
     if is_adapter {
-        let (layout, part) = (Layout::Peft, Part::Sum);
+        let (layout, part) = (AdapterFormat::Peft, AdapterPart::Sum);
         adapter::save(policy, aside, layout, part, base_model)?;
         for name in PEFT {
             let path = aside.join(name);
@@ -267,7 +267,7 @@ fn write(aside: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Re
     };
     write_index(aside, &index)?;
     // What the disk gives back is what will be resumed from.
-    let back = Saved::read(aside, Use::GoOn)?;
+    let back = SavedCheckpoint::read(aside, Use::GoOn)?;
     if back.index.state != *state {
         return Err(damaged(aside, format!("{STATE} reads back otherwise than it was written")));
     }
@@ -275,7 +275,7 @@ fn write(aside: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Re
 }
 
 /// A checkpoint on disk whose files match their hashes.
-pub struct Saved {
+pub struct SavedCheckpoint {
     dir: PathBuf,
     index: Index,
     /// Why newer ones could not be used.
@@ -283,12 +283,12 @@ pub struct Saved {
 }
 
 /// Opens the checkpoint of `step`, or the newest one that is whole.
-pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
+pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<SavedCheckpoint> {
     open_for(folders, step, Use::GoOn)
 }
 
 /// The same for whoever does not train on: its optimizer and its critic may be damaged.
-pub fn open_weights(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
+pub fn open_weights(folders: &[PathBuf], step: Option<u64>) -> Result<SavedCheckpoint> {
     open_for(folders, step, Use::Weights)
 }
 
@@ -299,17 +299,17 @@ enum Use {
     Weights,
 }
 
-fn open_for(folders: &[PathBuf], step: Option<u64>, for_what: Use) -> Result<Saved> {
+fn open_for(folders: &[PathBuf], step: Option<u64>, for_what: Use) -> Result<SavedCheckpoint> {
     if let Some(step) = step {
         let path = rotation::find(folders, step)
             .ok_or_else(|| TrainError::NoSuchCheckpoint { step, there: rotation::there(folders) })?;
-        return Saved::read(&path, for_what);
+        return SavedCheckpoint::read(&path, for_what);
     }
     let newest = rotation::newest_step(folders)?;
     let mut passed_over = Vec::new();
     let steps = rotation::steps(folders);
     for path in steps.into_iter().rev().filter_map(|step| rotation::find(folders, step)) {
-        match Saved::read(&path, for_what) {
+        match SavedCheckpoint::read(&path, for_what) {
             Ok(mut saved) => {
                 saved.passed_over = passed_over;
                 return Ok(saved);
@@ -333,17 +333,17 @@ pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
 }
 
 /// The revisions of the pairs that the checkpoint of a step was trained on, oldest first; none where it is gone or cannot be read.
-pub fn seen(folders: &[PathBuf], step: u64) -> Vec<Seen> {
+pub fn seen(folders: &[PathBuf], step: u64) -> Vec<SeenRevision> {
     let Some(State { seen, revision, .. }) = state_of(folders, step) else {
         return Vec::new();
     };
     // Before labels could join a run there was one.
-    if seen.is_empty() { vec![Seen { step: 0, revision }] } else { seen }
+    if seen.is_empty() { vec![SeenRevision { step: 0, revision }] } else { seen }
 }
 
 /// "4; 9 from step 41 on".
-pub fn revisions_in_words(seen: &[Seen]) -> String {
-    let word = |(place, Seen { step, revision }): (usize, &Seen)| match place {
+pub fn revisions_in_words(seen: &[SeenRevision]) -> String {
+    let word = |(place, SeenRevision { step, revision }): (usize, &SeenRevision)| match place {
         0 => revision.0.to_string(),
         _ => format!("{} from step {} on", revision.0, step + 1),
     };
@@ -367,7 +367,7 @@ impl Index {
     }
 }
 
-impl Saved {
+impl SavedCheckpoint {
     /// Reads the index and compares every file that is needed with its hash.
     fn read(dir: &Path, for_what: Use) -> Result<Self> {
         let index = Index::read(dir)?;
@@ -433,7 +433,7 @@ impl Saved {
 
 /// The same files, with this state, as a checkpoint of another run. Nothing is written twice where the disk can give one file
 /// two names: a checkpoint never changes.
-pub fn lay_down(saved: &Saved, state: &State, parent: &Path) -> Result<()> {
+pub fn lay_down(saved: &SavedCheckpoint, state: &State, parent: &Path) -> Result<()> {
     let aside = parent.join(format!(".{}.writing", rotation::name_of(state.step)));
     fs::create_dir_all(&aside).map_err(TrainError::io("create", &aside))?;
     for name in saved.index.files.keys() {
@@ -452,7 +452,7 @@ pub fn lay_down(saved: &Saved, state: &State, parent: &Path) -> Result<()> {
     };
     write_index(&aside, &index)?;
     // What was copied is what will be gone on with.
-    Saved::read(&aside, Use::GoOn)?;
+    SavedCheckpoint::read(&aside, Use::GoOn)?;
     let target = parent.join(rotation::name_of(state.step));
     fs::rename(&aside, &target).map_err(TrainError::io("rename", &aside))?;
     sync(parent)

@@ -11,7 +11,7 @@ use store::{LogLevel, Project, RunId, RunStatus, StoreError};
 
 use crate::{
     error::{Result, TrainError},
-    run::host::{CurrentWeights, Host, Reading, Rest, RunEvent, SaveAnswer, Signal},
+    run::host::{CurrentWeights, Host, Rest, RolloutStage, RunEvent, SaveAnswer, Signal},
 };
 
 /// How often a paused run looks whether it may go on.
@@ -101,8 +101,8 @@ impl<'h> Context<'h> {
     }
 
     /// Takes the time from now on.
-    pub fn watch(&self) -> Watch {
-        Watch { started: Instant::now(), rested: self.rested }
+    pub fn watch(&self) -> Timer {
+        Timer { started: Instant::now(), rested: self.rested }
     }
 
     /// Writes to the project. While another program holds it locked the run rests, `weights` answering what is asked, and
@@ -207,7 +207,7 @@ impl<'h> Context<'h> {
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
     ) -> Result<Option<Vec<Generation>>> {
-        self.host.before_reading(Reading::Sampling { at_once: options.at_once })?;
+        self.host.before_reading(RolloutStage::Sampling { at_once: options.at_once })?;
         let failed = Cell::new(None);
         let context = RefCell::new(&mut *self);
         let wanted = || {
@@ -304,12 +304,12 @@ impl<'h> Context<'h> {
 
 /// How long something takes, rests left out.
 #[derive(Debug, Clone, Copy)]
-pub struct Watch {
+pub struct Timer {
     started: Instant,
     rested: Duration,
 }
 
-impl Watch {
+impl Timer {
     pub fn elapsed(self, context: &Context<'_>) -> Duration {
         self.started.elapsed().saturating_sub(context.rested.saturating_sub(self.rested))
     }

@@ -16,7 +16,7 @@ use crate::{
     error::{Result, TrainError},
     objective,
     run::{
-        checkpoint::{self, Saved, State},
+        checkpoint::{self, SavedCheckpoint, State},
         rotation,
     },
 };
@@ -117,7 +117,7 @@ fn refuse_nothing_left(project: &Project, config: &RunConfig, left_out: Option<&
     Err(TrainError::NoPairs(format!("the fork leaves out all {what} with a better answer; leave out fewer")))
 }
 
-fn checkpoint_of(parent: &RunRecord, at: u64) -> Result<Option<Saved>> {
+fn checkpoint_of(parent: &RunRecord, at: u64) -> Result<Option<SavedCheckpoint>> {
     (at > 0).then(|| checkpoint::open(&parent.checkpoints, Some(at))).transpose()
 }
 
@@ -126,7 +126,7 @@ fn bring(
     project: &Project,
     run: RunId,
     parent: &RunRecord,
-    saved: Option<&Saved>,
+    saved: Option<&SavedCheckpoint>,
     (before, fork): (&RunConfig, &Fork),
     changed: &[Changed],
 ) -> Result<()> {

@@ -54,14 +54,14 @@ pub trait Host {
     }
 
     /// Before answers are sampled and before each row that is read of them, likewise.
-    fn before_reading(&mut self, _what: Reading) -> Result<()> {
+    fn before_reading(&mut self, _what: RolloutStage) -> Result<()> {
         Ok(())
     }
 }
 
 /// What is done with answers before an update learns from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum RolloutStage {
     /// They are sampled, at most so many at once.
     Sampling { at_once: usize },
     /// A row of them is scored by the reward model, or valued by the critic.

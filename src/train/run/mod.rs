@@ -34,7 +34,7 @@ use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 use crate::{
     dataset::inputs,
     error::{Result, TrainError},
-    loss::Part,
+    loss::StepDoc,
     run::{
         budget::DriftVerdict,
         checkpoint::Best,
@@ -269,7 +269,7 @@ fn take_less(
     training: &mut Training,
     context: &mut Context<'_>,
     error: &TrainError,
-    alone: Option<Part>,
+    alone: Option<StepDoc>,
 ) -> Result<()> {
     let (aside, what) = match alone {
         None => {
@@ -282,8 +282,8 @@ fn take_less(
             return context.mark(LogLevel::Warning, text);
         }
         // A step of samples names what their prompts are of.
-        Some(Part::Rollout(_)) => return Err(TrainError::Sentence(error.to_string())),
-        Some(Part::Pair(i)) => {
+        Some(StepDoc::Rollout(_)) => return Err(TrainError::Sentence(error.to_string())),
+        Some(StepDoc::Pair(i)) => {
             training.state.aside.pairs.push(i);
             let (pair, config) = (training.dataset.pairs.train[i].id.0, &training.config);
             let what = if config.objective.kind.samples() {
@@ -293,11 +293,11 @@ fn take_less(
             };
             (&training.state.aside.pairs, what)
         }
-        Some(Part::Reference(i)) => {
+        Some(StepDoc::Reference(i)) => {
             training.state.aside.references.push(i);
             (&training.state.aside.references, "A reference answer".to_owned())
         }
-        Some(Part::Retention(i)) => {
+        Some(StepDoc::Retention(i)) => {
             training.state.aside.retention.push(i);
             (&training.state.aside.retention, "A piece of retention text".to_owned())
         }

@@ -26,13 +26,13 @@ use crate::{
         anchors::Anchors,
         judging::Judging,
         probes::Draw,
-        reference::{Origin, Reference},
+        reference::{Reference, StartWeights},
     },
     memory::{budget, largest_row},
     rlhf::{Rlhf, prompts},
     run::{
         budget::unlooked_remark,
-        checkpoint::{Aside, Saved, Seen, State, Teacher},
+        checkpoint::{Aside, SavedCheckpoint, SeenRevision, State, Teacher},
         context::Context,
         joining::Joining,
         loading, rotation,
@@ -148,7 +148,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         budget = saved.state().budget;
     }
     let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
-    let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
+    let anchors = Anchors::new(StartWeights::of(&policy, &config)?, cache, dataset.pairs.train.len());
     let optimizer = AdamW::new(policy.parameters(), inputs::adamw(&config))?;
     let mut state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
     state.teacher = rlhf.as_ref().map(|rlhf| rlhf.teacher.clone());
@@ -198,7 +198,12 @@ fn cache(context: &Context<'_>) -> Result<Project> {
 }
 
 /// What it trains on: the pairs that it trained on last, on the sides of the hold-out that it has them on.
-fn data_of(context: &Context<'_>, record: &RunRecord, config: &RunConfig, saved: Option<&Saved>) -> Result<Inputs> {
+fn data_of(
+    context: &Context<'_>,
+    record: &RunRecord,
+    config: &RunConfig,
+    saved: Option<&SavedCheckpoint>,
+) -> Result<Inputs> {
     let revision = saved.map_or(record.revision, |saved| saved.state().revision);
     let inputs = inputs::of_run(&context.project, record.id, revision, config)?;
     let kept = saved.map_or_else(Vec::new, |saved| saved.state().kept_sides.clone());
@@ -206,7 +211,7 @@ fn data_of(context: &Context<'_>, record: &RunRecord, config: &RunConfig, saved:
 }
 
 /// How long the run is from what it has to train on.
-fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&Saved>) -> Length {
+fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&SavedCheckpoint>) -> Length {
     let pairs = dataset.pairs.train.len();
     match saved {
         Some(saved) => training::length(&config.train, saved.state(), pairs),
@@ -235,7 +240,7 @@ fn first_state(
         proven: 0,
         aside,
         revision: record.revision,
-        seen: vec![Seen { step: 0, revision: record.revision }],
+        seen: vec![SeenRevision { step: 0, revision: record.revision }],
         kept_sides: Vec::new(),
         done: Done::default(),
         reference,
@@ -328,7 +333,7 @@ pub fn places_of(left_out: &LeftOut, dataset: &Dataset) -> Result<BTreeSet<usize
     Ok(found)
 }
 
-fn refuse_last_step(saved: Option<&Saved>, total: u64) -> Result<()> {
+fn refuse_last_step(saved: Option<&SavedCheckpoint>, total: u64) -> Result<()> {
     match saved.map(|saved| saved.state().step) {
         Some(step) if step >= total => Err(TrainError::AtLastStep { step, total }),
         _ => Ok(()),
@@ -412,8 +417,12 @@ fn try_row(
 
 /// What only a policy at step 0 can do: show that it is its own reference and, with full weights, be it for the last time.
 /// `Break` = stopped meanwhile.
-fn at_step_zero(training: &mut Training, saved: Option<&Saved>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
-    let state = saved.map_or(&training.state, Saved::state);
+fn at_step_zero(
+    training: &mut Training,
+    saved: Option<&SavedCheckpoint>,
+    context: &mut Context<'_>,
+) -> Result<ControlFlow<()>> {
+    let state = saved.map_or(&training.state, SavedCheckpoint::state);
     let (next, done) = (state.pairs.clone(), state.step);
     training.joining.look_ahead(state, training.length, context)?;
     let contrast = saved.and_then(|saved| saved.state().contrast.clone());
@@ -430,7 +439,7 @@ fn at_step_zero(training: &mut Training, saved: Option<&Saved>, context: &mut Co
 }
 
 /// Puts a checkpoint back and drops what the project holds of later steps.
-fn restore(training: &mut Training, saved: &Saved, is_named: bool, context: &mut Context<'_>) -> Result<()> {
+fn restore(training: &mut Training, saved: &SavedCheckpoint, is_named: bool, context: &mut Context<'_>) -> Result<()> {
     let state = saved.state();
     saved.restore(&mut training.trainer.policy)?;
     saved.restore_optimizer(&mut training.trainer.optimizer)?;

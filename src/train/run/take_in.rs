@@ -24,7 +24,7 @@ use crate::{
     },
     error::{Result, TrainError},
     run::{
-        checkpoint::{Seen, State},
+        checkpoint::{SeenRevision, State},
         context::Context,
         loading, prepare, schedule,
         training::Training,
@@ -67,7 +67,7 @@ pub fn join(training: &mut Training, context: &mut Context<'_>) -> Result<Contro
     training.left_out = left_out;
     let state = &mut training.state;
     state.done = Done { steps: step, epochs };
-    state.seen.push(Seen { step, revision });
+    state.seen.push(SeenRevision { step, revision });
     (state.revision, state.kept_sides) = (revision, kept_sides);
     training.length = training.measure_length();
     if let Some(start) = start

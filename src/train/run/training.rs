@@ -18,13 +18,13 @@ use text::Codec;
 use crate::{
     dataset::{
         documents::{Dataset, TextDoc},
-        negatives::Draw,
+        negatives::DrawnNegatives,
         packing::{Packed, pack_for},
         sampler::Sampler,
     },
     error::Result,
     importance::{Anchor, Weigher, weigher::weighs_each_step},
-    loss::{Batch, BatchLoss, Part, Texts, TripletTerm},
+    loss::{Batch, BatchLoss, StepDoc, Texts, TripletTerm},
     measure::anchors::Anchors,
     objective::Objective,
     reward,
@@ -77,7 +77,7 @@ pub enum Update {
 
 impl Training {
     /// The step after `state.step`. When it is done the state has moved on, else it is what it was.
-    pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
+    pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<StepDoc, StepReport>> {
         if self.config.objective.kind == Method::Reward {
             return self.step_of_scores(context);
         }
@@ -175,8 +175,8 @@ impl Training {
         let knobs = self.state.knobs;
         let train = &self.dataset.pairs.train;
         let (most, seed) = (self.config.objective.negatives_max, self.config.train.shuffle_seed);
-        let draw = |index: &usize| Some((*index, Draw::of(&train[*index], most, seed, next.step)?));
-        let draws: BTreeMap<usize, Draw> = met.iter().filter_map(draw).collect();
+        let draw = |index: &usize| Some((*index, DrawnNegatives::of(&train[*index], most, seed, next.step)?));
+        let draws: BTreeMap<usize, DrawnNegatives> = met.iter().filter_map(draw).collect();
         let drawn = |index: usize| draws.get(&index).map_or(&train[index].doc, |draw| &draw.doc);
         let with_sampled = |(index, anchor): (&usize, &Anchor)| {
             let mut doc = drawn(*index).clone();
@@ -270,11 +270,11 @@ impl Training {
 /// what is trained.
 pub(crate) fn update(
     trainer: &mut Trainer,
-    plan: Plan<'_, Part>,
-    loss: &mut dyn Loss<Part>,
+    plan: Plan<'_, StepDoc>,
+    loss: &mut dyn Loss<StepDoc>,
     (speaker, codec): (Option<&Policy>, &Codec),
     context: &mut Context<'_>,
-) -> Result<StepEnd<Part>> {
+) -> Result<StepEnd<StepDoc>> {
     trainer.set_others(context.host.others());
     let mut tick = |policy: &mut Policy| {
         context.host.before_micro_batch(plan.step, policy)?;

@@ -13,7 +13,7 @@ use state::{
     table::TableCommand,
 };
 use store::{PairRow, PairSource, Revision};
-use train::objective::{Number, Range};
+use train::objective::{Number, NumberBounds};
 
 use crate::{marked::searched, parts, prompt, theme::size};
 
@@ -166,7 +166,7 @@ fn range(ui: &mut Ui, view: &mut PairsView) {
         }
     });
     prompt::name(&combo.response, WidgetRole::ComboBox, "Number with bounds");
-    let mut range = Range { number: *number, ..view.filter.range.unwrap_or_default() };
+    let mut range = NumberBounds { number: *number, ..view.filter.range.unwrap_or_default() };
     let title = range.number.title().to_lowercase();
     for (name, prefix, bound) in [("Least", "from ", &mut range.least), ("Most", "to ", &mut range.most)] {
         let is_any = bound.is_none();

@@ -8,7 +8,7 @@ use data::{
     counted,
 };
 use egui::{RichText, Ui};
-use engine::protocol::{Basis, Lengths, PairFinding, PreflightReport};
+use engine::protocol::{EstimateBasis, Lengths, PairFinding, PreflightReport};
 use state::{Command, Commands, launch::Launch, train::Preflight};
 
 use crate::{
@@ -299,9 +299,9 @@ fn memory(ui: &mut Ui, report: &PreflightReport) {
     let palette = parts::palette(ui);
     let memory = &report.memory;
     let basis = match memory.peak_memory_is {
-        Basis::Measured => "measured",
-        Basis::FromMeasured => "estimated from a measured row",
-        Basis::Estimated => "estimated",
+        EstimateBasis::Measured => "measured",
+        EstimateBasis::FromMeasured => "estimated from a measured row",
+        EstimateBasis::Estimated => "estimated",
     };
     let text = format!(
         "peak {} ({basis}) of {} that may be taken",

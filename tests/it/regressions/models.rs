@@ -14,8 +14,8 @@ use nudge::{
         self, answer_all,
         catalog::Catalog,
         protocol::{
-            Event, ExportOrder, Layout, MergedOptions, Outcome, Part, Request, RequestId, RunControl, Sampling,
-            StoppedBy, Strength, Weights, What, Which,
+            AdapterFormat, AdapterPart, Event, ExportOrder, MergedOptions, Outcome, Request, RequestId, RunControl,
+            Sampling, StoppedBy, Strength, Weights, What, Which,
         },
     },
     export::{self, About, Subject},
@@ -321,9 +321,9 @@ fn what_is_trained_over_an_adapter_beside_a_model_leaves_with_or_without_it() {
     let subject = Subject { policy: &policy, folder: dir.path(), probes: &probes, about: &about, overwrite: false };
     let root = TempDir::new().unwrap();
     let go_on = &mut |_: &str, _: Option<f32>| ControlFlow::Continue(());
-    for part in [Part::Sum, Part::Newest] {
+    for part in [AdapterPart::Sum, AdapterPart::Newest] {
         let to = root.path().join(format!("{part:?}"));
-        let proof = export::adapter(&subject, Layout::Peft, part, &to, go_on).unwrap();
+        let proof = export::adapter(&subject, AdapterFormat::Peft, part, &to, go_on).unwrap();
         assert!(proof.difference < 1e-4 && proof.effect > 1e-3, "{part:?}: {proof:?}");
     }
     let bare: &Path = &fixture.folder;
@@ -407,7 +407,7 @@ fn dm5_an_export_of_an_older_step_says_why() {
     let toy = Toy::new();
     let (run, outcome) = toy.train(&toy::config());
     assert_eq!(outcome, Outcome::Completed);
-    let what = What::Adapter { layout: Layout::Peft, part: Part::Sum };
+    let what = What::Adapter { layout: AdapterFormat::Peft, part: AdapterPart::Sum };
     let export = |which, to: &str| {
         let to: PathBuf = toy.project.join(to);
         let order = ExportOrder {
