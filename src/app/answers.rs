@@ -1,7 +1,7 @@
 //! Answers: probe prompts, the ask box, pairs made of what was answered.
 
 use data::{Change, Edit};
-use engine::protocol::{Event, Request, Sampling, Strength, Weights};
+use engine::protocol::{AdapterStrength, Event, Request, Sampling, Weights};
 use state::{Notice, ask::Source, labelling::Side, sampling::Drawing};
 use store::{Probe, RunId};
 
@@ -131,7 +131,7 @@ impl App {
         );
         for question in questions {
             let Some(source) = self.weights_of(question.source) else { continue };
-            let source = match (source, question.scaled.and_then(Strength::percent)) {
+            let source = match (source, question.scaled.and_then(AdapterStrength::percent)) {
                 (Weights::Run { project, run, step }, Some(strength)) => {
                     Weights::Scaled { project, run, step, strength }
                 }

@@ -12,7 +12,7 @@ use engine::{
     self,
     catalog::bytes_on_disk,
     compute_pool,
-    protocol::{AdapterFormat, AdapterPart, ExportOrder, GgufType, MergedOptions, Strength, WeightType, What},
+    protocol::{AdapterFormat, AdapterPart, AdapterStrength, ExportOrder, GgufType, MergedOptions, WeightType, What},
 };
 use export::{Bundled, Comparison, ExportError};
 use state::{
@@ -153,7 +153,7 @@ fn order(root: &Path, plan: &ExportPlan) -> ExportOrder {
             }),
             ExportKind::Report => What::Report,
         },
-        strength: Strength::percent(plan.strength).unwrap_or_default(),
+        strength: AdapterStrength::percent(plan.strength).unwrap_or_default(),
         to: plan.to.clone(),
         overwrite: plan.replace,
     }

@@ -6,7 +6,7 @@ use data::{
     ModelCard, ModelKind,
     config::{ModelConfig, Setting},
 };
-use engine::catalog::{self, Catalog, Found};
+use engine::catalog::{self, Catalog, FoundModel};
 use state::{
     Notice, Screen,
     answers::Tab,
@@ -49,7 +49,7 @@ impl App {
     pub(super) fn look_at_model(&mut self, name: String, path: PathBuf) {
         let catalog = self.catalog.clone();
         self.jobs.aside(Lane::Look, "Could not look at a model", move || {
-            let card = catalog.card(&Found { name, path });
+            let card = catalog.card(&FoundModel { name, path });
             Ok(update(move |workspace, _| workspace.models.put(card)))
         });
     }
@@ -175,17 +175,17 @@ impl App {
     }
 }
 
-fn group(title: &str, place: &Path, added: bool, found: Vec<Found>) -> ModelGroup {
+fn group(title: &str, place: &Path, added: bool, found: Vec<FoundModel>) -> ModelGroup {
     ModelGroup {
         title: title.to_owned(),
         place: place.to_owned(),
         added,
-        entries: found.into_iter().map(|Found { name, path }| ModelEntry { name, path, card: None }).collect(),
+        entries: found.into_iter().map(|FoundModel { name, path }| ModelEntry { name, path, card: None }).collect(),
     }
 }
 
 /// What to remember of a place: the model that was meant by a file inside it, else the place itself.
-fn found_place(place: &Path, found: &[Found]) -> PathBuf {
+fn found_place(place: &Path, found: &[FoundModel]) -> PathBuf {
     match found {
         [only] => only.path.clone(),
         _ => place.to_owned(),

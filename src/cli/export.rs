@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use data::counted;
 use engine::{
     self, compute_pool,
-    protocol::{ExportOrder, GgufType, MergedOptions, Strength, WeightType, What, Which},
+    protocol::{AdapterStrength, ExportOrder, GgufType, MergedOptions, WeightType, What, WhichCheckpoint},
 };
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -26,12 +26,12 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
         project: project.dir().to_owned(),
         run: record.id,
         which: match args.step {
-            Some(step) => Which::Step(step),
-            None if args.best => Which::Best,
-            None => Which::Newest,
+            Some(step) => WhichCheckpoint::Step(step),
+            None if args.best => WhichCheckpoint::Best,
+            None => WhichCheckpoint::Newest,
         },
         what,
-        strength: Strength::percent(args.strength).unwrap_or_default(),
+        strength: AdapterStrength::percent(args.strength).unwrap_or_default(),
         to: to.clone(),
         overwrite: args.overwrite,
     };

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use data::{Answer, Change, Edit, Prompt, counted, pilaf::Sampled};
 use engine::{
     Speaker, compute_pool, draw,
-    protocol::{Candidates, Drawn, Pilaf, Sampling},
+    protocol::{Candidates, DrawnPair, Pilaf, Sampling},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -158,14 +158,14 @@ fn sample(
         let drawn = draw(&speaker.policy, &speaker.codec, group, asked, whose, &wanted, &mut |index, drawn| {
             bar.inc(1);
             match drawn {
-                Drawn::Pair { pair, pilaf, again } => {
+                DrawnPair::Pair { pair, pilaf, again } => {
                     sums.pairs += 1;
                     sums.pilaf += usize::from(pilaf);
                     sums.again += usize::from(again);
                     sums.cut += pair.answers.iter().filter(|answer| Answer::is_cut(answer)).count();
                     new.push(*pair);
                 }
-                Drawn::None(reason) => {
+                DrawnPair::None(reason) => {
                     sums.none += 1;
                     let prompt = output::one_line(group[index].last_text(), 40);
                     bar.suspend(|| output::note(format!("“{prompt}”: {reason}")));

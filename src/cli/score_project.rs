@@ -7,7 +7,7 @@ use data::{
     config::{Method, RunConfig},
     counted, metrics,
 };
-use engine::{Scoring, Speakers, compute_pool, pair_scores};
+use engine::{ScoringJob, Speakers, compute_pool, pair_scores};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use store::{PairScores, Project, VerdictState};
@@ -43,7 +43,7 @@ pub fn run(dir: &Path, run: Option<&str>, reward: Option<&str>, is_json: bool, t
     let step = pool.install(|| -> Result<Option<u64>> {
         let mut speakers = Speakers::default();
         let asked = run.as_ref().map(|(record, step)| (record.id, *step));
-        let mut scoring = Scoring::begin(&mut speakers, dir, asked)?;
+        let mut scoring = ScoringJob::begin(&mut speakers, dir, asked)?;
         scoring.passed_over.iter().for_each(output::note);
         let wanted = || !interrupted.load(Ordering::Acquire);
         let bar = bar(scoring.turned().of);

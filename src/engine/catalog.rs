@@ -26,7 +26,7 @@ const MOST: usize = 1000;
 
 /// Something that may be a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundModel {
     pub name: String,
     pub path: PathBuf,
 }
@@ -54,9 +54,9 @@ impl Catalog {
     }
 
     /// Everything in the cache, by name.
-    pub fn cached(&self) -> Vec<Found> {
+    pub fn cached(&self) -> Vec<FoundModel> {
         let entries = self.hub_cache.entries().into_iter();
-        let found = entries.map(|(name, entry)| Found {
+        let found = entries.map(|(name, entry)| FoundModel {
             name,
             // One that was not fetched to the end says so on its card.
             path: self.hub_cache.resolve(&entry).unwrap_or(entry),
@@ -66,9 +66,11 @@ impl Catalog {
 
     /// The model that a path or a name means, or the models and adapters somewhere below it. The path itself where there is
     /// none: its card says why.
-    pub fn found_in(&self, place: &Path) -> Vec<Found> {
-        let named =
-            |path: PathBuf| Found { name: self.hub_cache.name_of(&path).unwrap_or_else(|| file_name(&path)), path };
+    pub fn found_in(&self, place: &Path) -> Vec<FoundModel> {
+        let named = |path: PathBuf| FoundModel {
+            name: self.hub_cache.name_of(&path).unwrap_or_else(|| file_name(&path)),
+            path,
+        };
         let meant = self.hub_cache.resolve(place);
         let meant = meant.unwrap_or_else(|_| place.to_owned());
         if !meant.is_dir() {
@@ -89,8 +91,8 @@ impl Catalog {
     }
 
     /// What a model is; where it cannot be used, the card says why.
-    pub fn card(&self, found: &Found) -> ModelCard {
-        let Found { name, path } = found;
+    pub fn card(&self, found: &FoundModel) -> ModelCard {
+        let FoundModel { name, path } = found;
         let is_adapter = AdapterSurvey::is_one(path);
         let kind = match () {
             () if is_adapter => ModelKind::Adapter,

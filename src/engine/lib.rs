@@ -34,7 +34,7 @@ pub use train::{
 
 pub use self::{
     admit::{admit, fit_to_resume},
-    answers::{Scoring, Speaker, Speakers, answer, answer_all, doc_of, draw, read},
+    answers::{ScoringJob, Speaker, Speakers, answer, answer_all, doc_of, draw, read},
     events::Waker,
     pool::compute_pool,
     thread::{Engine, EngineOptions, Farewell, no_waker},

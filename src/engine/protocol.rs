@@ -22,8 +22,8 @@ pub use train::{
 };
 
 pub use export::{
-    AdapterFormat, AdapterPart, CurveFile, CurveOrder, ExportOrder, Exported, GgufType, MergedOptions, OnPhase, Proof,
-    Strength, WeightType, What, Which,
+    AdapterFormat, AdapterPart, AdapterStrength, CurveFile, CurveOrder, ExportOrder, Exported, GgufType, MergedOptions,
+    OnPhase, Proof, WeightType, What, WhichCheckpoint,
 };
 pub use store::{Arithmetic, LogLevel, Sample};
 
@@ -82,7 +82,7 @@ pub enum Weights {
     Run { project: PathBuf, run: RunId, step: Option<u64> },
     /// A run's saved checkpoint, the newest where `step` is absent, with so much of what was trained. Its weights in memory
     /// are trained on and cannot be scaled.
-    Scaled { project: PathBuf, run: RunId, step: Option<u64>, strength: Strength },
+    Scaled { project: PathBuf, run: RunId, step: Option<u64>, strength: AdapterStrength },
     /// What the project's runs start from, by its settings as they are now.
     Start { project: PathBuf },
 }
@@ -138,7 +138,7 @@ pub struct Candidates {
 
 /// What became of a prompt of [`Candidates`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Drawn {
+pub enum DrawnPair {
     /// Unlabelled, all answers different. `again`: they were not at first.
     Pair { pair: Box<Pair>, pilaf: bool, again: bool },
     /// No pair was to be had: why, as a sentence.
@@ -294,7 +294,7 @@ pub enum Event {
     /// What came of a prompt of [`Request::Draw`], in their order.
     Drawn {
         request: RequestId,
-        drawn: Drawn,
+        drawn: DrawnPair,
     },
     /// All prompts had their turn, or it was stopped.
     AllDrawn {

@@ -12,17 +12,17 @@ use serde_json::{Map, Value, json};
 use train::reward::ScoreScale;
 
 use crate::{
-    AdapterFormat, AdapterPart, ExportError, Proof, Strength, WeightType, What,
+    AdapterFormat, AdapterPart, AdapterStrength, ExportError, Proof, WeightType, What,
     aside::{REPORT, files_below, write_error},
 };
 
 /// Where an export comes from.
 #[derive(Debug, Clone, Default)]
-pub struct About {
+pub struct Provenance {
     /// The run's name.
     pub run: String,
     pub step: u64,
-    pub strength: Strength,
+    pub strength: AdapterStrength,
     pub base_model: String,
     /// Adapters that are frozen into the run's reference, the lowest first.
     pub frozen: Vec<PathBuf>,
@@ -47,7 +47,7 @@ pub struct About {
 /// Everything that is said about one export.
 pub(super) struct Card<'a> {
     pub(super) what: What,
-    pub(super) about: &'a About,
+    pub(super) about: &'a Provenance,
     pub(super) proof: Proof,
     /// The coarsest element type of merged weights.
     pub(super) stored: Option<WeightType>,
@@ -149,7 +149,7 @@ impl Card<'_> {
         } else {
             line(format_args!("Trained with {}.\n", about.method));
         }
-        if about.strength != Strength::default() {
+        if about.strength != AdapterStrength::default() {
             line(format_args!(
                 "Exported at {} % of its strength: what was trained is multiplied by that.\n",
                 about.strength.as_percent()

@@ -11,14 +11,14 @@ pub use data::across::Point;
 
 /// One line of a chart.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct ChartLine {
     pub name: String,
     pub points: Vec<Point>,
     /// The lowest and the highest of the runs whose mean it is.
     pub band: Option<[Vec<Point>; 2]>,
 }
 
-impl Line {
+impl ChartLine {
     /// Of one run.
     pub fn new(name: impl Into<String>, points: Vec<Point>) -> Self {
         Self { name: name.into(), points, band: None }
@@ -66,7 +66,7 @@ pub struct Axes<'a> {
 
 /// Draws `lines` of a metric over the steps; `marks` are steps at which something was changed by hand. `title` is what a
 /// screen reader says. Nothing when no line has a finite point.
-pub fn svg(title: &str, metric: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
+pub fn svg(title: &str, metric: &str, lines: &[ChartLine], marks: &[u64]) -> Option<String> {
     let curves: Vec<Curve<'_>> = lines
         .iter()
         .enumerate()
@@ -363,8 +363,8 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 mod tests {
     use super::*;
 
-    fn line(points: &[Point]) -> Line {
-        Line::new("a < b", points.to_vec())
+    fn line(points: &[Point]) -> ChartLine {
+        ChartLine::new("a < b", points.to_vec())
     }
 
     #[test]
@@ -452,7 +452,7 @@ mod tests {
     #[test]
     fn a_mean_lies_in_its_band_and_shares_are_percent() {
         let edges = |by: f64| vec![[0.0, 0.5 + by], [1.0, f64::NAN], [2.0, 0.6 + by], [3.0, 0.7 + by]];
-        let mean = Line { band: Some([edges(-0.1), edges(0.1)]), ..line(&[[0.0, 0.5], [2.0, 0.6], [3.0, 0.7]]) };
+        let mean = ChartLine { band: Some([edges(-0.1), edges(0.1)]), ..line(&[[0.0, 0.5], [2.0, 0.6], [3.0, 0.7]]) };
         let chart = svg("t", metrics::HELD_OUT_ACCURACY, &[mean], &[]).unwrap();
         assert_eq!(chart.matches("fill-opacity=\"0.16\"").count(), 1, "{chart}");
         assert!(chart.contains(">40 %<") && chart.contains(">80 %<"), "the axis holds the band: {chart}");

@@ -16,7 +16,7 @@ use store::{LeftOut, Probe, Project, RunRecord, SeedGroup, by_prompt};
 use train::{Result, measure::judging, objective};
 
 use crate::{
-    Chart, ExportError, Point,
+    ExportError, Point, ReportChart,
     history::{again, course, settings, spoken, state},
     report::{chart_values, setting_values, write},
     together::{line, together},
@@ -34,7 +34,7 @@ pub struct Comparison {
     /// What the runs are called where those that differ in their seed only are told as one.
     pub together: Vec<String>,
     pub measured: Vec<Reached>,
-    pub charts: Vec<Chart>,
+    pub charts: Vec<ReportChart>,
     pub answers: Vec<Answered>,
     /// What to type to run them again.
     pub again: Vec<String>,
@@ -50,7 +50,7 @@ pub struct Compared {
     pub formula: String,
     /// The revision of the data that it saw.
     pub revision: u64,
-    pub settings: Vec<crate::Setting>,
+    pub settings: Vec<crate::SettingValue>,
 }
 
 /// What the runs reached of one metric, those of several seeds together.
@@ -247,11 +247,11 @@ fn cell(members: &[&Series], name: &str) -> Option<String> {
 }
 
 /// One chart a metric, one line a run, or one for several seeds.
-fn charts(told: &[Told], records: &[&RunRecord], together: &[SeedGroup], all: &[Series]) -> Vec<Chart> {
+fn charts(told: &[Told], records: &[&RunRecord], together: &[SeedGroup], all: &[Series]) -> Vec<ReportChart> {
     let charts = told.iter().map(|(name, words)| {
         let measured = |run: usize| all[run].get(name).cloned();
         let lines = together.iter().filter_map(|group| Some(line(group, records, measured)?.1)).collect();
-        Chart { title: words.clone(), caption: name.clone(), metric: name.clone(), lines }
+        ReportChart { title: words.clone(), caption: name.clone(), metric: name.clone(), lines }
     });
     charts.collect()
 }

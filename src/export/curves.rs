@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use store::{Project, RunId, RunRecord, SeedGroup};
 
 use crate::{
-    ExportError, Line, Point,
+    ChartLine, ExportError, Point,
     chart::{self, Axes, Curve},
     drawing::{Anchor, Drawing, Ink, LETTERS, Shape},
     tensorboard,
@@ -203,7 +203,7 @@ impl Curves {
         // On an axis that goes back and forth only what was measured there is drawn.
         let weight = if self.order.across.grows() { self.order.smoothing } else { 0.0 };
         let lines = self.together.iter().filter_map(|group| line(group, &records, measured));
-        let drawn = lines.map(|(run, Line { name, points, band })| {
+        let drawn = lines.map(|(run, ChartLine { name, points, band })| {
             let run = &self.runs[run];
             let own = |points: &[Point]| {
                 let first =

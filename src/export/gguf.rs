@@ -11,7 +11,7 @@ use model::write_gguf;
 use text::{Codec, VARIED_WORDS};
 
 use crate::{
-    About, ExportError, GgufType, OnPhase, Proof, Subject, What,
+    ExportError, GgufType, OnPhase, Proof, Provenance, Subject, What,
     aside::write_error,
     modelfile,
     proof::{self, Said},
@@ -74,7 +74,7 @@ pub fn gguf(
 }
 
 /// "my-run-step-120-q8_0.gguf".
-pub(super) fn file_name(about: &About, kind: GgufType) -> String {
+pub(super) fn file_name(about: &Provenance, kind: GgufType) -> String {
     let name = about.run.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.', "-");
     let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
     let strength = match about.strength.as_percent() {
@@ -84,7 +84,7 @@ pub(super) fn file_name(about: &About, kind: GgufType) -> String {
     format!("{}-step-{}{strength}-{}.gguf", parts.join("-"), about.step, kind.name())
 }
 
-fn title(about: &About) -> String {
+fn title(about: &Provenance) -> String {
     format!("{}, step {}", about.run, about.step)
 }
 

@@ -23,7 +23,7 @@ use train::{
     run::checkpoint,
 };
 
-use crate::{Answers, Chart, Line, Measured, RunHistory, Setting};
+use crate::{Answers, ChartLine, FirstAndLast, ReportChart, RunHistory, SettingValue};
 
 /// Warnings of the log that are told; the log itself has all.
 const WARNINGS: usize = 30;
@@ -157,22 +157,22 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     Ok((facts, aside))
 }
 
-pub(super) fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
+pub(super) fn settings(config: &RunConfig) -> Result<Vec<SettingValue>> {
     let (own, default) = (config.every_value()?, RunConfig::default().every_value()?);
     let keys: std::collections::BTreeSet<&String> = own.keys().chain(default.keys()).collect();
     let unset = || "not set".to_owned();
     let settings = keys.into_iter().map(|key| {
         let value = own.get(key).cloned().unwrap_or_else(unset);
         let default = default.get(key).cloned().unwrap_or_else(unset);
-        Setting { key: key.clone(), changed_from: (value != default).then_some(default), value }
+        SettingValue { key: key.clone(), changed_from: (value != default).then_some(default), value }
     });
     Ok(settings.collect())
 }
 
-fn chart(chart: &metrics::MetricChart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
+fn chart(chart: &metrics::MetricChart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> ReportChart {
     let line =
-        |(name, _, line): (String, _, metrics::MetricLine)| Some(Line::new(line.name, series.get(&name)?.clone()));
-    Chart {
+        |(name, _, line): (String, _, metrics::MetricLine)| Some(ChartLine::new(line.name, series.get(&name)?.clone()));
+    ReportChart {
         metric: chart.metric.to_owned(),
         title: chart.title.to_owned(),
         caption: chart.caption(),
@@ -188,10 +188,10 @@ fn shares(series: &BTreeMap<String, Vec<[f64; 2]>>, rules: &[RuleHead]) -> Vec<S
 }
 
 /// The shares that the run's rules counted.
-fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Option<Chart> {
-    let line = |share: &String| Some(Line::new(judged::rule(share)?, series.get(share)?.clone()));
-    let lines: Vec<Line> = shares.iter().filter_map(line).collect();
-    Some(Chart {
+fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Option<ReportChart> {
+    let line = |share: &String| Some(ChartLine::new(judged::rule(share)?, series.get(share)?.clone()));
+    let lines: Vec<ChartLine> = shares.iter().filter_map(line).collect();
+    Some(ReportChart {
         metric: shares.first()?.clone(),
         title: "Judged answers".to_owned(),
         caption: "Share of the answers to the rule set's prompts that each rule counts.".to_owned(),
@@ -199,7 +199,7 @@ fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> 
     })
 }
 
-fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Vec<Measured> {
+fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Vec<FirstAndLast> {
     let headlines = Metric::headlines(Told::OfARun, |name| series.contains_key(name));
     let headlines = headlines.map(|(stored, name)| (name, stored.caption()));
     let judged = shares.iter().map(|share| (share.clone(), metrics::caption(share)));
@@ -210,7 +210,7 @@ fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Vec<
     let rows = headlines.chain(judged).filter_map(|(name, words)| {
         let points = series.get(&name)?;
         let (first, last) = (told(&name, points.first()?[0])?, told(&name, points.last()?[0])?);
-        Some(Measured { name, words, first, last })
+        Some(FirstAndLast { name, words, first, last })
     });
     rows.collect()
 }

@@ -33,17 +33,17 @@ mod trained;
 mod weights;
 
 pub use bundle::{Bundled, bundle};
-pub use card::About;
+pub use card::Provenance;
 pub use carry_out::export;
-pub use chart::{Line, Point};
+pub use chart::{ChartLine, Point};
 pub use comparison::Comparison;
 pub use curves::{CurveFile, CurveOrder, Curves, events, field};
 pub use error::ExportError;
 pub use gguf::gguf;
 pub use order::{
-    AdapterFormat, AdapterPart, ExportOrder, Exported, GgufType, MergedOptions, OnPhase, Strength, WeightType, What,
-    Which,
+    AdapterFormat, AdapterPart, AdapterStrength, ExportOrder, Exported, GgufType, MergedOptions, OnPhase, WeightType,
+    What, WhichCheckpoint,
 };
 pub use proof::Proof;
-pub use report::{Answers, Chart, Measured, RunHistory, Setting, report};
+pub use report::{Answers, FirstAndLast, ReportChart, RunHistory, SettingValue, report};
 pub use weights::{Subject, adapter, merged};

@@ -32,9 +32,9 @@ pub struct ExportOrder {
     /// The project's folder.
     pub project: PathBuf,
     pub run: RunId,
-    pub which: Which,
+    pub which: WhichCheckpoint,
     pub what: What,
-    pub strength: Strength,
+    pub strength: AdapterStrength,
     /// A new folder, or a file for a report.
     pub to: PathBuf,
     /// An earlier export of ours there, or any file in the place of a report, may be replaced.
@@ -44,9 +44,9 @@ pub struct ExportOrder {
 /// How much of what was trained goes out, in percent: 100 is what was trained, 0 the model without it, above 100 more of the
 /// same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Strength(u16);
+pub struct AdapterStrength(u16);
 
-impl Strength {
+impl AdapterStrength {
     pub const MOST: u16 = 150;
 
     /// Nothing above [`Self::MOST`].
@@ -64,7 +64,7 @@ impl Strength {
     }
 }
 
-impl Default for Strength {
+impl Default for AdapterStrength {
     fn default() -> Self {
         Self(100)
     }
@@ -72,7 +72,7 @@ impl Default for Strength {
 
 /// Which of a run's checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Which {
+pub enum WhichCheckpoint {
     #[default]
     Newest,
     Step(u64),

@@ -12,7 +12,7 @@ use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
 use crate::{
     ExportError,
     aside::write_error,
-    chart::{self, Line},
+    chart::{self, ChartLine},
 };
 
 /// Everything that a report tells.
@@ -28,10 +28,10 @@ pub struct RunHistory {
     pub facts: Vec<(String, String)>,
     /// What could not be trained on, as sentences with counts.
     pub set_aside: Vec<String>,
-    pub settings: Vec<Setting>,
-    pub charts: Vec<Chart>,
+    pub settings: Vec<SettingValue>,
+    pub charts: Vec<ReportChart>,
     /// First and last value of what was measured.
-    pub measured: Vec<Measured>,
+    pub measured: Vec<FirstAndLast>,
     /// Steps at which something was changed by hand.
     pub marks: Vec<(u64, String)>,
     /// Warnings and errors of the run's log.
@@ -43,7 +43,7 @@ pub struct RunHistory {
 
 /// A key of `run.toml`.
 #[derive(Debug, Clone)]
-pub struct Setting {
+pub struct SettingValue {
     pub key: String,
     pub value: String,
     /// The default, where the value is another.
@@ -52,18 +52,18 @@ pub struct Setting {
 
 /// Lines that share their axes.
 #[derive(Debug, Clone)]
-pub struct Chart {
+pub struct ReportChart {
     pub title: String,
     /// What is drawn, and how it was estimated.
     pub caption: String,
     /// How its values are written: as those of this metric.
     pub metric: String,
-    pub lines: Vec<Line>,
+    pub lines: Vec<ChartLine>,
 }
 
 /// The first and the last value of a metric, each with its step and its 95 % interval where it has one.
 #[derive(Debug, Clone)]
-pub struct Measured {
+pub struct FirstAndLast {
     pub name: String,
     pub words: String,
     pub first: (u64, String),
@@ -194,14 +194,14 @@ fn values(story: &RunHistory) -> Value {
     }
 }
 
-pub(super) fn setting_values(settings: &[Setting]) -> Vec<Value> {
-    let values = settings.iter().map(|Setting { key, value, changed_from }| {
+pub(super) fn setting_values(settings: &[SettingValue]) -> Vec<Value> {
+    let values = settings.iter().map(|SettingValue { key, value, changed_from }| {
         context! { key => key.as_str(), value => value.as_str(), changed_from => changed_from.clone() }
     });
     values.collect()
 }
 
-pub(super) fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
+pub(super) fn chart_values(chart: &ReportChart, marks: &[u64]) -> Option<Value> {
     let svg = chart::svg(&chart.title, &chart.metric, &chart.lines, marks)?;
     let names: Vec<String> = chart.lines.iter().map(|line| line.name.clone()).collect();
     Some(context! {
@@ -214,14 +214,14 @@ pub(super) fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
 }
 
 /// The lines' values at some of their steps, the first and the last among them.
-fn table(metric: &str, lines: &[Line]) -> Vec<Value> {
+fn table(metric: &str, lines: &[ChartLine]) -> Vec<Value> {
     let mut steps: Vec<f64> = lines.iter().flat_map(|line| line.points.iter().map(|point| point[0])).collect();
     steps.sort_by(f64::total_cmp);
     steps.dedup();
     let last = steps.len().saturating_sub(1);
     let mut chosen: Vec<usize> = (0..ROWS).map(|row| row * last / (ROWS - 1)).collect();
     chosen.dedup();
-    let cell = |line: &Line, step: f64| {
+    let cell = |line: &ChartLine, step: f64| {
         let found = line.points.iter().find(|point| point[0] == step);
         found.map_or(String::new(), |point| metrics::value(metric, point[1]))
     };

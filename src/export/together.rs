@@ -3,7 +3,7 @@
 use data::{across::Spread, config::RunConfig};
 use store::{RunRecord, SeedGroup, Seeded, groups};
 
-use crate::{Line, Point};
+use crate::{ChartLine, Point};
 
 /// In the order of their first ones; a run without its like is alone.
 pub fn together(records: &[&RunRecord]) -> Vec<SeedGroup> {
@@ -17,14 +17,14 @@ pub fn line(
     group: &SeedGroup,
     records: &[&RunRecord],
     measured: impl Fn(usize) -> Option<Vec<Point>>,
-) -> Option<(usize, Line)> {
+) -> Option<(usize, ChartLine)> {
     let there = group.members.iter().filter_map(|member| Some((*member, measured(*member)?)));
     let mut there: Vec<(usize, Vec<Point>)> = there.filter(|(_, points)| !points.is_empty()).collect();
     let first = there.first()?.0;
     if group.members.len() == 1 {
-        return Some((first, Line::new(&records[first].name, there.remove(0).1)));
+        return Some((first, ChartLine::new(&records[first].name, there.remove(0).1)));
     }
     let curves: Vec<&[Point]> = there.iter().map(|(_, points)| points.as_slice()).collect();
     let Spread { mean, low, high } = Spread::of(&curves);
-    Some((first, Line { band: Some([low, high]), ..Line::new(&group.name, mean) }))
+    Some((first, ChartLine { band: Some([low, high]), ..ChartLine::new(&group.name, mean) }))
 }

@@ -18,7 +18,7 @@ use train::{
     run::{checkpoint, rotation},
 };
 
-use crate::{About, Strength, Which};
+use crate::{AdapterStrength, Provenance, WhichCheckpoint};
 
 /// Prompts that an export is checked with.
 const PROBES: usize = 5;
@@ -30,22 +30,22 @@ pub struct Trained {
     pub folder: PathBuf,
     /// Held-out prompts as token ids; training ones where nothing is held out.
     pub probes: Vec<Vec<u32>>,
-    pub about: About,
+    pub about: Provenance,
     /// Why it is not the newest checkpoint, where that was asked for: sentences, none where it is.
     pub passed_over: Vec<String>,
 }
 
 impl Trained {
     /// `root` is the project's folder.
-    pub fn load(root: &Path, run: RunId, which: Which, strength: Strength) -> Result<Self> {
+    pub fn load(root: &Path, run: RunId, which: WhichCheckpoint, strength: AdapterStrength) -> Result<Self> {
         let project = &Project::open(root)?;
         let record = &project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folders = &record.checkpoints;
         let saved = match which {
-            Which::Newest => checkpoint::open_weights(folders, None)?,
-            Which::Step(step) => checkpoint::open_weights(folders, Some(existing(folders, step)?))?,
-            Which::Best => {
+            WhichCheckpoint::Newest => checkpoint::open_weights(folders, None)?,
+            WhichCheckpoint::Step(step) => checkpoint::open_weights(folders, Some(existing(folders, step)?))?,
+            WhichCheckpoint::Best => {
                 // What a checkpoint says of itself can be read where its tensors are damaged.
                 if config.objective.kind.samples() {
                     return Err(TrainError::Sentence(
@@ -68,7 +68,7 @@ impl Trained {
         let inputs = inputs::of_run(project, record.id, saved.state().revision, &config)?;
         let (probes, chats) = probes(&inputs, &codec, &config.data)?;
         let step = saved.state().step;
-        let about = About {
+        let about = Provenance {
             run: record.name.clone(),
             step,
             strength,

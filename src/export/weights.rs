@@ -16,7 +16,7 @@ use serde_json::Value;
 use model::{LoadError, Policy, adapter, write_merged};
 
 use crate::{
-    About, AdapterFormat, AdapterPart, ExportError, MergedOptions, OnPhase, Proof, WeightType, What,
+    AdapterFormat, AdapterPart, ExportError, MergedOptions, OnPhase, Proof, Provenance, WeightType, What,
     aside::{Aside, write_error},
     card,
     proof::{self, Said},
@@ -29,7 +29,7 @@ pub struct Subject<'a> {
     pub folder: &'a Path,
     /// Prompts as token ids.
     pub probes: &'a [Vec<u32>],
-    pub about: &'a About,
+    pub about: &'a Provenance,
     /// An earlier export of ours may be replaced.
     pub overwrite: bool,
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use data::{Answer, Change, Edit, Pair, Prompt, PromptKey, ReferenceAnswer, counted};
-use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling};
+use engine::protocol::{Candidates, DrawnPair, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
@@ -275,15 +275,15 @@ impl CandidatesUnderWay {
             Event::Drawn { request, drawn } if *request == self.request => {
                 match drawn {
                     // The model would be taught to end there.
-                    Drawn::Pair { pair, .. } if self.references && pair.answers.iter().any(Answer::is_cut) => {
+                    DrawnPair::Pair { pair, .. } if self.references && pair.answers.iter().any(Answer::is_cut) => {
                         self.refused.push((pair.prompt.last_text().to_owned(), TOO_LONG.to_owned()));
                     }
-                    Drawn::Pair { pair, .. } => {
+                    DrawnPair::Pair { pair, .. } => {
                         self.came += 1;
                         self.cut += pair.answers.iter().filter(|answer| answer.is_cut()).count();
                         self.ready.push(pair.as_ref().clone());
                     }
-                    Drawn::None(reason) => {
+                    DrawnPair::None(reason) => {
                         let prompt = self.prompts.get(self.heard).map_or("", Prompt::last_text);
                         self.refused.push((prompt.to_owned(), reason.clone()));
                     }
@@ -367,7 +367,10 @@ mod tests {
 
     fn pair() -> Event {
         let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &["a", "b"]);
-        Event::Drawn { request: RequestId(3), drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
+        Event::Drawn {
+            request: RequestId(3),
+            drawn: DrawnPair::Pair { pair: Box::new(pair), pilaf: false, again: false },
+        }
     }
 
     fn change(command: PairsCommand) -> Change {
@@ -397,7 +400,7 @@ mod tests {
         let mut data = PairsData { candidates: Some(under_way(1)), ..PairsData::default() };
         let mut form = CandidatesForm::default();
         assert!(data.passed_over.under(&form).is_empty());
-        data.take_drawn(&Event::Drawn { request: RequestId(3), drawn: Drawn::None("no room".to_owned()) });
+        data.take_drawn(&Event::Drawn { request: RequestId(3), drawn: DrawnPair::None("no room".to_owned()) });
         data.take_drawn(&Event::AllDrawn { request: RequestId(3) });
         let trouble = data.candidates.as_ref().unwrap().trouble().unwrap();
         assert_eq!(trouble, "No new pair: no room (“p0”)", "the reason first");
@@ -414,7 +417,7 @@ mod tests {
             let pair = Pair { answers, ..Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &[]) };
             Event::Drawn {
                 request: RequestId(3),
-                drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false },
+                drawn: DrawnPair::Pair { pair: Box::new(pair), pilaf: false, again: false },
             }
         };
         let mut drawing = under_way(1);
@@ -444,7 +447,7 @@ mod tests {
             saved += drawing.take(&pair()).map_or(0, |command| change(command).edits.len());
         }
         assert_eq!(saved, SAVED_TOGETHER);
-        let none = Event::Drawn { request: RequestId(3), drawn: Drawn::None("no room".to_owned()) };
+        let none = Event::Drawn { request: RequestId(3), drawn: DrawnPair::None("no room".to_owned()) };
         assert!(drawing.take(&none).is_none());
         assert_eq!(drawing.refused, [("p9".to_owned(), "no room".to_owned())]);
         assert!(drawing.take(&Event::AllDrawn { request: RequestId(4) }).is_none(), "another one's");

@@ -7,7 +7,7 @@ mod start;
 use std::sync::Arc;
 
 use data::{Answer, Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, counted, mix};
-use engine::protocol::{Drawn, Event, RequestId, RunControl};
+use engine::protocol::{DrawnPair, Event, RequestId, RunControl};
 use judge::{Tally, Winner};
 
 pub use form::{DuelForm, DuelPrompts, MOST_PROMPTS};
@@ -116,11 +116,11 @@ impl Duel {
         };
         let waited = self.current().is_none();
         match event {
-            Event::Drawn { drawn: Drawn::Pair { pair, .. }, .. } => {
+            Event::Drawn { drawn: DrawnPair::Pair { pair, .. }, .. } => {
                 let answer = pair.answers.first().cloned().ok_or_else(|| "nothing was said".to_owned());
                 self.answers[side].push(answer);
             }
-            Event::Drawn { drawn: Drawn::None(reason), .. } => self.answers[side].push(Err(reason.clone())),
+            Event::Drawn { drawn: DrawnPair::None(reason), .. } => self.answers[side].push(Err(reason.clone())),
             Event::Failed { error, .. } => {
                 self.ended[side] = true;
                 self.error = Some(format!("{} could not answer: {error}", self.names[side]));
@@ -346,7 +346,7 @@ mod tests {
     fn says(duel: &mut Duel, side: usize, text: &str) {
         let mut pair = Pair::new(PairId::NEW, Prompt::Text(String::new()), &[]);
         pair.answers = vec![Answer::new(text, Origin::Model(duel.names[side].clone()))];
-        let drawn = Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false };
+        let drawn = DrawnPair::Pair { pair: Box::new(pair), pilaf: false, again: false };
         assert!(duel.take(&Event::Drawn { request: REQUESTS[side], drawn }, 1000));
     }
 
@@ -409,7 +409,7 @@ mod tests {
         }
         assert_eq!(duel.current(), None, "the other one has said nothing yet");
         says(&mut duel, 1, " same\n");
-        let none = Event::Drawn { request: REQUESTS[1], drawn: Drawn::None("no room".to_owned()) };
+        let none = Event::Drawn { request: REQUESTS[1], drawn: DrawnPair::None("no room".to_owned()) };
         assert!(duel.take(&none, 1000));
         says(&mut duel, 1, "other");
         assert_eq!((duel.current(), duel.progress()), (Some(2), (0, 2)));

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use engine::protocol::{Exported, Proof, Strength, Which};
+use engine::protocol::{AdapterStrength, Exported, Proof, WhichCheckpoint};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
@@ -128,11 +128,11 @@ impl StoredAs {
 }
 
 /// What a checkpoint is called.
-pub fn title_of(which: Which) -> String {
+pub fn title_of(which: WhichCheckpoint) -> String {
     match which {
-        Which::Newest => "Newest checkpoint".to_owned(),
-        Which::Best => "Best on held-out pairs".to_owned(),
-        Which::Step(step) => format!("Step {step}"),
+        WhichCheckpoint::Newest => "Newest checkpoint".to_owned(),
+        WhichCheckpoint::Best => "Best on held-out pairs".to_owned(),
+        WhichCheckpoint::Step(step) => format!("Step {step}"),
     }
 }
 
@@ -146,7 +146,7 @@ pub struct ExportForm {
     #[serde(skip)]
     pub strength: u16,
     #[serde(skip)]
-    pub which: Which,
+    pub which: WhichCheckpoint,
     /// A folder, or a report's file; empty: made from the run's name.
     #[serde(skip)]
     pub target: String,
@@ -157,8 +157,8 @@ impl Default for ExportForm {
         Self {
             layout: ExportKind::default(),
             stored: StoredAs::default(),
-            strength: Strength::default().as_percent(),
-            which: Which::default(),
+            strength: AdapterStrength::default().as_percent(),
+            which: WhichCheckpoint::default(),
             target: String::new(),
         }
     }
@@ -191,7 +191,7 @@ pub struct ExportPlan {
     pub stored: StoredAs,
     /// In percent.
     pub strength: u16,
-    pub which: Which,
+    pub which: WhichCheckpoint,
     /// A folder, or a report's file.
     pub to: PathBuf,
     /// An earlier export there may be replaced.

@@ -6,7 +6,7 @@ use nudge::{
     data::{Origin, Pair, Prompt},
     engine::{
         Engine,
-        protocol::{Candidates, Drawn, Event, Outcome, Pilaf, Request, RequestId, RunControl, Sampling, Weights},
+        protocol::{Candidates, DrawnPair, Event, Outcome, Pilaf, Request, RequestId, RunControl, Sampling, Weights},
     },
 };
 
@@ -38,10 +38,10 @@ fn all(engine: &Engine) -> (Vec<Pair>, usize) {
     let (mut pairs, mut none) = (Vec::new(), 0);
     wait_for(engine, |event| {
         match event {
-            Event::Drawn { request, drawn: Drawn::Pair { pair, .. } } if *request == REQUEST => {
+            Event::Drawn { request, drawn: DrawnPair::Pair { pair, .. } } if *request == REQUEST => {
                 pairs.push(pair.as_ref().clone());
             }
-            Event::Drawn { request, drawn: Drawn::None(_) } if *request == REQUEST => none += 1,
+            Event::Drawn { request, drawn: DrawnPair::None(_) } if *request == REQUEST => none += 1,
             Event::AllDrawn { request } if *request == REQUEST => return Some(()),
             Event::Failed { error, .. } => panic!("{error}"),
             _ => {}

@@ -4,7 +4,7 @@ use egui::{Key, Theme};
 use egui_kittest::SnapshotResults;
 use nudge::{
     data::{Answer, Origin, Pair, PairId, Prompt},
-    engine::protocol::{Candidates, Drawn, Event, Request, RequestId, Weights},
+    engine::protocol::{Candidates, DrawnPair, Event, Request, RequestId, Weights},
     state::{Screen, pairs::Strip},
 };
 
@@ -16,7 +16,7 @@ fn drawn(request: RequestId, prompt: &Prompt, n: usize) -> Event {
     let mut pair = Pair::new(PairId::NEW, prompt.clone(), &[]);
     let origin = || Origin::Model("start model, temperature 1, top-p 1, seed 0".to_owned());
     pair.answers = ["At six", "At noon"].map(|text| Answer::new(format!("{text} ({n})."), origin())).into();
-    Event::Drawn { request, drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
+    Event::Drawn { request, drawn: DrawnPair::Pair { pair: Box::new(pair), pilaf: false, again: false } }
 }
 
 /// Opens the strip by its key, types the prompts and presses the button.
@@ -44,7 +44,7 @@ fn answers_become_pairs_to_label_as_they_come() {
     assert_eq!((prompts.len(), asked.answers), (2, 2), "each prompt once");
     assert!(stage.says("Writing answers: 0 of 2 prompts"));
 
-    let refused = Event::Drawn { request, drawn: Drawn::None("no room for an answer".to_owned()) };
+    let refused = Event::Drawn { request, drawn: DrawnPair::None("no room for an answer".to_owned()) };
     stage.say([drawn(request, &prompts[0], 0), refused, Event::AllDrawn { request }]);
     stage.until("the pair is saved", |app| app.workspace().pairs.counts.total() == 13);
     assert!(stage.says("1 new pair to label"));

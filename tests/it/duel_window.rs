@@ -4,7 +4,7 @@ use egui::{Key, Theme};
 use egui_kittest::SnapshotResults;
 use nudge::{
     data::{Answer, Choice, HoldOut, Origin, Pair, PairId, Prompt, PromptKey, SplitRule},
-    engine::protocol::{Drawn, Event, Request, RequestId, Weights},
+    engine::protocol::{DrawnPair, Event, Request, RequestId, Weights},
     state::{
         Screen,
         answers::Tab,
@@ -52,7 +52,7 @@ fn begin(stage: &mut Stage) -> ([RequestId; 2], Vec<Prompt>) {
 fn drawn(request: RequestId, prompt: &Prompt, text: String, whose: &str) -> Event {
     let mut pair = Pair::new(PairId::NEW, prompt.clone(), &[]);
     pair.answers = vec![Answer::new(text, Origin::Model(whose.to_owned()))];
-    Event::Drawn { request, drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
+    Event::Drawn { request, drawn: DrawnPair::Pair { pair: Box::new(pair), pilaf: false, again: false } }
 }
 
 /// Both answer all prompts; the guest's answers name the pier.

@@ -7,7 +7,8 @@ use nudge::{
     engine::{
         Engine, checkpoint_steps,
         protocol::{
-            EstimateBasis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Strength, Weights,
+            AdapterStrength, EstimateBasis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy,
+            Weights,
         },
         score::{IdPair, score_ids},
     },
@@ -216,7 +217,7 @@ fn a_run_answers_at_any_strength_between_its_start_and_beyond_its_end() {
     };
     let whole = |step| Weights::Run { project: toy.project.clone(), run, step };
     let part = |percent| {
-        let strength = Strength::percent(percent).unwrap();
+        let strength = AdapterStrength::percent(percent).unwrap();
         Weights::Scaled { project: toy.project.clone(), run, step: None, strength }
     };
     let (start, end) = (answer(whole(Some(0))), answer(whole(None)));
@@ -225,7 +226,7 @@ fn a_run_answers_at_any_strength_between_its_start_and_beyond_its_end() {
     assert_eq!(answer(part(100)), end);
     assert_eq!(answer(part(0)), start, "the one is not scaled by the other");
     assert_eq!(answer(part(150)).len(), 12);
-    assert_eq!(Strength::percent(151), None);
+    assert_eq!(AdapterStrength::percent(151), None);
     engine.shut_down();
 }
 

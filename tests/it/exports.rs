@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, ops::ControlFlow, path::Path};
 
 use nudge::{
-    export::{self, About, AdapterFormat, AdapterPart, ExportError, MergedOptions, Proof, Subject, WeightType},
+    export::{self, AdapterFormat, AdapterPart, ExportError, MergedOptions, Proof, Provenance, Subject, WeightType},
     model::{LoadOptions, Policy},
     text::{Codec, Conversation},
 };
@@ -22,15 +22,15 @@ fn go_on(_: &str, _: Option<f32>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-fn about() -> About {
-    About {
+fn about() -> Provenance {
+    Provenance {
         run: "A run".to_owned(),
         step: 7,
         base_model: "org/base".to_owned(),
         method: "MPO anchored-sum".to_owned(),
         scale: None,
         metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)],
-        ..About::default()
+        ..Provenance::default()
     }
 }
 
@@ -213,7 +213,7 @@ fn what_no_adapter_can_hold_is_said_before_anything_is_written() {
     let dir = root.path().join("out");
     let error = export_adapter(&fixture.full(), &fixture.folder, &probes, &dir, false);
     assert!(matches!(error, Err(ExportError::NoAdapter)), "{error:?}");
-    let about = About { continued: Some(fixture.adapter.clone()), ..about() };
+    let about = Provenance { continued: Some(fixture.adapter.clone()), ..about() };
     let subject =
         Subject { policy: &fixture.lora(), folder: &fixture.folder, probes: &probes, about: &about, overwrite: false };
     let error = export::adapter(&subject, AdapterFormat::Peft, AdapterPart::Newest, &dir, &mut go_on);
@@ -228,7 +228,7 @@ fn every_layout_is_proven_and_says_how_to_load_it() {
     let policy = fixture.lora_with(|options| options.frozen_adapters.push(fixture.adapter.clone()));
     let probes = probes(&fixture);
     let root = tempfile::tempdir().unwrap();
-    let about = About { frozen: vec![fixture.adapter.clone()], ..about() };
+    let about = Provenance { frozen: vec![fixture.adapter.clone()], ..about() };
     let subject =
         Subject { policy: &policy, folder: &fixture.folder, probes: &probes, about: &about, overwrite: false };
     let below = fixture.adapter.to_string_lossy();

@@ -3,7 +3,7 @@
 use std::{fs, ops::ControlFlow, path::Path};
 
 use nudge::{
-    export::{self, About, ExportError, GgufType, Proof, Strength, Subject},
+    export::{self, AdapterStrength, ExportError, GgufType, Proof, Provenance, Subject},
     model::{LoadOptions, Policy},
     text::{Codec, VARIED_WORDS},
 };
@@ -11,15 +11,15 @@ use serde_json::Value;
 
 use crate::fixture::{self, Fixture, elements, largest_difference};
 
-fn about(strength: u16) -> About {
-    About {
+fn about(strength: u16) -> Provenance {
+    Provenance {
         run: "A run β 0.1".to_owned(),
         step: 7,
-        strength: Strength::percent(strength).unwrap(),
+        strength: AdapterStrength::percent(strength).unwrap(),
         base_model: "org/base".to_owned(),
         method: "MPO anchored-sum".to_owned(),
         scale: None,
-        ..About::default()
+        ..Provenance::default()
     }
 }
 
@@ -28,7 +28,7 @@ fn export(
     fixture: &Fixture,
     kind: GgufType,
     dir: &Path,
-    about: &About,
+    about: &Provenance,
 ) -> Result<(Proof, Vec<String>), ExportError> {
     let pairs = fixture.pairs().into_iter();
     let probes: Vec<Vec<u32>> = pairs.map(|[prompt, ..]| prompt).collect();

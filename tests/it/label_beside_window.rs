@@ -6,7 +6,7 @@ use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use nudge::{
     data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Strength, config::Method},
-    engine::protocol::{Drawn, Event, Request, Weights},
+    engine::protocol::{DrawnPair, Event, Request, Weights},
     state::{
         candidates::CandidatesUnderWay,
         labelling::{Judgement, Side},
@@ -114,7 +114,7 @@ fn when_none_is_left_a_key_makes_the_next_pair() {
     assert!(stage.says("A model writes"));
     stage.key(Key::M);
     assert!(stage.requests.is_empty(), "one at a time");
-    let drawn = Drawn::Pair { pair: Box::new(answered(&prompts[0])), pilaf: false, again: false };
+    let drawn = DrawnPair::Pair { pair: Box::new(answered(&prompts[0])), pilaf: false, again: false };
     stage.say([Event::Drawn { request, drawn }, Event::AllDrawn { request }]);
     stage.until("it is asked about", |app| {
         app.views().pairs.labelling.as_ref().unwrap().session.current() == Some(PairId(13))
@@ -130,7 +130,7 @@ fn when_none_is_left_a_key_makes_the_next_pair() {
         app.workspace().pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy)
     });
     let Ok(Request::Draw { request, prompts, .. }) = stage.requests.try_recv() else { panic!("one is asked for") };
-    let refused = Drawn::None("all answers were the same".to_owned());
+    let refused = DrawnPair::None("all answers were the same".to_owned());
     stage.say([Event::Drawn { request, drawn: refused }, Event::AllDrawn { request }]);
     assert!(stage.says("all answers were the same"), "{:?}", prompts[0]);
 }

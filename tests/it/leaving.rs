@@ -9,7 +9,10 @@ use nudge::{
     },
     engine::{
         self,
-        protocol::{AdapterFormat, AdapterPart, ExportOrder, Exported, MergedOptions, Outcome, Strength, What, Which},
+        protocol::{
+            AdapterFormat, AdapterPart, AdapterStrength, ExportOrder, Exported, MergedOptions, Outcome, What,
+            WhichCheckpoint,
+        },
     },
     model::{LoadOptions, Policy},
     store::RunId,
@@ -28,9 +31,9 @@ fn export(toy: &Toy, run: RunId, what: What, to: &str) -> (PathBuf, Exported) {
     let order = ExportOrder {
         project: toy.project.clone(),
         run,
-        which: Which::Newest,
+        which: WhichCheckpoint::Newest,
         what,
-        strength: Strength::default(),
+        strength: AdapterStrength::default(),
         to: to.clone(),
         overwrite: false,
     };
@@ -176,10 +179,10 @@ fn a_report_tells_the_run_and_stands_alone() {
     let order = ExportOrder {
         project: toy.project.clone(),
         run,
-        which: Which::Newest,
+        which: WhichCheckpoint::Newest,
         what: What::Report,
         to: toy.project.join("run.html"),
-        strength: Strength::default(),
+        strength: AdapterStrength::default(),
         overwrite: false,
     };
     let error = engine::export(&order, &mut go_on).unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
     data::{Base, Machine, ModelCard, ModelKind, Needs, config::RunConfig},
-    engine::protocol::{Exported, Proof, Which},
+    engine::protocol::{Exported, Proof, WhichCheckpoint},
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         checkpoints::Checkpoints,
@@ -286,7 +286,7 @@ fn an_export_and_its_proof() {
             layout: ExportKind::Merged,
             stored: StoredAs::Base,
             strength: 100,
-            which: Which::Newest,
+            which: WhichCheckpoint::Newest,
             to: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),
             replace: false,
         },

@@ -7,7 +7,7 @@ use egui::{Key, Modifiers, Theme, accesskit::Role};
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::{Answer, Origin, Pair, PairId, Prompt, ReferenceAnswer},
-    engine::protocol::{Drawn, Event, Request},
+    engine::protocol::{DrawnPair, Event, Request},
     state::{Screen, pairs::Strip},
     store::Project,
 };
@@ -191,7 +191,7 @@ fn one_click_has_everyday_prompts_answered_and_pinned_answers_stay() {
     let drawn = |prompt: &Prompt| {
         let mut pair = Pair::new(PairId::NEW, prompt.clone(), &[]);
         pair.answers = vec![Answer::new("Because.", Origin::Model("start model".to_owned()))];
-        Event::Drawn { request, drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
+        Event::Drawn { request, drawn: DrawnPair::Pair { pair: Box::new(pair), pilaf: false, again: false } }
     };
     stage.say([drawn(&prompts[0]), drawn(&prompts[1]), Event::AllDrawn { request }]);
     saved(&mut stage);

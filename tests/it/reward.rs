@@ -8,7 +8,10 @@ use nudge::{
         config::{Method, RunConfig},
     },
     engine::{Speaker, protocol::Outcome},
-    export::{AdapterFormat, AdapterPart, ExportError, ExportOrder, MergedOptions, Strength, What, Which, export},
+    export::{
+        AdapterFormat, AdapterPart, AdapterStrength, ExportError, ExportOrder, MergedOptions, What, WhichCheckpoint,
+        export,
+    },
     model::{Doc, GenerateOptions, LoadOptions, Policy, Reads, Row},
     store::RunId,
     train::run::{
@@ -101,9 +104,9 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
     let order = |what| ExportOrder {
         project: toy.project.clone(),
         run,
-        which: Which::Newest,
+        which: WhichCheckpoint::Newest,
         what,
-        strength: Strength::default(),
+        strength: AdapterStrength::default(),
         to: to.clone(),
         overwrite: false,
     };

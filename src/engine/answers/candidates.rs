@@ -9,7 +9,7 @@ use train::{Result, TrainError};
 
 use crate::{
     answers::answer_all,
-    protocol::{Candidates, Drawn, Generated, Pilaf, Sampling, StoppedBy},
+    protocol::{Candidates, DrawnPair, Generated, Pilaf, Sampling, StoppedBy},
 };
 
 /// Prompts whose answers are drawn together.
@@ -26,7 +26,7 @@ pub fn draw(
     asked: &Candidates,
     whose: &str,
     wanted: &dyn Fn() -> bool,
-    each: &mut dyn FnMut(usize, Drawn),
+    each: &mut dyn FnMut(usize, DrawnPair),
 ) -> Result<()> {
     if asked.pilaf.is_some() && policy.trains_its_weights() {
         let sentence = "PILAF needs the weights of the start beside those of the run, and a run of all weights (lora.full) has only its own; draw without PILAF, or from a run that trained an adapter";
@@ -37,7 +37,7 @@ pub fn draw(
     for (index, prompt) in prompts.iter().enumerate() {
         match source.ask(index, prompt) {
             Ok(asking) => ready.push(asking),
-            Err(reason) => each(index, Drawn::None(reason)),
+            Err(reason) => each(index, DrawnPair::None(reason)),
         }
         if ready.len() == AT_ONCE {
             source.answer(std::mem::take(&mut ready), prompts, each)?;
@@ -90,7 +90,12 @@ impl Source<'_> {
     }
 
     /// Up to three rounds: prompts whose answers are alike are asked again, the last time without PILAF.
-    fn answer(&self, mut asking: Vec<Asking>, prompts: &[Prompt], each: &mut dyn FnMut(usize, Drawn)) -> Result<()> {
+    fn answer(
+        &self,
+        mut asking: Vec<Asking>,
+        prompts: &[Prompt],
+        each: &mut dyn FnMut(usize, DrawnPair),
+    ) -> Result<()> {
         for round in 0..3 {
             let last = round == 2;
             for one in &mut asking {
@@ -116,7 +121,7 @@ impl Source<'_> {
                 let mut pair = Pair::new(PairId::NEW, prompts[index].clone(), &[]);
                 pair.answers = answers;
                 let (pilaf, again) = (pilaf.is_some(), repeated.is_some());
-                each(index, Drawn::Pair { pair: Box::new(pair), pilaf, again });
+                each(index, DrawnPair::Pair { pair: Box::new(pair), pilaf, again });
             }
             asking = open;
         }
@@ -125,7 +130,7 @@ impl Source<'_> {
                 Some("") | None => "the model ended every answer at once".to_owned(),
                 Some(text) => format!("the model gave the same answer each time: “{}”", beginning(text)),
             };
-            each(one.index, Drawn::None(format!("{said}; a higher temperature gives more variety")));
+            each(one.index, DrawnPair::None(format!("{said}; a higher temperature gives more variety")));
         }
         Ok(())
     }

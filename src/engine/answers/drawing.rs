@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use data::Prompt;
 
-use crate::protocol::{Candidates, Drawn, RequestId, RunControl, Weights};
+use crate::protocol::{Candidates, DrawnPair, RequestId, RunControl, Weights};
 
 /// Prompts at a time beside a run that trains, and while nothing else is done.
 const BESIDE_A_RUN: usize = 2;
@@ -74,19 +74,19 @@ impl Drawings {
 }
 
 /// What came of the prompts of one turn: a place each, empty where it was cut short.
-pub struct Turn(Vec<Option<Drawn>>);
+pub struct Turn(Vec<Option<DrawnPair>>);
 
 impl Turn {
     pub fn of(prompts: usize) -> Self {
         Self((0..prompts).map(|_| None).collect())
     }
 
-    pub fn hear(&mut self, index: usize, drawn: Drawn) {
+    pub fn hear(&mut self, index: usize, drawn: DrawnPair) {
         self.0[index] = Some(drawn);
     }
 
     /// In the order of the prompts, up to the first that has to be asked again.
-    pub fn whole(self) -> impl Iterator<Item = Drawn> {
+    pub fn whole(self) -> impl Iterator<Item = DrawnPair> {
         self.0.into_iter().map_while(|drawn| drawn)
     }
 }

@@ -11,4 +11,4 @@ pub use answer::{Speaker, Speakers, answer, answer_all};
 pub use candidates::draw;
 pub use drawing::{Drawing, Drawings, Turn};
 pub use reading::{doc_of, read};
-pub use scoring::{ALONE, Asked, BESIDE_A_RUN, Scoring, Scorings, Turned};
+pub use scoring::{ALONE, Asked, BESIDE_A_RUN, ScoringJob, Scorings, Turned};

@@ -27,7 +27,7 @@ pub const BESIDE_A_RUN: usize = 8;
 pub const ALONE: usize = 64;
 
 /// The pairs of one project under some weights, as far as they have no scores.
-pub struct Scoring {
+pub struct ScoringJob {
     project: Project,
     /// First what the run started from, where that is needed, then what was asked for.
     passes: Vec<Pass>,
@@ -57,7 +57,7 @@ pub struct Turned {
     pub of: usize,
 }
 
-impl Scoring {
+impl ScoringJob {
     /// Loads the weights and looks what is missing. `run`: a checkpoint, its newest without a step; absent: what runs start
     /// from.
     pub fn begin(speakers: &mut Speakers, dir: &Path, run: Option<(RunId, Option<u64>)>) -> Result<Self> {
@@ -181,7 +181,7 @@ pub struct Asked {
     pub run: Option<(RunId, Option<u64>)>,
     pub control: Arc<RunControl>,
     /// Once its turn has come.
-    pub begun: Option<Scoring>,
+    pub begun: Option<ScoringJob>,
 }
 
 /// Requests in the order they came.

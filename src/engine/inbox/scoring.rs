@@ -8,7 +8,7 @@ use train::Result;
 
 use super::{Current, Inbox};
 use crate::{
-    answers::{ALONE, Asked, BESIDE_A_RUN, Scoring, Turned, read},
+    answers::{ALONE, Asked, BESIDE_A_RUN, ScoringJob, Turned, read},
     border,
     protocol::{Event, RequestId},
 };
@@ -62,7 +62,7 @@ impl Inbox {
         let wanted = || !control.stopping() && may_go_on();
         let Some(scoring) = begun else {
             // Its model is loaded now: scores come with the next turn.
-            return Ok(begun.insert(Scoring::begin(&mut self.speakers, project, *run)?).has_ended());
+            return Ok(begun.insert(ScoringJob::begin(&mut self.speakers, project, *run)?).has_ended());
         };
         let beside_a_run = current.is_some_and(|current| !current.rests);
         scoring.turn(&mut self.speakers, if beside_a_run { BESIDE_A_RUN } else { ALONE }, &wanted)?;

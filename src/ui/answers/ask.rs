@@ -2,7 +2,7 @@
 
 use data::{Role, Turn};
 use egui::{Align, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, Ui};
-use engine::protocol::Strength;
+use engine::protocol::AdapterStrength;
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
@@ -179,7 +179,7 @@ fn strength(ui: &mut Ui, side: Side, percent: &mut u16) {
         parts::caption(ui, "Strength");
         ui.spacing_mut().slider_width = 120.0;
         ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
-        let slider = Slider::new(percent, 0..=Strength::MOST).suffix(" %");
+        let slider = Slider::new(percent, 0..=AdapterStrength::MOST).suffix(" %");
         let name = if side == Side::Left { "Strength, left" } else { "Strength, right" };
         ui.add(slider).accessible_name(name).on_hover_text(
             "100 % is what was trained, 0 % what it started from, above 100 % further the same way; an export at this strength is in Models. Another one than 100 % answers from the saved checkpoint",

@@ -2,7 +2,7 @@
 
 use data::size;
 use egui::{Button, ComboBox, DragValue, RichText, Role, TextEdit, Ui};
-use engine::protocol::{Strength, Which};
+use engine::protocol::{AdapterStrength, WhichCheckpoint};
 use state::{
     Command, Commands, Workspace,
     export::{ExportCommand, ExportDone, ExportForm, ExportKind, ExportPlan, Exporting, sentences, title_of},
@@ -64,7 +64,7 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
                 stored(ui, form);
             }
             let label = parts::caption(ui, "Strength");
-            let strength = DragValue::new(&mut form.strength).range(0..=Strength::MOST).suffix(" %");
+            let strength = DragValue::new(&mut form.strength).range(0..=AdapterStrength::MOST).suffix(" %");
             ui.add(strength)
                 .labelled_by(label.id)
                 .on_hover_text("How much of what was trained goes out: 100 % is what was trained, 0 % the base model");
@@ -98,7 +98,11 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
             run: record.id,
             layout: form.layout,
             stored: form.stored(),
-            strength: if form.layout == ExportKind::Report { Strength::default().as_percent() } else { form.strength },
+            strength: if form.layout == ExportKind::Report {
+                AdapterStrength::default().as_percent()
+            } else {
+                form.strength
+            },
             which: form.which,
             to: target,
             replace: false,
@@ -118,18 +122,18 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
 fn checkpoints(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId) {
     let steps: Vec<u64> = workspace.runs.checkpoints(run).iter().rev().copied().collect();
     // A step of another run may not exist here.
-    if let Which::Step(step) = form.which
+    if let WhichCheckpoint::Step(step) = form.which
         && !steps.contains(&step)
     {
-        form.which = Which::Newest;
+        form.which = WhichCheckpoint::Newest;
     }
     let combo = ComboBox::from_id_salt("checkpoint")
         .selected_text(title_of(form.which))
         .width(180.0)
         .truncate()
         .show_ui(ui, |ui| {
-            let named = [Which::Newest, Which::Best].into_iter();
-            for which in named.chain(steps.into_iter().map(Which::Step)) {
+            let named = [WhichCheckpoint::Newest, WhichCheckpoint::Best].into_iter();
+            for which in named.chain(steps.into_iter().map(WhichCheckpoint::Step)) {
                 ui.selectable_value(&mut form.which, which, title_of(which));
             }
         });

@@ -14,11 +14,11 @@ use nudge::{
         self, answer_all,
         catalog::Catalog,
         protocol::{
-            AdapterFormat, AdapterPart, Event, ExportOrder, MergedOptions, Outcome, Request, RequestId, RunControl,
-            Sampling, StoppedBy, Strength, Weights, What, Which,
+            AdapterFormat, AdapterPart, AdapterStrength, Event, ExportOrder, MergedOptions, Outcome, Request,
+            RequestId, RunControl, Sampling, StoppedBy, Weights, What, WhichCheckpoint,
         },
     },
-    export::{self, About, Subject},
+    export::{self, Provenance, Subject},
     model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Row, Spec, Survey, adapter, init, write_merged},
     store::RunId,
     text::Codec,
@@ -311,11 +311,11 @@ fn what_is_trained_over_an_adapter_beside_a_model_leaves_with_or_without_it() {
     train(&mut policy);
     train(&mut policy);
     let probes: Vec<Vec<u32>> = fixture.pairs().into_iter().map(|[prompt, ..]| prompt).collect();
-    let about = About {
+    let about = Provenance {
         run: "A run".to_owned(),
         base_model: dir.path().display().to_string(),
         frozen: adapter::beside(dir.path()).into_iter().collect(),
-        ..About::default()
+        ..Provenance::default()
     };
     assert_eq!(about.frozen, [dir.path()]);
     let subject = Subject { policy: &policy, folder: dir.path(), probes: &probes, about: &about, overwrite: false };
@@ -415,23 +415,23 @@ fn dm5_an_export_of_an_older_step_says_why() {
             run,
             which,
             what,
-            strength: Strength::default(),
+            strength: AdapterStrength::default(),
             to,
             overwrite: false,
         };
         engine::export(&order, &mut |_, _| ControlFlow::Continue(()))
     };
-    assert!(export(Which::Newest, "whole").unwrap().passed_over.is_empty());
+    assert!(export(WhichCheckpoint::Newest, "whole").unwrap().passed_over.is_empty());
     let (before, newest) = damage_newest(&toy, run);
-    let exported = export(Which::Newest, "older").unwrap();
+    let exported = export(WhichCheckpoint::Newest, "older").unwrap();
     assert_eq!(exported.step, before);
     let [reason] = exported.passed_over.as_slice() else {
         panic!("{:?}", exported.passed_over);
     };
     assert!(reason.contains("is not the file that was written"), "{reason}");
     assert!(reason.contains(&format!("step {before} is used instead")), "{reason}");
-    assert!(export(Which::Step(before), "named").unwrap().passed_over.is_empty(), "it was asked for");
-    let error = export(Which::Step(newest), "damaged").unwrap_err().to_string();
+    assert!(export(WhichCheckpoint::Step(before), "named").unwrap().passed_over.is_empty(), "it was asked for");
+    let error = export(WhichCheckpoint::Step(newest), "damaged").unwrap_err().to_string();
     assert!(error.contains("is not the file that was written"), "{error}");
 
     // The same on the command line.
