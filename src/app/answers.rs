@@ -2,7 +2,7 @@
 
 use data::{Change, Edit};
 use engine::protocol::{AdapterStrength, Event, Request, Sampling, Weights};
-use state::{Notice, ask::Source, labelling::Side, sampling::Drawing};
+use state::{Notice, ask::AnswerSource, labelling::Side, sampling::Drawing};
 use store::{Probe, RunId};
 
 use super::{
@@ -17,7 +17,7 @@ impl App {
         let runs = &self.workspace.runs;
         let with_weights = runs.records.iter().rev().find(|run| runs.no_weights(run.id).is_none());
         if let Some(run) = with_weights {
-            let newest = Source::Run { run: run.id, step: None };
+            let newest = AnswerSource::Run { run: run.id, step: None };
             view.ask.column_mut(Side::Right).source = newest;
             view.duel.sides[1] = newest;
         }
@@ -67,14 +67,14 @@ impl App {
         // A run that begins is what one wants to talk to, unless something was chosen already.
         if let Event::Started { run, .. } = event
             && !ask.busy()
-            && ask.column(Side::Right).source == Source::Base
+            && ask.column(Side::Right).source == AnswerSource::Base
         {
-            ask.column_mut(Side::Right).source = Source::Run { run: *run, step: None };
+            ask.column_mut(Side::Right).source = AnswerSource::Run { run: *run, step: None };
         }
         if let Event::Started { run, .. } = event
-            && self.views.answers.duel.sides == [Source::Base; 2]
+            && self.views.answers.duel.sides == [AnswerSource::Base; 2]
         {
-            self.views.answers.duel.sides[1] = Source::Run { run: *run, step: None };
+            self.views.answers.duel.sides[1] = AnswerSource::Run { run: *run, step: None };
         }
     }
 
@@ -91,13 +91,13 @@ impl App {
     }
 
     /// A source as the engine knows it; none without a project, or where the guest is gone.
-    pub(super) fn weights_of(&self, source: Source) -> Option<Weights> {
+    pub(super) fn weights_of(&self, source: AnswerSource) -> Option<Weights> {
         let project = self.workspace.project.as_ref()?;
         let guest = self.views.answers.ask.guest.as_ref();
         Some(match source {
-            Source::Base => Weights::Model { folder: project.model.clone(), adapter: None },
-            Source::Guest => Weights::Model { folder: guest?.folder.clone(), adapter: guest?.adapter.clone() },
-            Source::Run { run, step } => Weights::Run { project: project.dir.clone(), run, step },
+            AnswerSource::Base => Weights::Model { folder: project.model.clone(), adapter: None },
+            AnswerSource::Guest => Weights::Model { folder: guest?.folder.clone(), adapter: guest?.adapter.clone() },
+            AnswerSource::Run { run, step } => Weights::Run { project: project.dir.clone(), run, step },
         })
     }
 

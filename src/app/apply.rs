@@ -6,11 +6,11 @@ use engine::protocol::{Request, SaveAnswer};
 use state::{
     Closing, Command, Notice, ProjectSummary, Screen,
     answers::AnswersCommand,
-    ask::Source,
+    ask::AnswerSource,
     command::CloseAnswer,
     download::{FetchCommand, Fetching},
     export::{ExportCommand, Exporting},
-    models::{Intake, ModelsCommand, Selected},
+    models::{AddForm, ModelsCommand, Selected},
     order::Amendment,
     pairs::{Only, PairsCommand},
     projects::ProjectsCommand,
@@ -276,7 +276,7 @@ impl App {
             ModelsCommand::Use(card) => self.use_model(*card, ModelConfig::START_ADAPTER),
             ModelsCommand::Continue(card) => self.use_model(*card, ModelConfig::CONTINUE_ADAPTER),
             ModelsCommand::Try(card) => self.try_model(*card),
-            ModelsCommand::TryRun(run) => self.ask_from(Source::Run { run, step: None }),
+            ModelsCommand::TryRun(run) => self.ask_from(AnswerSource::Run { run, step: None }),
             ModelsCommand::ShowRun(run) => {
                 self.views.screen = Screen::Models;
                 self.views.models.selected = Some(Selected::Run(run));
@@ -299,7 +299,7 @@ impl App {
                 }
             }
             FetchCommand::Close => {
-                self.views.models.intake = Intake::None;
+                self.views.models.intake = AddForm::None;
                 if !self.workspace.models.fetching.is_busy() {
                     self.workspace.models.fetching = Fetching::Idle;
                 }

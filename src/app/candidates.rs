@@ -6,7 +6,7 @@ use data::{Prompt, counted};
 use engine::protocol::{Event, Request, RunControl};
 use state::{
     Command, Notice, Views, Workspace,
-    ask::Source,
+    ask::AnswerSource,
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay, said},
     pairs::{PairsCommand, Strip},
     references::EVERYDAY,
@@ -100,9 +100,9 @@ impl App {
         let Some(source) = self.weights_of(form.whose()) else { return };
         let references = form.references;
         let name = match form.whose() {
-            Source::Run { run, step: None } => format!("run {}", run.0),
-            Source::Run { run, step: Some(step) } => format!("run {} at step {step}", run.0),
-            Source::Base | Source::Guest => "start model".to_owned(),
+            AnswerSource::Run { run, step: None } => format!("run {}", run.0),
+            AnswerSource::Run { run, step: Some(step) } => format!("run {} at step {step}", run.0),
+            AnswerSource::Base | AnswerSource::Guest => "start model".to_owned(),
         };
         let asked = form.asked();
         self.views.pairs.candidates.seed = form.seed.wrapping_add(1);

@@ -1,6 +1,6 @@
 //! What other processes have changed in the open project is read.
 
-use state::{Command, elsewhere::Elsewhere, runs::Stored, train::RunCommand};
+use state::{Command, elsewhere::Elsewhere, runs::StoredRun, train::RunCommand};
 use store::RunId;
 
 use super::{App, jobs::update, pairs::UndoLabels, watch::ProjectWatch};
@@ -27,7 +27,7 @@ impl App {
                 if elsewhere.records.iter().any(|record| record.id == run) {
                     elsewhere.news.push((
                         run,
-                        Stored { steps: project.steps(run, after)?, log: project.log(run)?, watched: None },
+                        StoredRun { steps: project.steps(run, after)?, log: project.log(run)?, watched: None },
                     ));
                 }
             }

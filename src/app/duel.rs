@@ -10,7 +10,7 @@ use engine::protocol::Request;
 use state::{
     Command, Notice,
     answers::AnswersCommand,
-    ask::Source,
+    ask::AnswerSource,
     duel::{Duel, DuelCommand, DuelPrompts, MOST_PROMPTS},
 };
 use store::{Project, Revision, RunId};
@@ -88,11 +88,11 @@ impl App {
     }
 
     /// What a contestant is called, and the origin of its answers.
-    fn contestant(&self, source: Source) -> String {
+    fn contestant(&self, source: AnswerSource) -> String {
         let guest = self.views.answers.ask.guest.as_ref();
         match source {
-            Source::Run { run, .. } => self.workspace.runs.name(run),
-            Source::Base | Source::Guest => source.describe(guest, |_| String::new(), |_| None),
+            AnswerSource::Run { run, .. } => self.workspace.runs.name(run),
+            AnswerSource::Base | AnswerSource::Guest => source.describe(guest, |_| String::new(), |_| None),
         }
     }
 
@@ -109,10 +109,10 @@ impl App {
     }
 }
 
-fn run_of(source: &Source) -> Option<RunId> {
+fn run_of(source: &AnswerSource) -> Option<RunId> {
     match source {
-        Source::Run { run, .. } => Some(*run),
-        Source::Base | Source::Guest => None,
+        AnswerSource::Run { run, .. } => Some(*run),
+        AnswerSource::Base | AnswerSource::Guest => None,
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use state::{
     Command,
-    joining::Key,
-    seen::{self, SeenLabels, Which},
+    joining::JoiningKey,
+    seen::{self, SeenLabels, SeenOrLater},
 };
 use store::{Project, RunId};
 use train::run::checkpoint;
@@ -27,7 +27,7 @@ impl App {
         });
     }
 
-    pub(super) fn read_labels(&mut self, key: Key) {
+    pub(super) fn read_labels(&mut self, key: JoiningKey) {
         if self.workspace.runs.joining.ask(key) {
             self.jobs.document.read("Could not count the new labels", move |project| read(project, key.run));
         }
@@ -35,7 +35,7 @@ impl App {
 }
 
 impl App {
-    pub(super) fn read_seen(&mut self, key: seen::Key) {
+    pub(super) fn read_seen(&mut self, key: seen::SeenKey) {
         if self.workspace.runs.seen.ask(&key) {
             self.jobs.document.read("Could not read what the checkpoints have seen", move |project| {
                 let all = seen_by(project, &key)?;
@@ -45,13 +45,13 @@ impl App {
     }
 
     /// With a connection of its own: of very many pairs all are looked at.
-    pub(super) fn show_seen(&mut self, asked: seen::Asked) {
+    pub(super) fn show_seen(&mut self, asked: seen::SeenPairs) {
         let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         let run = self.workspace.runs.name(asked.run);
         self.jobs.list(dir.clone(), "Could not list the pairs", move |project| {
             let pairs = Arc::new(match asked.which {
-                Which::Seen => project.labelled_at(asked.revision)?,
-                Which::Later => project.relabelled_since(asked.revision)?,
+                SeenOrLater::Seen => project.labelled_at(asked.revision)?,
+                SeenOrLater::Later => project.relabelled_since(asked.revision)?,
             });
             Ok(about(dir, move |_, _| Command::ShowPairs(asked.title(&pairs, &run), pairs)))
         });
@@ -59,7 +59,7 @@ impl App {
 }
 
 /// Newest first; without those that cannot be read.
-fn seen_by(project: &Project, key: &seen::Key) -> anyhow::Result<Vec<SeenLabels>> {
+fn seen_by(project: &Project, key: &seen::SeenKey) -> anyhow::Result<Vec<SeenLabels>> {
     let folders = project.run(key.run)?.checkpoints;
     let mut all: Vec<SeenLabels> = Vec::new();
     for step in key.steps.iter().rev().copied() {

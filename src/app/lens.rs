@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use data::PairId;
-use state::{Notice, Screen, lens::Stretch, rollouts::Wanted, train::Sheet};
+use state::{Notice, Screen, lens::StepRange, rollouts::Wanted, train::Sheet};
 
 use super::{App, jobs::about};
 
 impl App {
-    pub(super) fn read_stretch(&mut self, stretch: Stretch, last: u64) {
+    pub(super) fn read_stretch(&mut self, stretch: StepRange, last: u64) {
         let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         self.workspace.lens.asked = Some((stretch, last));
         self.jobs.list(dir.clone(), "Could not read the pairs of these steps", move |project| {

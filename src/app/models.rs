@@ -10,9 +10,9 @@ use engine::catalog::{self, Catalog, FoundModel};
 use state::{
     Notice, Screen,
     answers::Tab,
-    ask::{Guest, Source},
+    ask::{AnswerSource, Guest},
     labelling::Side,
-    models::{Intake, ModelEntry, ModelGroup, Selected},
+    models::{AddForm, ModelEntry, ModelGroup, Selected},
     runs::Loaded,
     train::Sheet,
 };
@@ -75,7 +75,7 @@ impl App {
                 if !inside {
                     view.remember(place);
                 }
-                view.intake = Intake::None;
+                view.intake = AddForm::None;
                 view.path.clear();
                 view.selected = Some(Selected::Model(first));
                 view.reveal = true;
@@ -129,7 +129,7 @@ impl App {
                     project.model = model;
                 }
                 views.train.launch.set(ModelConfig::PATH.key, "");
-                workspace.tokens = state::tokens::Tokens::default();
+                workspace.tokens = state::tokens::TokensData::default();
                 workspace.pairs.scores.look_again();
                 workspace.models.looked = Loaded::Absent;
                 let note = format!("This project tunes {} from now on", card.name);
@@ -143,11 +143,11 @@ impl App {
             return;
         };
         self.views.answers.ask.guest = Some(Guest { name: card.name, folder, adapter });
-        self.ask_from(Source::Guest);
+        self.ask_from(AnswerSource::Guest);
     }
 
     /// Shows the ask box with this source on its right, where a trained model stands beside the one it came from.
-    pub(super) fn ask_from(&mut self, source: Source) {
+    pub(super) fn ask_from(&mut self, source: AnswerSource) {
         let view = &mut self.views.answers;
         if !view.ask.busy() {
             view.ask.column_mut(Side::Right).source = source;

@@ -12,7 +12,7 @@ use data::{
     health::{Finding, Remedy},
 };
 use state::{
-    Notice, Notices, Offer, Views, Workspace,
+    Notice, Notices, UndoOffer, Views, Workspace,
     asking::AskFirst,
     difference::Difference,
     drafts::{Draft, Refusal, Typed},
@@ -241,7 +241,7 @@ impl App {
             let delete = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let lost = project.can_redo()?;
                 let applied = project.apply(&Change::new(label.clone(), vec![Edit::delete(pair)]))?;
-                let told = Notice::info(format!("Pair {} was deleted", id.0)).offering(Offer::Undo(label));
+                let told = Notice::info(format!("Pair {} was deleted", id.0)).offering(UndoOffer::Undo(label));
                 Ok(Fresh { lost, told: Some(told), ..Fresh::read(project, applied)? })
             };
             Ok(saved(failure, vec![id], delete(project)))
@@ -258,7 +258,7 @@ impl App {
                 let changed = counted(applied.pairs.len(), "pair", "pairs");
                 let told = Notice::info(format!("{}: {changed} changed", remedy.title()));
                 let told =
-                    if applied.pairs.is_empty() { told } else { told.offering(Offer::Undo(applied.label.clone())) };
+                    if applied.pairs.is_empty() { told } else { told.offering(UndoOffer::Undo(applied.label.clone())) };
                 Ok(Fresh { lost, told: Some(told), ..Fresh::read(project, applied)? })
             };
             Ok(saved(failure, Vec::new(), mend(project)))
@@ -314,7 +314,7 @@ impl App {
             let told = (applied.pairs.len() > 1).then(|| {
                 let changed = counted(applied.pairs.len(), "pair", "pairs");
                 Notice::info(format!("“{}” was undone: {changed} changed", applied.label))
-                    .offering(Offer::Redo(applied.label.clone()))
+                    .offering(UndoOffer::Redo(applied.label.clone()))
             });
             let fresh = Fresh { told, ..Fresh::read(project, applied)? };
             Ok(update(move |workspace, views| fresh.show(workspace, views)))

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use data::{ModelCard, config::RunConfig};
 use engine::catalog::{self, Catalog};
 use state::{
-    Notice, Opened, ProjectSummary, Screen,
+    Notice, OpenedProject, ProjectSummary, Screen,
     compare::board::{self, Board},
     guide::{About, Milestone},
     launch::own_texts,
     models,
     pairs::Strip,
-    projects::{Form, Making, NewProject, typed_path},
+    projects::{Making, NewProject, NewProjectForm, typed_path},
     simple,
 };
 use store::{self, Project, ProjectSettings, StoreError};
@@ -87,7 +87,7 @@ impl App {
             Ok(update(move |workspace, views| {
                 workspace.projects.making = Making::Idle;
                 let next = workspace.open(opened, views);
-                views.projects.form = Form::default();
+                views.projects.form = NewProjectForm::default();
                 views.guide.put_away(Milestone::MakeYours);
                 views.screen = Screen::Pairs;
                 views.pairs.strip = Strip::Import;
@@ -103,7 +103,7 @@ impl App {
     }
 
     /// Looks at what is typed so far; an answer about an older text is dropped.
-    pub(super) fn glance_at(&mut self, form: Form) {
+    pub(super) fn glance_at(&mut self, form: NewProjectForm) {
         let home = self.workspace.projects.home.clone();
         let catalog = self.catalog.clone();
         // What is known of the text before stays until the answer is there.
@@ -140,10 +140,10 @@ impl App {
 }
 
 /// Everything the window shows right after opening.
-fn read_opened(project: &Project) -> anyhow::Result<Opened> {
+fn read_opened(project: &Project) -> anyhow::Result<OpenedProject> {
     let settings = project.settings()?;
     let runs = project.runs()?;
-    Ok(Opened {
+    Ok(OpenedProject {
         project: ProjectSummary {
             dir: project.dir().to_owned(),
             name: settings.name,

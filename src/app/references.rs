@@ -6,7 +6,7 @@ use data::{Prompt, PromptKey, ReferenceAnswer, TopicCoverage, counted};
 use state::{
     Command, Notice,
     pairs::PairsCommand,
-    reference_history::{Changed, ListChange},
+    reference_history::{ListChange, ReferenceChange},
     references::{References, ReferencesCommand, changed, taken_in},
 };
 use store::Project;
@@ -82,7 +82,7 @@ impl App {
             let mut all = before.clone();
             change(&mut all);
             project.set_references(&all)?;
-            Ok(touched(Some(all.len()), ListChange::between(&before, &all).map(Changed::Answers)))
+            Ok(touched(Some(all.len()), ListChange::between(&before, &all).map(ReferenceChange::Answers)))
         });
     }
 
@@ -92,7 +92,7 @@ impl App {
             let mut all = before.clone();
             change(&mut all);
             project.set_retention(&all)?;
-            Ok(touched(None, ListChange::between(&before, &all).map(Changed::Retention)))
+            Ok(touched(None, ListChange::between(&before, &all).map(ReferenceChange::Retention)))
         });
     }
 
@@ -108,16 +108,16 @@ impl App {
     }
 
     /// A step of the history, which knows of it already.
-    fn make_again(&mut self, change: Changed) {
+    fn make_again(&mut self, change: ReferenceChange) {
         self.jobs.document.write("Could not save the reference answers", move |project| {
             let answers = match change {
-                Changed::Answers(change) => {
+                ReferenceChange::Answers(change) => {
                     let mut all = project.references()?;
                     change.apply(&mut all);
                     project.set_references(&all)?;
                     Some(all.len())
                 }
-                Changed::Retention(change) => {
+                ReferenceChange::Retention(change) => {
                     let mut all = project.retention()?;
                     change.apply(&mut all);
                     project.set_retention(&all)?;
@@ -141,7 +141,7 @@ impl App {
             let mut all = before.clone();
             all.extend(new);
             project.set_retention(&all)?;
-            let step = ListChange::between(&before, &all).map(Changed::Retention);
+            let step = ListChange::between(&before, &all).map(ReferenceChange::Retention);
             Ok(update(move |workspace, views| {
                 workspace.notices.push(Notice::info(told));
                 touched(None, step)(workspace, views)
@@ -151,7 +151,7 @@ impl App {
 }
 
 /// What is known of them is read again. `step`: what can be taken back.
-fn touched(answers: Option<usize>, step: Option<Changed>) -> Update {
+fn touched(answers: Option<usize>, step: Option<ReferenceChange>) -> Update {
     update(move |workspace, _| {
         let references = &mut workspace.pairs.references;
         references.changes += 1;

@@ -1,13 +1,13 @@
 //! The token ribbon: has the engine read the answers on the screen.
 
 use engine::protocol::Request;
-use state::{scores::Whose, tokens::Subject};
+use state::{scores::Whose, tokens::TokensOf};
 
 use super::App;
 
 impl App {
-    pub(super) fn read_tokens(&mut self, subject: Subject, whose: Whose) {
-        let Subject::Pair { prompt, answers, .. } = &subject else { return };
+    pub(super) fn read_tokens(&mut self, subject: TokensOf, whose: Whose) {
+        let TokensOf::Pair { prompt, answers, .. } = &subject else { return };
         let Some(project) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         let run = match whose {
             Whose::Start => None,

@@ -12,13 +12,13 @@ use engine::{
 };
 use state::{
     Command,
-    checkpoints::{Checkpoints, Saved},
+    checkpoints::{Checkpoints, CheckpointsByRun},
     compare::board,
     fork::{ForkStart, Without},
     ignored::{self, Ignored},
-    runs::{Live, Loaded, Stored},
+    runs::{LiveRun, Loaded, StoredRun},
     simple,
-    train::{Preflight, RunCommand, Sheet, Start},
+    train::{Preflight, RunCommand, RunStart, Sheet},
 };
 use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord, RunStatus};
 use train::{TrainError, importance::contrast, measure::judging, objective, rlhf::teacher};
@@ -53,7 +53,7 @@ impl App {
     }
 
     /// Looks whether the run can start, which may take long; then it is recorded.
-    pub(super) fn start(&mut self, start: Box<Start>) {
+    pub(super) fn start(&mut self, start: Box<RunStart>) {
         let Some(dir) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
             return;
         };
@@ -67,7 +67,7 @@ impl App {
                 Ok(()) => vec![Command::Runs(RunCommand::Record(start))],
                 Err(error) => {
                     views.train.sheet = Sheet::Launch;
-                    let Start { config, then, .. } = *start;
+                    let RunStart { config, then, .. } = *start;
                     workspace.preflight = Preflight::Refused { config: Box::new(config), error: error.to_string() };
                     next(then)
                 }
@@ -76,8 +76,8 @@ impl App {
     }
 
     /// Records a run that can start.
-    pub(super) fn record(&mut self, start: Start) {
-        let Start { name, config, sheet, follows, one_of_several, then } = start;
+    pub(super) fn record(&mut self, start: RunStart) {
+        let RunStart { name, config, sheet, follows, one_of_several, then } = start;
         self.jobs.document.write("Could not record the run", move |project| {
             let run = project.create_run(&NewRun {
                 name,
@@ -186,7 +186,7 @@ impl App {
             history.loaded = Loaded::Ready;
             history.watch = config.map(|config| Watch::new(&config, inherited));
         }
-        self.workspace.runs.queue(Live::new(run, control));
+        self.workspace.runs.queue(LiveRun::new(run, control));
         self.keep_queue();
     }
 
@@ -306,7 +306,7 @@ impl App {
             // Settings that cannot be read raise no alarm of their own.
             let record = project.run(run)?;
             let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
-            let stored = Stored::whole((&config, record.parent_step), project.steps(run, None)?, project.log(run)?);
+            let stored = StoredRun::whole((&config, record.parent_step), project.steps(run, None)?, project.log(run)?);
             Ok(update(move |workspace, _| {
                 workspace.runs.history.entry(run).or_default().fill(stored);
             }))
@@ -361,8 +361,8 @@ impl App {
 }
 
 /// The next of some runs that begin one after the other.
-fn next(starts: Vec<Start>) -> Vec<Command> {
-    let next = Start::in_turn(starts).map(|start| Command::Runs(RunCommand::Start(Box::new(start))));
+fn next(starts: Vec<RunStart>) -> Vec<Command> {
+    let next = RunStart::in_turn(starts).map(|start| Command::Runs(RunCommand::Start(Box::new(start))));
     next.into_iter().collect()
 }
 
@@ -407,7 +407,7 @@ pub(super) fn reread_runs(project: &Project) -> anyhow::Result<Update> {
 }
 
 /// The checkpoints that are on the disk now. A folder that cannot be read has none.
-pub(super) fn saved(records: &[RunRecord]) -> Saved {
+pub(super) fn saved(records: &[RunRecord]) -> CheckpointsByRun {
     let of = |record: &RunRecord| Checkpoints {
         steps: engine::checkpoint_steps(&record.checkpoints),
         asked_for: engine::checkpoints_asked_for(&record.checkpoints),

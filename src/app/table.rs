@@ -1,7 +1,7 @@
 //! What the table of pairs asks for besides its rows: sources, filters by name, the same change to many pairs.
 
 use data::{PairId, counted};
-use state::{Notice, Offer, filter::Filter, table::SavedFilters};
+use state::{Notice, UndoOffer, filter::Filter, table::SavedFilters};
 use store::{Bulk, Project};
 
 use super::{
@@ -57,7 +57,7 @@ impl App {
                 let told = if nothing {
                     Notice::info("Nothing was changed: the pairs are so already")
                 } else {
-                    Notice::info(format!("{}: done", applied.label)).offering(Offer::Undo(applied.label.clone()))
+                    Notice::info(format!("{}: done", applied.label)).offering(UndoOffer::Undo(applied.label.clone()))
                 };
                 let mut fresh = Fresh::read(project, applied)?;
                 fresh.lost = lost.filter(|_| !nothing);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use state::tokens::{Inspected, Spot, Subject};
+use state::tokens::{Inspected, Spot, TokensOf};
 
 use super::{App, jobs::update, tokenizer::look};
 
 impl App {
     /// Has the worker look at `subject`.
-    pub(super) fn inspect(&mut self, spot: Spot, subject: Subject) {
+    pub(super) fn inspect(&mut self, spot: Spot, subject: TokensOf) {
         let Some(project) = &self.workspace.project else {
             return;
         };

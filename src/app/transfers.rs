@@ -16,7 +16,7 @@ use formats::{
 };
 use state::{
     Notice,
-    intake::{Look, LookRow},
+    intake::{Preview, PreviewRow},
     pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
 };
 use store::{Account, Added, Duplicates, Imported, Project, StoreError};
@@ -293,7 +293,7 @@ fn tell(progress: &TransferProgress, ctx: &egui::Context, [done, all]: [u64; 2],
 /// The first pairs of a file, and what is wrong with those before them.
 const LOOKED_AT: usize = 3;
 
-fn look(path: &Path, options: &Options) -> anyhow::Result<Look> {
+fn look(path: &Path, options: &Options) -> anyhow::Result<Preview> {
     let files = formats::files(&[path.to_owned()])?;
     let first = files.first().map_or(path, PathBuf::as_path);
     let mut reader = Reader::open(first, options)?;
@@ -301,7 +301,7 @@ fn look(path: &Path, options: &Options) -> anyhow::Result<Look> {
     while rows.len() < LOOKED_AT
         && let Some(pair) = reader.next()
     {
-        rows.push(LookRow::of(&pair?));
+        rows.push(PreviewRow::of(&pair?));
     }
     let report = reader.into_report();
     let what = if report.format == Format::AUTO { report.container.clone() } else { recognised(&report) };
@@ -310,7 +310,7 @@ fn look(path: &Path, options: &Options) -> anyhow::Result<Look> {
     let remarks = faults.map(|fault| format!("{} {}: {}", report.unit.word(), fault.line, fault.reason));
     let mut remarks: Vec<String> = remarks.collect();
     remarks.extend(report.unused_columns().map(|unused| format!("Of these records {unused}")));
-    Ok(Look { file: path.to_owned(), what, columns: report.columns.join(", "), rows, remarks })
+    Ok(Preview { file: path.to_owned(), what, columns: report.columns.join(", "), rows, remarks })
 }
 
 /// The options for a file: where no names of columns are given, those that are known for its columns.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use state::writing::{self, Texts};
+use state::writing::{self, UnsavedTexts};
 use store::Project;
 
 use super::{App, jobs::update};
@@ -13,7 +13,7 @@ const SOON_MS: i64 = 1_000;
 /// What of them the project has.
 #[derive(Debug, Default)]
 pub struct KeptTexts {
-    known: Texts,
+    known: UnsavedTexts,
     /// Since when there are others, as Unix time in milliseconds.
     since_ms: Option<i64>,
 }
@@ -21,7 +21,7 @@ pub struct KeptTexts {
 impl App {
     /// Another project is open, with its texts in place.
     pub(super) fn texts_opened(&mut self) {
-        self.texts = KeptTexts { known: Texts::of(&self.workspace, &self.views), since_ms: None };
+        self.texts = KeptTexts { known: UnsavedTexts::of(&self.workspace, &self.views), since_ms: None };
     }
 
     /// A tag or a note of the pair that is being labelled is put to it.
@@ -40,7 +40,7 @@ impl App {
         if self.workspace.project.as_ref().is_none_or(|project| project.read_only) {
             return;
         }
-        let texts = Texts::of(&self.workspace, &self.views);
+        let texts = UnsavedTexts::of(&self.workspace, &self.views);
         let is_kept = texts == self.texts.known;
         self.workspace.saving.writing = !is_kept;
         if is_kept {
@@ -66,7 +66,7 @@ impl App {
 }
 
 /// Those that a project keeps. What cannot be read is none: a later version may have others.
-pub fn of(project: &Project) -> anyhow::Result<Texts> {
+pub fn of(project: &Project) -> anyhow::Result<UnsavedTexts> {
     let kept = project.setting(writing::KEY)?;
     Ok(kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }

@@ -15,9 +15,9 @@ use super::{
     asking::AskFirst,
     compare::{Zoom, parallel::AxisMove},
     duel::DuelPress,
-    face::Face,
+    face::PairsMode,
     fork::AlarmAct,
-    labelling::{Act, Side, Way},
+    labelling::{Act, ScrollBy, Side},
     lens::LensMove,
     references::ReferenceAct,
     review::ReviewAct,
@@ -52,9 +52,9 @@ pub enum Action {
     Redo,
     KeepAll,
     Search,
-    Move(Way),
+    Move(ScrollBy),
     /// Choose several rows.
-    Extend(Way),
+    Extend(ScrollBy),
     ChooseAll,
     Flip,
     Tag,
@@ -171,7 +171,7 @@ pub enum Action {
     AddModel,
     Download,
     LookAgain,
-    MoveModel(Way),
+    MoveModel(ScrollBy),
 }
 
 impl Action {
@@ -249,10 +249,10 @@ impl Scope {
     pub fn of(views: &Views) -> Self {
         match views.screen {
             Screen::Pairs => match views.pairs.face() {
-                Face::Labelling => Self::Labelling,
-                Face::Reviewing => Self::Reviewing,
-                Face::References => Self::References,
-                Face::Table => Self::On(Screen::Pairs),
+                PairsMode::Labelling => Self::Labelling,
+                PairsMode::Reviewing => Self::Reviewing,
+                PairsMode::References => Self::References,
+                PairsMode::Table => Self::On(Screen::Pairs),
             },
             screen => Self::On(screen),
         }

@@ -96,7 +96,7 @@ impl AnswersData {
 pub struct Grid {
     pub loaded: Loaded,
     /// By step and by the place of the prompt.
-    cells: BTreeMap<(u64, usize), Cell>,
+    cells: BTreeMap<(u64, usize), AnswersAtStep>,
     /// As they were when the run was sampled, with their places among the probes; the project's may have changed since, and
     /// while it was sampled.
     prompts: Vec<(usize, Prompt)>,
@@ -104,7 +104,7 @@ pub struct Grid {
 
 /// What was answered to a prompt at a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
+pub struct AnswersAtStep {
     /// The likeliest answer.
     pub greedy: Said,
     /// Those that seeds have drawn, in the seeds' order.
@@ -127,7 +127,7 @@ impl Grid {
             self.prompts.push((probe, sample.prompt));
             self.prompts.len() - 1
         });
-        self.cells.insert((step, place), Cell { greedy: said(sample.answer, sample.ended), drawn });
+        self.cells.insert((step, place), AnswersAtStep { greedy: said(sample.answer, sample.ended), drawn });
     }
 
     /// Whether seeds have drawn any of its answers.
@@ -156,12 +156,12 @@ impl Grid {
         self.prompts.iter().position(|(_, known)| known == prompt)
     }
 
-    pub fn cell(&self, step: u64, prompt: &Prompt) -> Option<&Cell> {
+    pub fn cell(&self, step: u64, prompt: &Prompt) -> Option<&AnswersAtStep> {
         self.cells.get(&(step, self.place(prompt)?))
     }
 
     /// The answer before training: what every other one is compared with.
-    pub fn first(&self, prompt: &Prompt) -> Option<&Cell> {
+    pub fn first(&self, prompt: &Prompt) -> Option<&AnswersAtStep> {
         let step = self.steps().first().copied()?;
         self.cell(step, prompt)
     }

@@ -13,7 +13,7 @@ use super::{labelling::Side, sampling::Drawing};
 
 /// Whose answer a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-pub enum Source {
+pub enum AnswerSource {
     /// The project's model as it is on disk.
     #[default]
     Base,
@@ -32,7 +32,7 @@ pub struct Guest {
     pub adapter: Option<PathBuf>,
 }
 
-impl Source {
+impl AnswerSource {
     /// As written beside an answer and into a pair's origin.
     ///
     /// `run_name`: what the run is called; `run_step`: where it stands, for an answer of its newest weights.
@@ -69,13 +69,13 @@ pub const ALL_OF_IT: u16 = 100;
 /// One answer being written.
 #[derive(Debug, Clone)]
 pub struct Column {
-    pub source: Source,
+    pub source: AnswerSource,
     /// How much of what a run was taught is added to what it started from, in percent; more than all is further the same way.
     pub strength: u16,
     /// What was said on this side before that, its own answers included.
     said: Vec<Turn>,
     /// What `text` answers, which may no longer be what the box says.
-    asked: Option<(Prompt, Source, String)>,
+    asked: Option<(Prompt, AnswerSource, String)>,
     request: Option<RequestId>,
     pub control: Arc<RunControl>,
     pub text: String,
@@ -86,7 +86,7 @@ pub struct Column {
 }
 
 impl Column {
-    fn new(source: Source, strength: u16) -> Self {
+    fn new(source: AnswerSource, strength: u16) -> Self {
         Self {
             source,
             strength,
@@ -103,7 +103,7 @@ impl Column {
 
     /// Where it is another than all of it.
     pub fn scaled(&self) -> Option<u16> {
-        (matches!(self.source, Source::Run { .. }) && self.strength != ALL_OF_IT).then_some(self.strength)
+        (matches!(self.source, AnswerSource::Run { .. }) && self.strength != ALL_OF_IT).then_some(self.strength)
     }
 
     /// The turns that the answer goes on from, the question among them.
@@ -181,9 +181,9 @@ impl Column {
 
 /// A question about to go to the engine.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct ToAsk {
     pub request: RequestId,
-    pub source: Source,
+    pub source: AnswerSource,
     /// Strength in percent, where it is not all of what was trained.
     pub scaled: Option<u16>,
     pub prompt: Prompt,
@@ -200,7 +200,7 @@ pub struct Ask {
     pub two: bool,
     /// Go on with what was said, each side with its own.
     pub talk: bool,
-    /// Who answers as [`Source::Guest`].
+    /// Who answers as [`AnswerSource::Guest`].
     pub guest: Option<Guest>,
     pub columns: [Column; 2],
 }
@@ -213,7 +213,7 @@ impl Default for Ask {
             two: true,
             talk: false,
             guest: None,
-            columns: [Column::new(Source::Base, ALL_OF_IT), Column::new(Source::Base, ALL_OF_IT)],
+            columns: [Column::new(AnswerSource::Base, ALL_OF_IT), Column::new(AnswerSource::Base, ALL_OF_IT)],
         }
     }
 }
@@ -253,11 +253,11 @@ impl Ask {
     /// have, if that is known.
     pub fn same_weights(&self, base: &Path, newest: impl Fn(RunId) -> Option<u64>) -> bool {
         let plain = |source| match source {
-            Source::Run { run, step } => Source::Run { run, step: step.or_else(|| newest(run)) },
-            Source::Guest if self.guest.as_ref().is_some_and(|it| it.folder == base && it.adapter.is_none()) => {
-                Source::Base
+            AnswerSource::Run { run, step } => AnswerSource::Run { run, step: step.or_else(|| newest(run)) },
+            AnswerSource::Guest if self.guest.as_ref().is_some_and(|it| it.folder == base && it.adapter.is_none()) => {
+                AnswerSource::Base
             }
-            Source::Base | Source::Guest => source,
+            AnswerSource::Base | AnswerSource::Guest => source,
         };
         let [left, right] = &self.columns;
         self.two && plain(left.source) == plain(right.source) && left.scaled() == right.scaled()
@@ -272,7 +272,7 @@ impl Ask {
         mut next_id: impl FnMut() -> RequestId,
         run_name: impl Fn(RunId) -> String,
         run_step: impl Fn(RunId) -> Option<u64>,
-    ) -> Vec<Question> {
+    ) -> Vec<ToAsk> {
         if self.obstacle().is_some() {
             return Vec::new();
         }
@@ -299,7 +299,7 @@ impl Ask {
                 let name = column.scaled().map_or(name.clone(), |percent| format!("{name}, strength {percent} %"));
                 column.asked = Some((prompt.clone(), column.source, name));
                 column.status = Status::Waiting;
-                Question {
+                ToAsk {
                     request,
                     source: column.source,
                     scaled: column.scaled(),

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn asked() -> (Ask, Vec<Question>) {
+fn asked() -> (Ask, Vec<ToAsk>) {
     let mut ask = Ask { prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
-    ask.columns[1].source = Source::Run { run: RunId(3), step: Some(40) };
+    ask.columns[1].source = AnswerSource::Run { run: RunId(3), step: Some(40) };
     let mut id = 10;
     let questions = ask.start(
         Path::new("/base"),
@@ -49,16 +49,16 @@ fn both_columns_are_asked_the_same() {
 fn g20_equal_weights_get_seeds_of_their_own() {
     let base = Path::new("/base");
     let newest = |run: RunId| (run == RunId(3)).then_some(40);
-    let run = |step| Source::Run { run: RunId(3), step };
+    let run = |step| AnswerSource::Run { run: RunId(3), step };
     let guest = |folder: &str| Guest { name: "guest".to_owned(), folder: folder.into(), adapter: None };
     for (left, right, folder, same) in [
-        (Source::Base, Source::Base, "/other", true),
+        (AnswerSource::Base, AnswerSource::Base, "/other", true),
         (run(Some(40)), run(Some(40)), "/other", true),
         (run(None), run(Some(40)), "/other", true),
-        (Source::Base, Source::Guest, "/base", true),
-        (Source::Base, Source::Guest, "/other", false),
+        (AnswerSource::Base, AnswerSource::Guest, "/base", true),
+        (AnswerSource::Base, AnswerSource::Guest, "/other", false),
         (run(None), run(Some(20)), "/other", false),
-        (Source::Base, run(None), "/other", false),
+        (AnswerSource::Base, run(None), "/other", false),
     ] {
         let mut ask = Ask { prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
         ask.guest = Some(guest(folder));
@@ -70,7 +70,7 @@ fn g20_equal_weights_get_seeds_of_their_own() {
             id += 1;
             RequestId(id)
         };
-        let seeds = |questions: &[Question]| questions.iter().map(|it| it.sampling.seed).collect::<Vec<u64>>();
+        let seeds = |questions: &[ToAsk]| questions.iter().map(|it| it.sampling.seed).collect::<Vec<u64>>();
         let asked = ask.start(base, &mut next, |_| String::new(), newest);
         assert_eq!(seeds(&asked), [7, 7 + u64::from(same)]);
         let mut alone = Ask { two: false, prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
@@ -104,7 +104,7 @@ fn tokens_go_where_they_belong() {
 #[test]
 fn in_a_talk_each_side_goes_on_with_its_own() {
     let mut ask = Ask { talk: true, ..Ask::default() };
-    ask.columns[1].source = Source::Run { run: RunId(3), step: Some(40) };
+    ask.columns[1].source = AnswerSource::Run { run: RunId(3), step: Some(40) };
     let mut id = 0;
     let mut say = |ask: &mut Ask, words: &str| {
         ask.prompt = Prompt::chat(vec![Turn::new(Role::User, words)]);
@@ -114,7 +114,7 @@ fn in_a_talk_each_side_goes_on_with_its_own() {
         };
         ask.start(Path::new("/base"), next, |run| format!("run {}", run.0), |_| None)
     };
-    let words = |question: &Question| -> Vec<String> {
+    let words = |question: &ToAsk| -> Vec<String> {
         let Prompt::Chat(chat) = &question.prompt else { panic!("a talk is a chat") };
         chat.turns.iter().map(|turn| turn.content.clone()).collect()
     };
@@ -159,7 +159,7 @@ fn a_preference_keeps_what_was_asked_not_what_the_box_says_now() {
     ask.receive(&done(11, "late"), 0);
     ask.receive(&done(12, "early"), 0);
     ask.prompt = Prompt::Text("another".to_owned());
-    ask.columns[1].source = Source::Base;
+    ask.columns[1].source = AnswerSource::Base;
     let pair = ask.prefer(Side::Right, 77).unwrap();
     assert_eq!(pair.prompt, Prompt::Text("when?".to_owned()));
     assert_eq!(crate::drafts::sides(&pair), Some([1, 0]));
@@ -189,7 +189,7 @@ fn a_failure_is_shown_where_it_happened() {
 fn a_side_may_have_less_or_more_of_what_was_trained() {
     let mut ask = Ask { prompt: Prompt::chat(vec![Turn::new(Role::User, "when?")]), ..Ask::default() };
     for column in &mut ask.columns {
-        column.source = Source::Run { run: RunId(3), step: Some(40) };
+        column.source = AnswerSource::Run { run: RunId(3), step: Some(40) };
     }
     assert!(ask.same_weights(Path::new("base"), |_| None));
     ask.columns[1].strength = 150;
@@ -208,6 +208,6 @@ fn a_side_may_have_less_or_more_of_what_was_trained() {
     assert_eq!(questions[0].sampling.seed, questions[1].sampling.seed);
     let name = |side: usize| ask.columns[side].asked.as_ref().map(|(.., name)| name.clone()).unwrap();
     assert_eq!((name(0).as_str(), name(1).as_str()), ("MPO at step 40", "MPO at step 40, strength 150 %"));
-    ask.columns[1].source = Source::Base;
+    ask.columns[1].source = AnswerSource::Base;
     assert_eq!(ask.columns[1].scaled(), None, "a model as it is has no strength");
 }

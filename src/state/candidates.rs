@@ -9,7 +9,7 @@ use store::RunId;
 
 pub use super::to_answer::{PromptsToAnswer, said, typed_prompts};
 use super::{
-    ask::Source,
+    ask::AnswerSource,
     drafts::one_line,
     pairs::{PairsCommand, PairsData},
     runs::Runs,
@@ -25,7 +25,7 @@ pub struct CandidatesForm {
     pub reference_prompts: String,
     /// The prompts of the pairs that are there, instead.
     pub of_pairs: bool,
-    pub source: Source,
+    pub source: AnswerSource,
     /// A prompt.
     pub answers: usize,
     pub temperature: f64,
@@ -53,7 +53,7 @@ impl Default for CandidatesForm {
             prompts: String::new(),
             reference_prompts: String::new(),
             of_pairs: false,
-            source: Source::Base,
+            source: AnswerSource::Base,
             answers: 2,
             temperature: 1.0,
             top_p: 1.0,
@@ -104,13 +104,13 @@ impl CandidatesForm {
     }
 
     /// Reference answers are the start model's own.
-    pub fn whose(&self) -> Source {
-        if self.references { Source::Base } else { self.source }
+    pub fn whose(&self) -> AnswerSource {
+        if self.references { AnswerSource::Base } else { self.source }
     }
 
     /// PILAF compares a trained policy with its start.
     pub fn may_pilaf(&self) -> bool {
-        matches!(self.whose(), Source::Run { .. })
+        matches!(self.whose(), AnswerSource::Run { .. })
     }
 
     pub fn asked(&self) -> Candidates {
@@ -138,7 +138,7 @@ impl CandidatesForm {
         if pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
             return Some("Answers are being written".to_owned());
         }
-        if let Source::Run { run, .. } = self.whose()
+        if let AnswerSource::Run { run, .. } = self.whose()
             && let Some(reason) = no_weights(runs, run)
         {
             return Some(reason.to_owned());
@@ -158,7 +158,7 @@ impl CandidatesForm {
 /// the same prompt for ever.
 #[derive(Debug, Default)]
 pub struct PassedOver {
-    under: Option<(Source, Candidates)>,
+    under: Option<(AnswerSource, Candidates)>,
     prompts: HashSet<PromptKey>,
 }
 
@@ -434,7 +434,7 @@ mod tests {
     fn only_a_run_can_be_asked_for_both_sides_of_it() {
         let mut form = CandidatesForm { pilaf: true, answers: 3, ..CandidatesForm::default() };
         assert_eq!((form.asked().pilaf, form.asked().answers), (None, 3));
-        form.source = Source::Run { run: RunId(1), step: None };
+        form.source = AnswerSource::Run { run: RunId(1), step: None };
         assert_eq!((form.asked().pilaf, form.asked().answers), (Some(Pilaf::default()), 2));
         assert_eq!(form.asked().check(), Ok(()));
     }

@@ -8,7 +8,7 @@ use store::RunId;
 const NAMED: usize = 4;
 
 /// The checkpoints of all runs.
-pub type Saved = BTreeMap<RunId, Checkpoints>;
+pub type CheckpointsByRun = BTreeMap<RunId, Checkpoints>;
 
 /// Those of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

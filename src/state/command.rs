@@ -12,7 +12,7 @@ use super::{
     pairs::PairsCommand,
     projects::ProjectsCommand,
     scores::Whose,
-    tokens::{Spot, Subject},
+    tokens::{Spot, TokensOf},
     train::RunCommand,
 };
 
@@ -50,11 +50,11 @@ pub enum Command {
     Models(ModelsCommand),
     Projects(ProjectsCommand),
     /// Look at the tokens of something.
-    Inspect(Spot, Subject),
+    Inspect(Spot, TokensOf),
     /// Go to another place.
     Go(Screen),
     /// Read the log-probs of its tokens.
-    ReadTokens(Subject, Whose),
+    ReadTokens(TokensOf, Whose),
     /// Show a pair in the editor, with its tokens.
     ShowPair(PairId),
     /// List these alone, under this title.

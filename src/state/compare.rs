@@ -90,7 +90,7 @@ pub struct CompareView {
     pub sentences: Sentences,
     pub fought: Fought,
     pub differing: Differing,
-    pub present: Present,
+    pub present: MetricNames,
 }
 
 impl CompareView {
@@ -162,7 +162,7 @@ impl Smooth {
 
 /// The names of what runs have measured, put together again only when one of them has measured something new.
 #[derive(Debug, Default)]
-pub struct Present {
+pub struct MetricNames {
     /// How many metrics each run has.
     counts: Vec<(RunId, usize)>,
     /// What the names are put in order by.
@@ -170,7 +170,7 @@ pub struct Present {
     names: Option<Arc<[String]>>,
 }
 
-impl Present {
+impl MetricNames {
     pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> Arc<[String]> {
         let series = |record: &&RunRecord| runs.history(record.id).map_or(0, |history| history.series.len());
         let counts = || shown.iter().map(|record| (record.id, series(record)));
@@ -220,7 +220,7 @@ mod tests {
             history.series.insert(name.to_owned(), Series::from_points([[1.0, 0.0]]));
         };
         measure(&mut runs, "loss");
-        let mut present = Present::default();
+        let mut present = MetricNames::default();
         let mut names = |runs: &Runs| present.of(runs, &runs.records.iter().collect::<Vec<_>>());
         let first = names(&runs);
         assert_eq!(*first, ["loss".to_owned()]);

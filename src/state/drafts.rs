@@ -20,7 +20,7 @@ const NEW_STEP_MS: i64 = 30_000;
 
 /// How far an edit has come. Said in the window in these words and no stronger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum EditProgress {
     /// Nothing was edited since the pair was opened.
     Untouched,
     /// Typed, not yet handed to the project.
@@ -33,7 +33,7 @@ pub enum Progress {
     Refused,
 }
 
-impl Progress {
+impl EditProgress {
     pub fn word(self) -> &'static str {
         match self {
             Self::Untouched => "No changes",
@@ -97,15 +97,15 @@ impl Draft {
         Self { pair: stored.clone(), stored, sent: None, touched: false, refused: None, visit: None }
     }
 
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> EditProgress {
         if self.pair != *self.handed_over() {
-            if self.refused.is_some() { Progress::Refused } else { Progress::Typing }
+            if self.refused.is_some() { EditProgress::Refused } else { EditProgress::Typing }
         } else if self.sent.is_some() {
-            Progress::Saving
+            EditProgress::Saving
         } else if self.touched {
-            Progress::Saved
+            EditProgress::Saved
         } else {
-            Progress::Untouched
+            EditProgress::Untouched
         }
     }
 
@@ -131,7 +131,7 @@ impl Draft {
 
     /// When [`Draft::pause`] has something to hand over, as Unix time in milliseconds; absent when nothing waits.
     pub fn due_ms(&self) -> Option<i64> {
-        let visit = self.visit.as_ref().filter(|_| self.progress() == Progress::Typing)?;
+        let visit = self.visit.as_ref().filter(|_| self.progress() == EditProgress::Typing)?;
         let unsaved = visit.unsaved_ms.unwrap_or(visit.last_key_ms);
         Some((visit.last_key_ms + PAUSE_MS).min(unsaved + LONGEST_UNSAVED_MS))
     }
@@ -157,7 +157,7 @@ impl Draft {
     /// What is typed was refused because the pair had been changed elsewhere, or is gone.
     pub fn is_stale(&self) -> bool {
         let elsewhere = matches!(self.refused, Some(Refusal::ChangedElsewhere | Refusal::Gone));
-        elsewhere && self.progress() == Progress::Refused
+        elsewhere && self.progress() == EditProgress::Refused
     }
 
     /// The project no longer has the pair.
@@ -263,9 +263,9 @@ fn describe(before: &Pair, after: &Pair) -> String {
     if before.answers.len() == after.answers.len() {
         let answers = before.answers.iter().zip(&after.answers).enumerate();
         parts.extend(answers.filter(|(_, (old, new))| old != new).map(|(index, _)| match place(after, index) {
-            Place::Chosen => "chosen answer",
-            Place::Rejected => "rejected answer",
-            Place::Other => "answer",
+            AnswerVerdict::Chosen => "chosen answer",
+            AnswerVerdict::Rejected => "rejected answer",
+            AnswerVerdict::Other => "answer",
         }));
     } else {
         parts.push("answers");
@@ -293,18 +293,18 @@ fn describe(before: &Pair, after: &Pair) -> String {
 
 /// What a pair's verdict says about one of its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum AnswerVerdict {
     Chosen,
     Rejected,
     /// No verdict about it: a tie, an unlabelled pair, a third answer.
     Other,
 }
 
-pub fn place(pair: &Pair, answer: usize) -> Place {
+pub fn place(pair: &Pair, answer: usize) -> AnswerVerdict {
     match pair.choice() {
-        Some(Choice::Better { chosen, .. }) if chosen == answer => Place::Chosen,
-        Some(Choice::Better { rejected, .. }) if rejected == answer => Place::Rejected,
-        _ => Place::Other,
+        Some(Choice::Better { chosen, .. }) if chosen == answer => AnswerVerdict::Chosen,
+        Some(Choice::Better { rejected, .. }) if rejected == answer => AnswerVerdict::Rejected,
+        _ => AnswerVerdict::Other,
     }
 }
 

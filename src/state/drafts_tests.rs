@@ -19,20 +19,20 @@ fn ends(change: &Change) -> (Pair, Pair) {
 #[test]
 fn typing_is_one_change_per_commit() {
     let mut draft = Draft::open(stored());
-    assert_eq!(draft.progress(), Progress::Untouched);
+    assert_eq!(draft.progress(), EditProgress::Untouched);
     assert_eq!(draft.commit(), None);
     draft.pair.answers[1].text.push('!');
     draft.pair.answers[1].text.push('!');
-    assert_eq!(draft.progress(), Progress::Typing);
+    assert_eq!(draft.progress(), EditProgress::Typing);
     let edited = draft.commit().unwrap().change;
     assert_eq!(edited.label, "Edit chosen answer of pair 12");
     let (before, after) = ends(&edited);
     assert_eq!(before, stored());
     assert_eq!(after.answers[1].text, "two!!");
     assert_eq!(draft.commit(), None);
-    assert_eq!(draft.progress(), Progress::Saving);
+    assert_eq!(draft.progress(), EditProgress::Saving);
     draft.stored(&after);
-    assert_eq!(draft.progress(), Progress::Saved);
+    assert_eq!(draft.progress(), EditProgress::Saved);
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn a_second_commit_starts_where_the_first_ended() {
     assert_eq!(second.0, first.1);
     // The first is confirmed while the second is on its way: still saving, nothing typed is lost.
     draft.stored(&first.1);
-    assert_eq!(draft.progress(), Progress::Saving);
+    assert_eq!(draft.progress(), EditProgress::Saving);
     assert_eq!(draft.pair.note, "ab");
     draft.stored(&second.1);
-    assert_eq!(draft.progress(), Progress::Saved);
+    assert_eq!(draft.progress(), EditProgress::Saved);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_refused_commit_can_be_made_again() {
     draft.pair.note = "keep me".to_owned();
     let first = draft.commit().unwrap();
     draft.refused(Refusal::Failed);
-    assert_eq!(draft.progress(), Progress::Refused);
+    assert_eq!(draft.progress(), EditProgress::Refused);
     assert_eq!(draft.commit().unwrap().change, first.change);
 }
 
@@ -89,7 +89,7 @@ fn g9_a_refused_edit_waits_for_the_person() {
     let mut elsewhere = stored();
     elsewhere.tags = vec!["theirs".to_owned()];
     draft.stored(&elsewhere);
-    assert_eq!((draft.progress(), draft.pause(99_000)), (Progress::Refused, None));
+    assert_eq!((draft.progress(), draft.pause(99_000)), (EditProgress::Refused, None));
     assert!(draft.clone().again().is_some());
     let mut discarded = draft.clone();
     discarded.discard();
@@ -110,9 +110,9 @@ fn g6_a_pause_hands_over_what_is_typed_and_one_visit_is_one_step() {
     assert_eq!((draft.due_ms(), draft.pause(10_999)), (Some(11_000), None));
     let first = draft.pause(11_000).unwrap();
     assert_eq!((first.visit, first.goes_on), (10_000, false));
-    assert_eq!((draft.progress(), draft.due_ms()), (Progress::Saving, None));
+    assert_eq!((draft.progress(), draft.due_ms()), (EditProgress::Saving, None));
     draft.stored(&ends(&first.change).1);
-    assert_eq!(draft.progress(), Progress::Saved);
+    assert_eq!(draft.progress(), EditProgress::Saved);
     key(&mut draft, 'b', 15_000);
     let second = draft.commit().unwrap();
     assert_eq!((second.visit, second.goes_on), (10_000, true));

@@ -61,7 +61,7 @@ struct Judged {
 }
 
 /// Two answers as they stand on the screen.
-pub struct Shown<'a> {
+pub struct DuelAnswers<'a> {
     pub prompt: &'a Prompt,
     /// Left and right.
     pub answers: [&'a Answer; 2],
@@ -166,11 +166,11 @@ impl Duel {
         (mix(self.seed ^ mix(prompt as u64)) & 1) as usize
     }
 
-    pub fn shown(&self) -> Option<Shown<'_>> {
+    pub fn shown(&self) -> Option<DuelAnswers<'_>> {
         let prompt = self.current()?;
         let both = self.both(prompt)?;
         let left = self.on_left(prompt);
-        Some(Shown { prompt: &self.prompts[prompt], answers: [both[left], both[1 - left]] })
+        Some(DuelAnswers { prompt: &self.prompts[prompt], answers: [both[left], both[1 - left]] })
     }
 
     pub fn press(&mut self, press: DuelPress, now_ms: i64) {

@@ -2,7 +2,7 @@
 
 use store::{RunId, RunRecord, RunStatus};
 
-use super::runs::{History, Loaded, Runs, Stored};
+use super::runs::{History, Loaded, Runs, StoredRun};
 
 /// What the project says about its runs now.
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub struct Elsewhere {
     /// The order of those that wait.
     pub order: Vec<RunId>,
     /// What was measured of runs that others have in hand, since the last time.
-    pub news: Vec<(RunId, Stored)>,
+    pub news: Vec<(RunId, StoredRun)>,
 }
 
 impl Runs {

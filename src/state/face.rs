@@ -4,7 +4,7 @@ use super::{Screen, Views, labelling::Presses, pairs::PairsView};
 
 /// What the Pairs screen shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum PairsMode {
     /// One pair at a time, to be labelled.
     Labelling,
     /// One suspect label at a time.
@@ -17,15 +17,15 @@ pub enum Face {
 
 impl PairsView {
     /// The innermost thing that is open lies over the others.
-    pub fn face(&self) -> Face {
+    pub fn face(&self) -> PairsMode {
         if self.labelling.is_some() {
-            Face::Labelling
+            PairsMode::Labelling
         } else if self.review.is_some() {
-            Face::Reviewing
+            PairsMode::Reviewing
         } else if self.references.open {
-            Face::References
+            PairsMode::References
         } else {
-            Face::Table
+            PairsMode::Table
         }
     }
 }
@@ -35,12 +35,12 @@ impl Views {
     pub fn drop_unseen_presses(&mut self) {
         let face = (self.screen == Screen::Pairs).then(|| self.pairs.face());
         if let Some(label) = &mut self.pairs.labelling
-            && face != Some(Face::Labelling)
+            && face != Some(PairsMode::Labelling)
         {
             label.presses = Presses::default();
         }
         if let Some(review) = &mut self.pairs.review
-            && face != Some(Face::Reviewing)
+            && face != Some(PairsMode::Reviewing)
         {
             review.presses.clear();
         }
@@ -64,11 +64,11 @@ mod tests {
         let mut views = Views { screen: Screen::Pairs, ..Views::default() };
         assert_eq!(Scope::of(&views), Scope::On(Screen::Pairs));
         views.pairs.references.open = true;
-        assert_eq!((views.pairs.face(), Scope::of(&views)), (Face::References, Scope::References));
+        assert_eq!((views.pairs.face(), Scope::of(&views)), (PairsMode::References, Scope::References));
         let mut review = Review::new("MPO 1".to_owned(), 1, Vec::new());
         review.presses.push_back(ReviewAct::Decide(Decision::Flip));
         views.pairs.review = Some(review);
-        assert_eq!((views.pairs.face(), Scope::of(&views)), (Face::Reviewing, Scope::Reviewing));
+        assert_eq!((views.pairs.face(), Scope::of(&views)), (PairsMode::Reviewing, Scope::Reviewing));
         views.drop_unseen_presses();
         assert_eq!(views.pairs.review.as_ref().unwrap().presses.len(), 1, "it is seen");
         let mut label = LabelView::new(Labelling::start(vec![PairId(1)], 1, 0));

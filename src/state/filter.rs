@@ -63,7 +63,7 @@ impl ListedPairs {
 
 /// Column the table is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum SortBy {
+pub enum SortPairsBy {
     #[default]
     Number,
     Length,
@@ -72,7 +72,7 @@ pub enum SortBy {
     Scores(Number),
 }
 
-impl SortBy {
+impl SortPairsBy {
     pub const ALL: [Self; 8] = [
         Self::Number,
         Self::Length,
@@ -116,7 +116,7 @@ pub struct Filter {
     pub fate: Option<Fate>,
     /// Between which bounds one of its numbers lies, by the same scores.
     pub range: Option<Range>,
-    pub sort: SortBy,
+    pub sort: SortPairsBy,
     pub descending: bool,
 }
 
@@ -137,10 +137,10 @@ impl Filter {
             changed_since: self.changed_since,
             sort: Sort {
                 key: match self.sort {
-                    SortBy::Number => SortKey::Id,
-                    SortBy::Length => SortKey::Length,
-                    SortBy::Labelled => SortKey::VerdictTime,
-                    SortBy::Scores(_) => SortKey::Scores,
+                    SortPairsBy::Number => SortKey::Id,
+                    SortPairsBy::Length => SortKey::Length,
+                    SortPairsBy::Labelled => SortKey::VerdictTime,
+                    SortPairsBy::Scores(_) => SortKey::Scores,
                 },
                 descending: self.descending,
             },
@@ -155,24 +155,24 @@ impl Filter {
     /// Which of a pair's numbers it sorts by.
     pub fn number(&self) -> Option<Number> {
         match self.sort {
-            SortBy::Scores(number) => Some(number),
-            SortBy::Number | SortBy::Length | SortBy::Labelled => None,
+            SortPairsBy::Scores(number) => Some(number),
+            SortPairsBy::Number | SortPairsBy::Length | SortPairsBy::Labelled => None,
         }
     }
 
     /// Shows the pairs of this fate in its own order; all pairs in the usual one without.
     pub fn show_fate(&mut self, fate: Option<Fate>) {
         self.fate = fate;
-        (self.sort, self.descending) = fate.map_or((SortBy::Number, false), |fate| {
+        (self.sort, self.descending) = fate.map_or((SortPairsBy::Number, false), |fate| {
             let (number, descending) = fate.order();
-            (SortBy::Scores(number), descending)
+            (SortPairsBy::Scores(number), descending)
         });
     }
 
     /// Scores are no longer shown: nothing can be asked of them.
     pub fn without_scores(&mut self) {
         self.range = None;
-        if self.fate.is_some() || matches!(self.sort, SortBy::Scores(_)) {
+        if self.fate.is_some() || matches!(self.sort, SortPairsBy::Scores(_)) {
             self.show_fate(None);
         }
     }

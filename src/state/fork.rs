@@ -73,7 +73,7 @@ pub struct ForkStart {
 
 /// A fork that may help against an alarm.
 #[derive(Debug, Clone)]
-pub struct Remedy {
+pub struct CureFork {
     pub cure: Cure,
     pub fork: ForkStart,
 }
@@ -115,10 +115,10 @@ impl Runs {
     }
 
     /// What can be tried against an alarm, the likeliest first.
-    pub fn remedies(&self, record: &RunRecord, alarm: &Alarm) -> Vec<Remedy> {
+    pub fn remedies(&self, record: &RunRecord, alarm: &Alarm) -> Vec<CureFork> {
         let method = self.settings(record.id).map(|settings| settings.config.objective.kind);
         let cures = method.map_or_else(Vec::new, |method| alarm.kind.cures(method));
-        cures.into_iter().filter_map(|cure| Some(Remedy { cure, fork: self.mending(record, alarm, cure)? })).collect()
+        cures.into_iter().filter_map(|cure| Some(CureFork { cure, fork: self.mending(record, alarm, cure)? })).collect()
     }
 
     /// What a key does about the first alarm of a run that nobody lets be.

@@ -244,12 +244,12 @@ mod tests {
 
     #[test]
     fn the_story_of_the_charts_stays_until_they_have_shown_something() {
-        use crate::runs::{History, Live};
+        use crate::runs::{History, LiveRun};
 
         let run = RunId(1);
         let mut workspace = Workspace::default();
         workspace.runs.set_records(vec![store::RunRecord { id: run, step: 4, ..store::RunRecord::default() }]);
-        workspace.runs.live = Some(Live::new(run, std::sync::Arc::default()));
+        workspace.runs.live = Some(LiveRun::new(run, std::sync::Arc::default()));
         let mut history = History::default();
         history.take_metrics(0, &vec![(KL_REF.to_owned(), 0.0)]);
         workspace.runs.history.insert(run, history.clone());

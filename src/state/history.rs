@@ -59,14 +59,14 @@ pub struct History {
 
 /// What the store has of a run.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub struct StoredRun {
     pub steps: Vec<(u64, Metrics)>,
     pub log: Vec<store::LogLine>,
     /// For the whole of a history: what has looked at its steps, and what it noticed.
     pub watched: Option<(Watch, Vec<Alarm>)>,
 }
 
-impl Stored {
+impl StoredRun {
     /// The whole history of a run of these settings, a fork's from the step that it goes on from. Goes through all steps.
     pub fn whole(
         (config, inherited): (&RunConfig, Option<u64>),
@@ -162,7 +162,7 @@ impl History {
     }
 
     /// Takes over what the store has beyond what is here.
-    pub fn extend(&mut self, stored: Stored) {
+    pub fn extend(&mut self, stored: StoredRun) {
         for (step, metrics) in &stored.steps {
             self.take_metrics(*step, metrics);
         }
@@ -173,7 +173,7 @@ impl History {
     }
 
     /// Takes over what the store has. What came in while it was being read is newer, and stays.
-    pub fn fill(&mut self, stored: Stored) {
+    pub fn fill(&mut self, stored: StoredRun) {
         let before = std::mem::take(self);
         self.loaded = Loaded::Ready;
         let watched = stored.watched;

@@ -48,7 +48,7 @@ impl Default for Intake {
 }
 
 /// One choice: what it is about, the word that is chosen, and each word with what it means.
-pub struct Row<'a> {
+pub struct ChoiceRow<'a> {
     pub title: &'static str,
     pub chosen: &'a mut String,
     pub words: Vec<(&'static str, &'static str)>,
@@ -56,9 +56,9 @@ pub struct Row<'a> {
 
 impl Intake {
     /// The choices of an import.
-    pub fn rows(&mut self) -> [Row<'_>; 5] {
+    pub fn rows(&mut self) -> [ChoiceRow<'_>; 5] {
         let formats = Format::names().map(|name| (name, "")).collect();
-        let row = |title, chosen, words| Row { title, chosen, words };
+        let row = |title, chosen, words| ChoiceRow { title, chosen, words };
         [
             row("Format", &mut self.format, formats),
             row(
@@ -142,21 +142,21 @@ impl Intake {
 
 /// A file that was looked at before it is taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct Preview {
     pub file: PathBuf,
     /// What it is and what it was recognised by, e.g. "CSV, read as TRL, by chosen and rejected".
     pub what: String,
     /// Names of its columns, as far as the first records have them.
     pub columns: String,
     /// Its first pairs.
-    pub rows: Vec<LookRow>,
+    pub rows: Vec<PreviewRow>,
     /// Why records do not come in, and what deserves a look.
     pub remarks: Vec<String>,
 }
 
 /// A pair as it will be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LookRow {
+pub struct PreviewRow {
     /// Who says what, turn by turn; of a text nobody.
     pub prompt: Vec<(String, String)>,
     pub answers: Vec<String>,
@@ -164,7 +164,7 @@ pub struct LookRow {
     pub sides: Option<[usize; 2]>,
 }
 
-impl LookRow {
+impl PreviewRow {
     pub fn of(pair: &Pair) -> Self {
         let prompt = match &pair.prompt {
             Prompt::Text(text) => vec![(String::new(), text.clone())],

@@ -6,12 +6,12 @@ use store::{Revision, RunId, RunLabels};
 #[derive(Debug, Default)]
 pub struct Joining {
     known: Option<(RunId, RunLabels)>,
-    asked: Option<Key>,
+    asked: Option<JoiningKey>,
 }
 
 /// What an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub struct JoiningKey {
     pub run: RunId,
     /// The newest of the pairs.
     pub revision: Revision,
@@ -25,13 +25,13 @@ impl Joining {
     }
 
     /// Whether this is to be read; noted as asked from then on.
-    pub fn ask(&mut self, key: Key) -> bool {
+    pub fn ask(&mut self, key: JoiningKey) -> bool {
         let is_new = !self.is_asked(key);
         self.asked = Some(key);
         is_new
     }
 
-    pub fn is_asked(&self, key: Key) -> bool {
+    pub fn is_asked(&self, key: JoiningKey) -> bool {
         self.asked == Some(key)
     }
 

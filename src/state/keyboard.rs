@@ -36,7 +36,7 @@ impl Keyboard {
 
 /// The command palette while it is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Palette {
+pub struct CommandPalette {
     pub typed: String,
     /// The line of the list that Enter carries out.
     pub at: usize,
@@ -49,7 +49,7 @@ pub enum Over {
     Nothing,
     /// The keys of this place.
     Help,
-    Palette(Palette),
+    Palette(CommandPalette),
 }
 
 /// Keys that are down, by their place on the board.

@@ -53,7 +53,7 @@ pub enum Act {
     Skip,
     /// Leaves the pair as it is.
     Keep,
-    Scroll(Part, Way),
+    Scroll(ScrollPart, ScrollBy),
     WhiteSpace,
     /// The next best answer, by its place on the screen.
     Pick(usize),
@@ -90,7 +90,7 @@ impl Act {
 
 /// What is scrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum ScrollPart {
     /// Both at once.
     Answers,
     Prompt,
@@ -98,7 +98,7 @@ pub enum Part {
 
 /// How far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum ScrollBy {
     Up,
     Down,
     PageUp,
@@ -172,7 +172,7 @@ impl SessionProgress {
 
 /// How often a pair that had a verdict got the same again, its strength left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Agreement {
+pub struct RepeatedLabels {
     pub same: usize,
     pub of: usize,
     /// Those that got another.
@@ -435,8 +435,8 @@ impl Labelling {
     }
 
     /// What was said of pairs that had a verdict already; absent before the first of them.
-    pub fn agreement(&self) -> Option<Agreement> {
-        let mut agreement = Agreement::default();
+    pub fn agreement(&self) -> Option<RepeatedLabels> {
+        let mut agreement = RepeatedLabels::default();
         for (step, agrees) in self.steps.iter().filter_map(|step| Some((step, step.judged?.agrees?))) {
             agreement.of += 1;
             agreement.same += usize::from(agrees);

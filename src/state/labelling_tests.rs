@@ -237,7 +237,7 @@ fn the_same_verdict_again_is_agreement_whatever_its_strength() {
         session.judge(&before, Judgement::Prefer(side, Strength::Slightly), 10);
     }
     session.judge(&pair(4), Judgement::Tie, 10);
-    let agreement = Agreement { same: 2, of: 3, changed: vec![PairId(2)] };
+    let agreement = RepeatedLabels { same: 2, of: 3, changed: vec![PairId(2)] };
     assert_eq!(session.agreement(), Some(agreement));
 }
 

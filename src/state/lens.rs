@@ -7,17 +7,17 @@ use data::PairId;
 use store::{PairInSteps, PairVisit, RunId};
 use train::objective::Objective;
 
-use super::{labelling::Way, selection::RowOf, series::Series};
+use super::{labelling::ScrollBy, selection::RowOf, series::Series};
 
 /// Steps of a run, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct StepRange {
     pub run: RunId,
     pub from: u64,
     pub to: u64,
 }
 
-impl Stretch {
+impl StepRange {
     fn steps(self) -> u64 {
         self.to - self.from + 1
     }
@@ -72,7 +72,7 @@ impl Effect {
 #[derive(Debug, Default)]
 pub struct LensView {
     /// Open on these steps.
-    pub stretch: Option<Stretch>,
+    pub stretch: Option<StepRange>,
     pub effect: Effect,
     /// The largest first.
     pub ascending: bool,
@@ -81,7 +81,7 @@ pub struct LensView {
     pub reveal: bool,
     pub row: RowOf<PairInSteps>,
     /// What is known of these steps, in the order of the list.
-    pub listed: Listed,
+    pub listed: SortedPairs,
 }
 
 /// What a key asks of it.
@@ -98,7 +98,7 @@ pub enum LensMove {
     NextEffect,
     /// The largest or the smallest first.
     Turn,
-    Row(Way),
+    Row(ScrollBy),
 }
 
 /// The newest steps that it opens on, as a share of all.
@@ -111,7 +111,7 @@ const PAGE: usize = 12;
 impl LensView {
     /// Shows the steps of a run; the ends may come in any order.
     pub fn open(&mut self, run: RunId, a: u64, b: u64) {
-        self.stretch = Some(Stretch { run, from: a.min(b).max(1), to: a.max(b).max(1) });
+        self.stretch = Some(StepRange { run, from: a.min(b).max(1), to: a.max(b).max(1) });
     }
 
     /// `last`: the newest step of the run.
@@ -123,7 +123,7 @@ impl LensView {
             return;
         };
         let steps = stretch.steps();
-        let Stretch { from, to: end, .. } = stretch;
+        let StepRange { from, to: end, .. } = stretch;
         match to {
             LensMove::Toggle | LensMove::Close => self.stretch = None,
             LensMove::Earlier => {
@@ -145,16 +145,16 @@ impl LensView {
         }
     }
 
-    fn step(&mut self, listed: &[PairId], way: Way) {
+    fn step(&mut self, listed: &[PairId], way: ScrollBy) {
         let Some(last) = listed.len().checked_sub(1) else { return };
         let at = self.selected.and_then(|selected| listed.iter().position(|pair| *pair == selected));
         let to = match (way, at) {
-            (Way::End, _) => last,
-            (Way::Start, _) | (_, None) => 0,
-            (Way::Down, Some(at)) => (at + 1).min(last),
-            (Way::Up, Some(at)) => at.saturating_sub(1),
-            (Way::PageDown, Some(at)) => (at + PAGE).min(last),
-            (Way::PageUp, Some(at)) => at.saturating_sub(PAGE),
+            (ScrollBy::End, _) => last,
+            (ScrollBy::Start, _) | (_, None) => 0,
+            (ScrollBy::Down, Some(at)) => (at + 1).min(last),
+            (ScrollBy::Up, Some(at)) => at.saturating_sub(1),
+            (ScrollBy::PageDown, Some(at)) => (at + PAGE).min(last),
+            (ScrollBy::PageUp, Some(at)) => at.saturating_sub(PAGE),
         };
         self.selected = Some(listed[to]);
         self.reveal = true;
@@ -165,9 +165,9 @@ impl LensView {
 #[derive(Debug, Default)]
 pub struct LensData {
     /// What was asked last, and the newest step of the run then.
-    pub asked: Option<(Stretch, u64)>,
+    pub asked: Option<(StepRange, u64)>,
     /// The newest answer, which may be of another stretch.
-    pub met: Option<(Stretch, Arc<Vec<PairInSteps>>)>,
+    pub met: Option<(StepRange, Arc<Vec<PairInSteps>>)>,
     /// What was asked last could not be read.
     pub failed: bool,
 }
@@ -175,7 +175,7 @@ pub struct LensData {
 impl LensData {
     /// Whether these steps are to be read, again too: a run that goes on meets their pairs once more. `last`: its newest
     /// step.
-    pub fn is_due(&self, stretch: Stretch, last: u64, is_going: bool) -> bool {
+    pub fn is_due(&self, stretch: StepRange, last: u64, is_going: bool) -> bool {
         self.asked.is_none_or(|(asked, then)| {
             asked != stretch || last < then || last >= then + AGAIN || (!is_going && last != then)
         })
@@ -184,19 +184,19 @@ impl LensData {
 
 /// Pairs in the order of the list, and what they were sorted by.
 #[derive(Debug, Default)]
-pub struct Listed {
-    by: Option<(Stretch, Effect, bool, Objective)>,
+pub struct SortedPairs {
+    by: Option<(StepRange, Effect, bool, Objective)>,
     /// What was sorted.
     of: Arc<Vec<PairInSteps>>,
     pub rows: Arc<Vec<PairInSteps>>,
     pub pairs: Arc<Vec<PairId>>,
 }
 
-impl Listed {
+impl SortedPairs {
     /// Sorts anew if something else is asked for.
     pub fn of(
         met: &Arc<Vec<PairInSteps>>,
-        stretch: Stretch,
+        stretch: StepRange,
         effect: Effect,
         ascending: bool,
         objective: &Objective,
@@ -221,7 +221,7 @@ impl Listed {
     pub fn is_by(
         &self,
         met: &Arc<Vec<PairInSteps>>,
-        stretch: Stretch,
+        stretch: StepRange,
         effect: Effect,
         ascending: bool,
         objective: &Objective,
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn steps_are_read_again_while_the_run_goes_on_and_once_at_its_end() {
-        let stretch = Stretch { run: RUN, from: 4, to: 8 };
+        let stretch = StepRange { run: RUN, from: 4, to: 8 };
         let mut data = LensData::default();
         assert!(data.is_due(stretch, 8, true));
         data.asked = Some((stretch, 8));
@@ -304,11 +304,11 @@ mod tests {
         assert!(data.is_due(stretch, 9, false), "it has ended");
         assert!(!data.is_due(stretch, 8, false));
         assert!(data.is_due(stretch, 5, true), "it went back");
-        assert!(data.is_due(Stretch { to: 9, ..stretch }, 8, false));
+        assert!(data.is_due(StepRange { to: 9, ..stretch }, 8, false));
         // What was read again is sorted again.
         let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
         let (first, second) = (Arc::new(vec![met(1, 0.0, 0.1, None)]), Arc::new(vec![met(1, 0.0, 0.1, Some(2.0))]));
-        let listed = Listed::of(&first, stretch, Effect::Change, false, &objective);
+        let listed = SortedPairs::of(&first, stretch, Effect::Change, false, &objective);
         assert!(listed.is_by(&first, stretch, Effect::Change, false, &objective));
         assert!(!listed.is_by(&second, stretch, Effect::Change, false, &objective));
     }
@@ -317,9 +317,9 @@ mod tests {
     fn pairs_are_sorted_by_what_the_steps_did() {
         let all = Arc::new(vec![met(1, 0.0, 0.1, Some(2.0)), met(2, 3.0, 0.3, None), met(3, -1.0, 0.2, Some(-2.0))]);
         let objective = Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum });
-        let stretch = Stretch { run: RUN, from: 4, to: 4 };
+        let stretch = StepRange { run: RUN, from: 4, to: 4 };
         let order = |effect, ascending| {
-            let listed = Listed::of(&all, stretch, effect, ascending, &objective);
+            let listed = SortedPairs::of(&all, stretch, effect, ascending, &objective);
             listed.pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()
         };
         assert_eq!(order(Effect::Push, false), [2, 3, 1]);
@@ -328,8 +328,8 @@ mod tests {
         assert_eq!(order(Effect::Change, true), [3, 1, 2]);
         let mut view = LensView { stretch: Some(stretch), ..LensView::default() };
         let pairs = [PairId(2), PairId(3), PairId(1)];
-        view.go(LensMove::Row(Way::Down), RUN, 9, &pairs);
-        view.go(LensMove::Row(Way::Down), RUN, 9, &pairs);
+        view.go(LensMove::Row(ScrollBy::Down), RUN, 9, &pairs);
+        view.go(LensMove::Row(ScrollBy::Down), RUN, 9, &pairs);
         assert_eq!(view.selected, Some(PairId(3)));
     }
 }

@@ -75,7 +75,7 @@ pub mod workspace;
 pub mod writing;
 
 pub use command::{Command, Commands};
-pub use notice::{Level, Notice, Notices, Offer};
+pub use notice::{Level, Notice, Notices, UndoOffer};
 pub use screen::{Screen, ThemeChoice};
 pub use views::Views;
-pub use workspace::{Closing, Opened, ProjectSummary, Saving, Workspace};
+pub use workspace::{Closing, OpenedProject, ProjectSummary, Saving, Workspace};

@@ -111,7 +111,7 @@ pub enum Selected {
 
 /// What stands between the title and the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Intake {
+pub enum AddForm {
     #[default]
     None,
     /// A place to be looked through.
@@ -129,7 +129,7 @@ pub struct ModelsView {
     pub selected: Option<Selected>,
     pub export: ExportForm,
     #[serde(skip)]
-    pub intake: Intake,
+    pub intake: AddForm,
     /// The strip was just opened: its field takes the caret.
     #[serde(skip)]
     pub intake_opens: bool,

@@ -24,7 +24,7 @@ impl Level {
 
 /// A step of the journal that a notice offers, by its label. The notice ends when that step is no longer the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Offer {
+pub enum UndoOffer {
     Undo(String),
     Redo(String),
 }
@@ -36,7 +36,7 @@ pub struct Notice {
     pub summary: String,
     /// The chain of causes and the next step; may be empty.
     pub details: String,
-    pub offer: Option<Offer>,
+    pub offer: Option<UndoOffer>,
 }
 
 impl Notice {
@@ -63,7 +63,7 @@ impl Notice {
         Self::new(Level::Error, summary, details)
     }
 
-    pub fn offering(self, offer: Offer) -> Self {
+    pub fn offering(self, offer: UndoOffer) -> Self {
         Self { offer: Some(offer), ..self }
     }
 
@@ -71,8 +71,8 @@ impl Notice {
     fn lasts_ms(&self) -> Option<i64> {
         match (self.level, &self.offer) {
             (Level::Info, None) => Some(12_000),
-            (Level::Info, Some(Offer::Undo(_))) => Some(20_000),
-            (Level::Info, Some(Offer::Redo(_))) | (Level::Warning | Level::Error, _) => None,
+            (Level::Info, Some(UndoOffer::Undo(_))) => Some(20_000),
+            (Level::Info, Some(UndoOffer::Redo(_))) | (Level::Warning | Level::Error, _) => None,
         }
     }
 }
@@ -164,8 +164,8 @@ impl Notices {
     /// The journal's next steps are these now: what offered another one has had its time.
     pub fn settle_offers(&mut self, undo: Option<&str>, redo: Option<&str>) {
         self.list.retain(|shown| match &shown.notice.offer {
-            Some(Offer::Undo(label)) => undo == Some(label),
-            Some(Offer::Redo(label)) => redo == Some(label),
+            Some(UndoOffer::Undo(label)) => undo == Some(label),
+            Some(UndoOffer::Redo(label)) => redo == Some(label),
             None => true,
         });
     }
@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn g8_an_offer_ends_when_its_step_is_no_longer_the_next() {
         let mut notices = Notices::default();
-        let offer = |label: &str| Notice::info(label).offering(Offer::Undo(label.to_owned()));
+        let offer = |label: &str| Notice::info(label).offering(UndoOffer::Undo(label.to_owned()));
         notices.push(offer("Delete pair 1"));
-        notices.push(Notice::info("Imported").offering(Offer::Redo("Import".to_owned())));
+        notices.push(Notice::info("Imported").offering(UndoOffer::Redo("Import".to_owned())));
         notices.settle_offers(Some("Delete pair 1"), Some("Import"));
         assert_eq!(notices.len(), 2);
         notices.settle_offers(Some("Delete pair 2"), Some("Import"));

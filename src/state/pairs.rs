@@ -12,10 +12,10 @@ pub use super::transfer::{ImportOutcome, Replacing, Transfer, TransferProgress};
 use super::{
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay, PassedOver, PromptsToAnswer},
     difference::Differences,
-    drafts::{Draft, Progress, Refusal, Typed},
+    drafts::{Draft, EditProgress, Refusal, Typed},
     filter::Filter,
     health::PairHealth,
-    intake::{Intake, Look},
+    intake::{Intake, Preview},
     lens::PairHistory,
     lists::Lists,
     order::Amendment,
@@ -65,7 +65,7 @@ pub struct PairsData {
     pub passed_over: PassedOver,
     pub import: Option<ImportOutcome>,
     /// The file that was looked at last.
-    pub look: Option<Look>,
+    pub look: Option<Preview>,
     /// An export that waits for an answer.
     pub replacing: Option<Replacing>,
     /// The newest run that met a pair, and what it saw.
@@ -284,7 +284,7 @@ impl PairsView {
     pub fn is_typing(&self) -> bool {
         let editing = self.labelling.as_ref().and_then(|label| label.editing.as_ref());
         let mut drafts = self.draft.iter().chain(editing);
-        drafts.any(|draft| matches!(draft.progress(), Progress::Typing | Progress::Refused))
+        drafts.any(|draft| matches!(draft.progress(), EditProgress::Typing | EditProgress::Refused))
     }
 
     /// The project in this folder is open now: nothing of another one may stay on the screen.
@@ -475,6 +475,6 @@ mod tests {
         assert!(typed.change.edits[0].before.is_none() && typed.change.label == "Bring back pair 4");
         let now = draft.pair.clone();
         assert!(view.stored(&[PairId(4)], &[now]).is_empty());
-        assert_eq!(view.draft.unwrap().progress(), Progress::Saved);
+        assert_eq!(view.draft.unwrap().progress(), EditProgress::Saved);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Views, Workspace,
     actions::{Action, ActionLine, Possible, Scope, TABLE},
-    keyboard::Palette,
+    keyboard::CommandPalette,
 };
 
 /// A line of the list.
@@ -13,7 +13,7 @@ pub struct PaletteLine {
     pub possible: Possible,
 }
 
-impl Palette {
+impl CommandPalette {
     /// What answers to the letters typed so far: first what can be done now, and of that the nearest; before anything is
     /// typed, what belongs to this place.
     pub fn list(&self, workspace: &Workspace, views: &mut Views) -> Vec<PaletteLine> {
@@ -83,7 +83,7 @@ mod tests {
 
     fn names(typed: &str) -> Vec<&'static str> {
         let (workspace, mut views) = (Workspace::default(), Views::default());
-        let palette = Palette { typed: typed.to_owned(), at: 0 };
+        let palette = CommandPalette { typed: typed.to_owned(), at: 0 };
         palette.list(&workspace, &mut views).iter().map(|found| found.entry.name).collect()
     }
 
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_cannot_be_done_now_stands_last_with_its_reason() {
         let (workspace, mut views) = (Workspace::default(), Views::default());
-        let list = Palette::default().list(&workspace, &mut views);
+        let list = CommandPalette::default().list(&workspace, &mut views);
         let first_impossible = list.iter().position(|found| found.possible.is_err()).unwrap();
         assert!(list[..first_impossible].iter().all(|found| found.possible.is_ok()));
         assert!(list[first_impossible..].iter().all(|found| found.possible.is_err()));

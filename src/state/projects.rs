@@ -42,7 +42,7 @@ pub enum Making {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Glance {
     /// The form that was looked at, or is being looked at: the rest is of the one before until that is done.
-    pub of: Form,
+    pub of: NewProjectForm,
     /// Absent until the look is done, or where no model is named: a word about the model, or why it cannot be tuned.
     pub model: Option<Result<String, String>>,
     /// Why a project cannot be made in that folder.
@@ -56,7 +56,7 @@ pub struct ProjectsView {
     /// The newest first.
     pub recent: Vec<Recent>,
     #[serde(skip)]
-    pub form: Form,
+    pub form: NewProjectForm,
     /// Folder of a project, being typed.
     #[serde(skip)]
     pub path: String,
@@ -85,7 +85,7 @@ impl ProjectsView {
 
 /// A new project, as it is typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Form {
+pub struct NewProjectForm {
     pub name: String,
     /// Empty: made from the name.
     pub dir: String,
@@ -101,7 +101,7 @@ pub struct NewProject {
     pub model: PathBuf,
 }
 
-impl Form {
+impl NewProjectForm {
     /// Where the project goes when no folder is typed.
     pub fn default_dir(&self, home: &Path) -> PathBuf {
         let name = folder_name(&self.name);
@@ -158,7 +158,7 @@ pub enum ProjectsCommand {
     /// Make this project and open it.
     Make(Box<NewProject>),
     /// Look at the paths of the form.
-    Glance(Form),
+    Glance(NewProjectForm),
     /// Ask for a folder with a file dialog, for the form.
     PickDir,
     /// Ask for a model folder or a GGUF file, for the form.
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_form_says_what_is_missing_and_finds_a_folder_by_itself() {
         let home = Path::new("/home/me/Nudge");
-        let mut form = Form::default();
+        let mut form = NewProjectForm::default();
         assert_eq!(form.read(home), Err("Give it a name"));
         form.name = " Harbour: tone/2 ".to_owned();
         assert_eq!(form.read(home), Err("Choose a model to tune"));
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(project.dir, home.join("Harbour- tone-2"));
         form.dir = "/elsewhere".to_owned();
         assert_eq!(form.read(home).unwrap().dir, Path::new("/elsewhere"));
-        let nameless = Form { name: "...".to_owned(), ..form };
+        let nameless = NewProjectForm { name: "...".to_owned(), ..form };
         assert_eq!(nameless.default_dir(home), home.join("project"));
     }
 

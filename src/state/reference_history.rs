@@ -47,12 +47,12 @@ impl<T: PartialEq + Clone> ListChange<T> {
 
 /// What changed in one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
+pub enum ReferenceChange {
     Answers(ListChange<ReferenceAnswer>),
     Retention(ListChange<String>),
 }
 
-impl Changed {
+impl ReferenceChange {
     #[must_use]
     pub fn reversed(&self) -> Self {
         match self {
@@ -65,8 +65,8 @@ impl Changed {
 /// The steps, the newest last.
 #[derive(Debug, Default)]
 pub struct ReferenceHistory {
-    done: Vec<Changed>,
-    undone: Vec<Changed>,
+    done: Vec<ReferenceChange>,
+    undone: Vec<ReferenceChange>,
 }
 
 impl ReferenceHistory {
@@ -79,7 +79,7 @@ impl ReferenceHistory {
     }
 
     /// Something new was done: what was undone before cannot be done again.
-    pub fn did(&mut self, change: Changed) {
+    pub fn did(&mut self, change: ReferenceChange) {
         self.undone.clear();
         self.done.push(change);
         if self.done.len() > MOST {
@@ -88,7 +88,7 @@ impl ReferenceHistory {
     }
 
     /// What takes the last step back, or makes again what was taken back last.
-    pub fn turn(&mut self, back: bool) -> Option<Changed> {
+    pub fn turn(&mut self, back: bool) -> Option<ReferenceChange> {
         let (from, to) = if back { (&mut self.done, &mut self.undone) } else { (&mut self.undone, &mut self.done) };
         let step = from.pop()?;
         let change = if back { step.reversed() } else { step.clone() };
@@ -124,7 +124,7 @@ mod tests {
     fn steps_are_taken_back_and_made_again_until_something_new_is_done() {
         let text = |before: &[&str], after: &[&str]| {
             let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
-            Changed::Retention(ListChange::between(&list(before), &list(after)).unwrap())
+            ReferenceChange::Retention(ListChange::between(&list(before), &list(after)).unwrap())
         };
         let mut history = ReferenceHistory::default();
         let (first, second) = (text(&[], &["a"]), text(&["a"], &["a", "b"]));

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use store::Revision;
 
 use super::{
-    labelling::Way,
-    reference_history::{Changed, ReferenceHistory},
+    labelling::ScrollBy,
+    reference_history::{ReferenceChange, ReferenceHistory},
 };
 
 /// What the project holds of both, and what the prompts of its pairs are about.
@@ -69,7 +69,7 @@ pub enum Shown {
 /// What a key means while they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferenceAct {
-    Move(Way),
+    Move(ScrollBy),
     /// Answers, or retention texts.
     Turn,
     Edit,
@@ -168,15 +168,15 @@ impl ReferencesView {
     }
 
     /// Another of `count` is the chosen one.
-    pub fn go(&mut self, way: Way, count: usize) {
+    pub fn go(&mut self, way: ScrollBy, count: usize) {
         let (at, last, page) = (self.selected, count.saturating_sub(1), self.page.saturating_sub(1).max(1));
         self.selected = match way {
-            Way::Up => at.saturating_sub(1),
-            Way::Down => at + 1,
-            Way::PageUp => at.saturating_sub(page),
-            Way::PageDown => at + page,
-            Way::Start => 0,
-            Way::End => last,
+            ScrollBy::Up => at.saturating_sub(1),
+            ScrollBy::Down => at + 1,
+            ScrollBy::PageUp => at.saturating_sub(page),
+            ScrollBy::PageDown => at + page,
+            ScrollBy::Start => 0,
+            ScrollBy::End => last,
         }
         .min(last);
         self.reveal = true;
@@ -201,7 +201,7 @@ pub enum ReferencesCommand {
         back: bool,
     },
     /// A step of the history.
-    Make(Changed),
+    Make(ReferenceChange),
 }
 
 /// Changes one of a set; the set as it is now may be another than the one that was seen.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::protocol::{Event, RequestId, TokenLogProbs};
 use serde::{Deserialize, Serialize};
 
-use super::{runs::Runs, scores::Whose, tokens::Subject};
+use super::{runs::Runs, scores::Whose, tokens::TokensOf};
 
 /// What tokens are coloured by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -127,13 +127,13 @@ pub enum Read {
 #[derive(Debug, Default)]
 pub struct RibbonData {
     /// Which answers.
-    subject: Option<Subject>,
+    subject: Option<TokensOf>,
     known: Vec<(Whose, Read)>,
 }
 
 impl RibbonData {
     /// What is known of these answers under these weights.
-    pub fn get(&self, subject: &Subject, whose: Whose) -> Option<&Read> {
+    pub fn get(&self, subject: &TokensOf, whose: Whose) -> Option<&Read> {
         let of_subject = self.subject.as_ref().filter(|known| *known == subject);
         of_subject.and_then(|_| self.known.iter().find(|(of, _)| *of == whose)).map(|(_, read)| read)
     }
@@ -144,7 +144,7 @@ impl RibbonData {
     }
 
     /// Asked now. What is known of other answers is forgotten.
-    pub fn ask(&mut self, subject: Subject, whose: Whose, request: RequestId) {
+    pub fn ask(&mut self, subject: TokensOf, whose: Whose, request: RequestId) {
         if self.subject.as_ref() != Some(&subject) {
             self.known.clear();
             self.subject = Some(subject);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_kept_as_long_as_its_text_is_on_the_screen() {
-        let subject = |text: &str| Subject::Pair {
+        let subject = |text: &str| TokensOf::Pair {
             prompt: data::Prompt::Text(text.to_owned()),
             answers: Vec::new(),
             max_prompt: 1,

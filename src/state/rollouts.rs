@@ -14,7 +14,7 @@ pub struct Wanted {
 
 /// The answers of a step.
 #[derive(Debug, Clone)]
-pub struct Sampled {
+pub struct SampledStep {
     pub run: RunId,
     pub step: u64,
     pub groups: Arc<Vec<SampledGroup>>,
@@ -26,19 +26,20 @@ pub struct Sampled {
 #[derive(Debug, Default)]
 pub struct Rollouts {
     pub asked: Option<Wanted>,
-    pub known: Option<Sampled>,
+    pub known: Option<SampledStep>,
 }
 
 impl Rollouts {
     /// Takes in what was asked for last: the steps that are kept, and the answers of one of them.
     pub fn take(&mut self, wanted: Wanted, steps: Vec<u64>, found: Option<(u64, Vec<SampledGroup>)>) {
         if self.asked == Some(wanted) {
-            self.known = found.map(|(step, groups)| Sampled { run: wanted.run, step, groups: Arc::new(groups), steps });
+            self.known =
+                found.map(|(step, groups)| SampledStep { run: wanted.run, step, groups: Arc::new(groups), steps });
         }
     }
 
     /// Of this run.
-    pub fn of(&self, run: RunId) -> Option<&Sampled> {
+    pub fn of(&self, run: RunId) -> Option<&SampledStep> {
         self.known.as_ref().filter(|known| known.run == run)
     }
 }
@@ -67,9 +68,9 @@ impl RolloutView {
         self.at.filter(|(of, _)| *of == run).map(|(_, step)| step)
     }
 
-    pub fn go(&mut self, to: RolloutMove, run: RunId, known: Option<&Sampled>) {
+    pub fn go(&mut self, to: RolloutMove, run: RunId, known: Option<&SampledStep>) {
         let beside = |later: bool| {
-            let Sampled { step, steps, .. } = known?;
+            let SampledStep { step, steps, .. } = known?;
             let mut steps = steps.iter().copied();
             if later { steps.find(|other| other > step) } else { steps.rfind(|other| other < step) }
         };
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn steps_are_walked_and_the_last_one_follows_the_run() {
-        let known = |step| Sampled { run: RUN, step, groups: Arc::default(), steps: vec![1, 10, 20, 23] };
+        let known = |step| SampledStep { run: RUN, step, groups: Arc::default(), steps: vec![1, 10, 20, 23] };
         let mut view = RolloutView::default();
         let mut go = |to, step| {
             view.go(to, RUN, Some(&known(step)));

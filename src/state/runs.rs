@@ -14,18 +14,18 @@ use engine::protocol::{Event, Outcome, RunControl};
 use judge::RuleHead;
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
-pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
+pub use super::history::{History, Loaded, LogEntry, Mark, StoredRun};
 use super::{
-    checkpoints::Saved,
+    checkpoints::CheckpointsByRun,
     compare::{cells::RunCells, fought::FoughtBack},
     ignored::Ignored,
     joining::Joining,
-    seen::Seen,
+    seen::SeenData,
 };
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveRun {
     pub run: RunId,
     pub control: Arc<RunControl>,
     /// What it is busy with when it is not stepping, with its share done.
@@ -42,7 +42,7 @@ pub struct Live {
     pub unsaved: Option<String>,
 }
 
-impl Live {
+impl LiveRun {
     pub fn new(run: RunId, control: Arc<RunControl>) -> Self {
         Self {
             run,
@@ -104,15 +104,15 @@ pub struct Runs {
     /// How often some were read.
     settings_read: u64,
     pub history: BTreeMap<RunId, History>,
-    pub live: Option<Live>,
+    pub live: Option<LiveRun>,
     /// Handed to the engine while another run is going; next first.
-    pub waiting: VecDeque<Live>,
+    pub waiting: VecDeque<LiveRun>,
     /// The order of those that wait elsewhere, or waited when the program ended, as the project has it.
     pub order: Vec<RunId>,
     /// Steps whose checkpoints are on the disk, ascending.
-    pub saved: Saved,
+    pub saved: CheckpointsByRun,
     pub joining: Joining,
-    pub seen: Seen,
+    pub seen: SeenData,
     /// What the table of runs shows of those whose curves are not here.
     pub cells: RunCells,
     /// How the pairs fared that runs met more than once.
@@ -137,7 +137,7 @@ pub fn can_continue(status: RunStatus) -> bool {
 
 impl Runs {
     /// The engine has this run now; it goes when the ones before it have ended.
-    pub fn queue(&mut self, run: Live) {
+    pub fn queue(&mut self, run: LiveRun) {
         if self.live.is_none() {
             self.live = Some(run);
         } else {
@@ -247,7 +247,7 @@ impl Runs {
     }
 
     /// The one that a new run would wait for.
-    pub fn last_in_line(&self) -> Option<&Live> {
+    pub fn last_in_line(&self) -> Option<&LiveRun> {
         self.waiting.back().or(self.live.as_ref())
     }
 
@@ -292,7 +292,7 @@ impl Runs {
         self.records.iter_mut().find(|record| record.id == run)
     }
 
-    fn live_mut(&mut self, run: RunId) -> Option<&mut Live> {
+    fn live_mut(&mut self, run: RunId) -> Option<&mut LiveRun> {
         self.live.as_mut().filter(|live| live.run == run)
     }
 

@@ -29,8 +29,8 @@ pub fn record_of(id: i64, toml: &str) -> RunRecord {
     RunRecord { config_toml: toml.to_owned(), ..record(id) }
 }
 
-fn live(run: i64) -> Live {
-    Live::new(RunId(run), Arc::default())
+fn live(run: i64) -> LiveRun {
+    LiveRun::new(RunId(run), Arc::default())
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn what_came_in_while_the_store_was_read_stays() {
     for step in [4, 5] {
         history.take_metrics(step, &loss(step as f64));
     }
-    history.fill(Stored {
+    history.fill(StoredRun {
         steps: (1..=4).map(|step| (step, loss(step as f64))).collect(),
         log: Vec::new(),
         watched: None,

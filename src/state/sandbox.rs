@@ -11,7 +11,7 @@ const POINTS: usize = 161;
 
 /// Loss and push of one certain pair over its margin.
 #[derive(Debug, Clone)]
-pub struct Curves {
+pub struct LossAndPush {
     pub loss: Series,
     pub push: Series,
     /// The margins between which a pair is pulled noticeably; absent when nothing ever sleeps.
@@ -20,7 +20,7 @@ pub struct Curves {
     pub target: Option<f64>,
 }
 
-impl Curves {
+impl LossAndPush {
     /// How far they go to either side of margin 0.
     pub fn reach(&self) -> f64 {
         self.loss.last_step().unwrap_or(0.0)
@@ -87,15 +87,15 @@ impl Dots {
 
 /// A method whose loss is no curve over a pair's margin, in sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ByScores {
+pub struct InWords {
     /// What it does, in a sentence.
     pub what: &'static str,
     /// What a step costs beside one of MPO, with the forwards that a token takes.
     pub cost: &'static str,
 }
 
-impl ByScores {
-    /// Absent for those that [`Curves`] speak of.
+impl InWords {
+    /// Absent for those that [`LossAndPush`] speak of.
     pub fn of(method: Method) -> Option<Self> {
         Some(match method {
             Method::Reward => Self {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn mpo_is_awake_around_zero_and_sleeps_on_both_sides() {
-        let curves = Curves::of(&Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum })).unwrap();
+        let curves = LossAndPush::of(&Objective::Mpo(Mpo { beta: 0.5, margin: Margin::AnchoredSum })).unwrap();
         let (low, high) = curves.awake.unwrap();
         assert!(low < 0.0 && high > 0.0 && high < 16.0);
         let top = curves.push.nearest(0.0).unwrap()[1];
@@ -139,7 +139,7 @@ mod tests {
     fn constants_that_make_no_sense_have_no_curves() {
         for beta in [0.0, -1.0, f64::NAN] {
             let margin = Margin::Sum;
-            assert!(Curves::of(&Objective::Mpo(Mpo { beta, margin })).is_none());
+            assert!(LossAndPush::of(&Objective::Mpo(Mpo { beta, margin })).is_none());
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
         let sample = [pair(0.0), pair(4.0), pair(-500.0)];
         let dots = |beta| {
             let objective = Objective::Mpo(Mpo { beta, margin: Margin::AnchoredSum });
-            Dots::of(&objective, &sample, Curves::of(&objective).unwrap().reach())
+            Dots::of(&objective, &sample, LossAndPush::of(&objective).unwrap().reach())
         };
         let (weak, strong) = (dots(0.1), dots(1.0));
         assert_eq!((weak.loss[0], strong.loss[0]), ([0.0, -0.5], [0.0, -0.5]));
@@ -173,16 +173,20 @@ mod tests {
 
     #[test]
     fn dpo_sleeps_only_when_won() {
-        let curves =
-            Curves::of(&Objective::Dpo(Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None }))
-                .unwrap();
+        let curves = LossAndPush::of(&Objective::Dpo(Dpo {
+            beta: 0.1,
+            margin: Margin::AnchoredSum,
+            smoothing: Smoothing::None,
+        }))
+        .unwrap();
         let (low, _) = curves.awake.unwrap();
         assert_eq!(low, -80.0);
     }
 
     #[test]
     fn ipo_has_its_lowest_loss_at_the_target() {
-        let curves = Curves::of(&Objective::Ipo(Ipo { tau: 0.1, beta: 0.1, margin: Margin::AnchoredMean })).unwrap();
+        let curves =
+            LossAndPush::of(&Objective::Ipo(Ipo { tau: 0.1, beta: 0.1, margin: Margin::AnchoredMean })).unwrap();
         assert_eq!(curves.target, Some(5.0));
         assert_eq!(curves.loss.nearest(5.0), Some([5.0, 0.0]));
     }

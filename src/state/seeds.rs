@@ -17,7 +17,7 @@ pub fn groups(runs: &Runs, shown: &[&RunRecord]) -> Vec<SeedGroup> {
 
 /// What a group measured, at every step that any of it has.
 #[derive(Debug, Default)]
-pub struct Spread {
+pub struct SeedSpread {
     pub mean: Series,
     /// The lowest and the highest of the group.
     pub low: Series,
@@ -28,7 +28,7 @@ pub struct Spread {
     of: (Vec<Stamp>, f64),
 }
 
-impl Spread {
+impl SeedSpread {
     fn of(members: &[&Series], weight: f64) -> Self {
         let of = (members.iter().map(|series| series.stamp()).collect(), weight);
         let members: Vec<&[Point]> = members.iter().map(|series| series.points()).collect();
@@ -42,22 +42,22 @@ impl Spread {
 /// Groups' spreads, worked out again only when a member or the smoothing changed.
 #[derive(Debug, Default)]
 pub struct Means {
-    by_group: BTreeMap<(Vec<RunId>, String), Spread>,
+    by_group: BTreeMap<(Vec<RunId>, String), SeedSpread>,
 }
 
 impl Means {
     /// Brings what these have measured up to date. `weight`: of the past in the smoothed mean.
     pub fn update(&mut self, group: &[RunId], metric: &str, members: &[&Series], weight: f64) {
         let key = (group.to_vec(), metric.to_owned());
-        let holds = |Spread { of: (stamps, smoothing), .. }: &Spread| {
+        let holds = |SeedSpread { of: (stamps, smoothing), .. }: &SeedSpread| {
             *smoothing == weight && stamps.iter().copied().eq(members.iter().map(|series| series.stamp()))
         };
         if !self.by_group.get(&key).is_some_and(holds) {
-            self.by_group.insert(key, Spread::of(members, weight));
+            self.by_group.insert(key, SeedSpread::of(members, weight));
         }
     }
 
-    pub fn get(&self, group: &[RunId], metric: &str) -> Option<&Spread> {
+    pub fn get(&self, group: &[RunId], metric: &str) -> Option<&SeedSpread> {
         self.by_group.get(&(group.to_vec(), metric.to_owned()))
     }
 }

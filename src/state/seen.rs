@@ -7,7 +7,7 @@ use store::{LabelsOf, Revision, RunId};
 
 /// What an answer is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct SeenKey {
     pub run: RunId,
     /// The newest of the pairs.
     pub revision: Revision,
@@ -34,29 +34,29 @@ impl SeenLabels {
 
 /// Pairs of a checkpoint that are to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct SeenPairs {
     pub run: RunId,
     pub step: u64,
     pub revision: Revision,
-    pub which: Which,
+    pub which: SeenOrLater,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum SeenOrLater {
     /// Those with a label that it has seen.
     Seen,
     /// Those with a label that is another one since.
     Later,
 }
 
-impl Asked {
+impl SeenPairs {
     /// "3 pairs with labels that came after checkpoint 40 of Run 1".
     pub fn title(&self, pairs: &Arc<Vec<PairId>>, run: &str) -> String {
         let pairs = counted(pairs.len(), "pair", "pairs");
         let Self { step, .. } = self;
         match self.which {
-            Which::Seen => format!("{pairs} whose labels the checkpoint of step {step} of {run} has seen"),
-            Which::Later => {
+            SeenOrLater::Seen => format!("{pairs} whose labels the checkpoint of step {step} of {run} has seen"),
+            SeenOrLater::Later => {
                 format!("{pairs} whose labels came later than what the checkpoint of step {step} of {run} has seen")
             }
         }
@@ -65,29 +65,29 @@ impl Asked {
 
 /// Of the run whose list is open; read again when pairs or checkpoints are others.
 #[derive(Debug, Default)]
-pub struct Seen {
-    asked: Option<Key>,
-    known: Option<(Key, Vec<SeenLabels>)>,
+pub struct SeenData {
+    asked: Option<SeenKey>,
+    known: Option<(SeenKey, Vec<SeenLabels>)>,
 }
 
-impl Seen {
+impl SeenData {
     /// Newest checkpoint first. What was known before an edit stays until it is known anew.
     pub fn of(&self, run: RunId) -> Option<&[SeenLabels]> {
         self.known.as_ref().filter(|(key, _)| key.run == run).map(|(_, all)| &all[..])
     }
 
-    pub fn is_asked(&self, key: &Key) -> bool {
+    pub fn is_asked(&self, key: &SeenKey) -> bool {
         self.asked.as_ref() == Some(key)
     }
 
     /// Whether this is to be read; noted as asked from then on.
-    pub fn ask(&mut self, key: &Key) -> bool {
+    pub fn ask(&mut self, key: &SeenKey) -> bool {
         let is_new = !self.is_asked(key);
         self.asked = Some(key.clone());
         is_new
     }
 
-    pub fn put(&mut self, key: Key, all: Vec<SeenLabels>) {
+    pub fn put(&mut self, key: SeenKey, all: Vec<SeenLabels>) {
         self.known = Some((key, all));
     }
 }

@@ -40,7 +40,7 @@ pub enum Question {
 
 /// A place among a question's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Degree {
     Least,
     Middle,
     Most,
@@ -53,7 +53,7 @@ pub enum Preset {
     Careful,
 }
 
-impl Answer {
+impl Degree {
     pub const ALL: [Self; 3] = [Self::Least, Self::Middle, Self::Most];
 }
 
@@ -69,21 +69,21 @@ impl Question {
     }
 
     /// An answer's word, and what it sets.
-    pub fn words(self, answer: Answer) -> (&'static str, &'static str) {
+    pub fn words(self, answer: Degree) -> (&'static str, &'static str) {
         match (self, answer) {
-            (Self::Strength, Answer::Least) => ("Gently", "A third of the usual learning rate"),
-            (Self::Strength, Answer::Middle) => {
+            (Self::Strength, Degree::Least) => ("Gently", "A third of the usual learning rate"),
+            (Self::Strength, Degree::Middle) => {
                 ("As usual", "The project's own learning rate, or the one that suits the model's size")
             }
-            (Self::Strength, Answer::Most) => ("Strongly", "Three times the usual learning rate"),
-            (Self::Length, Answer::Least) => ("Briefly", "A quarter of the usual length"),
-            (Self::Length, Answer::Middle) => {
+            (Self::Strength, Degree::Most) => ("Strongly", "Three times the usual learning rate"),
+            (Self::Length, Degree::Least) => ("Briefly", "A quarter of the usual length"),
+            (Self::Length, Degree::Middle) => {
                 ("As long as it takes", "The project's own length, or as many epochs as suit the number of pairs")
             }
-            (Self::Length, Answer::Most) => ("Thoroughly", "Three times the usual length"),
-            (Self::Care, Answer::Least) => ("Not at all", "λ ref 0: nothing holds the model where it started"),
-            (Self::Care, Answer::Middle) => ("Somewhat", "λ ref 0.3 on the reference answers, or the project's own"),
-            (Self::Care, Answer::Most) => ("Very much", "λ ref 1 on the reference answers"),
+            (Self::Length, Degree::Most) => ("Thoroughly", "Three times the usual length"),
+            (Self::Care, Degree::Least) => ("Not at all", "λ ref 0: nothing holds the model where it started"),
+            (Self::Care, Degree::Middle) => ("Somewhat", "λ ref 0.3 on the reference answers, or the project's own"),
+            (Self::Care, Degree::Most) => ("Very much", "λ ref 1 on the reference answers"),
         }
     }
 
@@ -104,13 +104,13 @@ impl Question {
     }
 
     /// What the fields answer, if it is one of the answers.
-    pub fn answer(self, launch: &mut Launch) -> Option<Answer> {
+    pub fn answer(self, launch: &mut Launch) -> Option<Degree> {
         let (now, usual) = (self.amount(&launch.checked().config), self.usual(launch));
-        Answer::ALL.into_iter().find(|answer| self.of(*answer, usual).is(now))
+        Degree::ALL.into_iter().find(|answer| self.of(*answer, usual).is(now))
     }
 
     /// Writes an answer into the fields.
-    pub fn give(self, launch: &mut Launch, answer: Answer) {
+    pub fn give(self, launch: &mut Launch, answer: Degree) {
         let usual = self.usual(launch);
         let wanted = self.of(answer, usual);
         if wanted.is(usual) {
@@ -141,17 +141,17 @@ impl Question {
         self.amount(&launch.with_put_back(&self.settings()))
     }
 
-    fn of(self, answer: Answer, usual: Amount) -> Amount {
+    fn of(self, answer: Degree, usual: Amount) -> Amount {
         let whole = |number: f64| if usual.setting == TrainConfig::STEPS { number.round().max(1.0) } else { number };
         let number = match (self, answer) {
-            (Self::Care, Answer::Least) => 0.0,
-            (Self::Care, Answer::Middle) if (0.0..1.0).contains(&usual.number) && usual.number > 0.0 => usual.number,
-            (Self::Care, Answer::Middle) => 0.3,
-            (Self::Care, Answer::Most) => usual.number.max(1.0),
-            (Self::Strength | Self::Length, Answer::Middle) => usual.number,
-            (Self::Strength, Answer::Least) => rounded(usual.number / 3.0),
-            (Self::Length, Answer::Least) => whole(rounded(usual.number / 4.0)),
-            (Self::Strength | Self::Length, Answer::Most) => whole(rounded(usual.number * 3.0)),
+            (Self::Care, Degree::Least) => 0.0,
+            (Self::Care, Degree::Middle) if (0.0..1.0).contains(&usual.number) && usual.number > 0.0 => usual.number,
+            (Self::Care, Degree::Middle) => 0.3,
+            (Self::Care, Degree::Most) => usual.number.max(1.0),
+            (Self::Strength | Self::Length, Degree::Middle) => usual.number,
+            (Self::Strength, Degree::Least) => rounded(usual.number / 3.0),
+            (Self::Length, Degree::Least) => whole(rounded(usual.number / 4.0)),
+            (Self::Strength | Self::Length, Degree::Most) => whole(rounded(usual.number * 3.0)),
         };
         Amount { number, ..usual }
     }
@@ -176,8 +176,8 @@ impl Preset {
 
     pub fn give(self, launch: &mut Launch) {
         let answers = match self {
-            Self::QuickLook => [Answer::Middle, Answer::Least, Answer::Middle],
-            Self::Careful => [Answer::Least, Answer::Middle, Answer::Most],
+            Self::QuickLook => [Degree::Middle, Degree::Least, Degree::Middle],
+            Self::Careful => [Degree::Least, Degree::Middle, Degree::Most],
         };
         for (question, answer) in Question::ALL.into_iter().zip(answers) {
             question.give(launch, answer);
@@ -242,7 +242,7 @@ mod tests {
             let mut launch = sheet();
             launch.set_method(method);
             for question in Question::ALL {
-                for answer in Answer::ALL {
+                for answer in Degree::ALL {
                     question.give(&mut launch, answer);
                     assert_eq!(question.answer(&mut launch), Some(answer), "{question:?} with {method:?}");
                     assert!(launch.checked().problems.is_empty());
@@ -254,21 +254,21 @@ mod tests {
     #[test]
     fn a_field_between_the_answers_is_none_of_them_and_an_answer_overwrites_it() {
         let mut launch = sheet();
-        assert_eq!(Question::Strength.answer(&mut launch), Some(Answer::Middle));
+        assert_eq!(Question::Strength.answer(&mut launch), Some(Degree::Middle));
         launch.set(OptimizerConfig::LEARNING_RATE.key, "2e-3");
         assert_eq!(Question::Strength.answer(&mut launch), None);
         launch.set(TrainConfig::STEPS.key, "40");
         assert_eq!(Question::Length.answer(&mut launch), None);
         Preset::Careful.give(&mut launch);
-        assert_eq!(Question::Strength.answer(&mut launch), Some(Answer::Least));
-        assert_eq!(Question::Length.answer(&mut launch), Some(Answer::Middle));
+        assert_eq!(Question::Strength.answer(&mut launch), Some(Degree::Least));
+        assert_eq!(Question::Length.answer(&mut launch), Some(Degree::Middle));
         assert_eq!(launch.checked().config.objective.reference_weight(), 1.0);
         assert_eq!(launch.checked().config.train.steps, None);
     }
 
     #[test]
     fn a_length_that_is_answered_beside_a_number_of_steps_is_read_as_that_answer() {
-        for answer in Answer::ALL {
+        for answer in Degree::ALL {
             let mut launch = sheet();
             launch.set(TrainConfig::STEPS.key, "300");
             Question::Length.give(&mut launch, answer);
@@ -291,18 +291,18 @@ mod tests {
         let mut launch = own_sheet();
         let own = launch.checked().config.clone();
         for question in Question::ALL {
-            assert_eq!(question.answer(&mut launch), Some(Answer::Middle), "{question:?}");
+            assert_eq!(question.answer(&mut launch), Some(Degree::Middle), "{question:?}");
         }
         for preset in Preset::ALL {
             preset.give(&mut launch);
             assert_ne!(launch.checked().config, own);
         }
         for question in Question::ALL {
-            for answer in Answer::ALL {
+            for answer in Degree::ALL {
                 question.give(&mut launch, answer);
                 assert_eq!(question.answer(&mut launch), Some(answer), "{question:?}");
             }
-            question.give(&mut launch, Answer::Middle);
+            question.give(&mut launch, Degree::Middle);
         }
         assert_eq!(launch.checked().config, own, "each answer puts all back that it has changed");
     }
@@ -328,12 +328,12 @@ mod tests {
     fn the_usual_answer_goes_on_following_the_data() {
         let mut launch = sheet();
         for question in Question::ALL {
-            question.give(&mut launch, Answer::Middle);
+            question.give(&mut launch, Degree::Middle);
         }
         let few = launch.checked().config.train.epochs;
         launch.set_basis(of_pairs(3000));
         assert!(launch.checked().config.train.epochs < few);
-        assert_eq!(Question::Length.answer(&mut launch), Some(Answer::Middle));
+        assert_eq!(Question::Length.answer(&mut launch), Some(Degree::Middle));
     }
 
     #[test]

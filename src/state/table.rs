@@ -9,7 +9,7 @@ use train::objective::Number;
 
 use super::{
     filter::Filter,
-    labelling::Way,
+    labelling::ScrollBy,
     selection::{RowOf, Selection},
 };
 
@@ -115,7 +115,7 @@ impl TableView {
     }
 
     /// The same by a key. Gives the row that was drawn out to.
-    pub fn draw_out_by(&mut self, list: &Arc<Vec<PairId>>, at: Option<usize>, way: Way) -> Option<usize> {
+    pub fn draw_out_by(&mut self, list: &Arc<Vec<PairId>>, at: Option<usize>, way: ScrollBy) -> Option<usize> {
         let last = list.len().checked_sub(1)?;
         let selection = self.selection_of(list, at.unwrap_or(0));
         selection.draw_out(moved(selection.end(), last, way));
@@ -129,14 +129,14 @@ impl TableView {
 }
 
 /// The row that a movement leads to.
-pub fn moved(at: usize, last: usize, way: Way) -> usize {
+pub fn moved(at: usize, last: usize, way: ScrollBy) -> usize {
     match way {
-        Way::End => last,
-        Way::Start => 0,
-        Way::Down => (at + 1).min(last),
-        Way::Up => at.saturating_sub(1),
-        Way::PageDown => (at + PAGE).min(last),
-        Way::PageUp => at.saturating_sub(PAGE),
+        ScrollBy::End => last,
+        ScrollBy::Start => 0,
+        ScrollBy::Down => (at + 1).min(last),
+        ScrollBy::Up => at.saturating_sub(1),
+        ScrollBy::PageDown => (at + PAGE).min(last),
+        ScrollBy::PageUp => at.saturating_sub(PAGE),
     }
 }
 
@@ -196,12 +196,12 @@ mod tests {
     fn keys_draw_a_stretch_out() {
         let list = list();
         let mut view = TableView::default();
-        assert_eq!(view.draw_out_by(&list, Some(3), Way::Down), Some(4));
-        assert_eq!(view.draw_out_by(&list, Some(4), Way::Down), Some(5));
+        assert_eq!(view.draw_out_by(&list, Some(3), ScrollBy::Down), Some(4));
+        assert_eq!(view.draw_out_by(&list, Some(4), ScrollBy::Down), Some(5));
         assert_eq!(view.chosen(&list).unwrap().len(), 3);
-        assert_eq!(view.draw_out_by(&list, Some(5), Way::Start), Some(0));
+        assert_eq!(view.draw_out_by(&list, Some(5), ScrollBy::Start), Some(0));
         assert_eq!(view.chosen(&list).unwrap().ids(), [1, 2, 3, 4].map(PairId));
-        assert_eq!(view.draw_out_by(&list, Some(0), Way::PageDown), Some(15));
-        assert_eq!(view.draw_out_by(&list, Some(15), Way::End), Some(39));
+        assert_eq!(view.draw_out_by(&list, Some(0), ScrollBy::PageDown), Some(15));
+        assert_eq!(view.draw_out_by(&list, Some(15), ScrollBy::End), Some(39));
     }
 }

@@ -17,7 +17,7 @@ pub enum Spot {
 
 /// What is to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum TokensOf {
     /// A prompt with its answers, as training sees them.
     Pair {
         prompt: Prompt,
@@ -39,25 +39,25 @@ pub enum Inspected {
 
 /// What each spot shows. Written only by `app`.
 #[derive(Debug, Default)]
-pub struct Tokens {
-    spots: Vec<(Spot, Arc<Subject>, Inspected)>,
+pub struct TokensData {
+    spots: Vec<(Spot, Arc<TokensOf>, Inspected)>,
     /// The last answer of each spot: shown while the next one is made, so that nothing flickers while one types.
     last: Vec<(Spot, Arc<PairInspection>)>,
 }
 
-impl Tokens {
+impl TokensData {
     /// Whether this is what the spot was asked last.
-    pub fn is_asked(&self, spot: Spot, subject: &Subject) -> bool {
+    pub fn is_asked(&self, spot: Spot, subject: &TokensOf) -> bool {
         self.find(spot).is_some_and(|(_, asked, _)| **asked == *subject)
     }
 
-    pub fn ask(&mut self, spot: Spot, subject: Arc<Subject>) {
+    pub fn ask(&mut self, spot: Spot, subject: Arc<TokensOf>) {
         self.spots.retain(|(other, ..)| *other != spot);
         self.spots.push((spot, subject, Inspected::Waiting));
     }
 
     /// An answer to an older question is dropped.
-    pub fn answer(&mut self, spot: Spot, subject: &Arc<Subject>, outcome: Inspected) {
+    pub fn answer(&mut self, spot: Spot, subject: &Arc<TokensOf>, outcome: Inspected) {
         let Some((_, asked, slot)) = self.spots.iter_mut().find(|(other, ..)| *other == spot) else {
             return;
         };
@@ -83,7 +83,7 @@ impl Tokens {
         }
     }
 
-    fn find(&self, spot: Spot) -> Option<&(Spot, Arc<Subject>, Inspected)> {
+    fn find(&self, spot: Spot) -> Option<&(Spot, Arc<TokensOf>, Inspected)> {
         self.spots.iter().find(|(other, ..)| *other == spot)
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn only_the_answer_to_the_last_question_is_shown() {
         let subject = |text: &str| {
-            Arc::new(Subject::Pair {
+            Arc::new(TokensOf::Pair {
                 prompt: Prompt::Text(text.to_owned()),
                 answers: Vec::new(),
                 max_prompt: 1,
@@ -104,7 +104,7 @@ mod tests {
             })
         };
         let ready = |fate| Inspected::Ready(Arc::new(PairInspection { fate, reason: None, answers: Vec::new() }));
-        let mut tokens = Tokens::default();
+        let mut tokens = TokensData::default();
         let (old, new) = (subject("a"), subject("b"));
         tokens.ask(Spot::Pair, Arc::clone(&old));
         tokens.answer(Spot::Pair, &old, ready(PairFit::Fits));

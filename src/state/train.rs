@@ -17,7 +17,7 @@ use super::{
     fork::{ForkForm, ForkStart},
     joining,
     launch::Launch,
-    lens::{LensView, Stretch},
+    lens::{LensView, StepRange},
     rollouts::{RolloutView, Wanted},
     runs::{RunSettings, Runs},
     seen,
@@ -231,7 +231,7 @@ pub fn how_far(runs: &Runs, record: &RunRecord) -> String {
 
 /// A run that is to begin.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Start {
+pub struct RunStart {
     pub name: String,
     pub config: RunConfig,
     /// The sheet that it is started from, which the project keeps: of several methods that are compared it is none of them.
@@ -243,7 +243,7 @@ pub struct Start {
     pub then: Vec<Self>,
 }
 
-impl Start {
+impl RunStart {
     /// The first of some, the others behind it.
     pub fn in_turn(starts: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut starts: Vec<Self> = starts.into_iter().collect();
@@ -265,9 +265,9 @@ pub enum RunCommand {
     /// A check of it that nobody waits for.
     Measure(Box<RunConfig>),
     /// Record a run and queue it.
-    Start(Box<Start>),
+    Start(Box<RunStart>),
     /// Record a run that was looked at and can start.
-    Record(Box<Start>),
+    Record(Box<RunStart>),
     /// Record a fork and queue it.
     Fork(Box<ForkStart>),
     /// Stop the run if it is going, then make and queue the fork.
@@ -301,11 +301,11 @@ pub enum RunCommand {
     /// Labels made meanwhile are to join a run at its next end of an epoch, or not any more.
     TakeIn(RunId, bool),
     /// Read what waits to join it.
-    ReadLabels(joining::Key),
+    ReadLabels(joining::JoiningKey),
     /// Read which labels its checkpoints have seen.
-    ReadSeen(seen::Key),
+    ReadSeen(seen::SeenKey),
     /// Show these pairs.
-    ShowSeen(seen::Asked),
+    ShowSeen(seen::SeenPairs),
     /// Read its history from the project, if that was not done yet.
     Load(RunId),
     /// Read its history again.
@@ -316,7 +316,7 @@ pub enum RunCommand {
     KeepBoard,
     /// Read which pairs a stretch of its steps met.
     /// Of a run whose newest step is this.
-    ReadStretch(Stretch, u64),
+    ReadStretch(StepRange, u64),
     /// Read what it sampled to learn from.
     ReadRollout(Wanted),
     /// Show the steps that met a pair last.

@@ -13,7 +13,7 @@ use store::{Counts, RunId, RunRecord};
 use super::{
     Command, Notices,
     answers::{AnswersData, AnswersView},
-    checkpoints::Saved,
+    checkpoints::CheckpointsByRun,
     compare::{CompareView, board::Board},
     guide::About,
     ignored::Ignored,
@@ -27,10 +27,10 @@ use super::{
     ribbon::RibbonData,
     rollouts::Rollouts,
     runs::{Loaded, Runs},
-    tokens::Tokens,
+    tokens::TokensData,
     train::{Preflight, TrainView},
     views::Views,
-    writing::Texts,
+    writing::UnsavedTexts,
 };
 
 /// The open project in a line.
@@ -95,10 +95,10 @@ pub enum Closing {
 
 /// What was read when a project was opened.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedProject {
     pub project: ProjectSummary,
     pub runs: Vec<RunRecord>,
-    pub saved: Saved,
+    pub saved: CheckpointsByRun,
     /// How its runs were looked at.
     pub board: Board,
     /// Alarms of its runs that are let be.
@@ -110,7 +110,7 @@ pub struct Opened {
     /// Whether something that was said about a run can be taken back, and said again.
     pub can_turn_about: [bool; 2],
     /// What is being written in it.
-    pub texts: Texts,
+    pub texts: UnsavedTexts,
 }
 
 /// Read by the screens, written only by `app`.
@@ -128,7 +128,7 @@ pub struct Workspace {
     pub pairs: PairsData,
     pub answers: AnswersData,
     pub judged: JudgedData,
-    pub tokens: Tokens,
+    pub tokens: TokensData,
     pub lens: LensData,
     pub rollouts: Rollouts,
     pub ribbon: RibbonData,
@@ -147,7 +147,7 @@ impl Workspace {
     }
 
     /// Another project is open from now on; nothing of the old one stays.
-    pub fn open(&mut self, opened: Opened, views: &mut Views) -> Command {
+    pub fn open(&mut self, opened: OpenedProject, views: &mut Views) -> Command {
         let another = views.last_project.as_ref() != Some(&opened.project.dir);
         if another || views.train.launch.is_untouched() {
             views.train = TrainView {
@@ -178,7 +178,7 @@ impl Workspace {
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
         self.judged = JudgedData::default();
-        self.tokens = Tokens::default();
+        self.tokens = TokensData::default();
         // Its own model stands first in the list.
         self.models.looked = Loaded::Absent;
         Command::Opened

@@ -13,7 +13,7 @@ pub const KEY: &str = "writing";
 /// All of them; what is as the project has it anyway is absent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Texts {
+pub struct UnsavedTexts {
     /// The rule set, and as what it began.
     pub rules: Option<(String, Option<String>)>,
     pub probes: Option<Vec<Probe>>,
@@ -27,7 +27,7 @@ pub struct Texts {
     pub retention: String,
 }
 
-impl Texts {
+impl UnsavedTexts {
     pub fn of(workspace: &Workspace, views: &Views) -> Self {
         let answers = &views.answers;
         let rules = answers.judged.writing.as_ref().filter(|draft| draft.is_written());
@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn what_is_written_comes_back_and_what_is_not_is_nothing() {
         let (workspace, mut views) = (Workspace::default(), Views::default());
-        assert_eq!(Texts::of(&workspace, &views), Texts::default());
+        assert_eq!(UnsavedTexts::of(&workspace, &views), UnsavedTexts::default());
         views.answers.judged.writing = Some(RulesDraft::new(None));
-        assert_eq!(Texts::of(&workspace, &views), Texts::default(), "the example, as it came");
-        let texts = Texts {
+        assert_eq!(UnsavedTexts::of(&workspace, &views), UnsavedTexts::default(), "the example, as it came");
+        let texts = UnsavedTexts {
             rules: Some(("[[rule]]".to_owned(), Some("before".to_owned()))),
             probes: Some(vec![Probe {
                 prompt: Prompt::Text("p".to_owned()),
@@ -85,6 +85,6 @@ mod tests {
             retention: "The bar is dry".to_owned(),
         };
         texts.clone().put(&mut views);
-        assert_eq!(Texts::of(&workspace, &views), texts);
+        assert_eq!(UnsavedTexts::of(&workspace, &views), texts);
     }
 }

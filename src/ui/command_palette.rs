@@ -4,8 +4,8 @@ use egui::{Align, Align2, Area, Id, Key, Layout, Margin, Modifiers, Order, RichT
 use state::{
     Commands, Views, Workspace,
     actions::{Action, spelled},
+    keyboard::CommandPalette,
     keyboard::Over,
-    keyboard::Palette,
     palette::PaletteLine,
 };
 
@@ -57,7 +57,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
 }
 
 /// What is looked for. It has the caret as long as the palette is open.
-fn field(ui: &mut Ui, palette: &mut Palette) {
+fn field(ui: &mut Ui, palette: &mut CommandPalette) {
     let edit = TextEdit::singleline(&mut palette.typed).id_salt("find a command");
     let field = ui.add(edit.hint_text("Find a command").desired_width(f32::INFINITY));
     field.request_focus();

@@ -214,7 +214,7 @@ fn is_letter(key: Key) -> bool {
 mod tests {
     use super::*;
     use data::Strength;
-    use state::labelling::{Act, Judgement, Part, Side, Way};
+    use state::labelling::{Act, Judgement, ScrollBy, ScrollPart, Side};
 
     #[test]
     fn every_key_of_the_table_is_one_that_exists() {
@@ -252,8 +252,8 @@ mod tests {
         labels(Key::T, None, Modifiers::SHIFT, Act::Judge(Judgement::Tie));
         labels(Key::S, None, Modifiers::NONE, Act::Skip);
         labels(Key::S, None, Modifiers::SHIFT, Act::Judge(Judgement::Skip));
-        labels(Key::PageDown, None, Modifiers::SHIFT, Act::Scroll(Part::Prompt, Way::PageDown));
-        labels(Key::Space, None, Modifiers::NONE, Act::Scroll(Part::Answers, Way::PageDown));
+        labels(Key::PageDown, None, Modifiers::SHIFT, Act::Scroll(ScrollPart::Prompt, ScrollBy::PageDown));
+        labels(Key::Space, None, Modifiers::NONE, Act::Scroll(ScrollPart::Answers, ScrollBy::PageDown));
         assert!(meaning(Scope::Labelling, Key::Q, None, Modifiers::NONE).is_none());
         for (key, modifiers) in [(Key::Questionmark, Modifiers::SHIFT), (Key::Slash, Modifiers::SHIFT)] {
             let found = meaning(Scope::Labelling, key, None, modifiers).map(|entry| entry.action);

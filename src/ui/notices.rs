@@ -2,7 +2,7 @@
 
 use egui::{Align, Color32, Frame, Id, Label, Layout, Margin, Panel, RichText, ScrollArea, Ui};
 use state::{
-    Command, Commands, Level, Notice, Offer, Workspace,
+    Command, Commands, Level, Notice, UndoOffer, Workspace,
     notice::{self, NoticeId},
     pairs::PairsCommand,
 };
@@ -74,10 +74,10 @@ fn one(ui: &mut Ui, id: NoticeId, notice: &Notice, commands: &Commands) {
                 parts::at_right(ui, "notice actions", |ui| {
                     if let Some(offer) = &notice.offer {
                         let (word, command) = match offer {
-                            Offer::Undo(label) => {
+                            UndoOffer::Undo(label) => {
                                 ("Undo", PairsCommand::Undo { only: Some(label.clone()), sure: false })
                             }
-                            Offer::Redo(_) => ("Redo", PairsCommand::Redo),
+                            UndoOffer::Redo(_) => ("Redo", PairsCommand::Redo),
                         };
                         let button = ui.small_button(word);
                         super::prompt::name(&button, egui::Role::Button, &format!("{word} what the note says"));

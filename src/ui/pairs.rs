@@ -34,7 +34,7 @@ use data::{Change, Edit, Prompt, counted};
 use state::{
     Command, Commands, Views, Workspace,
     drafts::{self, Draft},
-    face::Face,
+    face::PairsMode,
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
 use train::objective::Objective;
@@ -55,10 +55,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     view.table.sheet.clone_from(&config.data);
     let objective = &Objective::of(&config.objective);
     match view.face() {
-        Face::Labelling => labelling::ui(ui, workspace, view, commands),
-        Face::Reviewing => review::ui(ui, workspace, view, commands),
-        Face::References => references::ui(ui, workspace, view, commands),
-        Face::Table => table_and_editor(ui, workspace, view, objective, commands),
+        PairsMode::Labelling => labelling::ui(ui, workspace, view, commands),
+        PairsMode::Reviewing => review::ui(ui, workspace, view, commands),
+        PairsMode::References => references::ui(ui, workspace, view, commands),
+        PairsMode::Table => table_and_editor(ui, workspace, view, objective, commands),
     }
     compare(view, commands);
 }

@@ -8,12 +8,12 @@ use state::{
     actions::{Action, entry},
     answers::{AnswersCommand, Tab},
     candidates::CandidatesCommand,
-    compare::board::Face,
+    compare::board::ChartsOrTable,
     duel::DuelCommand,
+    keyboard::CommandPalette,
     keyboard::Over,
-    keyboard::Palette,
     labelling::Act,
-    models::{Intake, ModelsCommand},
+    models::{AddForm, ModelsCommand},
     pairs::{Caret, PairsCommand, PairsView, Strip},
     scores::{ScoresCommand, Whose},
     selection::Selection,
@@ -35,7 +35,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
     let change = |command| commands.push(Command::Pairs(command));
     let duel = |command| commands.push(Command::Answers(AnswersCommand::Duel(command)));
     match action {
-        Action::Palette => views.keyboard.open(Over::Palette(Palette::default())),
+        Action::Palette => views.keyboard.open(Over::Palette(CommandPalette::default())),
         Action::Help if views.keyboard.over == Over::Help => views.keyboard.over = Over::Nothing,
         Action::Help => views.keyboard.open(Over::Help),
         Action::Go(screen) => go(screen, ui, views),
@@ -107,7 +107,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Columns(more) => views.compare.board.widen(more),
         Action::CompareFace => {
             let face = &mut views.compare.board.face;
-            *face = if *face == Face::Charts { Face::Table } else { Face::Charts };
+            *face = if *face == ChartsOrTable::Charts { ChartsOrTable::Table } else { ChartsOrTable::Charts };
         }
         Action::FilterRuns => compare::filter(ui),
         Action::ShowFought => {
@@ -272,8 +272,8 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::DuelPress(press) => duel(DuelCommand::Press(press)),
         Action::DuelUndo => duel(DuelCommand::Undo),
 
-        Action::AddModel => models::toggle(ui, &mut views.models, Intake::Add),
-        Action::Download => models::toggle(ui, &mut views.models, Intake::Download),
+        Action::AddModel => models::toggle(ui, &mut views.models, AddForm::Add),
+        Action::Download => models::toggle(ui, &mut views.models, AddForm::Download),
         Action::LookAgain => commands.push(Command::Models(ModelsCommand::Look)),
         Action::MoveModel(way) => models::step(workspace, &mut views.models, way),
     }

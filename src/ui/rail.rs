@@ -7,8 +7,8 @@ use egui::{
 use state::{
     Command, Commands, Screen, ThemeChoice, Views, Workspace,
     actions::{Action, entry, key_of},
+    keyboard::CommandPalette,
     keyboard::Over,
-    keyboard::Palette,
 };
 
 use super::{icon::Pen, parts, prompt, screens, theme::space};
@@ -32,7 +32,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         }
         ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
             theme_choice(ui, &mut views.theme);
-            for (action, over) in [(Action::Help, Over::Help), (Action::Palette, Over::Palette(Palette::default()))] {
+            for (action, over) in
+                [(Action::Help, Over::Help), (Action::Palette, Over::Palette(CommandPalette::default()))]
+            {
                 if action_button(ui, action).clicked() {
                     views.keyboard.open(over);
                 }

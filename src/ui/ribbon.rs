@@ -7,7 +7,7 @@ use engine::protocol::TokenLogProbs;
 use state::{
     Command, Commands, Workspace,
     ribbon::{Read, RibbonView, Tint},
-    tokens::Subject,
+    tokens::TokensOf,
 };
 
 use super::{
@@ -150,7 +150,7 @@ pub fn controls(
     ui: &mut Ui,
     workspace: &Workspace,
     view: &mut RibbonView,
-    subject: &Subject,
+    subject: &TokensOf,
     commands: &Commands,
 ) -> Option<Arc<TokenLogProbs>> {
     let stops = view.stops(&workspace.runs);

@@ -9,7 +9,7 @@ use engine::protocol::SaveAnswer;
 use state::{
     Closing, Command, Commands, Screen, Views, Workspace,
     command::CloseAnswer,
-    runs::Live,
+    runs::LiveRun,
     series::{self, Series},
     train::{RunCommand, Sheet},
 };
@@ -70,7 +70,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     unsaved(ui, workspace, commands);
 }
 
-fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, commands: &Commands) {
+fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &LiveRun, commands: &Commands) {
     let palette = parts::palette(ui);
     let small = |text: String| RichText::new(text).size(size::SMALL).color(palette.text);
     let pause = if live.paused { ("Resume the run", Transport::Play) } else { ("Pause the run", Transport::Pause) };

@@ -13,7 +13,7 @@ use engine::protocol::TokenLogProbs;
 use state::{
     Command, Commands, Workspace,
     ribbon::Tint,
-    tokens::{Spot, Subject},
+    tokens::{Spot, TokensOf},
 };
 
 use super::{
@@ -31,7 +31,7 @@ const PADDING: f32 = 4.0;
 const LONGEST_CHIP: usize = 60;
 
 /// Asks for the tokens of `subject` if that was not done, and draws what is known, one block an answer.
-pub fn ui(ui: &mut Ui, workspace: &Workspace, spot: Spot, subject: Subject, names: &[String], commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, spot: Spot, subject: TokensOf, names: &[String], commands: &Commands) {
     tinted(ui, workspace, spot, subject, names, (Tint::Part, None), commands);
 }
 
@@ -40,7 +40,7 @@ pub fn tinted(
     ui: &mut Ui,
     workspace: &Workspace,
     spot: Spot,
-    subject: Subject,
+    subject: TokensOf,
     names: &[String],
     (tint, log_probs): (Tint, Option<&TokenLogProbs>),
     commands: &Commands,

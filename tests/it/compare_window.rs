@@ -352,7 +352,7 @@ fn the_heads_of_the_table_stay_in_sight_and_are_not_clicked_through() {
     stage.harness.get_by_role_and_label(Role::Button, "Sort by Run").click();
     stage.harness.run();
     let board = &stage.harness.state().views().compare.board;
-    assert_eq!((&board.sort, &board.picked), (&board::SortBy::Name, &picked));
+    assert_eq!((&board.sort, &board.picked), (&board::SortRunsBy::Name, &picked));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nudge::{
     state::{
         Screen,
         answers::Tab,
-        ask::{Guest, Source},
+        ask::{AnswerSource, Guest},
         duel::{Duel, DuelPrompts},
     },
     store::Project,
@@ -26,7 +26,7 @@ fn form(stage: &mut Stage) {
     views.answers.tab = Tab::Duel;
     views.answers.ask.guest =
         Some(Guest { name: NAMES[1].to_owned(), folder: "/models/lighthouse".into(), adapter: None });
-    views.answers.duel.sides = [Source::Base, Source::Guest];
+    views.answers.duel.sides = [AnswerSource::Base, AnswerSource::Guest];
     views.answers.duel.of = DuelPrompts::Typed;
     let prompts: Vec<String> = (0..PROMPTS).map(|n| format!("When is high water at pier {n}?")).collect();
     views.answers.duel.typed = prompts.join("\n");
@@ -120,11 +120,11 @@ fn verdicts_by_key_tell_who_is_better_and_become_pairs() {
 fn a_duel_says_why_it_cannot_begin_and_ends_with_what_failed() {
     let mut stage = Stage::new();
     form(&mut stage);
-    stage.harness.state_mut().views_mut().answers.duel.sides = [Source::Base; 2];
+    stage.harness.state_mut().views_mut().answers.duel.sides = [AnswerSource::Base; 2];
     stage.harness.run();
     assert!(stage.says("Choose two different sets of weights"));
     stage.harness.state_mut().views_mut().answers.duel.typed.clear();
-    stage.harness.state_mut().views_mut().answers.duel.sides = [Source::Base, Source::Guest];
+    stage.harness.state_mut().views_mut().answers.duel.sides = [AnswerSource::Base, AnswerSource::Guest];
     stage.harness.run();
     assert!(stage.says("Write a prompt first"));
 

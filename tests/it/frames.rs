@@ -11,7 +11,7 @@ use nudge::{
         Command, Commands, ProjectSummary, Screen, Views, Workspace,
         compare::metrics_present,
         drafts::Draft,
-        filter::SortBy,
+        filter::SortPairsBy,
         guide::{About, Guide},
         pairs::PairsCommand,
         runs::{History, Loaded},
@@ -283,7 +283,7 @@ fn table(pairs: usize) -> (Workspace, Views) {
     };
     let (view, data) = (&mut views.pairs, &mut workspace.pairs);
     (view.scores, data.scores.asked, data.scores.shown) = (Some(Whose::Start), Some(Whose::Start), Some(shown));
-    view.filter.sort = SortBy::Scores(Number::Margin);
+    view.filter.sort = SortPairsBy::Scores(Number::Margin);
     view.health_open = false;
     data.counts.better = pairs;
     // No two neighbours are neighbours by number, as where something else sorts.

@@ -7,14 +7,14 @@ use nudge::{
     data::{Base, Machine, ModelCard, ModelKind, Needs, config::RunConfig},
     engine::protocol::{Exported, Proof, WhichCheckpoint},
     state::{
-        Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
+        Commands, OpenedProject, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         checkpoints::Checkpoints,
         compare::board::Board,
         download::{FetchProgress, Fetching, HubOffer},
         export::{ExportDone, ExportKind, ExportPlan, Exporting, StoredAs},
         guide::{About, Guide},
-        models::{Intake, ModelEntry, ModelGroup, Selected},
-        projects::{Form, Making},
+        models::{AddForm, ModelEntry, ModelGroup, Selected},
+        projects::{Making, NewProjectForm},
         runs::Loaded,
     },
     store::{Counts, Revision, RunId, RunRecord, RunStatus},
@@ -135,7 +135,7 @@ impl Scene {
             ("/home/me/Nudge/Old letters", "Old letters"),
             ("/home/me/Nudge/Harbour tone", "Harbour tone"),
         ] {
-            let opened = Opened {
+            let opened = OpenedProject {
                 project: project(dir, name),
                 runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
                 saved: [1, 2].map(|id| (RunId(id), Checkpoints { steps: vec![60, 120], asked_for: vec![60] })).into(),
@@ -144,7 +144,7 @@ impl Scene {
                 order: Vec::new(),
                 rules: Vec::new(),
                 can_turn_about: [false; 2],
-                texts: nudge::state::writing::Texts::default(),
+                texts: nudge::state::writing::UnsavedTexts::default(),
             };
             workspace.open(opened, &mut views);
         }
@@ -236,7 +236,7 @@ fn a_model_on_its_way() {
     let mut results = SnapshotResults::new();
     let scene = |fetching| {
         let mut scene = Scene::new(Screen::Models);
-        scene.views.models.intake = Intake::Download;
+        scene.views.models.intake = AddForm::Download;
         scene.views.models.hub_name = "org/tides-1.5b".to_owned();
         scene.workspace.models.fetching = fetching;
         scene
@@ -312,11 +312,14 @@ fn an_export_and_its_proof() {
 fn other_projects_and_a_new_one() {
     let mut results = SnapshotResults::new();
     let mut scene = Scene::new(Screen::Projects);
-    scene.views.projects.form = Form { name: "Ferry notices".to_owned(), ..Form::default() };
+    scene.views.projects.form = NewProjectForm { name: "Ferry notices".to_owned(), ..NewProjectForm::default() };
     scene.picture("projects_light", egui::Theme::Light, USUAL, &mut results);
     let mut failed = Scene::new(Screen::Projects);
-    failed.views.projects.form =
-        Form { name: "Ferry notices".to_owned(), model: "/hub/mamba".to_owned(), ..Form::default() };
+    failed.views.projects.form = NewProjectForm {
+        name: "Ferry notices".to_owned(),
+        model: "/hub/mamba".to_owned(),
+        ..NewProjectForm::default()
+    };
     failed.workspace.projects.making =
         Making::Failed("/hub/mamba/config.json cannot be used: its `model_type` is \"mamba\"".to_owned());
     failed.picture("projects_dark_small", egui::Theme::Dark, SMALL, &mut results);

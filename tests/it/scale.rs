@@ -20,7 +20,7 @@ use nudge::{
     engine::pair_scores,
     formats::{FormatError, Options, Reader, write},
     objective::{Number, NumberBounds},
-    state::{Screen, filter::SortBy, pairs::PairsView, scores::Whose},
+    state::{Screen, filter::SortPairsBy, pairs::PairsView, scores::Whose},
     store::{
         Added, Duplicates, NewScoring, PairQuery, PairScores, Project, ProjectSettings, Score, Scored, Scoring, Sort,
         SortKey,
@@ -232,7 +232,7 @@ fn pairs_by_the_hundred_thousand_sorted_by_margin() {
         drawn > 2 && !pairs.listing && pairs.asked.as_ref().is_some_and(|listing| listing.by.is_some())
     };
     pairs(&mut window).scores = Some(Whose::Start);
-    pairs(&mut window).filter.sort = SortBy::Scores(Number::Margin);
+    pairs(&mut window).filter.sort = SortPairsBy::Scores(Number::Margin);
     println!("{}", frames(&mut window, "sorted by margin", listed));
     pairs(&mut window).filter.descending = true;
     println!("{}", frames(&mut window, "turned round", listed));

@@ -18,7 +18,7 @@ use nudge::{
     state::{
         Screen,
         asking::AskFirst,
-        filter::SortBy,
+        filter::SortPairsBy,
         lens::Effect,
         ribbon::Tint,
         scores::{Fate, Whose},
@@ -304,7 +304,7 @@ fn a_number_is_a_column_that_sorts() {
     stage.click("Sort by margin");
     stage.until("the smallest comes first", |app| app.workspace().pairs.ids.first() == Some(&PairId(1)));
     let filter = &stage.harness.state().views().pairs.filter;
-    assert_eq!(filter.sort, SortBy::Scores(Number::Margin));
+    assert_eq!(filter.sort, SortPairsBy::Scores(Number::Margin));
 
     // Only the rewards of both answers are columns; the rejected answers have moved nowhere.
     stage.click("Columns");
@@ -313,7 +313,7 @@ fn a_number_is_a_column_that_sorts() {
         stage.harness.run();
     }
     stage.key(Key::Escape);
-    stage.harness.state_mut().views_mut().pairs.filter.sort = SortBy::Number;
+    stage.harness.state_mut().views_mut().pairs.filter.sort = SortPairsBy::Number;
     stage.until("the numbers are read", |app| !app.workspace().pairs.scores.rows.is_waiting());
     assert!(stage.says("Sort by reward of chosen") && stage.says("Sort by reward of rejected"));
     assert!(!stage.says("Sort by push"));

@@ -11,7 +11,7 @@ use nudge::{
     },
     objective::{Number, Objective, Standing},
     state::{
-        filter::{Filter, SortBy},
+        filter::{Filter, SortPairsBy},
         table::SavedFilters,
     },
     store::{PairScores, Project, RunId, Scoring},
@@ -234,7 +234,7 @@ fn the_terminal_changes_the_pairs_whose_numbers_lie_within_bounds() {
     out(home, &["pairs", &project, "--out", &pairs, "--tagged", "low", "--pinned", "eval"]);
     assert_eq!(std::fs::read_to_string(&pairs).unwrap().lines().count(), 7);
     // The same by a name that the window keeps.
-    let low = Filter { tag: Some("low".to_owned()), sort: SortBy::Scores(Number::Margin), ..Filter::default() };
+    let low = Filter { tag: Some("low".to_owned()), sort: SortPairsBy::Scores(Number::Margin), ..Filter::default() };
     let kept = SavedFilters([("wobbly".to_owned(), low)].into());
     toy.open().set_setting(SavedFilters::SETTING, &kept.to_toml().unwrap()).unwrap();
     let sorted = path(&home.join("sorted.jsonl"));

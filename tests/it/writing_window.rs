@@ -11,7 +11,7 @@ use nudge::{
         compare::edits::RunDraft,
         judged::RulesDraft,
         pairs::{LabelView, Mark, MarkField},
-        writing::Texts,
+        writing::UnsavedTexts,
     },
     store::{NewRun, Probe, Project, ProjectSettings, RunId},
 };
@@ -28,7 +28,7 @@ fn project(dir: &Path, name: &str) -> RunId {
 }
 
 /// Writes a little everywhere.
-fn write(window: &mut Window) -> Texts {
+fn write(window: &mut Window) -> UnsavedTexts {
     let app = window.harness.state_mut();
     let record = app.workspace().runs.records[0].clone();
     let views = app.views_mut();
@@ -42,11 +42,11 @@ fn write(window: &mut Window) -> Texts {
     "the one with".clone_into(&mut draft.about.marks.note);
     views.compare.draft = Some(draft);
     window.harness.step();
-    Texts::of(window.harness.state().workspace(), window.harness.state().views())
+    UnsavedTexts::of(window.harness.state().workspace(), window.harness.state().views())
 }
 
-fn texts(window: &Window) -> Texts {
-    Texts::of(window.harness.state().workspace(), window.harness.state().views())
+fn texts(window: &Window) -> UnsavedTexts {
+    UnsavedTexts::of(window.harness.state().workspace(), window.harness.state().views())
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn what_is_being_written_survives_the_window_and_another_project() {
     window.harness.state_mut().views_mut().answers.duel.typed = "Why, and when?".to_owned();
     window.harness.step();
     open(&mut window, other.path(), "Harbours");
-    assert_eq!(texts(&window), Texts::default(), "nothing of one project stands in another");
+    assert_eq!(texts(&window), UnsavedTexts::default(), "nothing of one project stands in another");
     open(&mut window, dir.path(), "Islands");
-    assert_eq!(texts(&window), Texts { duel: "Why, and when?".to_owned(), ..written });
+    assert_eq!(texts(&window), UnsavedTexts { duel: "Why, and when?".to_owned(), ..written });
 }
 
 #[test]

@@ -4,8 +4,8 @@ use data::config::Method;
 use store::{RunRecord, RunStatus};
 
 use crate::{
-    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, face::Face, fork::AlarmAct, references::Shown,
-    runs::can_continue, train::Sheet,
+    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, face::PairsMode, fork::AlarmAct,
+    references::Shown, runs::can_continue, train::Sheet,
 };
 
 /// Nothing where it can be done now, else a sentence that says why not.
@@ -127,7 +127,7 @@ pub(super) fn has_scores(workspace: &Workspace, views: &mut Views) -> Possible {
 }
 
 fn references_shown(views: &Views) -> Possible {
-    unless(views.pairs.face() != Face::References, "The reference answers are not open")
+    unless(views.pairs.face() != PairsMode::References, "The reference answers are not open")
 }
 
 /// One of the list is chosen.
@@ -310,7 +310,7 @@ pub(super) fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible 
 
 pub(super) fn charts_shown(workspace: &Workspace, views: &mut Views) -> Possible {
     runs_ticked(workspace, views)?;
-    unless(views.compare.board.face == board::Face::Table, "The table is shown; T shows the charts")
+    unless(views.compare.board.face == board::ChartsOrTable::Table, "The table is shown; T shows the charts")
 }
 
 pub(super) fn charts_move(workspace: &Workspace, views: &mut Views) -> Possible {
@@ -320,7 +320,7 @@ pub(super) fn charts_move(workspace: &Workspace, views: &mut Views) -> Possible 
 
 pub(super) fn axes_shown(_: &Workspace, views: &mut Views) -> Possible {
     let view = &views.compare;
-    let is_drawn = view.board.face == board::Face::Charts && !view.marked.drawn.is_empty();
+    let is_drawn = view.board.face == board::ChartsOrTable::Charts && !view.marked.drawn.is_empty();
     unless(!is_drawn, "Five ticked runs that differ have parallel axes under their charts")
 }
 

@@ -24,7 +24,7 @@ pub struct Along {
 
 /// Which form of a run's curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
+pub enum CurveForm {
     Measured,
     Smoothed,
     /// Of a group of seeds, under its first run.
@@ -33,7 +33,7 @@ pub enum Form {
     High,
 }
 
-type Key = (RunId, String, Form);
+type Key = (RunId, String, CurveForm);
 
 impl Along {
     /// Another axis, or another smoothing, forgets the curves there were.
@@ -58,7 +58,7 @@ impl Along {
     }
 
     /// Brings a curve of a run that is followed up to date.
-    pub fn update(&mut self, run: RunId, metric: &str, form: Form, series: &Series) {
+    pub fn update(&mut self, run: RunId, metric: &str, form: CurveForm, series: &Series) {
         let Some((counted, places)) = self.places.get(&run) else { return };
         let key = (run, metric.to_owned(), form);
         let of = [series.stamp(), *counted];
@@ -68,7 +68,7 @@ impl Along {
         }
     }
 
-    pub fn get(&self, run: RunId, metric: &str, form: Form) -> Option<&Series> {
+    pub fn get(&self, run: RunId, metric: &str, form: CurveForm) -> Option<&Series> {
         self.curves.get(&(run, metric.to_owned(), form)).map(|(_, curve)| curve)
     }
 
@@ -95,17 +95,17 @@ mod tests {
         history.series.insert("loss".to_owned(), Series::from_points([[1.0, 0.5], [2.0, 0.4]]));
         let bring = |along: &mut Along, history: &History| {
             assert!(along.follow(run, history));
-            along.update(run, "loss", Form::Measured, history.series("loss").unwrap());
+            along.update(run, "loss", CurveForm::Measured, history.series("loss").unwrap());
         };
         bring(&mut along, &history);
-        assert_eq!(along.get(run, "loss", Form::Measured).unwrap().points(), [[10.0, 0.5], [40.0, 0.4]]);
+        assert_eq!(along.get(run, "loss", CurveForm::Measured).unwrap().points(), [[10.0, 0.5], [40.0, 0.4]]);
         assert_eq!([0.0, 1.0, 1.5, 9.0].map(|step| along.place(run, step).unwrap()), [0.0, 10.0, 10.0, 40.0]);
         for (name, value) in [("tokens", 20.0), ("loss", 0.3)] {
             history.series.get_mut(name).unwrap().push(3.0, value);
         }
         bring(&mut along, &history);
-        assert_eq!(along.get(run, "loss", Form::Measured).unwrap().latest(), Some([60.0, 0.3]));
+        assert_eq!(along.get(run, "loss", CurveForm::Measured).unwrap().latest(), Some([60.0, 0.3]));
         along.set(Across::Seconds, 0.0);
-        assert!(along.get(run, "loss", Form::Measured).is_none());
+        assert!(along.get(run, "loss", CurveForm::Measured).is_none());
     }
 }

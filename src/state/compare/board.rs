@@ -32,7 +32,7 @@ const USUAL_COLUMNS: [(Pick, &str); 4] = [
 /// The two faces of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Face {
+pub enum ChartsOrTable {
     #[default]
     Charts,
     Table,
@@ -41,7 +41,7 @@ pub enum Face {
 /// By what the table of runs is sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum SortBy {
+pub enum SortRunsBy {
     /// Newest first, forks under their runs.
     #[default]
     Made,
@@ -72,9 +72,9 @@ pub struct Board {
     pub x: Across,
     /// How charts are drawn can be set also where there is no room for it in one row.
     pub controls: bool,
-    pub face: Face,
+    pub face: ChartsOrTable,
     pub table: Vec<RunColumn>,
-    pub sort: SortBy,
+    pub sort: SortRunsBy,
     /// Turned round.
     pub reversed: bool,
     /// Runs that were put away are listed too.
@@ -96,9 +96,9 @@ impl Default for Board {
             clip: false,
             x: Across::default(),
             controls: false,
-            face: Face::default(),
+            face: ChartsOrTable::default(),
             table: USUAL_COLUMNS.map(|(pick, name)| RunColumn::Metric(pick, name.to_owned())).to_vec(),
-            sort: SortBy::default(),
+            sort: SortRunsBy::default(),
             reversed: false,
             archived: false,
             across: Across::Drift,
@@ -200,12 +200,12 @@ mod tests {
             clip: true,
             x: Across::Tokens,
             controls: true,
-            face: Face::Table,
+            face: ChartsOrTable::Table,
             table: vec![
                 RunColumn::Metric(Pick::At(40), "loss".to_owned()),
                 RunColumn::Setting("objective.beta".to_owned()),
             ],
-            sort: SortBy::Column(RunColumn::Metric(Pick::At(40), "loss".to_owned())),
+            sort: SortRunsBy::Column(RunColumn::Metric(Pick::At(40), "loss".to_owned())),
             reversed: true,
             archived: true,
             across: Across::Seconds,

@@ -48,7 +48,7 @@ impl FoughtBack {
 
 /// A run, or runs that differ in their seed only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
+pub struct RunOrSeeds {
     pub name: String,
     pub runs: Vec<RunId>,
 }
@@ -72,13 +72,13 @@ impl Fared {
 
 /// A pair that fought back in one of the ways at least.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct FoughtPair {
     pub pair: PairId,
     /// One a way; absent where it was not met more than once.
     pub fared: Vec<Option<Fared>>,
 }
 
-impl Row {
+impl FoughtPair {
     fn ways(&self) -> usize {
         self.fared.iter().flatten().filter(|fared| fared.is_lost()).count()
     }
@@ -96,18 +96,18 @@ impl Row {
 
 /// What fought back in some runs.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Told {
+pub struct FoughtPairs {
     /// Those that have met pairs more than once.
-    pub ways: Vec<Way>,
+    pub ways: Vec<RunOrSeeds>,
     /// In most ways first, then those that are farthest behind.
-    pub rows: Vec<Row>,
+    pub rows: Vec<FoughtPair>,
     /// Pairs that any of the ways has met more than once.
     pub judged: usize,
 }
 
 /// Pairs that belong together, to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct PairList {
     /// On the button.
     pub word: String,
     /// Above the table of pairs.
@@ -115,15 +115,15 @@ pub struct Listed {
     pub pairs: Vec<PairId>,
 }
 
-impl Told {
+impl FoughtPairs {
     fn of(runs: &Runs, shown: &[&RunRecord]) -> Self {
         let known = |record: &RunRecord| runs.fought.of(record.id).filter(|standings| !standings.is_empty());
         let ways = groups(runs, shown).into_iter().filter_map(|SeedGroup { name, members }| {
             let members = members.into_iter().map(|place| shown[place]);
             let runs: Vec<RunId> = members.filter(|record| known(record).is_some()).map(|record| record.id).collect();
-            (!runs.is_empty()).then_some(Way { name, runs })
+            (!runs.is_empty()).then_some(RunOrSeeds { name, runs })
         });
-        let ways: Vec<Way> = ways.collect();
+        let ways: Vec<RunOrSeeds> = ways.collect();
         let mut fared: BTreeMap<PairId, Vec<Option<Fared>>> = BTreeMap::new();
         // Margins of methods have units of their own: how far a pair is behind is told by its place among the others.
         let mut behind: BTreeMap<PairId, f64> = BTreeMap::new();
@@ -145,9 +145,9 @@ impl Told {
             }
         }
         let judged = fared.len();
-        let rows = fared.into_iter().map(|(pair, fared)| Row { pair, fared });
-        let mut rows: Vec<Row> = rows.filter(|row| row.ways() > 0).collect();
-        let depth = |row: &Row| behind.get(&row.pair).copied().unwrap_or(0.0);
+        let rows = fared.into_iter().map(|(pair, fared)| FoughtPair { pair, fared });
+        let mut rows: Vec<FoughtPair> = rows.filter(|row| row.ways() > 0).collect();
+        let depth = |row: &FoughtPair| behind.get(&row.pair).copied().unwrap_or(0.0);
         rows.sort_by(|one, other| {
             other.ways().cmp(&one.ways()).then(depth(other).total_cmp(&depth(one))).then(one.pair.cmp(&other.pair))
         });
@@ -155,15 +155,15 @@ impl Told {
     }
 
     /// All of them, those that fought back everywhere, and those of one way alone.
-    pub fn lists(&self) -> Vec<Listed> {
-        let list = |word: &str, is_in: &dyn Fn(&Row) -> bool| {
+    pub fn lists(&self) -> Vec<PairList> {
+        let list = |word: &str, is_in: &dyn Fn(&FoughtPair) -> bool| {
             let pairs: Vec<PairId> = self.rows.iter().filter(|row| is_in(row)).map(|row| row.pair).collect();
             let title = format!("{} that fought back{word}", counted(pairs.len(), "pair", "pairs"));
-            Listed { word: word.trim_start().to_owned(), title, pairs }
+            PairList { word: word.trim_start().to_owned(), title, pairs }
         };
         let mut lists = Vec::new();
         if self.ways.len() > 1 {
-            lists.push(list(" in every run", &Row::is_everywhere));
+            lists.push(list(" in every run", &FoughtPair::is_everywhere));
             let alone = self.ways.iter().enumerate();
             lists.extend(
                 alone.map(|(place, way)| list(&format!(" only in {}", way.name), &|row| row.is_only_in(place))),
@@ -179,14 +179,14 @@ impl Told {
 #[derive(Debug, Default)]
 pub struct Fought {
     of: Option<(u64, Vec<(RunId, String)>)>,
-    told: Arc<Told>,
+    told: Arc<FoughtPairs>,
 }
 
 impl Fought {
-    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> Arc<Told> {
+    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> Arc<FoughtPairs> {
         let of = (runs.fought.reads, shown.iter().map(|record| (record.id, record.name.clone())).collect());
         if self.of.as_ref() != Some(&of) {
-            (self.told, self.of) = (Arc::new(Told::of(runs, shown)), Some(of));
+            (self.told, self.of) = (Arc::new(FoughtPairs::of(runs, shown)), Some(of));
         }
         Arc::clone(&self.told)
     }
@@ -246,7 +246,7 @@ mod tests {
         once.visits = 1;
         runs.fought.put(RunId(3), vec![once, score(4, -9.0)]);
         let shown: Vec<&RunRecord> = runs.records.iter().collect();
-        let told = Told::of(&runs, &shown);
+        let told = FoughtPairs::of(&runs, &shown);
         let row = told.rows.iter().find(|row| row.pair == PairId(1)).unwrap();
         assert_eq!(row.fared[1], None);
         assert!(!row.is_everywhere() && !row.is_only_in(0), "the other run has not met it twice");

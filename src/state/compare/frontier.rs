@@ -41,13 +41,13 @@ pub fn learnable(present: &[String]) -> Vec<String> {
 
 /// The way a run went, one point an evaluation.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Way {
+pub struct FrontierPath {
     pub points: Arc<[Point]>,
     /// The step of each, and where it lies across.
     pub steps: Arc<[Point]>,
 }
 
-impl Way {
+impl FrontierPath {
     /// Where the run stood at a step, or before it.
     pub fn at(&self, step: f64) -> Option<Point> {
         let after = self.steps.partition_point(|at| at[0] <= step);
@@ -56,9 +56,9 @@ impl Way {
 }
 
 /// `from`: without what was evaluated before that step, but for the last of it, from which the rest goes on.
-pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) -> Way {
+pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) -> FrontierPath {
     let Some(learnt) = history.series(up) else {
-        return Way::default();
+        return FrontierPath::default();
     };
     let reached = learnt.points().iter().filter(|[_, value]| value.is_finite());
     let reached: Vec<Point> = reached.copied().collect();
@@ -72,7 +72,7 @@ pub fn frontier(history: &History, across: Across, up: &str, from: Option<f64>) 
     let steps: Vec<Point> = reached[own..].iter().map(|[step, _]| [*step; 2]).collect();
     let there = along(&reached[own..]).into_iter().zip(along(&steps)).filter(|([place, _], _)| place.is_finite());
     let (points, steps): (Vec<Point>, Vec<Point>) = there.map(|(point, [place, step])| (point, [step, place])).unzip();
-    Way { points: points.into(), steps: steps.into() }
+    FrontierPath { points: points.into(), steps: steps.into() }
 }
 
 /// Paths of runs, worked out again only when what they are made of has changed.
@@ -81,14 +81,14 @@ pub struct Paths {
     known: BTreeMap<(RunId, Across, String), Known>,
 }
 
-type Known = (Made, Way);
+type Known = (Made, FrontierPath);
 
 /// Of which measurements a path was made, and from which step on.
 type Made = ([Option<Stamp>; 2], Option<u64>);
 
 impl Paths {
     /// The [`frontier`] of a run; nothing where it has no point.
-    pub fn of(&mut self, run: RunId, history: &History, across: Across, up: &str, from: Option<f64>) -> Way {
+    pub fn of(&mut self, run: RunId, history: &History, across: Across, up: &str, from: Option<f64>) -> FrontierPath {
         let counted = match across {
             Across::Steps => None,
             Across::Seconds => Some(&history.times),

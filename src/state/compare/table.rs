@@ -8,7 +8,7 @@ use data::{
 };
 use store::{Pick, RunColumn, RunFilter, RunId, RunRecord, RunValue};
 
-use super::board::{Board, SortBy};
+use super::board::{Board, SortRunsBy};
 use crate::{
     launch,
     runs::{Loaded, Runs},
@@ -105,14 +105,14 @@ pub fn is_listed(runs: &Runs, record: &RunRecord, filter: &RunFilter, archived: 
 pub fn rows<'r>(runs: &'r Runs, board: &Board, filter: &RunFilter) -> Vec<(usize, &'r RunRecord)> {
     let mut rows: Vec<(usize, &RunRecord)> =
         runs.tree().into_iter().filter(|(_, record)| is_listed(runs, record, filter, board.archived)).collect();
-    let as_tree = board.sort == SortBy::Made && !board.reversed;
+    let as_tree = board.sort == SortRunsBy::Made && !board.reversed;
     if !as_tree {
         rows.sort_by(|(_, one), (_, other)| {
             let order = compare(runs, one, other, &board.sort);
             if board.reversed { order.reverse() } else { order }
         });
         // Where something is missing the run comes last, whichever way the others stand.
-        if let SortBy::Column(column) = &board.sort {
+        if let SortRunsBy::Column(column) = &board.sort {
             rows.sort_by_key(|(_, record)| !matches!(cell(runs, record, column), Cell::Value(_)));
         }
         for (depth, _) in &mut rows {
@@ -134,14 +134,14 @@ pub fn rows<'r>(runs: &'r Runs, board: &Board, filter: &RunFilter) -> Vec<(usize
     rows
 }
 
-fn compare(runs: &Runs, one: &RunRecord, other: &RunRecord, by: &SortBy) -> Ordering {
+fn compare(runs: &Runs, one: &RunRecord, other: &RunRecord, by: &SortRunsBy) -> Ordering {
     let newest_first = other.id.cmp(&one.id);
     let order = match by {
-        SortBy::Made => newest_first,
-        SortBy::Name => one.name.to_lowercase().cmp(&other.name.to_lowercase()),
-        SortBy::Method => one.method.cmp(&other.method),
-        SortBy::Step => other.step.cmp(&one.step),
-        SortBy::Column(column) => match (cell(runs, one, column), cell(runs, other, column)) {
+        SortRunsBy::Made => newest_first,
+        SortRunsBy::Name => one.name.to_lowercase().cmp(&other.name.to_lowercase()),
+        SortRunsBy::Method => one.method.cmp(&other.method),
+        SortRunsBy::Step => other.step.cmp(&one.step),
+        SortRunsBy::Column(column) => match (cell(runs, one, column), cell(runs, other, column)) {
             (Cell::Value(a), Cell::Value(b)) => RunColumn::order(better(runs, column), &a, &b),
             _ => Ordering::Equal,
         },
@@ -239,15 +239,15 @@ mod tests {
     #[test]
     fn the_best_stands_first_and_what_is_missing_last_whichever_way() {
         let runs = runs();
-        let mut board = Board { sort: SortBy::Column(accuracy(Pick::Last)), ..Board::default() };
+        let mut board = Board { sort: SortRunsBy::Column(accuracy(Pick::Last)), ..Board::default() };
         assert_eq!(names(&runs, &board, ""), "bac");
         board.reversed = true;
         assert_eq!(names(&runs, &board, ""), "abc");
-        board = Board { sort: SortBy::Column(RunColumn::Setting("objective.beta".to_owned())), ..Board::default() };
+        board = Board { sort: SortRunsBy::Column(RunColumn::Setting("objective.beta".to_owned())), ..Board::default() };
         assert_eq!(names(&runs, &board, ""), "bca");
-        board.sort = SortBy::Name;
+        board.sort = SortRunsBy::Name;
         assert_eq!(names(&runs, &board, ""), "abc");
-        board.sort = SortBy::Made;
+        board.sort = SortRunsBy::Made;
         assert_eq!(names(&runs, &board, ""), "cba");
     }
 
@@ -259,7 +259,7 @@ mod tests {
             history.series.insert("judged/spill".to_owned(), Series::from_points([[10.0, share]]));
         }
         let column = RunColumn::Metric(Pick::Last, "judged/spill".to_owned());
-        let board = Board { sort: SortBy::Column(column.clone()), ..Board::default() };
+        let board = Board { sort: SortRunsBy::Column(column.clone()), ..Board::default() };
         assert_eq!((better(&runs, &column), names(&runs, &board, "").as_str()), (Better::Neither, "bac"));
         runs.rules = judge::heads(["[[rule]]\nname = \"spill\"\nbetter = \"less\"\n"]);
         assert_eq!((better(&runs, &column), names(&runs, &board, "").as_str()), (Better::Less, "abc"));

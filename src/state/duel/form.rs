@@ -2,7 +2,7 @@
 
 use engine::protocol::{Candidates, Sampling};
 
-use crate::ask::Source;
+use crate::ask::AnswerSource;
 
 /// More prompts than a person judges in one sitting are not asked.
 pub const MOST_PROMPTS: usize = 100;
@@ -20,7 +20,7 @@ pub enum DuelPrompts {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DuelForm {
-    pub sides: [Source; 2],
+    pub sides: [AnswerSource; 2],
     pub of: DuelPrompts,
     /// One a line.
     pub typed: String,
@@ -33,7 +33,7 @@ pub struct DuelForm {
 impl Default for DuelForm {
     fn default() -> Self {
         Self {
-            sides: [Source::Base; 2],
+            sides: [AnswerSource::Base; 2],
             of: DuelPrompts::default(),
             typed: String::new(),
             temperature: 0.7,

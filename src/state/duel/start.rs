@@ -5,7 +5,7 @@ use data::Prompt;
 use super::form::{DuelForm, DuelPrompts, MOST_PROMPTS};
 use crate::{
     Workspace,
-    ask::Source,
+    ask::AnswerSource,
     candidates::{no_weights, typed_prompts},
 };
 
@@ -28,8 +28,8 @@ impl DuelForm {
     /// Why it cannot begin now, as a sentence.
     pub fn obstacle(&self, workspace: &Workspace) -> Option<String> {
         let newest = |source| match source {
-            Source::Run { run, step: None } if !workspace.runs.is_going(run) => {
-                Source::Run { run, step: workspace.runs.checkpoints(run).last().copied() }
+            AnswerSource::Run { run, step: None } if !workspace.runs.is_going(run) => {
+                AnswerSource::Run { run, step: workspace.runs.checkpoints(run).last().copied() }
             }
             other => other,
         };
@@ -37,7 +37,7 @@ impl DuelForm {
             return Some("Choose two different sets of weights".to_owned());
         }
         for side in self.sides {
-            if let Source::Run { run, .. } = side
+            if let AnswerSource::Run { run, .. } = side
                 && let Some(reason) = no_weights(&workspace.runs, run)
             {
                 return Some(format!("{}: {reason}", workspace.runs.name(run)));

@@ -6,10 +6,10 @@ use engine::protocol::AdapterStrength;
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
-    ask::{ALL_OF_IT, Source, Status},
+    ask::{ALL_OF_IT, AnswerSource, Status},
     difference::Difference,
     labelling::Side,
-    tokens::{Spot, Subject},
+    tokens::{Spot, TokensOf},
 };
 
 use super::{settings, source};
@@ -132,7 +132,7 @@ fn inspector(ui: &mut Ui, side: Side, workspace: &Workspace, view: &AnswersView,
     if !view.tokens {
         return;
     }
-    let subject = Subject::Generated { prompt: generated.prompt_ids.clone(), ids: generated.ids.clone() };
+    let subject = TokensOf::Generated { prompt: generated.prompt_ids.clone(), ids: generated.ids.clone() };
     let names = ["Answer".to_owned()];
     tokens::ui(ui, workspace, Spot::Answer(side), subject, &names, commands);
 }
@@ -194,7 +194,7 @@ fn strength(ui: &mut Ui, side: Side, percent: &mut u16) {
 fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView) {
     let busy = view.ask.busy();
     let guest = view.ask.guest.clone();
-    let is_run = |side: &Side| matches!(view.ask.column(*side).source, Source::Run { .. });
+    let is_run = |side: &Side| matches!(view.ask.column(*side).source, AnswerSource::Run { .. });
     let beside_a_run = view.ask.sides().iter().any(is_run);
     let column = view.ask.column_mut(side);
     let name = match side {
@@ -204,7 +204,7 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
     ui.add_enabled_ui(!busy, |ui| {
         let width = (ui.available_width() - space::M).min(280.0);
         source::choose(ui, name, &mut column.source, guest.as_ref(), workspace, width);
-        if matches!(column.source, Source::Run { .. }) {
+        if matches!(column.source, AnswerSource::Run { .. }) {
             strength(ui, side, &mut column.strength);
         } else if beside_a_run {
             // Both answers begin at one height.

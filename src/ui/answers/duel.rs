@@ -4,7 +4,7 @@ use egui::{Button, DragValue, FontId, Label, RichText, Role, ScrollArea, TextEdi
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
-    duel::{Duel, DuelCommand, DuelForm, DuelPress, DuelPrompts, MOST_PROMPTS, Shown},
+    duel::{Duel, DuelAnswers, DuelCommand, DuelForm, DuelPress, DuelPrompts, MOST_PROMPTS},
     labelling::Side,
 };
 
@@ -142,7 +142,7 @@ fn header(ui: &mut Ui, duel: &Duel, send: &dyn Fn(DuelCommand)) {
     });
 }
 
-fn question(ui: &mut Ui, duel: &Duel, shown: &Shown<'_>, send: &dyn Fn(DuelCommand)) {
+fn question(ui: &mut Ui, duel: &Duel, shown: &DuelAnswers<'_>, send: &dyn Fn(DuelCommand)) {
     ui.push_id(("duel", duel.current()), |ui| {
         let height = ui.available_height() - FOOTER;
         parts::card(ui, |ui| {

@@ -3,22 +3,29 @@
 use egui::{ComboBox, Role, Ui};
 use state::{
     Workspace,
-    ask::{Guest, Source},
+    ask::{AnswerSource, Guest},
 };
 use store::{RunId, RunRecord};
 
 use crate::prompt;
 
 /// `name`: what it is to whoever cannot see it.
-pub fn choose(ui: &mut Ui, name: &str, source: &mut Source, guest: Option<&Guest>, workspace: &Workspace, width: f32) {
+pub fn choose(
+    ui: &mut Ui,
+    name: &str,
+    source: &mut AnswerSource,
+    guest: Option<&Guest>,
+    workspace: &Workspace,
+    width: f32,
+) {
     let combo = ComboBox::from_id_salt(name)
         .selected_text(word(*source, guest, workspace))
         .width(width)
         .truncate()
         .show_ui(ui, |ui| {
-            ui.selectable_value(source, Source::Base, "Base model");
+            ui.selectable_value(source, AnswerSource::Base, "Base model");
             if let Some(guest) = guest {
-                ui.selectable_value(source, Source::Guest, &guest.name);
+                ui.selectable_value(source, AnswerSource::Guest, &guest.name);
             }
             for record in workspace.runs.records.iter().rev() {
                 of_run(ui, source, workspace, record);
@@ -28,9 +35,9 @@ pub fn choose(ui: &mut Ui, name: &str, source: &mut Source, guest: Option<&Guest
 }
 
 /// A run's newest weights and its checkpoints. One without any cannot be asked, and says why.
-fn of_run(ui: &mut Ui, source: &mut Source, workspace: &Workspace, record: &RunRecord) {
+fn of_run(ui: &mut Ui, source: &mut AnswerSource, workspace: &Workspace, record: &RunRecord) {
     let runs = &workspace.runs;
-    let now = Source::Run { run: record.id, step: None };
+    let now = AnswerSource::Run { run: record.id, step: None };
     let missing = if runs.is_going(record.id) { None } else { runs.no_weights(record.id) };
     ui.add_enabled_ui(missing.is_none(), |ui| {
         let word = match missing {
@@ -41,17 +48,17 @@ fn of_run(ui: &mut Ui, source: &mut Source, workspace: &Workspace, record: &RunR
         newest.on_disabled_hover_text(missing.unwrap_or_default());
     });
     for step in runs.checkpoints(record.id).iter().rev() {
-        let at = Source::Run { run: record.id, step: Some(*step) };
+        let at = AnswerSource::Run { run: record.id, step: Some(*step) };
         ui.selectable_value(source, at, word(at, None, workspace));
     }
 }
 
-fn word(source: Source, guest: Option<&Guest>, workspace: &Workspace) -> String {
+fn word(source: AnswerSource, guest: Option<&Guest>, workspace: &Workspace) -> String {
     let name = |run: RunId| workspace.runs.name(run);
     match source {
-        Source::Base => "Base model".to_owned(),
-        Source::Run { run, step: None } if workspace.runs.is_going(run) => format!("{}, as it is now", name(run)),
-        Source::Run { run, step: None } => format!("{}, newest checkpoint", name(run)),
-        Source::Run { .. } | Source::Guest => source.describe(guest, name, |_| None),
+        AnswerSource::Base => "Base model".to_owned(),
+        AnswerSource::Run { run, step: None } if workspace.runs.is_going(run) => format!("{}, as it is now", name(run)),
+        AnswerSource::Run { run, step: None } => format!("{}, newest checkpoint", name(run)),
+        AnswerSource::Run { .. } | AnswerSource::Guest => source.describe(guest, name, |_| None),
     }
 }

@@ -7,7 +7,7 @@ use data::{
 use egui::{Align, Layout, Rect, Stroke, StrokeKind, Ui};
 use state::{
     Command, Commands,
-    compare::{CompareView, along::Form, frontier::hangs_from},
+    compare::{CompareView, along::CurveForm, frontier::hangs_from},
     runs::{History, Mark, Runs},
     seeds,
     series::Series,
@@ -159,13 +159,13 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
     for (record, raw) in alone() {
         let Some(history) = runs.history(record.id) else { continue };
         if along.follow(record.id, history) {
-            along.update(record.id, metric, Form::Measured, raw);
+            along.update(record.id, metric, CurveForm::Measured, raw);
             if let Some([low, high]) = interval(history, &metrics::interval(metric)) {
-                along.update(record.id, metric, Form::Low, low);
-                along.update(record.id, metric, Form::High, high);
+                along.update(record.id, metric, CurveForm::Low, low);
+                along.update(record.id, metric, CurveForm::High, high);
             }
             if let Some(smoothed) = smooth.get(record.id, metric).filter(|_| weight > 0.0) {
-                along.update(record.id, metric, Form::Smoothed, smoothed);
+                along.update(record.id, metric, CurveForm::Smoothed, smoothed);
             }
         }
     }
@@ -173,9 +173,9 @@ fn prepare(runs: &Runs, view: &mut CompareView, shown: &[&RunRecord], groups: &[
         let Some((first, history)) = group.lead(runs) else { continue };
         let Some(spread) = means.get(&group.ids, metric) else { continue };
         if along.follow(first, history) {
-            along.update(first, metric, Form::Mean, spread.smoothed.as_ref().unwrap_or(&spread.mean));
-            along.update(first, metric, Form::Low, &spread.low);
-            along.update(first, metric, Form::High, &spread.high);
+            along.update(first, metric, CurveForm::Mean, spread.smoothed.as_ref().unwrap_or(&spread.mean));
+            along.update(first, metric, CurveForm::Low, &spread.low);
+            along.update(first, metric, CurveForm::High, &spread.high);
         }
     }
 }
@@ -244,7 +244,7 @@ fn chart<'a>(
     let marked = |line: Line<'a>| if sparse { line.with_points() } else { line };
     let (mut lines, mut bands) = (Vec::new(), Vec::new());
     // A curve as it lies along the axis; nothing where the run has not counted what is across.
-    let laid = |run: RunId, form: Form, over_steps: Option<&'a Series>| match view.board.x {
+    let laid = |run: RunId, form: CurveForm, over_steps: Option<&'a Series>| match view.board.x {
         Across::Steps => over_steps,
         _ => view.along.get(run, metric, form),
     };
@@ -257,15 +257,15 @@ fn chart<'a>(
     for (record, raw) in series(runs, shown, metric).filter(|(record, _)| !is_grouped(record, groups)) {
         let line = |series| Line::new(&record.name, series, record.look()).hanging_from(hinge(record));
         let smoothed = if view.board.smoothing > 0.0 { view.smooth.get(record.id, metric) } else { None };
-        let Some(raw) = laid(record.id, Form::Measured, Some(raw)) else { continue };
+        let Some(raw) = laid(record.id, CurveForm::Measured, Some(raw)) else { continue };
         drawn += 1;
         if let Some([low, high]) = runs.history(record.id).and_then(|history| interval(history, &ends))
-            && let Some(low) = laid(record.id, Form::Low, Some(low))
-            && let Some(high) = laid(record.id, Form::High, Some(high))
+            && let Some(low) = laid(record.id, CurveForm::Low, Some(low))
+            && let Some(high) = laid(record.id, CurveForm::High, Some(high))
         {
             bands.push(Band { low, high, look: record.look(), name: String::new() });
         }
-        match smoothed.and_then(|smoothed| laid(record.id, Form::Smoothed, Some(smoothed))) {
+        match smoothed.and_then(|smoothed| laid(record.id, CurveForm::Smoothed, Some(smoothed))) {
             Some(smoothed) => lines.extend([line(raw).faint(), marked(line(smoothed))]),
             None => lines.push(marked(line(raw))),
         }
@@ -277,7 +277,7 @@ fn chart<'a>(
         let mean = spread.smoothed.as_ref().unwrap_or(&spread.mean);
         let of = |form, series| laid(first, form, Some(series));
         if let (Some(mean), Some(low), Some(high)) =
-            (of(Form::Mean, mean), of(Form::Low, &spread.low), of(Form::High, &spread.high))
+            (of(CurveForm::Mean, mean), of(CurveForm::Low, &spread.low), of(CurveForm::High, &spread.high))
         {
             drawn += series(runs, &group.members, metric).count();
             lines.push(marked(Line::new(&group.name, mean, look).hanging_from(hinge(group.members[0]))));

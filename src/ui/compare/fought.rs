@@ -7,7 +7,7 @@ use egui::{Button, Label, RichText, Role, Ui};
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
-    compare::fought::{Fared, Listed, Told},
+    compare::fought::{Fared, FoughtPairs, PairList},
     pairs::PairsCommand,
 };
 
@@ -22,7 +22,7 @@ const ROWS: usize = 8;
 /// Of a prompt, before it is cut.
 const PROMPT: f32 = 300.0;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, told: &Told, commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, told: &FoughtPairs, commands: &Commands) {
     if told.ways.is_empty() {
         return;
     }
@@ -69,7 +69,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, told: &Told, commands: &Commands) 
 }
 
 /// A button that leads to them.
-fn show(ui: &mut Ui, Listed { word, title, pairs }: Listed, key: &str, commands: &Commands) {
+fn show(ui: &mut Ui, PairList { word, title, pairs }: PairList, key: &str, commands: &Commands) {
     let count = pairs.len();
     let text = if word.is_empty() { format!("Show all {count}") } else { format!("{count} {word}") };
     let button = ui.button(&text).on_hover_text(format!("Shows them among the pairs{key}"));
@@ -79,7 +79,7 @@ fn show(ui: &mut Ui, Listed { word, title, pairs }: Listed, key: &str, commands:
     }
 }
 
-fn rows(ui: &mut Ui, workspace: &Workspace, told: &Told, commands: &Commands) {
+fn rows(ui: &mut Ui, workspace: &Workspace, told: &FoughtPairs, commands: &Commands) {
     let palette = parts::palette(ui);
     let known = &workspace.pairs.rows;
     let missing: Vec<PairId> =

@@ -7,7 +7,7 @@ use state::{
     actions::{Action, key_of},
     compare::{
         CompareView,
-        board::{Board, SortBy},
+        board::{Board, SortRunsBy},
         edits::RunDraft,
         table,
     },
@@ -35,7 +35,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
         filter_field(ui, view, ui.available_width());
         ui.add_space(space::XS);
     }
-    let rows = table::rows(runs, &Board { sort: SortBy::Made, reversed: false, ..view.board.clone() }, &view.filter());
+    let rows =
+        table::rows(runs, &Board { sort: SortRunsBy::Made, reversed: false, ..view.board.clone() }, &view.filter());
     ScrollArea::vertical().id_salt("compare runs").auto_shrink([false, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = space::S;
         for (depth, record) in rows {

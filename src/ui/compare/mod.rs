@@ -17,7 +17,7 @@ use state::{
     actions::{Action, entry, key_of},
     compare::{
         CompareView,
-        board::Face,
+        board::ChartsOrTable,
         parallel::FEWEST,
         table::{columns_needed, unread},
     },
@@ -58,10 +58,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         }
     }
     let wanted = unread(&workspace.runs, &columns_needed(&view.board, &view.filter()));
-    if !wanted.is_empty() && (view.board.face == Face::Table || !view.filter.is_empty() || has_many(workspace, view)) {
+    if !wanted.is_empty()
+        && (view.board.face == ChartsOrTable::Table || !view.filter.is_empty() || has_many(workspace, view))
+    {
         commands.push(Command::Runs(RunCommand::ReadCells(wanted)));
     }
-    if view.board.face == Face::Table {
+    if view.board.face == ChartsOrTable::Table {
         table::ui(ui, workspace, view, commands);
         keep(ui, view, commands);
         return;
@@ -104,7 +106,7 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
         });
         button.on_hover_text("The charts that are shown, as pictures, numbers, or for TensorBoard");
     });
-    if view.board.face == Face::Charts {
+    if view.board.face == ChartsOrTable::Charts {
         let about = format!("Which charts there are, and in which order ({})", key_of(Action::ChooseCharts));
         let choose = Button::selectable(view.choosing, "Charts…").frame_when_inactive(true);
         if ui.add_enabled(any, choose).on_hover_text(about).clicked() {
@@ -117,7 +119,7 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     parts::segmented(
         ui,
         &mut view.board.face,
-        &[(Face::Charts, "Overlay", &charts[..]), (Face::Table, "Table", &table[..])],
+        &[(ChartsOrTable::Charts, "Overlay", &charts[..]), (ChartsOrTable::Table, "Table", &table[..])],
     );
 }
 

@@ -9,7 +9,7 @@ use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoint, PlotPoints, Point
 use state::{
     compare::{
         CompareView,
-        frontier::{ACCURACY, DRIFT, Paths, Way, hangs_from},
+        frontier::{ACCURACY, DRIFT, FrontierPath, Paths, hangs_from},
     },
     runs::Runs,
     series::Point,
@@ -43,7 +43,7 @@ pub struct Axes<'a> {
 }
 
 /// A run, and the way it went.
-type Path<'r> = (&'r RunRecord, Way);
+type Path<'r> = (&'r RunRecord, FrontierPath);
 
 /// Those of these runs that have any.
 pub fn of<'r>(runs: &Runs, shown: &[&'r RunRecord], known: &mut Paths, across: Across, up: &str) -> Vec<Path<'r>> {

@@ -8,7 +8,7 @@ use state::{
     Commands, Workspace,
     compare::{
         CompareView,
-        board::{Board, SortBy},
+        board::{Board, SortRunsBy},
         differences,
         table::{self, Cell},
     },
@@ -88,10 +88,15 @@ fn heads(ui: &mut Ui, board: &mut Board) -> f32 {
         head.min_rect().bottom()
     };
     let mut bottom = ui.cursor().top() + down;
-    let columns = board.table.iter().map(|column| (table::title(column), SortBy::Column(column.clone())));
-    let fixed = [("Run", SortBy::Name), ("No.", SortBy::Made), ("Method", SortBy::Method), ("Steps", SortBy::Step)];
+    let columns = board.table.iter().map(|column| (table::title(column), SortRunsBy::Column(column.clone())));
+    let fixed = [
+        ("Run", SortRunsBy::Name),
+        ("No.", SortRunsBy::Made),
+        ("Method", SortRunsBy::Method),
+        ("Steps", SortRunsBy::Step),
+    ];
     let fixed = fixed.map(|(word, by)| (word.to_owned(), by));
-    let all: Vec<(String, SortBy)> = fixed.into_iter().chain(columns).collect();
+    let all: Vec<(String, SortRunsBy)> = fixed.into_iter().chain(columns).collect();
     for (place, (title, by)) in all.into_iter().enumerate() {
         // Behind the steps stand tags and note, which nothing is sorted by.
         if place == 4 {
@@ -111,7 +116,7 @@ fn heads(ui: &mut Ui, board: &mut Board) -> f32 {
         let lower = stays(ui, &mut |ui| {
             let head = ui.add(Button::new(text.clone()).frame(false).wrap_mode(TextWrapMode::Extend));
             prompt::name(&head, egui::Role::Button, &name);
-            if let SortBy::Column(column) = &by {
+            if let SortRunsBy::Column(column) = &by {
                 head.clone().on_hover_text(column.to_string());
             }
             if head.clicked() {

@@ -6,7 +6,7 @@ use egui::{Align, Button, Layout, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
     download::{FetchCommand, FetchProgress, Fetching, HubOffer},
-    models::{Intake, ModelsCommand, ModelsView},
+    models::{AddForm, ModelsCommand, ModelsView},
 };
 
 use super::line;
@@ -15,7 +15,7 @@ use crate::{parts, theme::space};
 /// Shown while it is asked for, and as long as something is on its way.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {
     let fetching = &workspace.models.fetching;
-    if view.intake != Intake::Download && !fetching.is_busy() {
+    if view.intake != AddForm::Download && !fetching.is_busy() {
         return;
     }
     let palette = parts::palette(ui);

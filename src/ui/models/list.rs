@@ -5,7 +5,7 @@ use data::{Fit, ModelKind, counted};
 use egui::{Align, Color32, Id, Layout, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
 use state::{
     Command, Commands, Workspace,
-    labelling::Way,
+    labelling::ScrollBy,
     models::{ModelEntry, ModelGroup, ModelsCommand, ModelsView, Selected, count},
 };
 use store::RunRecord;
@@ -67,7 +67,7 @@ fn trained(workspace: &Workspace) -> impl Iterator<Item = &RunRecord> {
 }
 
 /// Chooses another row.
-pub fn step(workspace: &Workspace, view: &mut ModelsView, way: Way) {
+pub fn step(workspace: &Workspace, view: &mut ModelsView, way: ScrollBy) {
     let all = in_order(workspace);
     let Some(last) = all.len().checked_sub(1) else {
         return;
@@ -75,10 +75,10 @@ pub fn step(workspace: &Workspace, view: &mut ModelsView, way: Way) {
     let now = selected(workspace, view);
     let at = all.iter().position(|it| Some(it) == now.as_ref()).unwrap_or(0);
     let to = match way {
-        Way::Up | Way::PageUp => at.saturating_sub(1),
-        Way::Down | Way::PageDown => (at + 1).min(last),
-        Way::Start => 0,
-        Way::End => last,
+        ScrollBy::Up | ScrollBy::PageUp => at.saturating_sub(1),
+        ScrollBy::Down | ScrollBy::PageDown => (at + 1).min(last),
+        ScrollBy::Start => 0,
+        ScrollBy::End => last,
     };
     view.selected = Some(all[to].clone());
     view.reveal = true;

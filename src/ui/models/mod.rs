@@ -12,7 +12,7 @@ use data::size;
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Views, Workspace,
-    models::{Intake, ModelsCommand, ModelsView, Selected},
+    models::{AddForm, ModelsCommand, ModelsView, Selected},
     projects::typed_path,
     runs::Loaded,
 };
@@ -98,10 +98,10 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
                 .on_hover_text("A model folder, a folder of models, a GGUF file or an adapter")
                 .clicked()
             {
-                toggle(ui, view, Intake::Add);
+                toggle(ui, view, AddForm::Add);
             }
             if ui.button("Download…").on_hover_text("A model of the Hugging Face hub, by its name").clicked() {
-                toggle(ui, view, Intake::Download);
+                toggle(ui, view, AddForm::Download);
             }
             let (seen, all) = data.progress();
             let busy = data.looked == Loaded::Asked || seen < all;
@@ -124,9 +124,9 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
 }
 
 /// Opens a strip with the caret in its field, or closes it.
-pub(super) fn toggle(ui: &Ui, view: &mut ModelsView, to: Intake) {
+pub(super) fn toggle(ui: &Ui, view: &mut ModelsView, to: AddForm) {
     if view.intake == to {
-        view.intake = Intake::None;
+        view.intake = AddForm::None;
     } else {
         view.intake = to;
         view.intake_opens = true;
@@ -151,7 +151,7 @@ fn line(ui: &mut Ui, name: &str, text: &mut String, hint: &str, opens: &mut bool
 
 /// Where to find more models: typed, picked, or dropped on the window.
 fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {
-    if view.intake != Intake::Add {
+    if view.intake != AddForm::Add {
         return;
     }
     let palette = parts::palette(ui);
@@ -175,7 +175,7 @@ fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Com
                 send(ModelsCommand::PickFile);
             }
             if ui.button("Close").clicked() {
-                view.intake = Intake::None;
+                view.intake = AddForm::None;
             }
         });
         match &workspace.models.refused {

@@ -4,7 +4,7 @@ use egui::{RichText, ScrollArea, Ui, containers::scroll_area::ScrollAreaOutput};
 use state::{
     difference::Difference,
     drafts::{Draft, LONGEST_EDITABLE},
-    labelling::{Side, Way},
+    labelling::{ScrollBy, Side},
     pairs::ScrollExtent,
 };
 
@@ -25,16 +25,16 @@ const CAPTION: f32 = 34.0;
 /// Points that an arrow key scrolls: about three lines.
 const STEP: f32 = 64.0;
 
-pub fn scroll(extent: &mut ScrollExtent, way: Way) {
+pub fn scroll(extent: &mut ScrollExtent, way: ScrollBy) {
     // Two lines of the last page stay on the next one.
     let page = (extent.window - 2.0 * STEP / 3.0).max(STEP);
     extent.go(match way {
-        Way::Up => extent.at - STEP,
-        Way::Down => extent.at + STEP,
-        Way::PageUp => extent.at - page,
-        Way::PageDown => extent.at + page,
-        Way::Start => 0.0,
-        Way::End => extent.end(),
+        ScrollBy::Up => extent.at - STEP,
+        ScrollBy::Down => extent.at + STEP,
+        ScrollBy::PageUp => extent.at - page,
+        ScrollBy::PageDown => extent.at + page,
+        ScrollBy::Start => 0.0,
+        ScrollBy::End => extent.end(),
     });
 }
 

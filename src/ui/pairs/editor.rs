@@ -5,10 +5,10 @@ use egui::{Align, Key, Layout, RichText, Role as WidgetRole, ScrollArea, TextSty
 use state::{
     Command, Commands, Workspace,
     difference::{Differences, word_count},
-    drafts::{self, Draft, Place, Progress},
+    drafts::{self, AnswerVerdict, Draft, EditProgress},
     pairs::{Caret, PairsCommand, PairsView},
     ribbon::RibbonView,
-    tokens::{Spot, Subject},
+    tokens::{Spot, TokensOf},
 };
 use train::objective::Objective;
 
@@ -93,7 +93,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &
     if edited.changed {
         draft.typed(workspace.now_ms);
     }
-    if edited.finished || (draft.progress() == Progress::Typing && !ui.text_edit_focused()) {
+    if edited.finished || (draft.progress() == EditProgress::Typing && !ui.text_edit_focused()) {
         commit(&mut draft, commands);
     }
     // Leaving a field with Esc leads back to the table.
@@ -131,7 +131,7 @@ fn inspector(
     ui.add_space(space::XS);
     let shown = drafts::sides(pair).map_or_else(|| (0..pair.answers.len()).collect::<Vec<_>>(), |sides| sides.to_vec());
     let names: Vec<String> = shown.iter().map(|index| answer_name(pair, *index)).collect();
-    let subject = Subject::Pair {
+    let subject = TokensOf::Pair {
         prompt: pair.prompt.clone(),
         answers: shown.iter().map(|index| pair.answers[*index].clone()).collect(),
         max_prompt,
@@ -143,10 +143,10 @@ fn inspector(
 
 fn answer_name(pair: &Pair, index: usize) -> String {
     match drafts::place(pair, index) {
-        Place::Chosen => "Chosen".to_owned(),
-        Place::Rejected => "Rejected".to_owned(),
-        Place::Other if pair.worse().contains(&index) => format!("Answer {}, worse too", index + 1),
-        Place::Other => format!("Answer {}", index + 1),
+        AnswerVerdict::Chosen => "Chosen".to_owned(),
+        AnswerVerdict::Rejected => "Rejected".to_owned(),
+        AnswerVerdict::Other if pair.worse().contains(&index) => format!("Answer {}, worse too", index + 1),
+        AnswerVerdict::Other => format!("Answer {}", index + 1),
     }
 }
 
@@ -180,7 +180,7 @@ fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Comma
         let progress = draft.progress();
         let saved = parts::caption(ui, progress.word());
         saved.on_hover_text("What you type is saved when you pause and when you leave the field");
-        if progress == Progress::Refused {
+        if progress == EditProgress::Refused {
             let again = parts::quiet(ui, true, "Save it all the same");
             let is_gone = draft.is_gone();
             let (over, back) = if is_gone {
@@ -374,16 +374,16 @@ fn answer(
     let place = drafts::place(pair, index);
     let word = answer_name(pair, index);
     let line = match place {
-        Place::Chosen => palette.chosen,
-        Place::Rejected => palette.rejected,
-        Place::Other => palette.hairline,
+        AnswerVerdict::Chosen => palette.chosen,
+        AnswerVerdict::Rejected => palette.rejected,
+        AnswerVerdict::Other => palette.hairline,
     };
     let mark = match place {
-        Place::Rejected => TextMark { ground: palette.rejected_soft, line: palette.rejected },
-        Place::Chosen | Place::Other => TextMark { ground: palette.chosen_soft, line: palette.chosen },
+        AnswerVerdict::Rejected => TextMark { ground: palette.rejected_soft, line: palette.rejected },
+        AnswerVerdict::Chosen | AnswerVerdict::Other => TextMark { ground: palette.chosen_soft, line: palette.chosen },
     };
     let removable = pair.answers.len() > 2;
-    let ranks = (place == Place::Other && pair.is_decided()).then(|| pair.worse().contains(&index));
+    let ranks = (place == AnswerVerdict::Other && pair.is_decided()).then(|| pair.worse().contains(&index));
     let mut press = None;
     let answers = pair.answers.len();
     let Some(answer) = pair.answers.get_mut(index) else {
@@ -397,13 +397,13 @@ fn answer(
             ui.horizontal(|ui| {
                 ui.label(RichText::new(&word).strong().color(palette.strong));
                 let was = matches!(answer.origin, Origin::Edited { .. });
-                let buttons = usize::from(place == Place::Other)
+                let buttons = usize::from(place == AnswerVerdict::Other)
                     + usize::from(ranks.is_some())
                     + usize::from(removable)
                     + usize::from(was);
                 origin::ui(ui, &answer.origin, BUTTON * buttons as f32);
                 parts::at_right(ui, "answer actions", |ui| {
-                    if place == Place::Other {
+                    if place == AnswerVerdict::Other {
                         let button = parts::quiet(ui, true, "Better");
                         prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
                         if button.clicked() {

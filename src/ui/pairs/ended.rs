@@ -8,7 +8,7 @@ use state::{
     Command, Commands, Screen, Workspace,
     actions::{Action, key_of},
     candidates::{CandidatesCommand, CandidatesUnderWay},
-    labelling::{Act, Agreement},
+    labelling::{Act, RepeatedLabels},
     pairs::{LabelView, Only, PairsCommand, PairsView, Strip},
 };
 
@@ -37,7 +37,7 @@ pub fn ui(
         ui.add_space(space::S);
         habits(ui, label);
         let agreement = label.session.agreement();
-        if let Some(Agreement { same, of, .. }) = &agreement {
+        if let Some(RepeatedLabels { same, of, .. }) = &agreement {
             let share = 100.0 * *same as f64 / *of as f64;
             let what = if label.again {
                 format!("Of {of} that had a verdict you said the same again of {same} ({share:.0} %)")

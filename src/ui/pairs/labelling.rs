@@ -4,8 +4,8 @@ use data::{Pair, Strength};
 use egui::{RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
-    drafts::{self, Draft, Progress},
-    labelling::{Act, Judgement, Part, ShownAnswers, Side},
+    drafts::{self, Draft, EditProgress},
+    labelling::{Act, Judgement, ScrollPart, ShownAnswers, Side},
     order::{Amendment, FLAG},
     pairs::{LabelHabits, LabelView, Mark, PairsCommand, PairsView, ScrollExtent},
 };
@@ -151,8 +151,8 @@ fn apply(
         }
         Act::Scroll(part, way) => {
             let extent = match part {
-                Part::Answers => &mut label.scroll.answers,
-                Part::Prompt => &mut label.scroll.prompt,
+                ScrollPart::Answers => &mut label.scroll.answers,
+                ScrollPart::Prompt => &mut label.scroll.prompt,
             };
             columns::scroll(extent, way);
         }
@@ -295,8 +295,8 @@ fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspa
             "Not saved"
         } else if saving.under_way > 0 {
             "Saving…"
-        } else if label.editing.as_ref().is_some_and(|draft| draft.progress() == Progress::Typing) {
-            Progress::Typing.word()
+        } else if label.editing.as_ref().is_some_and(|draft| draft.progress() == EditProgress::Typing) {
+            EditProgress::Typing.word()
         } else if progress.done > 0 {
             "Saved"
         } else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use egui::{ComboBox, RichText, Role, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands,
-    intake::{Intake, Look, LookRow},
+    intake::{Intake, Preview, PreviewRow},
     pairs::PairsCommand,
 };
 
@@ -18,7 +18,7 @@ const ROOM: f32 = 96.0;
 const SHOWN: usize = 160;
 
 /// The choices of an import, and a look at the file that is named.
-pub fn choices(ui: &mut Ui, intake: &mut Intake, look: Option<&Look>, typed: &str, commands: &Commands) {
+pub fn choices(ui: &mut Ui, intake: &mut Intake, look: Option<&Preview>, typed: &str, commands: &Commands) {
     let before = intake.clone();
     ui.horizontal_wrapped(|ui| {
         for row in intake.rows() {
@@ -63,7 +63,7 @@ pub fn combo(ui: &mut Ui, title: &'static str, chosen: &mut String, words: &[(&'
     prompt::name(&combo.response, Role::ComboBox, title);
 }
 
-fn show(ui: &mut Ui, look: &Look) {
+fn show(ui: &mut Ui, look: &Preview) {
     ui.add_space(space::XS);
     ui.label(RichText::new(&look.what).color(parts::palette(ui).strong));
     if !look.columns.is_empty() {
@@ -82,7 +82,7 @@ fn show(ui: &mut Ui, look: &Look) {
     });
 }
 
-fn pair(ui: &mut Ui, row: &LookRow) {
+fn pair(ui: &mut Ui, row: &PreviewRow) {
     let palette = parts::palette(ui);
     for (speaker, text) in &row.prompt {
         let who = if speaker.is_empty() { "prompt" } else { speaker };

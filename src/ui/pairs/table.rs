@@ -8,8 +8,8 @@ use egui::{
 use egui_extras::{Column, TableBuilder};
 use state::{
     Command, Commands, Workspace,
-    filter::{ListedPairs, SortBy},
-    labelling::Way,
+    filter::{ListedPairs, SortPairsBy},
+    labelling::ScrollBy,
     pairs::{Caret, PairsCommand, PairsData, PairsView},
     scores::ScoresCommand,
     table::moved,
@@ -126,8 +126,8 @@ fn sort(ui: &mut Ui, view: &mut PairsView) {
         let combo = ComboBox::from_id_salt("sort")
             .selected_text(format!("By {}", filter.sort.word().to_lowercase()))
             .show_ui(ui, |ui| {
-                let all = SortBy::ALL.into_iter();
-                for choice in all.filter(|choice| has_scores || !matches!(choice, SortBy::Scores(_))) {
+                let all = SortPairsBy::ALL.into_iter();
+                for choice in all.filter(|choice| has_scores || !matches!(choice, SortPairsBy::Scores(_))) {
                     ui.selectable_value(&mut filter.sort, choice, choice.word());
                 }
             });
@@ -231,8 +231,8 @@ pub fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective:
     }
     if let Some(number) = sorted_by {
         let filter = &mut view.filter;
-        filter.descending = filter.sort != SortBy::Scores(number) || !filter.descending;
-        filter.sort = SortBy::Scores(number);
+        filter.descending = filter.sort != SortPairsBy::Scores(number) || !filter.descending;
+        filter.sort = SortPairsBy::Scores(number);
     }
     if !missing.is_empty() {
         commands.push(Command::Pairs(PairsCommand::ReadRows(missing)));
@@ -271,7 +271,7 @@ fn numbers(width: f32, view: &PairsView) -> (Vec<Number>, bool) {
     let most = (left / NUMBER).max(1.0) as usize;
     let mut numbers: Vec<Number> =
         Number::ALL.into_iter().filter(|number| view.table.has_column(*number)).take(most).collect();
-    if let SortBy::Scores(sorted) = view.filter.sort
+    if let SortPairsBy::Scores(sorted) = view.filter.sort
         && !numbers.contains(&sorted)
     {
         numbers.truncate(most - 1);
@@ -281,8 +281,8 @@ fn numbers(width: f32, view: &PairsView) -> (Vec<Number>, bool) {
 }
 
 /// The name of a column of numbers, which sorts by it.
-fn heading(ui: &mut Ui, sort: SortBy, number: Number) -> bool {
-    let by = SortBy::Scores(number);
+fn heading(ui: &mut Ui, sort: SortPairsBy, number: Number) -> bool {
+    let by = SortPairsBy::Scores(number);
     let palette = parts::palette(ui);
     let color = if sort == by { palette.accent } else { palette.weak };
     let text = RichText::new(number.heading()).small().color(color);
@@ -417,14 +417,14 @@ pub fn down_from_search(ui: &Ui, view: &mut PairsView) {
 }
 
 /// Chooses another row.
-pub fn step(data: &PairsData, view: &mut PairsView, way: Way) {
+pub fn step(data: &PairsData, view: &mut PairsView, way: ScrollBy) {
     let list = std::sync::Arc::clone(view.list(data));
     let Some(last) = list.len().checked_sub(1) else {
         return;
     };
     let at = view.selected.and_then(|selected| view.table.row.get(&list, selected, |id| *id));
     let to = match (way, at) {
-        (Way::End, None) => last,
+        (ScrollBy::End, None) => last,
         (_, None) => 0,
         (way, Some(at)) => moved(at, last, way),
     };
@@ -433,7 +433,7 @@ pub fn step(data: &PairsData, view: &mut PairsView, way: Way) {
 }
 
 /// Chooses all rows from the open one to where the movement leads.
-pub fn extend(data: &PairsData, view: &mut PairsView, way: Way) {
+pub fn extend(data: &PairsData, view: &mut PairsView, way: ScrollBy) {
     let list = std::sync::Arc::clone(view.list(data));
     let at = view.selected.and_then(|selected| view.table.row.get(&list, selected, |id| *id));
     let Some(end) = view.table.draw_out_by(&list, at, way) else {

@@ -9,7 +9,7 @@ use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
     fork::AlarmAct,
-    runs::Live,
+    runs::LiveRun,
     train::RunCommand,
 };
 use store::RunRecord;
@@ -19,7 +19,7 @@ use crate::{parts, prompt};
 /// So many are told at once; the others follow when these are dealt with.
 const AT_ONCE: usize = 2;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, record: &RunRecord, live: Option<&Live>, commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, record: &RunRecord, live: Option<&LiveRun>, commands: &Commands) {
     let more = workspace.runs.alarms(record.id).count().saturating_sub(AT_ONCE);
     for (place, alarm) in workspace.runs.alarms(record.id).take(AT_ONCE).enumerate() {
         strip(ui, workspace, (record, alarm), place == 0, live, commands);
@@ -35,7 +35,7 @@ fn strip(
     workspace: &Workspace,
     (record, alarm): (&RunRecord, &Alarm),
     has_keys: bool,
-    live: Option<&Live>,
+    live: Option<&LiveRun>,
     commands: &Commands,
 ) {
     let palette = parts::palette(ui);

@@ -5,7 +5,7 @@ use egui::{Button, Key, RichText, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     models::ModelsCommand,
-    runs::{Live, Runs, can_continue},
+    runs::{LiveRun, Runs, can_continue},
     train::{Extending, RunCommand, Sheet, TrainView, how_far},
 };
 use store::{RunRecord, RunStatus};
@@ -18,7 +18,7 @@ pub fn ui(
     workspace: &Workspace,
     view: &mut TrainView,
     record: &RunRecord,
-    live: Option<&Live>,
+    live: Option<&LiveRun>,
     commands: &Commands,
 ) {
     if let Some(live) = live {
@@ -47,7 +47,7 @@ fn branch_off(ui: &mut Ui, runs: &Runs, view: &mut TrainView, record: &RunRecord
     }
 }
 
-fn steer(ui: &mut Ui, live: &Live, commands: &Commands) {
+fn steer(ui: &mut Ui, live: &LiveRun, commands: &Commands) {
     let stop = ui
         .add_enabled(!live.stopping, Button::new("Stop"))
         .on_hover_text("Finishes this step, writes a checkpoint and ends; the run can be continued later");
@@ -273,7 +273,7 @@ mod tests {
     fn g11_a_queued_run_says_its_place_and_what_it_waits_for() {
         let mut runs = Runs::default();
         for id in 1..=9 {
-            runs.queue(Live::new(RunId(id), Arc::default()));
+            runs.queue(LiveRun::new(RunId(id), Arc::default()));
         }
         let second = record(2, "[train]\nsteps = 300\n", 0);
         let fourth = record(4, "[train]\nepochs = 2.0\n", 0);

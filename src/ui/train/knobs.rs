@@ -4,7 +4,7 @@ use data::config::{Knob, RunConfig};
 use egui::{Align, Layout, RichText, TextEdit, Ui};
 use state::{
     Command, Commands,
-    runs::Live,
+    runs::LiveRun,
     train::{KnobTexts, RunCommand},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// Of a knob with its name and its button.
 const WIDTH: f32 = 216.0;
 
-pub fn ui(ui: &mut Ui, knobs: &mut KnobTexts, live: &Live, config: &RunConfig, commands: &Commands) {
+pub fn ui(ui: &mut Ui, knobs: &mut KnobTexts, live: &LiveRun, config: &RunConfig, commands: &Commands) {
     if knobs.run != Some(live.run) {
         *knobs = KnobTexts::of(live.run, config);
     }

@@ -10,7 +10,7 @@ use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     launch::Checked,
-    sandbox::ByScores,
+    sandbox::InWords,
     train::{LaunchButton, Preflight, RunCommand, TrainView},
 };
 use store::Counts;
@@ -86,7 +86,7 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     }
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
-        if let Some(method) = ByScores::of(checked.config.objective.kind) {
+        if let Some(method) = InWords::of(checked.config.objective.kind) {
             sandbox::by_scores(ui, &method, &formula(&checked.config.objective));
             return;
         }

@@ -5,7 +5,7 @@ use egui::{Align, Label, Layout, Margin, Panel, RichText, Role as WidgetRole, Se
 use egui_extras::{Column, TableBuilder};
 use state::{
     Command, Commands, Workspace,
-    lens::{Effect, LensMove, LensView, Listed, Stretch},
+    lens::{Effect, LensMove, LensView, SortedPairs, StepRange},
     pairs::PairsCommand,
     train::RunCommand,
 };
@@ -43,7 +43,7 @@ pub fn ui(
     if let Some((of, met)) = data.met.as_ref().filter(|(of, _)| of.run == run)
         && !view.listed.is_by(met, *of, effect, ascending, objective)
     {
-        view.listed = Listed::of(met, *of, effect, ascending, objective);
+        view.listed = SortedPairs::of(met, *of, effect, ascending, objective);
     }
     let panel = if ui.available_width() > BESIDE {
         Panel::right("pair lens").default_size(400.0).size_range(300.0..=560.0)
@@ -61,7 +61,7 @@ pub fn ui(
     });
 }
 
-fn head(ui: &mut Ui, view: &mut LensView, stretch: Stretch, last: u64, commands: &Commands) {
+fn head(ui: &mut Ui, view: &mut LensView, stretch: StepRange, last: u64, commands: &Commands) {
     ui.horizontal(|ui| {
         let pairs = counted(view.listed.rows.len(), "pair", "pairs");
         parts::heading(ui, &format!("{pairs} of {}", stretch.words()));

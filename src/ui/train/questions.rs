@@ -10,8 +10,8 @@ use state::{
     candidates::CandidatesCommand,
     launch::Checked,
     pairs::PairsCommand,
-    simple::{Answer, Preset, Question, each_method},
-    train::{LaunchButton, RunCommand, Start, TrainView},
+    simple::{Degree, Preset, Question, each_method},
+    train::{LaunchButton, RunCommand, RunStart, TrainView},
 };
 use train::objective::{match_first_gradient, name};
 
@@ -71,7 +71,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             label(ui, question.label());
             let before = question.answer(&mut view.launch);
             let mut answer = before;
-            let choices = Answer::ALL.map(|answer| {
+            let choices = Degree::ALL.map(|answer| {
                 let (word, about) = question.words(answer);
                 (Some(answer), word, about)
             });
@@ -252,16 +252,16 @@ fn start_each(workspace: &Workspace, view: &mut TrainView, commands: &Commands) 
             name = format!("{name} seed {seed}");
         }
         let (sheet, follows) = (sheet.clone(), follows.clone());
-        Start { name, config, sheet, follows, one_of_several: false, then: Vec::new() }
+        RunStart { name, config, sheet, follows, one_of_several: false, then: Vec::new() }
     });
-    if let Some(start) = Start::in_turn(starts) {
+    if let Some(start) = RunStart::in_turn(starts) {
         commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
     }
 }
 
 pub fn begin(view: &mut TrainView, name: String, config: RunConfig, commands: &Commands) {
     let (sheet, follows) = (view.launch.checked().config.clone(), view.launch.follows());
-    let start = Start { name, config, sheet, follows, one_of_several: false, then: Vec::new() };
+    let start = RunStart { name, config, sheet, follows, one_of_several: false, then: Vec::new() };
     commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
 }
 

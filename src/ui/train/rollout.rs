@@ -4,7 +4,7 @@ use data::counted;
 use egui::{Label, RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
-    rollouts::{RolloutMove, RolloutView, Sampled, Wanted},
+    rollouts::{RolloutMove, RolloutView, SampledStep, Wanted},
     train::RunCommand,
 };
 use store::{RunId, SampledAnswer, SampledGroup};
@@ -43,7 +43,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut RolloutView, (run, last
     });
 }
 
-fn head(ui: &mut Ui, view: &mut RolloutView, run: RunId, known: Option<&Sampled>) {
+fn head(ui: &mut Ui, view: &mut RolloutView, run: RunId, known: Option<&SampledStep>) {
     ui.horizontal(|ui| {
         let title = match known {
             Some(known) => format!("Answers of step {}", known.step),

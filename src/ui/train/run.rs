@@ -6,8 +6,8 @@ use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
     join_offer::JoinOffer,
-    joining::Key,
-    runs::{History, Live, Loaded},
+    joining::JoiningKey,
+    runs::{History, LiveRun, Loaded},
     train::{RunCommand, TrainView, how_far},
 };
 use store::{RunId, RunRecord, RunStatus};
@@ -34,7 +34,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         commands.push(Command::Runs(RunCommand::Load(run)));
     }
     if let Some(history) = history {
-        let key = Key { run, revision: workspace.pairs.revision, marks: history.marks.len() };
+        let key = JoiningKey { run, revision: workspace.pairs.revision, marks: history.marks.len() };
         if !workspace.runs.joining.is_asked(key) {
             commands.push(Command::Runs(RunCommand::ReadLabels(key)));
         }
@@ -86,7 +86,7 @@ fn head(
     workspace: &Workspace,
     view: &mut TrainView,
     record: &RunRecord,
-    live: Option<&Live>,
+    live: Option<&LiveRun>,
     commands: &Commands,
 ) {
     let palette = parts::palette(ui);
@@ -188,7 +188,7 @@ pub fn status_word(status: RunStatus, palette: &Palette) -> (&'static str, egui:
 }
 
 /// Share done and the line under the bar.
-fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (f32, String) {
+fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&LiveRun>) -> (f32, String) {
     let Some(live) = live else {
         let fraction = if record.total_steps == 0 { 0.0 } else { record.step as f32 / record.total_steps as f32 };
         return (fraction, standing(workspace, record));
@@ -217,7 +217,7 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
 }
 
 /// " · 3 min 20 s left", as far as that is known.
-fn left(live: &Live) -> String {
+fn left(live: &LiveRun) -> String {
     live.eta_secs.map_or_else(String::new, |eta| format!(" · {} left", data::duration(eta)))
 }
 

@@ -8,7 +8,7 @@ use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Points, Spa
 use state::{
     Command, Commands, Workspace,
     pairs::PairsCommand,
-    sandbox::{ByScores, Curves, Dots},
+    sandbox::{Dots, InWords, LossAndPush},
     scores::{ScoresCommand, Whose},
     series::Series,
 };
@@ -67,7 +67,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Opt
 }
 
 /// The same place for a method without curves: what it does, by what formulas, and what that costs.
-pub fn by_scores(ui: &mut Ui, method: &ByScores, formula: &str) {
+pub fn by_scores(ui: &mut Ui, method: &InWords, formula: &str) {
     parts::heading(ui, "What a step does");
     ui.label(method.what);
     ui.add_space(theme::space::XS);
@@ -79,20 +79,20 @@ pub fn by_scores(ui: &mut Ui, method: &ByScores, formula: &str) {
 }
 
 /// The curves are worked out again only when the settings change.
-fn remembered(ui: &Ui, objective: &Objective) -> Option<Arc<Curves>> {
-    type Kept = (Objective, Option<Arc<Curves>>);
+fn remembered(ui: &Ui, objective: &Objective) -> Option<Arc<LossAndPush>> {
+    type Kept = (Objective, Option<Arc<LossAndPush>>);
     let id = Id::unique("loss sandbox");
     if let Some((of, curves)) = ui.data(|data| data.get_temp::<Kept>(id))
         && of == *objective
     {
         return curves;
     }
-    let curves = Curves::of(objective).map(Arc::new);
+    let curves = LossAndPush::of(objective).map(Arc::new);
     ui.data_mut(|data| data.insert_temp(id, (*objective, curves.clone())));
     curves
 }
 
-fn curve(ui: &mut Ui, title: &str, (series, dots): (&Series, &[[f64; 2]]), curves: &Curves, look: usize) {
+fn curve(ui: &mut Ui, title: &str, (series, dots): (&Series, &[[f64; 2]]), curves: &LossAndPush, look: usize) {
     let palette = parts::palette(ui);
     ui.label(RichText::new(title).size(size::SMALL).color(palette.strong));
     let axis = |axis: AxisHints<'static>| {

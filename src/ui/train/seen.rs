@@ -4,7 +4,7 @@ use egui::{Grid, Role, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
-    seen::{Asked, Key, SeenLabels, Which},
+    seen::{SeenKey, SeenLabels, SeenOrLater, SeenPairs},
     train::{RunCommand, TrainView},
 };
 use store::{RunId, RunRecord};
@@ -47,7 +47,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &Run
 /// Asks for what the checkpoints of a run have seen, where that is not known as of now.
 pub fn ask(workspace: &Workspace, run: RunId, commands: &Commands) {
     let runs = &workspace.runs;
-    let key = Key { run, revision: workspace.pairs.revision, steps: runs.checkpoints(run).to_vec() };
+    let key = SeenKey { run, revision: workspace.pairs.revision, steps: runs.checkpoints(run).to_vec() };
     if !runs.seen.is_asked(&key) {
         commands.push(Command::Runs(RunCommand::ReadSeen(key)));
     }
@@ -65,12 +65,12 @@ fn list(ui: &mut Ui, all: &[SeenLabels], workspace: &Workspace, record: &RunReco
                 let SeenLabels { step, revision, revisions, of } = seen;
                 let kept = workspace.runs.saved.get(&record.id).is_some_and(|saved| saved.asked_for.contains(step));
                 ui.label(if kept { format!("Step {step}, kept") } else { format!("Step {step}") });
-                let asked = |which| Asked { run: record.id, step: *step, revision: *revision, which };
+                let asked = |which| SeenPairs { run: record.id, step: *step, revision: *revision, which };
                 let about = "Lists their pairs; held-out ones are among them";
-                pairs(ui, &seen.count(), about, of.labels > 0, asked(Which::Seen), commands);
+                pairs(ui, &seen.count(), about, of.labels > 0, asked(SeenOrLater::Seen), commands);
                 ui.label(revisions);
                 let about = "Lists the pairs of these, as far as they are still there";
-                pairs(ui, &of.later.or_none(), about, !of.later.is_none(), asked(Which::Later), commands);
+                pairs(ui, &of.later.or_none(), about, !of.later.is_none(), asked(SeenOrLater::Later), commands);
                 ui.end_row();
             }
         });
@@ -78,14 +78,14 @@ fn list(ui: &mut Ui, all: &[SeenLabels], workspace: &Workspace, record: &RunReco
 }
 
 /// A number of labels, and the way to their pairs.
-fn pairs(ui: &mut Ui, word: &str, about: &str, any: bool, asked: Asked, commands: &Commands) {
+fn pairs(ui: &mut Ui, word: &str, about: &str, any: bool, asked: SeenPairs, commands: &Commands) {
     ui.horizontal(|ui| {
         ui.label(word);
         if !any {
             return;
         }
         let show = parts::quiet(ui, true, "Show").on_hover_text(about);
-        let what = if asked.which == Which::Seen { "seen by" } else { "labelled since" };
+        let what = if asked.which == SeenOrLater::Seen { "seen by" } else { "labelled since" };
         prompt::name(&show, Role::Button, &format!("Show {word} {what} step {}", asked.step));
         if show.clicked() {
             commands.push(Command::Runs(RunCommand::ShowSeen(asked)));

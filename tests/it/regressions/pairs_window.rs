@@ -7,7 +7,8 @@ use egui_kittest::kittest::Queryable as _;
 use nudge::{
     data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, config::RunConfig},
     state::{
-        Level, Notice, Offer, Opened, ProjectSummary, Screen, Views, Workspace, compare::board::Board, guide::About,
+        Level, Notice, OpenedProject, ProjectSummary, Screen, UndoOffer, Views, Workspace, compare::board::Board,
+        guide::About,
     },
     store::{Counts, Project, ProjectSettings},
 };
@@ -416,7 +417,7 @@ fn g21_notices_are_one_strip() {
 #[test]
 fn g21_notices_end_with_their_project() {
     let mut workspace = Workspace::default();
-    workspace.notices.push(Notice::info("Pair 1 was deleted").offering(Offer::Undo("Delete pair 1".to_owned())));
+    workspace.notices.push(Notice::info("Pair 1 was deleted").offering(UndoOffer::Undo("Delete pair 1".to_owned())));
     let project = ProjectSummary {
         dir: "/two".into(),
         name: "Two".to_owned(),
@@ -432,7 +433,7 @@ fn g21_notices_end_with_their_project() {
         about: About::default(),
     };
     workspace.open(
-        Opened {
+        OpenedProject {
             project,
             runs: Vec::new(),
             saved: std::collections::BTreeMap::default(),
@@ -441,7 +442,7 @@ fn g21_notices_end_with_their_project() {
             order: Vec::new(),
             rules: Vec::new(),
             can_turn_about: [false; 2],
-            texts: nudge::state::writing::Texts::default(),
+            texts: nudge::state::writing::UnsavedTexts::default(),
         },
         &mut Views::default(),
     );

@@ -16,7 +16,7 @@ use nudge::{
     },
     engine::protocol::{Event, LogLevel, Outcome},
     model::{LoadOptions, Policy},
-    state::{Screen, drafts::Progress},
+    state::{Screen, drafts::EditProgress},
     store::{LogProbKey, Project, ProjectSettings, RunStatus, StoreError, demo},
     text::{Codec, Limits},
 };
@@ -363,7 +363,9 @@ fn dl18_what_cannot_be_written_can_be_looked_at() {
     window.focus(Role::MultilineTextInput, "Rejected text");
     window.until("it is refused", |app| {
         let draft = app.views().pairs.draft.as_ref();
-        draft.is_some_and(|draft| draft.progress() == Progress::Refused && draft.pair.answers[0].text.contains("more "))
+        draft.is_some_and(|draft| {
+            draft.progress() == EditProgress::Refused && draft.pair.answers[0].text.contains("more ")
+        })
     });
     window.assert_shows("Not saved");
     drop(window);
