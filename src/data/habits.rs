@@ -16,7 +16,8 @@ pub struct CountOf {
 }
 
 impl CountOf {
-    fn add(&mut self, counts: bool) {
+    /// One more, which counts or does not.
+    pub fn add(&mut self, counts: bool) {
         self.count += usize::from(counts);
         self.of += 1;
     }

@@ -37,6 +37,8 @@ pub use inspection::{Flaw, FlawNote, Inspection, PairFit, PairInspection, TextPa
 pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
 pub use mix::mix;
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
-pub use pair::{Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Source, Split, Strength, Verdict};
+pub use pair::{
+    Answer, Choice, Origin, Pair, PairId, PairSide, Prompt, ReferenceAnswer, Source, Split, Strength, Verdict,
+};
 pub use split::{HeldOutPrompts, HoldOut, PromptKey, SplitRule};
 pub use topics::{Topic, TopicCoverage};

@@ -262,6 +262,13 @@ impl Verdict {
     }
 }
 
+/// An answer of a pair with a preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairSide {
+    Chosen,
+    Rejected,
+}
+
 /// Which side of the hold-out a pair is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

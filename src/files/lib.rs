@@ -19,7 +19,7 @@ use std::{
 
 pub use contained::contained;
 pub use lines::lines;
-pub use output::{Output, Place, WriteError};
+pub use output::{Output, OutputPlace, WriteError};
 pub use pipe::open_any;
 
 /// Settings, templates and indexes: the largest known have one or two megabytes.

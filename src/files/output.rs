@@ -30,7 +30,7 @@ const LINKS: usize = 40;
 
 /// What stands where a file is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum OutputPlace {
     /// Nothing yet. The path is the one that links lead to.
     Free(PathBuf),
     /// A file, reached through all links.
@@ -39,7 +39,7 @@ pub enum Place {
     Stream,
 }
 
-impl Place {
+impl OutputPlace {
     /// Looks, and follows links. A folder or a disk is refused.
     pub fn of(path: &Path) -> Result<Self, WriteError> {
         let failed = |source| WriteError::Write { path: path.to_owned(), source };
@@ -84,25 +84,25 @@ impl Output {
     fn over(path: &Path, replace: bool, replaceable: Option<u32>) -> Result<Self, WriteError> {
         let failed = |source| WriteError::Write { path: path.to_owned(), source };
         let unfit = |reason| Err(WriteError::Unfit { path: path.to_owned(), reason });
-        let place = Place::of(path)?;
-        if let Place::Free(target) | Place::Taken(target) = &place
+        let place = OutputPlace::of(path)?;
+        if let OutputPlace::Free(target) | OutputPlace::Taken(target) = &place
             && database::needs(target).map_err(failed)?
         {
             return unfit("it belongs to the database beside it; name another file");
         }
         let (target, old) = match place {
-            Place::Taken(_) if !replace => return Err(WriteError::Exists { path: path.to_owned() }),
-            Place::Taken(target)
+            OutputPlace::Taken(_) if !replace => return Err(WriteError::Exists { path: path.to_owned() }),
+            OutputPlace::Taken(target)
                 if database::id(&target).map_err(failed)?.is_some_and(|id| Some(id) != replaceable) =>
             {
                 return unfit("it is a database, which nothing here replaces; name another file");
             }
-            Place::Taken(target) => {
+            OutputPlace::Taken(target) => {
                 let old = Box::new(fs::metadata(&target).map_err(failed)?);
                 (target, Some(old))
             }
-            Place::Free(target) => (target, None),
-            Place::Stream => {
+            OutputPlace::Free(target) => (target, None),
+            OutputPlace::Stream => {
                 // Appending, because standard output may be a file that holds something already.
                 let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
                 return Ok(Self { path: path.to_owned(), way: Way::Through(BufWriter::new(file)) });
@@ -358,7 +358,7 @@ mod tests {
             assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
             std::thread::scope(|scope| {
                 let reader = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
-                assert_eq!(Place::of(&pipe).unwrap(), Place::Stream);
+                assert_eq!(OutputPlace::of(&pipe).unwrap(), OutputPlace::Stream);
                 write(&pipe, "through", false).unwrap();
                 assert_eq!(reader.join().unwrap(), "through");
             });
@@ -372,7 +372,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             for (name, device) in [("null", "/dev/null"), ("full", "/dev/full")] {
                 symlink(device, dir.path().join(name)).unwrap();
-                assert_eq!(Place::of(&dir.path().join(name)).unwrap(), Place::Stream);
+                assert_eq!(OutputPlace::of(&dir.path().join(name)).unwrap(), OutputPlace::Stream);
             }
             write(&dir.path().join("null"), "x", false).unwrap();
             assert!(write(&dir.path().join("full"), "x", false).unwrap_err().to_string().contains("full"));

@@ -11,10 +11,10 @@ use model::ModelName;
 use ureq::Agent;
 
 use super::{
-    Fetched, Hub, HubError, Progress, Waker,
+    Fetched, Hub, HubError, Progress,
     client::Client,
     fetch::fetch,
-    progress::{Phase, Watch},
+    progress::{Phase, Waker, Watch},
 };
 
 /// A model on its way. Dropped, it is cancelled: the thread ends soon and what was fetched is kept.

@@ -58,4 +58,4 @@ pub use fetch::Fetched;
 pub use model::ModelName;
 pub use offer::Offer;
 pub use place::{Hub, Patience};
-pub use progress::{Phase, Progress, Waker};
+pub use progress::{Phase, Progress};

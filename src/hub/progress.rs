@@ -24,7 +24,7 @@ const SPEED_AFTER: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_millis(25);
 
 /// Called, from the download's thread, when there is something new to show.
-pub type Waker = Arc<dyn Fn() + Send + Sync>;
+pub(super) type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// What a download is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -1,15 +1,17 @@
 //! What a rule set says of its rules before anything is judged: how they are called, in which order, which way is better.
 
+use data::metrics::Better;
 use serde::Deserialize;
 
-use super::rules::Better;
+use super::written::better;
 
 /// A rule by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RuleHead {
     pub name: String,
-    /// Which way its share is better, where either is.
-    pub better: Option<Better>,
+    /// Which way its share is.
+    #[serde(default, deserialize_with = "better")]
+    pub better: Better,
 }
 
 impl AsRef<str> for RuleHead {
@@ -47,8 +49,8 @@ mod tests {
         let older =
             "samples = 2\n[[rule]]\nname = \"z\"\nbetter = \"less\"\n[[rule]]\nname = \"gone\"\nbetter = \"less\"\n";
         let found = heads([own, "rule = [", older]);
-        let told: Vec<(&str, Option<Better>)> = found.iter().map(|head| (head.as_ref(), head.better)).collect();
-        assert_eq!(told, [("z", Some(Better::More)), ("a", None), ("gone", Some(Better::Less))]);
+        let told: Vec<(&str, Better)> = found.iter().map(|head| (head.as_ref(), head.better)).collect();
+        assert_eq!(told, [("z", Better::More), ("a", Better::Neither), ("gone", Better::Less)]);
         assert_eq!(heads([super::super::EXAMPLE]).len(), 2);
     }
 }

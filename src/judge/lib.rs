@@ -25,7 +25,7 @@ pub use duel::{Tally, Winner};
 pub use heads::{RuleHead, heads};
 pub use language::language_of;
 pub use parse::{EXAMPLE, RuleFault};
-pub use rules::{Better, PromptGroup, Rule, RulePrompt, RuleSet, RuleShare};
+pub use rules::{PromptGroup, Rule, RulePrompt, RuleSet, RuleShare};
 pub use share::Share;
 
 /// What the file is called in a project's folder.

@@ -1,6 +1,6 @@
 //! A rule set as it is used: groups of prompts, rules, and what they say of answers.
 
-use data::Prompt;
+use data::{Prompt, metrics::Better};
 
 use super::{
     condition::{Condition, Judged, ToJudge},
@@ -48,15 +48,9 @@ pub struct Rule {
     pub name: String,
     /// Indices into [`RuleSet::groups`] that it is asked about.
     pub on: Vec<usize>,
-    pub better: Option<Better>,
+    /// Which way its share is.
+    pub better: Better,
     pub(super) when: Condition,
-}
-
-/// Which way a share is better, where either is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    More,
-    Less,
 }
 
 /// What came out for a rule.

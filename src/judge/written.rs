@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use data::Turn;
+use data::{Turn, metrics::Better};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
 use toml::Spanned;
-
-use super::rules::Better;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,7 +72,8 @@ pub struct WrittenRule {
     pub name: Spanned<String>,
     #[serde(default)]
     pub on: Many<Spanned<String>>,
-    pub better: Option<Better>,
+    #[serde(default, deserialize_with = "better")]
+    pub better: Better,
     pub when: Spanned<WrittenCondition>,
 }
 
@@ -99,13 +98,12 @@ pub struct WrittenCondition {
     pub not: Option<Box<WrittenCondition>>,
 }
 
-impl<'de> Deserialize<'de> for Better {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "more" => Ok(Self::More),
-            "less" => Ok(Self::Less),
-            other => Err(serde::de::Error::custom(format!("better is \"more\" or \"less\", not {other:?}"))),
-        }
+/// Which way a share is better; a rule that says nothing has neither.
+pub fn better<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Better, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "more" => Ok(Better::More),
+        "less" => Ok(Better::Less),
+        other => Err(serde::de::Error::custom(format!("better is \"more\" or \"less\", not {other:?}"))),
     }
 }
 

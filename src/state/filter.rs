@@ -3,7 +3,7 @@
 use data::{Split, SplitRule, Strength};
 use serde::{Deserialize, Serialize};
 use store::{Counts, PairQuery, PairSource, Revision, Sort, SortKey, VerdictFilter, VerdictState};
-use train::objective::{Number, Range};
+use train::objective::{Number, NumberBounds};
 
 use super::scores::Fate;
 
@@ -115,7 +115,7 @@ pub struct Filter {
     /// What has become of it, by the scores that are shown.
     pub fate: Option<Fate>,
     /// Between which bounds one of its numbers lies, by the same scores.
-    pub range: Option<Range>,
+    pub range: Option<NumberBounds>,
     pub sort: SortPairsBy,
     pub descending: bool,
 }
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_of_scores_that_are_not_shown() {
-        let range = Range { number: Number::Push, least: Some(0.1), most: None };
+        let range = NumberBounds { number: Number::Push, least: Some(0.1), most: None };
         let mut filter = Filter { range: Some(range), ..Filter::default() };
         assert!(filter.narrows() && filter.more() == 1);
         filter.without_scores();

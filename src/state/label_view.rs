@@ -38,13 +38,13 @@ pub struct LabelView {
 /// What is written about the pair on the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkField {
-    pub mark: Mark,
+    pub mark: LabelMark,
     pub text: String,
     pub wants_caret: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum LabelMark {
     Tag,
     Note,
 }
@@ -82,16 +82,16 @@ impl LabelView {
 
     /// Writes a tag or a note of this pair: a tag as far as it was begun, a note as it is. A field that is open already stays as
     /// it is.
-    pub fn begin_field(&mut self, mark: Mark, pair: &Pair) {
+    pub fn begin_field(&mut self, mark: LabelMark, pair: &Pair) {
         match &mut self.field {
             Some(field) if field.mark == mark => field.wants_caret = true,
             _ => {
                 let text = match mark {
-                    Mark::Tag => {
+                    LabelMark::Tag => {
                         let begun = self.begun_tag.take().filter(|(of, _)| *of == pair.id);
                         begun.map_or_else(String::new, |(_, text)| text)
                     }
-                    Mark::Note => pair.note.clone(),
+                    LabelMark::Note => pair.note.clone(),
                 };
                 self.field = Some(MarkField { mark, text, wants_caret: true });
             }
@@ -101,7 +101,7 @@ impl LabelView {
     /// The field is left with Esc: a note is put to the pair, a tag waits for the next time. The same as [`Self::end_field`]
     /// otherwise.
     pub fn leave_field(&mut self, pair: &Pair) -> Option<(Amendment, String)> {
-        if let Some(MarkField { text, .. }) = self.field.take_if(|field| field.mark == Mark::Tag) {
+        if let Some(MarkField { text, .. }) = self.field.take_if(|field| field.mark == LabelMark::Tag) {
             self.begun_tag = Some((pair.id, text));
             return None;
         }
@@ -114,10 +114,10 @@ impl LabelView {
         let field = self.field.take()?;
         let text = field.text.trim().to_owned();
         let (amendment, name) = match field.mark {
-            Mark::Tag if text.is_empty() || pair.tags.contains(&text) => return None,
-            Mark::Note if text == pair.note => return None,
-            Mark::Tag => (Amendment::Tag(text.clone(), true), format!("Tag pair {} “{text}”", pair.id.0)),
-            Mark::Note => (Amendment::Note(text), format!("Edit note of pair {}", pair.id.0)),
+            LabelMark::Tag if text.is_empty() || pair.tags.contains(&text) => return None,
+            LabelMark::Note if text == pair.note => return None,
+            LabelMark::Tag => (Amendment::Tag(text.clone(), true), format!("Tag pair {} “{text}”", pair.id.0)),
+            LabelMark::Note => (Amendment::Note(text), format!("Edit note of pair {}", pair.id.0)),
         };
         self.session.edited(pair.id, name.clone(), false);
         Some((amendment, name))
@@ -173,19 +173,19 @@ mod tests {
     fn what_is_typed_in_a_field_is_never_lost() {
         let mut label = LabelView::new(Labelling::start(vec![PairId(3)], 1, 0));
         let pair = Pair { note: "old".to_owned(), ..Pair::new(PairId(3), Prompt::Text("p".to_owned()), &["a", "b"]) };
-        label.begin_field(Mark::Note, &pair);
+        label.begin_field(LabelMark::Note, &pair);
         label.field.as_mut().unwrap().text = "new".to_owned();
-        label.begin_field(Mark::Note, &pair);
+        label.begin_field(LabelMark::Note, &pair);
         assert_eq!(label.field.as_ref().unwrap().text, "new", "asking for it again begins nothing anew");
         assert_eq!(label.leave_field(&pair).unwrap().0, Amendment::Note("new".to_owned()));
         assert_eq!(label.leave_field(&pair), None);
-        label.begin_field(Mark::Tag, &pair);
+        label.begin_field(LabelMark::Tag, &pair);
         label.field.as_mut().unwrap().text = "tra".to_owned();
         assert_eq!(label.leave_field(&pair), None, "half a tag is none");
-        label.begin_field(Mark::Tag, &pair);
+        label.begin_field(LabelMark::Tag, &pair);
         assert_eq!(label.field.as_ref().unwrap().text, "tra");
         label.leave_field(&pair);
-        label.begin_field(Mark::Tag, &Pair { id: PairId(4), ..pair });
+        label.begin_field(LabelMark::Tag, &Pair { id: PairId(4), ..pair });
         assert_eq!(label.field.as_ref().unwrap().text, "", "another pair begins with none");
     }
 

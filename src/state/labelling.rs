@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-use data::{Choice, Pair, PairId, Strength, Verdict, counted, mix};
+use data::{Choice, Pair, PairId, Strength, Verdict, counted, habits::CountOf, mix};
 
 use super::drafts;
 
@@ -179,11 +179,11 @@ pub struct RepeatedLabels {
     pub changed: Vec<PairId>,
 }
 
-/// Habits of the hand, worth knowing: each is (how often, out of).
+/// Habits of the hand in one session, worth knowing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Habits {
-    pub left: (usize, usize),
-    pub longer: (usize, usize),
+pub struct SessionHabits {
+    pub left: CountOf,
+    pub longer: CountOf,
 }
 
 /// One step of the session that the project's journal knows as one change.
@@ -419,16 +419,14 @@ impl Labelling {
     }
 
     /// How often the left and the longer answer were preferred in this session.
-    pub fn habits(&self) -> Habits {
-        let mut habits = Habits::default();
+    pub fn habits(&self) -> SessionHabits {
+        let mut habits = SessionHabits::default();
         for judged in self.judged() {
             if let Some(left) = judged.left {
-                habits.left.0 += usize::from(left);
-                habits.left.1 += 1;
+                habits.left.add(left);
             }
             if let Some(longer) = judged.longer {
-                habits.longer.0 += usize::from(longer);
-                habits.longer.1 += 1;
+                habits.longer.add(longer);
             }
         }
         habits

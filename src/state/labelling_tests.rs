@@ -97,9 +97,9 @@ fn habits_count_sides_and_lengths() {
         session.judge(&pair(id), judgement, 2_000);
     }
     let habits = session.habits();
-    assert_eq!(habits.left, (10, 10));
-    assert_eq!(habits.longer.1, 10);
-    assert!((1..10).contains(&habits.longer.0));
+    assert_eq!(habits.left, CountOf { count: 10, of: 10 });
+    assert_eq!(habits.longer.of, 10);
+    assert!((1..10).contains(&habits.longer.count));
 }
 
 #[test]

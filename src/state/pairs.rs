@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use super::label_view::{LabelHabits, LabelView, Mark, MarkField, ScrollExtent, Scrolled};
+pub use super::label_view::{LabelHabits, LabelMark, LabelView, MarkField, ScrollExtent, Scrolled};
 pub use super::transfer::{ImportOutcome, Replacing, Transfer, TransferProgress};
 use super::{
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay, PassedOver, PromptsToAnswer},

@@ -182,11 +182,7 @@ impl Runs {
         let Some(rule) = judged::rule(metric) else {
             return StoredMetric::of(metric).map_or(Better::Neither, |stored| stored.metric.better);
         };
-        match self.rules.iter().find(|known| known.name == rule).and_then(|known| known.better) {
-            Some(judge::Better::More) => Better::More,
-            Some(judge::Better::Less) => Better::Less,
-            None => Better::Neither,
-        }
+        self.rules.iter().find(|known| known.name == rule).map_or(Better::Neither, |known| known.better)
     }
 
     /// Newest first, each followed by its forks one level deeper.

@@ -6,7 +6,7 @@ use data::{PairId, counted};
 use engine::protocol::{Event, RequestId, RunControl};
 use serde::{Deserialize, Serialize};
 use store::{PairQuery, PairScores, RunId, Scoring, VerdictState};
-use train::objective::{Number, Objective, Range, Standing};
+use train::objective::{Number, NumberBounds, Objective, Standing};
 
 use super::{remembered::Remembered, runs::Runs};
 
@@ -116,7 +116,7 @@ pub struct ByScores {
     pub scoring: Scoring,
     pub objective: Objective,
     pub fate: Option<Fate>,
-    pub range: Option<Range>,
+    pub range: Option<NumberBounds>,
     pub number: Option<Number>,
     /// How many there were: more of them are another list.
     pub scored: usize,

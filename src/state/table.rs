@@ -155,7 +155,7 @@ pub enum TableCommand {
 mod tests {
     use super::*;
     use data::Strength;
-    use train::objective::Range;
+    use train::objective::NumberBounds;
 
     fn list() -> Arc<Vec<PairId>> {
         Arc::new((1..=40).map(PairId).collect())
@@ -168,7 +168,7 @@ mod tests {
             strength: Some(Strength::Slightly),
             source: Some(PairSource::File("a \"b\".jsonl".to_owned())),
             changed_since: Some(Revision(7)),
-            range: Some(Range { number: Number::Margin, least: Some(-1.5), most: None }),
+            range: Some(NumberBounds { number: Number::Margin, least: Some(-1.5), most: None }),
             ..Filter::default()
         };
         let by_hand = Filter { source: Some(PairSource::Hand), ..Filter::default() };

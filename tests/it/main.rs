@@ -90,6 +90,7 @@ mod terminal;
 mod text;
 mod text_folders;
 mod tidy;
+mod tidy_names;
 mod token_weights;
 mod tokens_window;
 mod toy;

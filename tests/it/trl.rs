@@ -15,7 +15,7 @@ use nudge::{
     },
     model::{
         AdamWOptions, Doc, LoadOptions, Policy, Reads, Row,
-        adapter::{self, AdapterFormat, AdapterPart as Which},
+        adapter::{self, AdapterFormat, AdapterPart},
     },
     train::{
         dataset::{
@@ -343,7 +343,7 @@ fn a_reward_model_of_peft_gives_its_scores_here_and_is_written_as_peft_writes_it
         policy.set_trainable(&fixture::for_policy(tensors.clone().into_iter().collect())).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let to = dir.path().join("adapter");
-        adapter::save(&policy, &to, AdapterFormat::Peft, Which::Sum, "models/of/mine").unwrap();
+        adapter::save(&policy, &to, AdapterFormat::Peft, AdapterPart::Sum, "models/of/mine").unwrap();
         let written = candle_core::safetensors::load(to.join("adapter_model.safetensors"), &Device::Cpu).unwrap();
         assert_eq!(written.len(), tensors.len(), "{:?}", written.keys());
         for (name, want) in &tensors {

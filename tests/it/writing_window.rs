@@ -10,7 +10,7 @@ use nudge::{
         answers::Tab,
         compare::edits::RunDraft,
         judged::RulesDraft,
-        pairs::{LabelView, Mark, MarkField},
+        pairs::{LabelMark, LabelView, MarkField},
         writing::UnsavedTexts,
     },
     store::{NewRun, Probe, Project, ProjectSettings, RunId},
@@ -135,14 +135,14 @@ fn a_note_in_the_middle_of_labelling_is_kept_when_the_window_goes() {
     window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
     window.settle();
     let label: &mut LabelView = window.harness.state_mut().views_mut().pairs.labelling.as_mut().unwrap();
-    label.field = Some(MarkField { mark: Mark::Note, text: "ask Ada".to_owned(), wants_caret: false });
+    label.field = Some(MarkField { mark: LabelMark::Note, text: "ask Ada".to_owned(), wants_caret: false });
     window.harness.step();
     // A verdict by the mouse ends the note, and is one step more.
     window.click_button("Tie");
     let stored = |n: usize| Project::open(dir.path()).unwrap().pair(ids[n]).unwrap().unwrap();
     assert!(stored(0).note == "ask Ada" && stored(0).verdict.is_some());
     let label: &mut LabelView = window.harness.state_mut().views_mut().pairs.labelling.as_mut().unwrap();
-    label.field = Some(MarkField { mark: Mark::Note, text: "and Ben".to_owned(), wants_caret: false });
+    label.field = Some(MarkField { mark: LabelMark::Note, text: "and Ben".to_owned(), wants_caret: false });
     drop(window);
     assert_eq!(stored(1).note, "and Ben");
 }

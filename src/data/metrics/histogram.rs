@@ -2,6 +2,8 @@
 //! in bins of one width, from the lowest score to the highest. They are stored as metrics, `eval_histogram/chosen/00` and so
 //! on, and drawn together.
 
+use crate::PairSide;
+
 /// Bins of each side.
 pub const BINS: usize = 16;
 
@@ -9,21 +11,13 @@ const PREFIX: &str = "eval_histogram/";
 /// What the bins reach from and to.
 const ENDS: [&str; 2] = ["eval_min_reward", "eval_max_reward"];
 
-/// Whose scores they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Chosen,
-    Rejected,
-}
-
-impl Side {
-    fn name(self, bin: usize) -> String {
-        let side = match self {
-            Self::Chosen => "chosen",
-            Self::Rejected => "rejected",
-        };
-        format!("{PREFIX}{side}/{bin:02}")
-    }
+/// The metric of a bin.
+fn name(side: PairSide, bin: usize) -> String {
+    let side = match side {
+        PairSide::Chosen => "chosen",
+        PairSide::Rejected => "rejected",
+    };
+    format!("{PREFIX}{side}/{bin:02}")
 }
 
 /// Whether this is one of the bins, which say nothing alone.
@@ -39,15 +33,15 @@ pub fn bins(chosen: &[f64], rejected: &[f64]) -> Vec<(String, f64)> {
     if !has_width {
         return Vec::new();
     }
-    let of = |side: Side, scores: &[f64]| -> Vec<(String, f64)> {
+    let of = |side: PairSide, scores: &[f64]| -> Vec<(String, f64)> {
         let mut counts = [0.0; BINS];
         for score in scores {
             let bin = ((score - low) / (high - low) * BINS as f64) as usize;
             counts[bin.min(BINS - 1)] += 1.0 / scores.len() as f64;
         }
-        counts.into_iter().enumerate().map(|(bin, share)| (side.name(bin), share)).collect()
+        counts.into_iter().enumerate().map(|(bin, share)| (name(side, bin), share)).collect()
     };
-    [of(Side::Chosen, chosen), of(Side::Rejected, rejected)].concat()
+    [of(PairSide::Chosen, chosen), of(PairSide::Rejected, rejected)].concat()
 }
 
 /// The spread of an evaluation.
@@ -66,11 +60,11 @@ impl ScoreHistogram {
     pub fn of(newest: impl Fn(&str) -> Option<[f64; 2]>) -> Option<Self> {
         let [low, high] = ENDS.map(&newest);
         let ([step, low], [_, high]) = (low?, high?);
-        let side = |side: Side| -> Option<Vec<f64>> {
-            let newest = |bin| newest(&side.name(bin)).filter(|[at, _]| *at == step).map(|[_, share]| share);
+        let side = |side: PairSide| -> Option<Vec<f64>> {
+            let newest = |bin| newest(&name(side, bin)).filter(|[at, _]| *at == step).map(|[_, share]| share);
             (0..BINS).map(newest).collect()
         };
-        Some(Self { step, ends: [low, high], chosen: side(Side::Chosen)?, rejected: side(Side::Rejected)? })
+        Some(Self { step, ends: [low, high], chosen: side(PairSide::Chosen)?, rejected: side(PairSide::Rejected)? })
     }
 
     /// Share of either side that lies where the other does too.

@@ -42,10 +42,11 @@ pub enum Unit {
 }
 
 /// Which way is better, where runs of any method may be compared by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Better {
     More,
     Less,
+    #[default]
     Neither,
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use ::{
     data::{HoldOut, Pair, Prompt, PromptKey, SplitRule, integers},
-    files::{Output, Place, WriteError},
+    files::{Output, OutputPlace, WriteError},
 };
 
 /// What is written, and where.
@@ -188,10 +188,10 @@ pub type EachPair<'a, E> = &'a mut dyn FnMut(&mut dyn FnMut(&Pair) -> Result<(),
 /// All files are whole when this returns. One that is there already is [`WriteError::Exists`], unless it may be replaced.
 pub fn to_path<E: From<FormatError>>(plan: &WritePlan, pairs: EachPair<'_, E>) -> Result<Written, E> {
     let refused = |error: WriteError| E::from(FormatError::Output(error));
-    let place = Place::of(&plan.path).map_err(refused)?;
+    let place = OutputPlace::of(&plan.path).map_err(refused)?;
     let file_kind = FileKind::of(&plan.path)?;
     let survey = Survey::of(plan, pairs)?;
-    let apart = place != Place::Stream && !survey.writing.together;
+    let apart = place != OutputPlace::Stream && !survey.writing.together;
     let mut targets: Vec<Target> = Vec::new();
     let mut outs: Vec<(Output, Kinds)> = Vec::new();
     for (part, _) in &survey.parts {
@@ -200,7 +200,7 @@ pub fn to_path<E: From<FormatError>>(plan: &WritePlan, pairs: EachPair<'_, E>) -
         if apart && others(|key| key.kind as u8) {
             path = named(&path, part.kind.word());
         }
-        if let Some(side) = part.side.filter(|_| place != Place::Stream) {
+        if let Some(side) = part.side.filter(|_| place != OutputPlace::Stream) {
             path = named(&path, side.word());
         }
         if let Some(target) = targets.iter_mut().find(|target| target.path == path) {
@@ -242,7 +242,7 @@ pub fn to_path<E: From<FormatError>>(plan: &WritePlan, pairs: EachPair<'_, E>) -
         rows.finish().map_err(failed(&path))?.finish().map_err(refused)?;
         written.files.push((path, counts));
     }
-    if place != Place::Stream && survey.writing.described {
+    if place != OutputPlace::Stream && survey.writing.described {
         written.described = dataset_info::describe(survey.format, &written.files)?;
     }
     Ok(written)

@@ -9,12 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data::config::{Contrast, RunConfig, TisConfig};
+use data::{
+    PairSide,
+    config::{Contrast, RunConfig, TisConfig},
+};
 use model::{Doc, Policy};
 
 use store::{Project, RunId, RunRecord, RunStatus};
 
-use super::{Side, unfinished};
+use super::unfinished;
 use crate::{
     dataset::{documents::PairDoc, inputs, negatives::with},
     error::{Result, TrainError},
@@ -33,10 +36,10 @@ const RECIPE: &str = "contrast 1";
 
 impl Contrasted {
     /// By which the log-probs of one of them are cached.
-    pub fn as_reference(&self, side: Side, codec: &str) -> Reference {
+    pub fn as_reference(&self, side: PairSide, codec: &str) -> Reference {
         let learnt = match side {
-            Side::Chosen => &self.positive,
-            Side::Rejected => &self.negative,
+            PairSide::Chosen => &self.positive,
+            PairSide::Rejected => &self.negative,
         };
         Reference {
             policy: format!("{RECIPE} {}, {learnt}", self.name),
@@ -54,7 +57,7 @@ impl Contrasted {
 
     /// Both models on the base of `policy`. `None` = they are not there any more, or not what they were.
     pub fn open(&self, project: &Path, policy: &Policy, config: &RunConfig) -> Result<Option<[Policy; 2]>> {
-        let open = |side: Side, learnt: &str| -> Result<Option<Policy>> {
+        let open = |side: PairSide, learnt: &str| -> Result<Option<Policy>> {
             let path = folder(project, &self.name).join(file(side));
             if !hash(&path).is_ok_and(|found| found == learnt) {
                 return Ok(None);
@@ -65,8 +68,8 @@ impl Contrasted {
             opened.load_trainable(&path)?;
             Ok(Some(opened))
         };
-        let positive = open(Side::Chosen, &self.positive)?;
-        let negative = open(Side::Rejected, &self.negative)?;
+        let positive = open(PairSide::Chosen, &self.positive)?;
+        let negative = open(PairSide::Rejected, &self.negative)?;
         Ok(positive.zip(negative).map(|(positive, negative)| [positive, negative]))
     }
 }
@@ -80,13 +83,13 @@ pub fn keep(project: &Project, name: &str, sets: &[Policy; 2]) -> Result<Contras
     }
     fs::create_dir_all(&aside).map_err(TrainError::io("create", &aside))?;
     let [positive, negative] = sets;
-    let save = |side: Side, set: &Policy| {
+    let save = |side: PairSide, set: &Policy| {
         Ok::<_, TrainError>(set.save_trainable(&aside.join(file(side)))?.to_hex().to_string())
     };
     let kept = Contrasted {
         name: name.to_owned(),
-        positive: save(Side::Chosen, positive)?,
-        negative: save(Side::Rejected, negative)?,
+        positive: save(PairSide::Chosen, positive)?,
+        negative: save(PairSide::Rejected, negative)?,
     };
     let index = aside.join(INDEX);
     let text = serde_json::to_vec_pretty(&kept).map_err(|error| TrainError::Sentence(error.to_string()))?;
@@ -179,19 +182,19 @@ pub fn name_of<'p>(
 }
 
 /// The pair that one of the two learns from by DPO: as it is, or with its answers swapped. Of several rejected answers the first.
-pub fn lesson(pair: &PairDoc, side: Side) -> PairDoc {
+pub fn lesson(pair: &PairDoc, side: PairSide) -> PairDoc {
     let places = match side {
-        Side::Chosen => [0, 1],
-        Side::Rejected => [1, 0],
+        PairSide::Chosen => [0, 1],
+        PairSide::Rejected => [1, 0],
     };
     PairDoc { doc: with(&pair.doc, &places), ..pair.clone() }
 }
 
 /// The text that one of the two learns by plain language modelling.
-pub fn text(pair: &PairDoc, side: Side) -> Doc {
+pub fn text(pair: &PairDoc, side: PairSide) -> Doc {
     let place = match side {
-        Side::Chosen => 0,
-        Side::Rejected => 1,
+        PairSide::Chosen => 0,
+        PairSide::Rejected => 1,
     };
     with(&pair.doc, &[place])
 }
@@ -200,10 +203,18 @@ pub(super) fn folder(project: &Path, name: &str) -> PathBuf {
     project.join(FOLDER).join(name)
 }
 
-pub(super) fn file(side: Side) -> &'static str {
+/// The model of the two that learns this side.
+pub(super) fn model_of(side: PairSide) -> &'static str {
     match side {
-        Side::Chosen => "positive.safetensors",
-        Side::Rejected => "negative.safetensors",
+        PairSide::Chosen => "π⁺",
+        PairSide::Rejected => "π⁻",
+    }
+}
+
+pub(super) fn file(side: PairSide) -> &'static str {
+    match side {
+        PairSide::Chosen => "positive.safetensors",
+        PairSide::Rejected => "negative.safetensors",
     }
 }
 
@@ -245,8 +256,8 @@ mod tests {
     fn lessons_are_the_pair_and_the_pair_swapped() {
         let doc = Doc::new(vec![1], vec![vec![2], vec![3], vec![4]]);
         let pair = PairDoc::certain(PairId(1), doc);
-        assert_eq!(lesson(&pair, Side::Chosen).doc.continuations, [[2], [3]]);
-        assert_eq!(lesson(&pair, Side::Rejected).doc.continuations, [[3], [2]]);
-        assert_eq!(text(&pair, Side::Rejected).continuations, [[3]]);
+        assert_eq!(lesson(&pair, PairSide::Chosen).doc.continuations, [[2], [3]]);
+        assert_eq!(lesson(&pair, PairSide::Rejected).doc.continuations, [[3], [2]]);
+        assert_eq!(text(&pair, PairSide::Rejected).continuations, [[3]]);
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use data::{
+    PairSide,
     config::{Contrast, Margin},
     counted,
     metrics::REWARD_MARGIN,
@@ -11,8 +12,7 @@ use model::{AdamW, Doc, Policy};
 use store::LogLevel;
 
 use super::{
-    Side,
-    contrast::{self, keep, name_of},
+    contrast::{self, keep, model_of, name_of},
     unfinished::{Half, Unfinished},
 };
 use crate::{
@@ -49,7 +49,7 @@ impl Training {
         let watch = context.watch();
         let mut unfinished = Unfinished::of(context.project.dir(), name, context.run);
         let mut fitted = Vec::with_capacity(2);
-        for side in [Side::Chosen, Side::Rejected] {
+        for side in [PairSide::Chosen, PairSide::Rejected] {
             let Some(one) = self.fit_one(side, &mut unfinished, context)? else {
                 return Ok(ControlFlow::Break(()));
             };
@@ -78,7 +78,7 @@ impl Training {
     /// before. `None` = stopped meanwhile.
     fn fit_one(
         &mut self,
-        side: Side,
+        side: PairSide,
         unfinished: &mut Unfinished,
         context: &mut Context<'_>,
     ) -> Result<Option<(Policy, f64)>> {
@@ -97,7 +97,7 @@ impl Training {
                 "Goes on with the contrast pair for the token weights where it was stopped, after {} of the {} steps of {}",
                 found.step,
                 steps,
-                side.model()
+                model_of(side)
             );
             context.log(LogLevel::Info, text)?;
             half = found;
@@ -106,7 +106,7 @@ impl Training {
         for _ in 0..half.step {
             order.take(self.config.train.pairs_per_step);
         }
-        let what = format!("Fitting the contrast pair, {}", side.model());
+        let what = format!("Fitting the contrast pair, {}", model_of(side));
         while half.step < steps {
             context.phase(&what, Some(half.step as f32 / steps as f32));
             let mut met = order.take(self.config.train.pairs_per_step);
@@ -150,7 +150,7 @@ impl Training {
     fn contrast_step(
         &mut self,
         trainer: &mut Trainer,
-        side: Side,
+        side: PairSide,
         (met, step, budget): (&[usize], u64, usize),
         context: &mut Context<'_>,
     ) -> Result<StepEnd<StepDoc, (StepDone, f64)>> {
@@ -201,9 +201,9 @@ fn kept(done: Result<()>, context: &mut Context<'_>) -> Result<()> {
 }
 
 /// Σ log π_ref of a lesson's two answers from those of the pair's.
-fn lesson_sums(of_pair: &[f64], side: Side) -> Vec<f64> {
+fn lesson_sums(of_pair: &[f64], side: PairSide) -> Vec<f64> {
     let mut sums: Vec<f64> = of_pair.iter().take(2).copied().collect();
-    if side == Side::Rejected {
+    if side == PairSide::Rejected {
         sums.reverse();
     }
     sums

@@ -19,7 +19,10 @@ pub mod weigher;
 
 pub use weigher::Weigher;
 
-use data::config::{RunConfig, TokenWeights};
+use data::{
+    PairSide,
+    config::{RunConfig, TokenWeights},
+};
 use model::{AdapterShape, Policy};
 
 use crate::{dataset::inputs, measure::reference::Reference};
@@ -29,7 +32,7 @@ pub trait Weighing {
     fn reads(&self) -> TokenReads;
 
     /// Weighing of an answer's tokens from what was read of them. `ends`: its last token ends the turn.
-    fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32>;
+    fn of_answer(&self, read: &[f32], side: PairSide, ends: bool) -> Vec<f32>;
 
     /// What a token's weight is, e.g. "ω = 0.7 to 1.3 by rank of ±δ in the answer".
     fn formula(&self) -> String;
@@ -107,26 +110,9 @@ pub struct Anchor {
     pub reference: Vec<f32>,
 }
 
-/// Which side of a pair an answer is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Chosen,
-    Rejected,
-}
-
-impl Side {
-    /// Of the answer in this place of a pair's document.
-    pub fn of(place: usize) -> Self {
-        if place == 0 { Self::Chosen } else { Self::Rejected }
-    }
-
-    /// The model of a contrast pair that learns this side.
-    fn model(self) -> &'static str {
-        match self {
-            Self::Chosen => "π⁺",
-            Self::Rejected => "π⁻",
-        }
-    }
+/// The side of the answer in this place of a pair's document.
+fn side_of(place: usize) -> PairSide {
+    if place == 0 { PairSide::Chosen } else { PairSide::Rejected }
 }
 
 /// Scales weights to a mean of 1; weights of nothing stay.

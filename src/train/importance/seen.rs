@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use data::config::RunConfig;
+use data::{PairSide, config::RunConfig};
 use model::{Doc, Policy, PolicyError, Row};
 use store::{Project, RunRecord};
 use text::Codec;
 
 use super::{
-    Side, TokenReads, reads,
+    TokenReads, reads,
     weigher::{contrasts, of_answers},
 };
 use crate::{
@@ -60,7 +60,7 @@ fn by_contrast(
     (policy, codec): (&mut Policy, &Codec),
     doc: &Doc,
 ) -> Result<Vec<Vec<f32>>> {
-    let sides = [Side::Chosen, Side::Rejected];
+    let sides = [PairSide::Chosen, PairSide::Rejected];
     let named = sides.map(|side| contrasted.as_reference(side, codec.identity()));
     let is_kept = |named: &Reference| named.has_all(project, &[doc]);
     let mut sets = if is_kept(&named[0])? && is_kept(&named[1])? {

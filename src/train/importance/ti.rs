@@ -4,9 +4,12 @@
 //! of 1. P(t) = exp(−½((t − μ)/σ)²), μ = (T − 1)/2, σ = T/4. W = λ·I + (1 − λ)·P, scaled to a mean of 1: the paper leaves open on
 //! what scale the two are mixed (P to a sum of 1 as released, or with 1 at its peak), and unscaled β would shrink about fivefold. The token that is predicted there has I = 0.
 
-use data::config::{Every, Prior, TiConfig};
+use data::{
+    PairSide,
+    config::{Every, Prior, TiConfig},
+};
 
-use super::{Planned, Side, TokenReads, Weighing, narrow, to_mean_one};
+use super::{Planned, TokenReads, Weighing, narrow, to_mean_one};
 
 /// Sampling goes token by token: forwards that one sampled token counts for.
 const SAMPLING: f64 = 3.0;
@@ -19,7 +22,7 @@ impl Weighing for TiConfig {
         }
     }
 
-    fn of_answer(&self, read: &[f32], _: Side, _: bool) -> Vec<f32> {
+    fn of_answer(&self, read: &[f32], _: PairSide, _: bool) -> Vec<f32> {
         weights(self, read)
     }
 

@@ -5,16 +5,19 @@
 //! answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer, their
 //! contrasts rounded to two decimals, and spreads 0.7 to 1.3 over the ranks.
 
-use data::config::{Contrast, LastToken, TisConfig, Transform};
+use data::{
+    PairSide,
+    config::{Contrast, LastToken, TisConfig, Transform},
+};
 
-use super::{Planned, Side, TokenReads, Weighing, contrast, narrow, to_mean_one};
+use super::{Planned, TokenReads, Weighing, contrast, narrow, to_mean_one};
 
 impl Weighing for TisConfig {
     fn reads(&self) -> TokenReads {
         TokenReads::Contrasts
     }
 
-    fn of_answer(&self, read: &[f32], side: Side, ends: bool) -> Vec<f32> {
+    fn of_answer(&self, read: &[f32], side: PairSide, ends: bool) -> Vec<f32> {
         weights(self, read, side, ends)
     }
 
@@ -57,7 +60,7 @@ impl Weighing for TisConfig {
 }
 
 /// Weighing of an answer's tokens from their contrasts. `ends`: its last token ends the turn.
-fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec<f32> {
+fn weights(config: &TisConfig, contrasts: &[f32], side: PairSide, ends: bool) -> Vec<f32> {
     let contrasts: Vec<f64> = contrasts.iter().map(|&contrast| f64::from(contrast)).collect();
     let Some((_, before)) = contrasts.split_last() else {
         return Vec::new();
@@ -76,8 +79,8 @@ fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec
     narrow(weights)
 }
 
-fn transformed(config: &TisConfig, contrasts: &[f64], side: Side) -> Vec<f64> {
-    let sign = if side == Side::Chosen { 1.0 } else { -1.0 };
+fn transformed(config: &TisConfig, contrasts: &[f64], side: PairSide) -> Vec<f64> {
+    let sign = if side == PairSide::Chosen { 1.0 } else { -1.0 };
     let rounded = || -> Vec<f64> {
         // -0 is in order before 0, and no smaller.
         contrasts.iter().map(|contrast| (sign * contrast * 100.0).round_ties_even() / 100.0 + 0.0).collect()
@@ -162,36 +165,36 @@ mod tests {
     #[test]
     fn golden_weights() {
         let exp = config(Transform::Exp, LastToken::Weighed);
-        close(&weights(&exp, &CHOSEN, Side::Chosen, true), &[1.0, -0.5, 0.05].map(f32::exp));
-        close(&weights(&exp, &REJECTED, Side::Rejected, true), &[0.5, -0.6].map(f32::exp));
+        close(&weights(&exp, &CHOSEN, PairSide::Chosen, true), &[1.0, -0.5, 0.05].map(f32::exp));
+        close(&weights(&exp, &REJECTED, PairSide::Rejected, true), &[0.5, -0.6].map(f32::exp));
         for rank in [Transform::Rank, Transform::RankByPlace] {
             let rank = config(rank, LastToken::Weighed);
-            close(&weights(&rank, &CHOSEN, Side::Chosen, true), &[1.3, 0.7, 1.0]);
-            close(&weights(&rank, &REJECTED, Side::Rejected, true), &[1.3, 0.7]);
-            close(&weights(&rank, &[4.0], Side::Chosen, true), &[1.0]);
+            close(&weights(&rank, &CHOSEN, PairSide::Chosen, true), &[1.3, 0.7, 1.0]);
+            close(&weights(&rank, &REJECTED, PairSide::Rejected, true), &[1.3, 0.7]);
+            close(&weights(&rank, &[4.0], PairSide::Chosen, true), &[1.0]);
         }
     }
 
     #[test]
     fn the_last_token_weighs_what_is_said() {
-        let of = |last_token, ends| weights(&config(Transform::Rank, last_token), &CHOSEN, Side::Chosen, ends);
+        let of = |last_token, ends| weights(&config(Transform::Rank, last_token), &CHOSEN, PairSide::Chosen, ends);
         close(&of(LastToken::Weighed, true), &[1.3, 0.7, 1.0]);
         // Without a rank for it the two others have the ends of the scale.
         close(
-            &weights(&config(Transform::Rank, LastToken::One), &[0.3, 0.1, 9.0], Side::Chosen, true),
+            &weights(&config(Transform::Rank, LastToken::One), &[0.3, 0.1, 9.0], PairSide::Chosen, true),
             &[1.3, 0.7, 1.0],
         );
         close(&of(LastToken::One, false), &[1.3, 0.7, 1.0]);
         close(&of(LastToken::Zero, true), &[1.3, 0.7, 0.0]);
         close(&of(LastToken::Zero, false), &[1.3, 0.7, 0.0]);
-        assert!(weights(&TisConfig::default(), &[], Side::Chosen, false).is_empty());
-        close(&weights(&TisConfig::default(), &[2.0], Side::Chosen, true), &[1.0]);
+        assert!(weights(&TisConfig::default(), &[], PairSide::Chosen, false).is_empty());
+        close(&weights(&TisConfig::default(), &[2.0], PairSide::Chosen, true), &[1.0]);
     }
 
     #[test]
     fn equal_contrasts_share_a_rank_unless_as_released() {
         let contrasts = [0.001, 0.002, 0.0, 1.0, 1.0];
-        let of = |transform| weights(&config(transform, LastToken::Weighed), &contrasts, Side::Chosen, false);
+        let of = |transform| weights(&config(transform, LastToken::Weighed), &contrasts, PairSide::Chosen, false);
         close(&of(Transform::Rank), &[0.85, 0.85, 0.85, 1.225, 1.225]);
         // Rounded to two decimals the first three are equal, and the later rank higher.
         close(&of(Transform::RankByPlace), &[0.7, 0.85, 1.0, 1.15, 1.3]);
@@ -202,7 +205,7 @@ mod tests {
         let of = |transform, contrasts: &[f32], side| {
             weights(&config(transform, LastToken::Weighed), contrasts, side, false)
         };
-        for (side, sign) in [(Side::Chosen, 1.0), (Side::Rejected, -1.0)] {
+        for (side, sign) in [(PairSide::Chosen, 1.0), (PairSide::Rejected, -1.0)] {
             for [first, second] in [[0.001, -0.002], [-0.002, 0.001], [0.0, -0.0], [-0.0, 0.0]] {
                 let contrasts = [first, second, 1.0].map(|contrast: f32| sign * contrast);
                 close(&of(Transform::RankByPlace, &contrasts, side), &[0.7, 1.0, 1.3]);
@@ -215,10 +218,10 @@ mod tests {
     fn a_mean_of_one_keeps_the_proportions() {
         let mut exp = config(Transform::Exp, LastToken::Weighed);
         exp.normalize = true;
-        let got = weights(&exp, &CHOSEN, Side::Chosen, true);
+        let got = weights(&exp, &CHOSEN, PairSide::Chosen, true);
         assert!((got.iter().sum::<f32>() - 3.0).abs() < 1e-6);
         assert!((got[0] / got[1] - 1.5_f32.exp()).abs() < 1e-5);
         exp.last_token = LastToken::Zero;
-        close(&weights(&exp, &[5.0], Side::Chosen, true), &[0.0]);
+        close(&weights(&exp, &[5.0], PairSide::Chosen, true), &[0.0]);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
+use data::PairSide;
 use model::{Doc, Policy, PolicyError};
 use store::LogLevel;
 
 use super::{
-    Side, TokenReads, at_start, narrowest, reads,
+    TokenReads, at_start, narrowest, reads,
     weigher::{Which, contrasts, of_answers, weighs_each_step},
 };
 use crate::{
@@ -105,7 +106,7 @@ impl Training {
     fn contrasts(&mut self, docs: &[Doc], context: &mut Context<'_>) -> Result<Option<LogProbs>> {
         let docs: Vec<&Doc> = docs.iter().collect();
         let mut read = Vec::with_capacity(2);
-        for (place, side) in [Side::Chosen, Side::Rejected].into_iter().enumerate() {
+        for (place, side) in [PairSide::Chosen, PairSide::Rejected].into_iter().enumerate() {
             let Some(contrasted) = self.state.contrast.clone() else {
                 return Err(TrainError::Sentence("Tokens are weighed before there is a contrast pair".to_owned()));
             };

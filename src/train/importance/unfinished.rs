@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data::PairSide;
 use model::Policy;
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
-use super::{Side, contrast};
+use super::contrast;
 use crate::{
     error::{Result, TrainError},
     hash::hash,
@@ -81,10 +82,10 @@ impl Unfinished {
     }
 
     /// Loads π⁺ where it is done, and gives what it came to.
-    pub fn load_done(&self, side: Side, into: &mut Policy) -> Result<Option<f64>> {
+    pub fn load_done(&self, side: PairSide, into: &mut Policy) -> Result<Option<f64>> {
         let path = self.folder.join(contrast::file(side));
         match &self.noted.positive {
-            Some(done) if side == Side::Chosen && is_it(&path, &done.learnt) => {
+            Some(done) if side == PairSide::Chosen && is_it(&path, &done.learnt) => {
                 into.load_trainable(&path)?;
                 Ok(Some(done.told))
             }
@@ -93,8 +94,8 @@ impl Unfinished {
     }
 
     /// Loads what there is of one of the two, and gives how far it is.
-    pub fn load_half(&self, side: Side, into: &mut Trainer) -> Result<Option<Half>> {
-        let is_of_this = self.noted.positive.is_some() == (side == Side::Rejected);
+    pub fn load_half(&self, side: PairSide, into: &mut Trainer) -> Result<Option<Half>> {
+        let is_of_this = self.noted.positive.is_some() == (side == PairSide::Rejected);
         let [weights, moments] = [HALF, OPTIMIZER].map(|file| self.folder.join(file));
         let is_whole = |half: &&Half| is_it(&weights, &half.files[0]) && is_it(&moments, &half.files[1]);
         let Some(half) = self.noted.half.as_ref().filter(|_| is_of_this).filter(is_whole) else {
@@ -115,8 +116,8 @@ impl Unfinished {
     }
 
     /// Keeps π⁺, which is done.
-    pub fn keep_done(&mut self, side: Side, policy: &Policy, told: f64) -> Result<()> {
-        if side == Side::Rejected {
+    pub fn keep_done(&mut self, side: PairSide, policy: &Policy, told: f64) -> Result<()> {
+        if side == PairSide::Rejected {
             return Ok(());
         }
         self.make_folder()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data::config::RunConfig;
 use model::{Policy, Tokens};
 
-use super::{Side, TokenReads, kind_of, reads};
+use super::{TokenReads, kind_of, reads, side_of};
 use crate::{loss::WeighedTokens, measure::log_probs::LogProbs};
 
 /// What weighs the tokens of a run, and the weights that it has given.
@@ -109,7 +109,7 @@ pub fn of_answers(config: &RunConfig, read: &[Vec<f32>], answers: &[Tokens], sto
     let kind = kind_of(config);
     let of_answer = |(place, (read, ids)): (usize, (&Vec<f32>, &Tokens))| {
         let ends = ids.last().is_some_and(|last| stop_ids.contains(last));
-        kind.map_or_else(|| vec![1.0; read.len()], |kind| kind.of_answer(read, Side::of(place), ends))
+        kind.map_or_else(|| vec![1.0; read.len()], |kind| kind.of_answer(read, side_of(place), ends))
     };
     read.iter().zip(answers).enumerate().map(of_answer).collect()
 }

@@ -15,7 +15,7 @@ pub fn ratio(log_ratio: f64) -> f64 {
 
 /// A term of a loss with its slope.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Term {
+pub struct ClippedTerm {
     pub loss: f64,
     /// ∂loss/∂(log-prob), or ∂loss/∂(value).
     pub slope: f64,
@@ -24,28 +24,28 @@ pub struct Term {
 }
 
 /// `max(−A·ρ, −A·clip(ρ, 1 ± ε))` with ρ of log π_θ − log π_old; inside the range a tie carries the full slope.
-pub fn policy(advantage: f64, log_ratio: f64, clip: f64) -> Term {
+pub fn policy(advantage: f64, log_ratio: f64, clip: f64) -> ClippedTerm {
     let (log_ratio, moves) = bounded(log_ratio);
     let ratio = log_ratio.exp();
     let free = -advantage * ratio;
     let held = -advantage * ratio.clamp(1.0 - clip, 1.0 + clip);
     let clipped = (advantage > 0.0 && ratio > 1.0 + clip) || (advantage < 0.0 && ratio < 1.0 - clip);
-    Term { loss: free.max(held), slope: if clipped || !moves { 0.0 } else { free }, clipped }
+    ClippedTerm { loss: free.max(held), slope: if clipped || !moves { 0.0 } else { free }, clipped }
 }
 
 /// `½·max((V − R)², (clip(V, V_old ± ε) − R)²)`.
-pub fn value(now: f64, old: f64, target: f64, clip: f64) -> Term {
+pub fn value(now: f64, old: f64, target: f64, clip: f64) -> ClippedTerm {
     let held = now.clamp(old - clip, old + clip);
     let (free, bound) = ((now - target).powi(2), (held - target).powi(2));
     let clipped = bound > free;
-    Term { loss: 0.5 * free.max(bound), slope: if clipped { 0.0 } else { now - target }, clipped }
+    ClippedTerm { loss: 0.5 * free.max(bound), slope: if clipped { 0.0 } else { now - target }, clipped }
 }
 
 /// `e^d − 1 − d` with d = log π_ref − log π: an estimate of KL(π ‖ π_ref) that is never negative, and its slope.
-pub fn k3(now: f64, reference: f64) -> Term {
+pub fn k3(now: f64, reference: f64) -> ClippedTerm {
     let (difference, moves) = bounded(reference - now);
     let slope = if moves { -difference.exp_m1() } else { 0.0 };
-    Term { loss: difference.exp_m1() - difference, slope, clipped: false }
+    ClippedTerm { loss: difference.exp_m1() - difference, slope, clipped: false }
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
             let ratios = now.iter().zip(old).map(|(now, old)| now - old);
             terms.push(ratios.zip(advantages).map(|(log_ratio, a)| policy(a, log_ratio, 0.2)).collect::<Vec<_>>());
         }
-        let all: Vec<Term> = terms.concat();
+        let all: Vec<ClippedTerm> = terms.concat();
         let count = all.len() as f64;
         let slopes = terms.iter().map(|terms| terms.iter().map(|term| term.slope / count).collect()).collect();
         (all.iter().map(|term| term.loss).sum::<f64>() / count, all.iter().filter(|term| term.clipped).count(), slopes)
@@ -107,7 +107,7 @@ mod tests {
                     .collect::<Vec<_>>(),
             );
         }
-        let all: Vec<Term> = terms.concat();
+        let all: Vec<ClippedTerm> = terms.concat();
         let count = all.len() as f64;
         let slopes = terms.iter().map(|terms| terms.iter().map(|term| 0.1 * term.slope / count).collect()).collect();
         let loss = all.iter().map(|term| term.loss).sum::<f64>() / count;
@@ -132,7 +132,8 @@ mod tests {
     fn an_answers_ratio_and_k3_are_the_golden_ones() {
         let advantages = [0.981667, -0.318333, 0.328333, -0.991667];
         let log_ratios = [0.1, -0.3, 0.25, 0.0];
-        let terms: Vec<Term> = advantages.iter().zip(log_ratios).map(|(a, moved)| policy(*a, moved, 0.2)).collect();
+        let terms: Vec<ClippedTerm> =
+            advantages.iter().zip(log_ratios).map(|(a, moved)| policy(*a, moved, 0.2)).collect();
         near(&[terms.iter().map(|term| term.loss).sum::<f64>() / 4.0], &[-0.058144]);
         let slopes: Vec<f64> = terms.iter().map(|term| term.slope / 4.0).collect();
         near(&slopes, &[-0.271227, 0.0, 0.0, 0.247917]);

@@ -7,7 +7,7 @@ use crate::{
     loss::{StepDoc, TextTerms},
     measure::{golden::TOLERANCE_PER_TOKEN, log_probs::sum},
     rlhf::{
-        clipped::{self, Term},
+        clipped::{self, ClippedTerm},
         rollout::Rollout,
     },
     step::{Loss, Slopes},
@@ -30,7 +30,7 @@ pub struct Moved {
 
 impl Moved {
     /// `divisor`: of the term in the loss. `log_ratio`: of so many tokens together.
-    fn add(&mut self, term: Term, divisor: f64, (log_ratio, tokens): (f64, usize)) {
+    fn add(&mut self, term: ClippedTerm, divisor: f64, (log_ratio, tokens): (f64, usize)) {
         self.farthest = self.farthest.max(log_ratio.abs() / tokens.max(1) as f64);
         self.count += 1;
         self.loss += term.loss / divisor;

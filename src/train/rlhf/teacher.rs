@@ -14,7 +14,7 @@ use crate::{
     measure::reference::Reference,
     reward::ScoreScale,
     run::{
-        checkpoint::{self, SavedCheckpoint, Teacher},
+        checkpoint::{self, Checkpoint, Teacher},
         rotation,
     },
     step::Trainer,
@@ -32,7 +32,7 @@ pub struct Rlhf {
 /// Where a reward model was opened.
 pub struct TeacherCheckpoint {
     pub record: RunRecord,
-    saved: SavedCheckpoint,
+    saved: Checkpoint,
     /// Which of its checkpoints that is, behind "step 40".
     pub which: String,
     /// Share of held-out pairs that its scores put in order, where it was evaluated.

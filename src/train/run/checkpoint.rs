@@ -267,7 +267,7 @@ fn write(aside: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Re
     };
     write_index(aside, &index)?;
     // What the disk gives back is what will be resumed from.
-    let back = SavedCheckpoint::read(aside, Use::GoOn)?;
+    let back = Checkpoint::read(aside, Use::GoOn)?;
     if back.index.state != *state {
         return Err(damaged(aside, format!("{STATE} reads back otherwise than it was written")));
     }
@@ -275,7 +275,7 @@ fn write(aside: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Re
 }
 
 /// A checkpoint on disk whose files match their hashes.
-pub struct SavedCheckpoint {
+pub struct Checkpoint {
     dir: PathBuf,
     index: Index,
     /// Why newer ones could not be used.
@@ -283,12 +283,12 @@ pub struct SavedCheckpoint {
 }
 
 /// Opens the checkpoint of `step`, or the newest one that is whole.
-pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<SavedCheckpoint> {
+pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Checkpoint> {
     open_for(folders, step, Use::GoOn)
 }
 
 /// The same for whoever does not train on: its optimizer and its critic may be damaged.
-pub fn open_weights(folders: &[PathBuf], step: Option<u64>) -> Result<SavedCheckpoint> {
+pub fn open_weights(folders: &[PathBuf], step: Option<u64>) -> Result<Checkpoint> {
     open_for(folders, step, Use::Weights)
 }
 
@@ -299,17 +299,17 @@ enum Use {
     Weights,
 }
 
-fn open_for(folders: &[PathBuf], step: Option<u64>, for_what: Use) -> Result<SavedCheckpoint> {
+fn open_for(folders: &[PathBuf], step: Option<u64>, for_what: Use) -> Result<Checkpoint> {
     if let Some(step) = step {
         let path = rotation::find(folders, step)
             .ok_or_else(|| TrainError::NoSuchCheckpoint { step, there: rotation::there(folders) })?;
-        return SavedCheckpoint::read(&path, for_what);
+        return Checkpoint::read(&path, for_what);
     }
     let newest = rotation::newest_step(folders)?;
     let mut passed_over = Vec::new();
     let steps = rotation::steps(folders);
     for path in steps.into_iter().rev().filter_map(|step| rotation::find(folders, step)) {
-        match SavedCheckpoint::read(&path, for_what) {
+        match Checkpoint::read(&path, for_what) {
             Ok(mut saved) => {
                 saved.passed_over = passed_over;
                 return Ok(saved);
@@ -367,7 +367,7 @@ impl Index {
     }
 }
 
-impl SavedCheckpoint {
+impl Checkpoint {
     /// Reads the index and compares every file that is needed with its hash.
     fn read(dir: &Path, for_what: Use) -> Result<Self> {
         let index = Index::read(dir)?;
@@ -433,7 +433,7 @@ impl SavedCheckpoint {
 
 /// The same files, with this state, as a checkpoint of another run. Nothing is written twice where the disk can give one file
 /// two names: a checkpoint never changes.
-pub fn lay_down(saved: &SavedCheckpoint, state: &State, parent: &Path) -> Result<()> {
+pub fn lay_down(saved: &Checkpoint, state: &State, parent: &Path) -> Result<()> {
     let aside = parent.join(format!(".{}.writing", rotation::name_of(state.step)));
     fs::create_dir_all(&aside).map_err(TrainError::io("create", &aside))?;
     for name in saved.index.files.keys() {
@@ -452,7 +452,7 @@ pub fn lay_down(saved: &SavedCheckpoint, state: &State, parent: &Path) -> Result
     };
     write_index(&aside, &index)?;
     // What was copied is what will be gone on with.
-    SavedCheckpoint::read(&aside, Use::GoOn)?;
+    Checkpoint::read(&aside, Use::GoOn)?;
     let target = parent.join(rotation::name_of(state.step));
     fs::rename(&aside, &target).map_err(TrainError::io("rename", &aside))?;
     sync(parent)

@@ -16,7 +16,7 @@ use crate::{
     error::{Result, TrainError},
     objective,
     run::{
-        checkpoint::{self, SavedCheckpoint, State},
+        checkpoint::{self, Checkpoint, State},
         rotation,
     },
 };
@@ -117,7 +117,7 @@ fn refuse_nothing_left(project: &Project, config: &RunConfig, left_out: Option<&
     Err(TrainError::NoPairs(format!("the fork leaves out all {what} with a better answer; leave out fewer")))
 }
 
-fn checkpoint_of(parent: &RunRecord, at: u64) -> Result<Option<SavedCheckpoint>> {
+fn checkpoint_of(parent: &RunRecord, at: u64) -> Result<Option<Checkpoint>> {
     (at > 0).then(|| checkpoint::open(&parent.checkpoints, Some(at))).transpose()
 }
 
@@ -126,7 +126,7 @@ fn bring(
     project: &Project,
     run: RunId,
     parent: &RunRecord,
-    saved: Option<&SavedCheckpoint>,
+    saved: Option<&Checkpoint>,
     (before, fork): (&RunConfig, &Fork),
     changed: &[Changed],
 ) -> Result<()> {

@@ -32,7 +32,7 @@ use crate::{
     rlhf::{Rlhf, prompts},
     run::{
         budget::unlooked_remark,
-        checkpoint::{Aside, SavedCheckpoint, SeenRevision, State, Teacher},
+        checkpoint::{Aside, Checkpoint, SeenRevision, State, Teacher},
         context::Context,
         joining::Joining,
         loading, rotation,
@@ -101,7 +101,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
 
     context.phase("Reading the data", None);
-    let inputs = data_of(context, record, &config, saved.as_ref())?;
+    let inputs = data_of(&context.project, record, &config, saved.as_ref())?;
     let bounds = Bounds::of(policy.spec());
     let mut dataset = documents::prepare(&inputs, &codec, &config, bounds, &mut |done| {
         context.phase("Tokenising", Some(done));
@@ -198,20 +198,15 @@ fn cache(context: &Context<'_>) -> Result<Project> {
 }
 
 /// What it trains on: the pairs that it trained on last, on the sides of the hold-out that it has them on.
-fn data_of(
-    context: &Context<'_>,
-    record: &RunRecord,
-    config: &RunConfig,
-    saved: Option<&SavedCheckpoint>,
-) -> Result<Inputs> {
+fn data_of(project: &Project, record: &RunRecord, config: &RunConfig, saved: Option<&Checkpoint>) -> Result<Inputs> {
     let revision = saved.map_or(record.revision, |saved| saved.state().revision);
-    let inputs = inputs::of_run(&context.project, record.id, revision, config)?;
+    let inputs = inputs::of_run(project, record.id, revision, config)?;
     let kept = saved.map_or_else(Vec::new, |saved| saved.state().kept_sides.clone());
     Ok(Inputs { pairs: inputs.pairs.keeping(kept), ..inputs })
 }
 
 /// How long the run is from what it has to train on.
-fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&SavedCheckpoint>) -> Length {
+fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&Checkpoint>) -> Length {
     let pairs = dataset.pairs.train.len();
     match saved {
         Some(saved) => training::length(&config.train, saved.state(), pairs),
@@ -333,7 +328,7 @@ pub fn places_of(left_out: &LeftOut, dataset: &Dataset) -> Result<BTreeSet<usize
     Ok(found)
 }
 
-fn refuse_last_step(saved: Option<&SavedCheckpoint>, total: u64) -> Result<()> {
+fn refuse_last_step(saved: Option<&Checkpoint>, total: u64) -> Result<()> {
     match saved.map(|saved| saved.state().step) {
         Some(step) if step >= total => Err(TrainError::AtLastStep { step, total }),
         _ => Ok(()),
@@ -419,10 +414,10 @@ fn try_row(
 /// `Break` = stopped meanwhile.
 fn at_step_zero(
     training: &mut Training,
-    saved: Option<&SavedCheckpoint>,
+    saved: Option<&Checkpoint>,
     context: &mut Context<'_>,
 ) -> Result<ControlFlow<()>> {
-    let state = saved.map_or(&training.state, SavedCheckpoint::state);
+    let state = saved.map_or(&training.state, Checkpoint::state);
     let (next, done) = (state.pairs.clone(), state.step);
     training.joining.look_ahead(state, training.length, context)?;
     let contrast = saved.and_then(|saved| saved.state().contrast.clone());
@@ -439,7 +434,7 @@ fn at_step_zero(
 }
 
 /// Puts a checkpoint back and drops what the project holds of later steps.
-fn restore(training: &mut Training, saved: &SavedCheckpoint, is_named: bool, context: &mut Context<'_>) -> Result<()> {
+fn restore(training: &mut Training, saved: &Checkpoint, is_named: bool, context: &mut Context<'_>) -> Result<()> {
     let state = saved.state();
     saved.restore(&mut training.trainer.policy)?;
     saved.restore_optimizer(&mut training.trainer.optimizer)?;

@@ -6,7 +6,7 @@ use store::{RunRecord, RunStatus};
 use crate::{
     error::{Result, TrainError},
     run::{
-        checkpoint::{self, SavedCheckpoint},
+        checkpoint::{self, Checkpoint},
         rotation,
     },
 };
@@ -72,7 +72,7 @@ impl Start {
     }
 
     /// The checkpoint to go on from, its files compared with their hashes.
-    pub fn open(self, record: &RunRecord) -> Result<Option<SavedCheckpoint>> {
+    pub fn open(self, record: &RunRecord) -> Result<Option<Checkpoint>> {
         match self {
             Self::New | Self::Again { .. } => Ok(None),
             Self::After { step, asked } => checkpoint::open(&record.checkpoints, asked.then_some(step)).map(Some),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use data::counted;
+use data::{counted, habits::CountOf};
 use egui::{Button, Ui};
 use state::{
     Command, Commands, Screen, Workspace,
@@ -84,10 +84,10 @@ pub fn ui(
 
 fn habits(ui: &mut Ui, label: &LabelView) {
     let habits = label.session.habits();
-    let share = |(part, whole): (usize, usize)| 100.0 * part as f64 / whole as f64;
-    for (what, (part, whole)) in [("left", habits.left), ("longer", habits.longer)] {
-        if whole >= 5 {
-            parts::caption(ui, format!("You chose the {what} answer in {:.0} % of {whole}", share((part, whole))));
+    for (what, CountOf { count, of }) in [("left", habits.left), ("longer", habits.longer)] {
+        if of >= 5 {
+            let percent = 100.0 * count as f64 / of as f64;
+            parts::caption(ui, format!("You chose the {what} answer in {percent:.0} % of {of}"));
         }
     }
 }

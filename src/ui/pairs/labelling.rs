@@ -7,7 +7,7 @@ use state::{
     drafts::{self, Draft, EditProgress},
     labelling::{Act, Judgement, ScrollPart, ShownAnswers, Side},
     order::{Amendment, FLAG},
-    pairs::{LabelHabits, LabelView, Mark, PairsCommand, PairsView, ScrollExtent},
+    pairs::{LabelHabits, LabelMark, LabelView, PairsCommand, PairsView, ScrollExtent},
 };
 
 use super::{
@@ -184,7 +184,7 @@ fn apply(
         }
         Act::Tag | Act::Note => {
             if let Some(pair) = pair {
-                let mark = if act == Act::Tag { Mark::Tag } else { Mark::Note };
+                let mark = if act == Act::Tag { LabelMark::Tag } else { LabelMark::Note };
                 if label.field.as_ref().is_some_and(|field| field.mark != mark) {
                     end_field(pair, label, commands);
                 }

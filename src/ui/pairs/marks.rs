@@ -6,7 +6,7 @@ use state::{
     drafts::one_line,
     labelling::{Act, ShownAnswers},
     order::{Derived, FLAG},
-    pairs::{LabelView, Mark, MarkField, PairsView},
+    pairs::{LabelMark, LabelView, MarkField, PairsView},
 };
 
 use crate::{
@@ -110,8 +110,8 @@ fn so_far(pair: &Pair, shown: ShownAnswers) -> String {
 /// The field of a tag or a note. True when it was ended with Enter.
 fn written(ui: &mut Ui, field: &mut MarkField) -> bool {
     let (name, hint) = match field.mark {
-        Mark::Tag => ("New tag", "A tag; Enter adds it, Esc leaves it for later"),
-        Mark::Note => ("Note", "A note to yourself; Enter or Esc keeps it"),
+        LabelMark::Tag => ("New tag", "A tag; Enter adds it, Esc leaves it for later"),
+        LabelMark::Note => ("Note", "A note to yourself; Enter or Esc keeps it"),
     };
     // Enter ends it; a line of its own takes Shift.
     let line = KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter);
