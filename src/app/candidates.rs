@@ -50,7 +50,7 @@ impl App {
     fn draw_candidates(&mut self) {
         let chat = self.is_chat();
         let (view, pairs) = (&mut self.views.pairs, &self.workspace.pairs);
-        let prompts = view.to_answer.of(&view.candidates, &pairs.waiting, chat);
+        let prompts = view.candidates.prompts_to_answer(&mut view.to_answer, &pairs.waiting, chat);
         if let Some(obstacle) = view.candidates.obstacle(&self.workspace.runs, pairs, prompts.len()) {
             self.workspace.notices.push(Notice::info(obstacle));
             return;

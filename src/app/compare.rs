@@ -7,7 +7,7 @@ use engine::protocol::{CurveFile, CurveOrder};
 use export::Curves;
 use state::{
     Notice,
-    compare::{fought::Stand, metrics_present},
+    compare::{margin_scores::Stand, metrics_present},
 };
 use store::{Project, RunAbout, RunColumn, RunId};
 

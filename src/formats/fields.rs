@@ -7,10 +7,7 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::{
-    containers::{NO_TEXT, TABLE},
-    object::{self, Field},
-};
+use super::object::{self, Field, NO_TEXT, TABLE};
 use ::data::{Given, Split, Strength, Turn, integers, kind};
 
 /// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of

@@ -15,6 +15,13 @@ use ::data::integers;
 /// A name and its value, as they stand in the text.
 pub type Field<'a> = (Cow<'a, str>, &'a str);
 
+/// The field of an object that stands for bytes which are no text.
+pub const NO_TEXT: &str = "bytes";
+
+/// What to do with a table of a kind that is not read here.
+pub const TABLE: &str = "Write its rows as JSON lines first, e.g. with pandas: df.to_json(\"pairs.jsonl\", orient=\"records\", \
+    lines=True, force_ascii=False).";
+
 /// What Python's `json` writes for numbers that are none.
 const NO_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 

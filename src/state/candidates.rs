@@ -103,6 +103,16 @@ impl CandidatesForm {
         if self.references { &self.given } else { waiting }
     }
 
+    /// All that is asked; `known`: as it was worked out last.
+    pub fn prompts_to_answer(
+        &self,
+        known: &mut PromptsToAnswer,
+        waiting: &Arc<Vec<Prompt>>,
+        chat: bool,
+    ) -> Arc<[Prompt]> {
+        known.of(self.typed(), self.beside(waiting), chat)
+    }
+
     /// Reference answers are the start model's own.
     pub fn whose(&self) -> AnswerSource {
         if self.references { AnswerSource::Base } else { self.source }
@@ -385,14 +395,20 @@ mod tests {
         let mut prompts = PromptsToAnswer::default();
         let mut form = CandidatesForm { prompts: " Who?\n\nWhere?\nWho?\n".to_owned(), ..CandidatesForm::default() };
         let waiting = Arc::default();
-        let typed = prompts.of(&form, &waiting, true);
+        let typed = form.prompts_to_answer(&mut prompts, &waiting, true);
         let texts: Vec<&str> = typed.iter().map(Prompt::last_text).collect();
         assert_eq!(texts, ["Who?", "Where?"]);
-        assert!(matches!(typed[0], Prompt::Chat(_)) && Arc::ptr_eq(&typed, &prompts.of(&form, &waiting, true)));
-        assert!(matches!(prompts.of(&form, &waiting, false)[0], Prompt::Text(_)), "the model has no chat template");
+        assert!(
+            matches!(typed[0], Prompt::Chat(_))
+                && Arc::ptr_eq(&typed, &form.prompts_to_answer(&mut prompts, &waiting, true))
+        );
+        assert!(
+            matches!(form.prompts_to_answer(&mut prompts, &waiting, false)[0], Prompt::Text(_)),
+            "the model has no chat template"
+        );
         form.prompts = "{Who|Where} is it?\nWho is it?".to_owned();
         let waiting = Arc::new(typed.to_vec());
-        assert_eq!(prompts.of(&form, &waiting, true).len(), 4, "choices, and those that wait");
+        assert_eq!(form.prompts_to_answer(&mut prompts, &waiting, true).len(), 4, "choices, and those that wait");
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod cells;
 pub mod edits;
 pub mod fought;
 pub mod frontier;
+pub mod margin_scores;
 pub mod parallel;
 mod settings;
 pub mod table;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::actions::Scope;
+use super::scope::Scope;
 
 /// All of it.
 #[derive(Debug, Default)]

@@ -57,6 +57,7 @@ pub mod rollouts;
 pub mod runs;
 pub mod sampling;
 pub mod sandbox;
+mod scope;
 pub mod scores;
 mod screen;
 pub mod seeds;

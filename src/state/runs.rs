@@ -17,7 +17,7 @@ use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 pub use super::history::{History, Loaded, LogEntry, Mark, StoredRun};
 use super::{
     checkpoints::CheckpointsByRun,
-    compare::{cells::RunCells, fought::FoughtBack},
+    compare::{cells::RunCells, margin_scores::MarginScores},
     ignored::Ignored,
     joining::Joining,
     seen::SeenData,
@@ -116,7 +116,7 @@ pub struct Runs {
     /// What the table of runs shows of those whose curves are not here.
     pub cells: RunCells,
     /// How the pairs fared that runs met more than once.
-    pub fought: FoughtBack,
+    pub fought: MarginScores,
     /// Whether something that was said about a run can be taken back, and said again.
     pub can_turn_about: [bool; 2],
     /// Alarms that are let be.

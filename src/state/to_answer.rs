@@ -4,8 +4,6 @@ use std::{collections::HashSet, sync::Arc};
 
 use data::{Prompt, Role, Turn, expand};
 
-use super::candidates::CandidatesForm;
-
 /// One a line, each once; a template is all that it stands for.
 pub fn typed_prompts(text: &str, chat: bool) -> Vec<Prompt> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -19,7 +17,7 @@ pub fn said(line: &str, chat: bool) -> Prompt {
     if chat { Prompt::chat(vec![Turn::new(Role::User, line)]) } else { Prompt::Text(line.to_owned()) }
 }
 
-/// What the form asks a model: prompts of a file or that wait, then those that were typed, each once. Worked out again only when
+/// What a form asks a model: the prompts `beside` what was typed, of a file or that wait, then those that were typed, each once. Worked out again only when
 /// one of them has changed, however often a frame asks.
 #[derive(Debug, Default)]
 pub struct PromptsToAnswer {
@@ -30,14 +28,13 @@ pub struct PromptsToAnswer {
 }
 
 impl PromptsToAnswer {
-    pub fn of(&mut self, form: &CandidatesForm, waiting: &Arc<Vec<Prompt>>, chat: bool) -> Arc<[Prompt]> {
-        let beside = form.beside(waiting);
-        let is_fresh = self.typed == form.typed() && Arc::ptr_eq(&self.beside, beside) && self.chat == chat;
+    pub fn of(&mut self, typed: &str, beside: &Arc<Vec<Prompt>>, chat: bool) -> Arc<[Prompt]> {
+        let is_fresh = self.typed == typed && Arc::ptr_eq(&self.beside, beside) && self.chat == chat;
         if !is_fresh {
             let mut seen = HashSet::new();
-            let all = beside.iter().cloned().chain(typed_prompts(form.typed(), chat));
+            let all = beside.iter().cloned().chain(typed_prompts(typed, chat));
             let all = all.filter(|prompt| seen.insert(prompt.clone())).collect();
-            *self = Self { typed: form.typed().to_owned(), beside: Arc::clone(beside), chat, all };
+            *self = Self { typed: typed.to_owned(), beside: Arc::clone(beside), chat, all };
         }
         Arc::clone(&self.all)
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{RunAbout, RunColumn, RunId, RunRecord};
 
 use super::{
-    compare::fought::Stand,
+    compare::margin_scores::Stand,
     fork::{ForkForm, ForkStart},
     joining,
     launch::Launch,

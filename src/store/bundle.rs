@@ -16,7 +16,7 @@ use std::{
 use files::Output;
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::{Project, RunId, StoreError, contents, demo, pairs::COUNTS, project::Result, take_in::TakeIn};
+use super::{Project, RunId, StoreError, contents, demo, project::Result, query::COUNTS, take_in::TakeIn};
 
 /// How a bundle's name ends.
 pub const EXTENSION: &str = "nudge";

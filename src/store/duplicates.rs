@@ -12,8 +12,8 @@ use super::{
     Project, Revision,
     contents::{Content, Contents},
     journal::newest_revision,
-    pairs::NEWEST,
     project::Result,
+    query::NEWEST,
 };
 use ::data::{Answer, Choice, Pair, PairId, Prompt, Verdict};
 

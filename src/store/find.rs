@@ -8,9 +8,8 @@ use super::{
     Counts, PairQuery, Project, SortKey, VerdictFilter,
     error::unreadable,
     narrow::{narrowed, pins},
-    pairs::NEWEST,
     project::Result,
-    query::{split_number, state_number, strength_number},
+    query::{NEWEST, split_number, state_number, strength_number},
     search::{self, OnSearched},
     sources::number_of,
 };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, types::Value};
 
-use super::{PairQuery, pairs::NEWEST, project::Result};
+use super::{PairQuery, project::Result, query::NEWEST};
 use ::data::PromptKey;
 
 /// Pairs that fit all filters of the query that need more than the index, sorted; absent where it has none of them.

@@ -11,7 +11,7 @@ use super::{
     error::unreadable,
     narrow::pin,
     project::Result,
-    query::{split_number, state_number, state_of, strength_number, strength_of},
+    query::{COUNTS, NEWEST, split_number, state_number, state_of, strength_number, strength_of},
     sources::note_source,
 };
 use ::data::{Answer, Pair, PairId, PromptKey, Split, Verdict};
@@ -109,19 +109,6 @@ impl VersionRow {
         Ok(())
     }
 }
-
-macro_rules! counts {
-    () => {
-        "versions.pair NOT BETWEEN (SELECT coalesce(min(first_pair), 0) FROM imports) \
-         AND (SELECT coalesce(max(last_pair), -1) FROM imports)"
-    };
-}
-
-/// Of `versions`: not of an import that is still under way.
-pub(super) const COUNTS: &str = counts!();
-
-/// Of `versions`: the state that a pair has now.
-pub(super) const NEWEST: &str = concat!("versions.revision_to IS NULL AND ", counts!());
 
 /// A row of `versions` without an end.
 pub(super) struct Newest {

@@ -7,8 +7,9 @@ use ::data::{Pair, PairId, Prompt, PromptKey};
 use super::{
     Project,
     contents::Contents,
-    pairs::{NEWEST, newest_pair},
+    pairs::newest_pair,
     project::{Keep, Result, put_setting},
+    query::NEWEST,
 };
 
 /// Under this the settings have the prompts that were taken in without answers.

@@ -5,6 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::Revision;
 use ::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength, config::Basis};
 
+macro_rules! counts {
+    () => {
+        "versions.pair NOT BETWEEN (SELECT coalesce(min(first_pair), 0) FROM imports) \
+         AND (SELECT coalesce(max(last_pair), -1) FROM imports)"
+    };
+}
+
+/// Of `versions`: not of an import that is still under way.
+pub(super) const COUNTS: &str = counts!();
+
+/// Of `versions`: the state that a pair has now.
+pub(super) const NEWEST: &str = concat!("versions.revision_to IS NULL AND ", counts!());
+
 /// Which pairs, in which order. The default is all of them, oldest first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PairQuery {

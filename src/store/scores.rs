@@ -13,9 +13,9 @@ use super::{
     contents::Contents,
     error::unreadable,
     find::find,
-    pairs::{NEWEST, newest_pair},
+    pairs::newest_pair,
     project::{Keep, Result},
-    query,
+    query::{self, NEWEST},
     search::OnSearched,
 };
 use ::data::{Choice, Pair, PairId};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use super::{PairSource, Project, pairs::NEWEST, project::Result};
+use super::{PairSource, Project, project::Result, query::NEWEST};
 use ::data::{Origin, Pair};
 
 /// Of pairs that came from no file.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Project, Revision, RunId, StoreError,
     journal::newest_revision,
-    pairs::{COUNTS, NEWEST},
     project::{Keep, Result},
+    query::{COUNTS, NEWEST},
 };
 use ::data::{PairId, counted};
 

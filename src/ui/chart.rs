@@ -1,6 +1,7 @@
 //! A line chart as this program draws it: a card with a caption, a legend that doubles as the numeric read-out, a shared
 //! cursor over all charts of a group, and a name that a screen reader can say.
 
+mod axis;
 mod brush;
 mod cursor;
 mod curves;
@@ -16,9 +17,10 @@ use super::{
     legend, parts,
     theme::{self, Palette, size, space},
 };
+pub use axis::axis_of;
 pub use brush::brush;
 pub use cursor::{ask_cursor, choose_step, chosen_step, cursor_of_paths, point_at_paths, step_cursor};
-pub use draw::{axis_of, round_marks};
+pub use draw::round_marks;
 
 /// A plot is never lower than this.
 const LOWEST: f32 = 72.0;

@@ -1,5 +1,7 @@
 //! Files that hold no records: what they are, and what can be done with them.
 
+use crate::object::TABLE;
+
 /// What a file is that cannot be read, e.g. "a Parquet file", and a sentence about the way out; absent for what may be JSON.
 /// `start` is the beginning of the file.
 pub fn recognise(start: &[u8]) -> Option<(String, &'static str)> {
@@ -61,8 +63,6 @@ const MAGIC: &[(usize, &[u8], &str, &str)] = &[
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Fetch the file: git lfs pull."),
 ];
 
-pub const TABLE: &str = "Write its rows as JSON lines first, e.g. with pandas: df.to_json(\"pairs.jsonl\", orient=\"records\", \
-    lines=True, force_ascii=False).";
 const UNPACK: &str = "Unpack it and name the file inside.";
 const PAIRS: &str = "Pairs come as JSON lines: {\"prompt\": .., \"chosen\": .., \"rejected\": ..}, one a line.";
 const PICKLE: &str = "It is not opened, because it can run code; write its records as JSON lines.";

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 
+use crate::object::NO_TEXT;
+
 /// A text in its quotes.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     // Nothing but an allocation can fail, and that does not return.
     serde_json::to_writer(out, text).ok();
 }
-
-/// The field of an object that stands for bytes which are no text.
-pub const NO_TEXT: &str = "bytes";
 
 /// Bytes that may be a text: many tools write texts so into Parquet and Arrow.
 pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {

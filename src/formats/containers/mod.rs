@@ -23,8 +23,8 @@ use std::{
     rc::Rc,
 };
 
+pub use self::container::Stretch;
 use self::container::{Container, Counted, Input, Kind, Open, START};
-pub use self::{container::Stretch, foreign::TABLE, json_text::NO_TEXT};
 use super::FormatError;
 
 /// In the order in which they are looked for; what none of them is is refused by its name, see [`foreign`].

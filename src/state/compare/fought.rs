@@ -3,48 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use data::{PairId, counted, suspects::MarginScore};
-use store::{Revision, RunId, RunRecord, RunStatus, SeedGroup};
+use store::{RunId, RunRecord, SeedGroup};
 
 use crate::{runs::Runs, seeds::groups};
-
-/// Where a run stood, and the pairs.
-pub type Stand = (u64, Revision);
-
-/// How the pairs of runs fared, as the project has it. Written only by `app`.
-#[derive(Debug, Default)]
-pub struct FoughtBack {
-    asked: BTreeMap<RunId, Stand>,
-    known: BTreeMap<RunId, Arc<[MarginScore]>>,
-    /// How often something was read.
-    reads: u64,
-}
-
-impl FoughtBack {
-    /// Those of these runs that are to be read, each as it stands now. A run that goes is read again when it is a quarter longer.
-    pub fn wanted(&self, shown: &[&RunRecord], revision: Revision) -> Vec<(RunId, Stand)> {
-        let is_due = |record: &&&RunRecord| {
-            let Some((step, pairs)) = self.asked.get(&record.id) else { return record.step > 0 };
-            let goes = matches!(record.status, RunStatus::Running | RunStatus::Paused);
-            let next = if goes { step + (step / 4).max(20) } else { step + 1 };
-            *pairs != revision || record.step >= next || record.step < *step
-        };
-        shown.iter().filter(is_due).map(|record| (record.id, (record.step, revision))).collect()
-    }
-
-    /// These are being read.
-    pub fn ask(&mut self, wanted: &[(RunId, Stand)]) {
-        self.asked.extend(wanted.iter().copied());
-    }
-
-    pub fn put(&mut self, run: RunId, standings: Vec<MarginScore>) {
-        self.known.insert(run, standings.into());
-        self.reads += 1;
-    }
-
-    fn of(&self, run: RunId) -> Option<&[MarginScore]> {
-        self.known.get(&run).map(AsRef::as_ref)
-    }
-}
 
 /// A run, or runs that differ in their seed only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +157,7 @@ impl Fought {
 mod tests {
     use super::*;
     use crate::runs::tests::record_of;
+    use store::{Revision, RunStatus};
 
     fn score(pair: i64, margin: f32) -> MarginScore {
         MarginScore { pair: PairId(pair), visits: 3, standing: 0.0, margin, middle: 1.0 }

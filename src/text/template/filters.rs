@@ -5,12 +5,17 @@ use minijinja::{
     value::{Kwargs, Rest, ValueKind},
 };
 
-use super::{arguments::bind, methods, printed, views, whole};
+use super::{
+    arguments::bind,
+    methods, printed,
+    strip::{Ends, strip},
+    views, whole,
+};
 
 /// `str.strip`.
 pub fn trim(state: &State<'_, '_>, text: &Value, chars: Option<&str>) -> Result<String, Error> {
     let text = printed::text(state, text)?;
-    Ok(methods::strip(&text, chars, methods::Ends::Both).to_owned())
+    Ok(strip(&text, chars, Ends::Both).to_owned())
 }
 
 /// `str.replace`.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use minijinja::{Error, ErrorKind, State, Value, value::ValueKind};
 
 use super::{
-    methods::{self, Ends},
     printed,
+    strip::{Ends, is_space, strip},
 };
 
 /// A text that is escaped once, however often it is asked for.
@@ -35,9 +35,9 @@ pub fn striptags(state: &State<'_, '_>, value: &Value) -> Result<String, Error> 
     let text = printed::string(state, value)?.to_string();
     state.consume_fuel(text.len() as u64 / 16)?;
     let text = without(&without(&text, "<!--", "-->"), "<", ">");
-    let words: Vec<&str> = text.split(methods::is_space).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text.split(is_space).filter(|word| !word.is_empty()).collect();
     let joined = words.join(" ");
-    unescape(methods::strip(&joined, None, Ends::Both))
+    unescape(strip(&joined, None, Ends::Both))
 }
 
 /// A text without what stands between two marks, them included.

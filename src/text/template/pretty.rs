@@ -5,7 +5,12 @@ use minijinja::{
     value::{Tuple, ValueKind},
 };
 
-use super::{json::DEEPEST, methods, printed, views};
+use super::{
+    methods,
+    printed::{self, DEEPEST},
+    strip::is_space,
+    views,
+};
 
 const WIDTH: usize = 80;
 
@@ -158,8 +163,8 @@ fn words(line: &str) -> Vec<&str> {
     let mut all = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {
-        let blank = rest.find(methods::is_space).unwrap_or(rest.len());
-        let end = rest[blank..].find(|c| !methods::is_space(c)).map_or(rest.len(), |end| blank + end);
+        let blank = rest.find(is_space).unwrap_or(rest.len());
+        let end = rest[blank..].find(|c| !is_space(c)).map_or(rest.len(), |end| blank + end);
         let (word, after) = rest.split_at(end);
         all.push(word);
         rest = after;

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use minijinja::{Error, ErrorKind, Output, State, Value, value::ValueKind};
 
 use super::{
-    json::{DEEPEST, python_float},
     views::{self, Range, View},
     whole,
 };
+
+/// A deeper value is refused: it would overflow the stack.
+pub const DEEPEST: usize = 128;
 
 /// What `{{ value }}` writes.
 pub fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
@@ -197,4 +199,47 @@ pub fn ascii(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
         }
     }
     Ok(out)
+}
+
+/// A float as Python's `repr` writes it: the shortest digits that read back the same, an exponent outside 1e-4..1e16.
+pub fn python_float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e16).contains(&size) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = match exponent.strip_prefix('-') {
+            Some(exponent) => ('-', exponent),
+            None => ('+', exponent),
+        };
+        return format!("{digits}e{sign}{exponent:0>2}");
+    }
+    let text = value.to_string();
+    if text.contains('.') { text } else { text + ".0" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::python_float;
+
+    #[test]
+    fn floats_are_written_as_by_python() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (-0.5, "-0.5"),
+            (1e-5, "1e-05"),
+            (1.5e16, "1.5e+16"),
+            (1e15, "1000000000000000.0"),
+            (0.0001, "0.0001"),
+            (1e300, "1e+300"),
+            (0.0, "0.0"),
+        ] {
+            assert_eq!(python_float(value), text);
+        }
+    }
 }

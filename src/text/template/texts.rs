@@ -10,7 +10,8 @@ use minijinja::{
 
 use super::{
     arguments::{bind, is_set},
-    methods::{self, Ends},
+    methods,
+    strip::{Ends, strip},
 };
 
 /// Each line but the first, indented by so many spaces or by a text.
@@ -115,7 +116,7 @@ fn chunks<'a>(text: &'a str, words: &LazyLock<Option<Regex>>) -> Result<Vec<&'a 
 }
 
 fn blank(chunk: &str) -> bool {
-    methods::strip(chunk, None, Ends::Both).is_empty()
+    strip(chunk, None, Ends::Both).is_empty()
 }
 
 fn length(chunk: &str) -> usize {

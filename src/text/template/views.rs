@@ -1,18 +1,15 @@
 //! What Python hands out in place of a list: looks into a map, ranges, what is gone through once, methods that nobody called.
 
 use std::{
-    borrow::Cow,
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
-    value::{Enumerator, Object, ObjectRepr, Rest, Tuple, ValueKind, ValueOrKwargs},
+    Error, ErrorKind, Value,
+    value::{Enumerator, Object, ObjectRepr, Tuple, ValueKind},
 };
-
-use super::{arguments, filters};
 
 /// `keys()`, `values()` or `items()` of a map.
 #[derive(Debug)]
@@ -143,64 +140,12 @@ impl Object for Method {
     }
 }
 
-fn once(items: impl IntoIterator<Item = Value>) -> Value {
+/// What is gone through once.
+pub fn once(items: impl IntoIterator<Item = Value>) -> Value {
     Value::from_object(Generator(Mutex::new(items.into_iter().collect())))
 }
 
-type Arguments = Rest<ValueOrKwargs>;
-type Test = Option<String>;
-
-/// The filters whose result is gone through once.
-pub fn add_filters(environment: &mut minijinja::Environment<'_>) {
-    use minijinja::filters::{batch, map, reject, rejectattr, select, selectattr, slice};
-    environment.add_filter("map", |state: &mut State<'_, '_>, value: Value, args: Arguments| {
-        map(state, value, args).map(once)
-    });
-    environment.add_filter("select", |state: &mut State<'_, '_>, value: Value, test: Test, args: Arguments| {
-        select(state, value, test.map(Cow::from), args).map(once)
-    });
-    environment.add_filter("reject", |state: &mut State<'_, '_>, value: Value, test: Test, args: Arguments| {
-        reject(state, value, test.map(Cow::from), args).map(once)
-    });
-    environment.add_filter(
-        "selectattr",
-        |state: &mut State<'_, '_>, value: Value, attr: String, test: Test, args: Arguments| {
-            selectattr(state, value, attr.into(), test.map(Cow::from), args).map(once)
-        },
-    );
-    environment.add_filter(
-        "rejectattr",
-        |state: &mut State<'_, '_>, value: Value, attr: String, test: Test, args: Arguments| {
-            rejectattr(state, value, attr.into(), test.map(Cow::from), args).map(once)
-        },
-    );
-    environment.add_filter("batch", |state: &State<'_, '_>, value: Value, count, fill| {
-        batch(state, value, count, fill)?.try_iter().map(once)
-    });
-    environment.add_filter("slice", |state: &State<'_, '_>, value: Value, count, fill| {
-        slice(state, value, count, fill)?.try_iter().map(once)
-    });
-    environment.add_filter("unique", |state: &State<'_, '_>, value: Value, args, kwargs| {
-        arguments::unique(state, value, args, kwargs)?.try_iter().map(once)
-    });
-    environment.add_filter("items", |value: &Value| match value.kind() {
-        ValueKind::Undefined => Ok(once([])),
-        ValueKind::Map => View::of(value, "items")?.unwrap_or_default().try_iter().map(once),
-        _ => Err(fault("items needs a map")),
-    });
-    environment.add_filter("reverse", |state: &State<'_, '_>, value: Value| {
-        if let Some(text) = value.as_str() {
-            state.consume_fuel(1 + text.len() as u64 / 8)?;
-            return Ok(text.chars().rev().collect::<String>().into());
-        }
-        let mut items: Vec<Value> = filters::list(state, value.clone())?.try_iter()?.collect();
-        items.reverse();
-        // What cannot be gone through backwards is made a list first.
-        Ok(if is_generator(&value) { items.into() } else { once(items) })
-    });
-}
-
-fn is_generator(value: &Value) -> bool {
+pub fn is_generator(value: &Value) -> bool {
     value.downcast_object_ref::<Generator>().is_some()
 }
 

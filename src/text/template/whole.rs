@@ -7,7 +7,7 @@ use minijinja::{
     value::{DynObject, Object, ObjectRepr},
 };
 
-use super::methods::{self, Ends};
+use super::strip::{Ends, strip};
 
 /// More digits than the engine counts with, 38: such a number can be printed and compared with its like, and no more.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub fn read_float(text: &str) -> Option<f64> {
 
 /// Without white space around it, and the decimal digits of every script as those of ASCII, which Python reads alike.
 fn in_ascii(text: &str) -> String {
-    let text = methods::strip(text, None, Ends::Both);
+    let text = strip(text, None, Ends::Both);
     text.chars().map(|c| decimal(c).and_then(|digit| char::from_digit(digit, 10)).unwrap_or(c)).collect()
 }
 

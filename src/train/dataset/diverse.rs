@@ -11,10 +11,7 @@ use model::{Doc, Policy, PolicyError, Row, Tokens};
 use store::{LogProbKey, Project};
 use text::Codec;
 
-use super::{
-    documents::{Dataset, PairDoc},
-    negatives::with,
-};
+use super::documents::{Dataset, PairDoc, with};
 use crate::{error::Result, measure::reference::write_cache};
 
 /// η: what unlikeness counts beside the score.

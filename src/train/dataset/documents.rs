@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use store::LogLevel;
 use text::{AnswerStart, Codec, Limits, Unusable};
 
-use super::{away::Away, inputs::Inputs, negatives::with, pairs::Held};
+use super::{away::Away, inputs::Inputs, pairs::Held};
 use crate::error::TrainError;
 
 /// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said to be
@@ -44,6 +44,12 @@ impl PairDoc {
     pub fn rejected(&self) -> usize {
         self.doc.continuations.len() - 1
     }
+}
+
+/// The document with the answers of these places.
+pub fn with(doc: &Doc, places: &[usize]) -> Doc {
+    let continuations = places.iter().map(|place| doc.continuations[*place].clone());
+    Doc::new(doc.prefix.clone(), continuations)
 }
 
 /// A reference answer or a piece of retention text.

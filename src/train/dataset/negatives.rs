@@ -5,7 +5,7 @@ use model::Doc;
 use rand::{SeedableRng, seq::index};
 use rand_chacha::ChaCha8Rng;
 
-use super::documents::PairDoc;
+use super::documents::{PairDoc, with};
 
 /// Some of a pair's rejected answers, drawn for one visit.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +50,6 @@ pub fn largest(pair: &PairDoc, most: usize) -> Option<Doc> {
         places.insert(0, 0);
         with(&pair.doc, &places)
     })
-}
-
-/// The document with the answers of these places.
-pub fn with(doc: &Doc, places: &[usize]) -> Doc {
-    let continuations = places.iter().map(|place| doc.continuations[*place].clone());
-    Doc::new(doc.prefix.clone(), continuations)
 }
 
 /// What pairs with several rejected answers come to, in words; nothing where there are none.

@@ -19,7 +19,10 @@ use store::{Project, RunId, RunRecord, RunStatus};
 
 use super::unfinished;
 use crate::{
-    dataset::{documents::PairDoc, inputs, negatives::with},
+    dataset::{
+        documents::{PairDoc, with},
+        inputs,
+    },
     error::{Result, TrainError},
     hash::hash,
     measure::reference::Reference,

@@ -15,7 +15,7 @@ use state::series::{self, Point};
 
 use super::{
     Chart, Line,
-    draw::{MARGIN, axis_of},
+    axis::{MARGIN, axis_of},
 };
 
 /// A line is dense where a point stands for so many of them: there is more than one to a pixel.

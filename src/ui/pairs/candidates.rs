@@ -139,7 +139,7 @@ fn beside(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
 /// The button that asks, and what becomes of the answers.
 fn go(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let chat = workspace.project.as_ref().is_none_or(|project| project.has_template);
-    let typed = view.to_answer.of(&view.candidates, &workspace.pairs.waiting, chat).len();
+    let typed = view.candidates.prompts_to_answer(&mut view.to_answer, &workspace.pairs.waiting, chat).len();
     let obstacle = view.candidates.obstacle(&workspace.runs, &workspace.pairs, typed);
     ui.horizontal_wrapped(|ui| {
         let prompts = if view.candidates.of_pairs { 0 } else { typed };
