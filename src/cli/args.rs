@@ -18,11 +18,13 @@ mod queue;
 mod sample;
 mod several;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgGroup, Parser, Subcommand, ValueEnum,
+    ArgGroup, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+    parser::ValueSource,
 };
 
 pub use self::ask::{Generate, Score};
@@ -50,7 +52,7 @@ use kernels::device::DeviceChoice;
 ///
 /// Without a command: the window, on PROJECT, else on the last project, else on the demo.
 #[derive(Debug, Parser)]
-#[command(name = "nudge", version, args_conflicts_with_subcommands = true)]
+#[command(name = "nudge", version, override_usage = "nudge [OPTIONS] [PROJECT]\n       nudge [OPTIONS] <COMMAND>")]
 pub struct Args {
     /// The project's folder.
     pub project: Option<PathBuf>,
@@ -62,6 +64,25 @@ pub struct Args {
     pub threads: Option<u16>,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Args {
+    /// What a command line asks for. Options of the program stand before the command or behind it.
+    pub fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(words)?;
+        let args = Self::from_arg_matches(&matches)?;
+        let refused = |sentence: String| Err(Self::command().error(ErrorKind::ArgumentConflict, sentence));
+        let Some((command, _)) = matches.subcommand() else { return Ok(args) };
+        if let Some(project) = &args.project {
+            let project = project.display();
+            return refused(format!("\"{project}\" stands before the command: nudge {command} {project} .."));
+        }
+        let is_chosen = matches.value_source("renderer") == Some(ValueSource::CommandLine);
+        if is_chosen && !matches!(args.command, Some(Command::Open(_))) {
+            return refused(format!("--renderer is for the window, and nudge {command} opens none"));
+        }
+        Ok(args)
+    }
 }
 
 fn renderer() -> impl TypedValueParser<Value = Renderer> {
@@ -405,12 +426,10 @@ fn methods() -> impl TypedValueParser<Value = Method> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
-        Args::try_parse_from(line.split(' '))
+        Args::read(line.split(' '))
     }
 
     #[test]
@@ -427,6 +446,26 @@ mod tests {
         let args = parse("nudge runs here --threads 1").unwrap();
         assert!(matches!(args.command, Some(Command::Runs(_))));
         assert_eq!(args.threads, Some(1));
+    }
+
+    #[test]
+    fn options_of_the_program_stand_before_a_command_or_behind_it() {
+        for line in
+            ["nudge --threads 2 train --demo", "nudge train --threads 2 --demo", "nudge train --demo --threads 2"]
+        {
+            let args = parse(line).expect(line);
+            assert!(matches!(args.command, Some(Command::Train(_))), "{line}");
+            assert_eq!(args.threads, Some(2), "{line}");
+        }
+        assert_eq!(parse("nudge --renderer wgpu open file").unwrap().renderer, Renderer::Wgpu);
+        for (line, sentence) in [
+            ("nudge here train --demo", "\"here\" stands before the command: nudge train here .."),
+            ("nudge --renderer wgpu train here", "--renderer is for the window, and nudge train opens none"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(sentence), "{line}: {error}");
+        }
     }
 
     #[test]

@@ -54,12 +54,11 @@ use std::{
 };
 
 use args::{Args, Command};
-use clap::Parser as _;
 use ending::Ending;
 
 /// The whole program: reads the arguments, does what they say, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(said) => return ending::told(&said),
     };
