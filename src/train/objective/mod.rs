@@ -48,7 +48,7 @@ pub use dpo::{Dpo, Smoothing};
 pub use ipo::Ipo;
 pub use matched::match_first_gradient;
 pub use mpo::Mpo;
-pub use of_config::{formula, name, preference_formula};
+pub use of_config::{formula, formula_parts, name, total};
 pub use several::{AnswerLogProbs, Label, Term};
 pub use standing::{Number, NumberBounds, Standing};
 pub use term::{Against, PairTerm, Weighed};

@@ -16,7 +16,7 @@ use state::{
 use store::Counts;
 use train::{
     importance::kind_of,
-    objective::{Objective, formula, name, preference_formula},
+    objective::{Objective, formula, formula_parts, name, total},
 };
 
 use super::{fork, preflight, questions, sandbox};
@@ -268,14 +268,7 @@ fn default_name(workspace: &Workspace, checked: &Checked) -> String {
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
     let kind = checked.config.objective.kind;
-    let whole = formula(&checked.config.objective);
-    let (loss, rest) = match whole.split_once(",  ") {
-        Some((_, margin)) if Method::PREFERENCE.contains(&kind) => {
-            (preference_formula(&checked.config.objective), margin)
-        }
-        Some(parts) => parts,
-        None => (whole.as_str(), ""),
-    };
+    let (loss, rest) = formula_parts(&checked.config.objective);
     ui.label(RichText::new(loss).size(size::HEADING).color(palette.strong));
     ui.label(RichText::new(rest).color(palette.text));
     if Method::PREFERENCE.contains(&kind) {
@@ -286,20 +279,9 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         ui.label(RichText::new(weights.formula()).color(palette.text));
         parts::caption(ui, weights.cost(checked.steps()));
     }
-    if kind == Method::Reward {
-        return;
+    if let Some(total) = total(&checked.config.objective) {
+        parts::caption(ui, total);
     }
-    let weights = &checked.config.objective;
-    let mut total = "Trained on L".to_owned();
-    for (weight, term) in [
-        (weights.reference_weight(), "loss on reference answers"),
-        (weights.retention_weight(), "loss on retention text"),
-    ] {
-        if weight != 0.0 {
-            total = format!("{total} + {} × {term}", data::number(weight));
-        }
-    }
-    parts::caption(ui, total);
 }
 
 /// What of a pair the loss looks at.
