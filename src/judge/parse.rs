@@ -291,7 +291,7 @@ impl Reader<'_> {
                 let error = error.to_string();
                 let last = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
                 let shown = start_of(written.get_ref());
-                self.fault(written.span(), format!("{shown:?} is no regular expression: {last}"));
+                self.fault(written.span(), format!("\"{shown}\" is no regular expression: {last}"));
                 None
             }
         }

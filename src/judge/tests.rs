@@ -154,6 +154,8 @@ fn faults_are_named_by_line() {
         (with("[[rule]]\nname = \"r\""), 4, "missing field `when`"),
         (with("[[rule]]\nname = \"r\"\nwhen = { matches = \"(\" }"), 6, "\"(\" is no regular expression: unclosed group"),
         (with("[[rule]]\nname = \"r\"\nwhen = { matches = '\\w{900}{900}' }"), 6, "no regular expression"),
+        // As it was written, not as a program would write it.
+        (with("[[rule]]\nname = \"r\"\nwhen = { matches = '\\b(' }"), 6, "\"\\b(\" is no regular expression"),
         (with(&format!("[[rule]]\nname = \"r\"\nwhen = {{ matches = '{}(' }}", "a".repeat(999))), 6, "aaa…\" is no regular"),
         (with("[[rule]]\nname = \"r\"\nwhen = { language = \"Klingon\" }"), 6, "is no language"),
         (with("[[rule]]\nname = \"r\"\non = \"h\"\nwhen = { ends = true }"), 6, "no group named \"h\", and no probe prompt with that note; there are: g"),

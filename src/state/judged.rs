@@ -140,6 +140,8 @@ pub struct RulesDraft {
     pub text: String,
     /// As it is on the disk; absent where there is no file yet.
     pub saved: Option<String>,
+    /// It was just opened: the cursor belongs into it.
+    pub opened: bool,
     /// What was checked last, and with what result.
     checked: Option<(String, Result<Meaning, Vec<RuleFault>>)>,
 }
@@ -156,12 +158,12 @@ impl RulesDraft {
     /// Begins with what is on the disk, or with an example that explains itself.
     pub fn new(saved: Option<String>) -> Self {
         let text = saved.clone().unwrap_or_else(|| judge::EXAMPLE.to_owned());
-        Self::go_on(text, saved)
+        Self { opened: true, ..Self::go_on(text, saved) }
     }
 
     /// Goes on with a text that was written before.
     pub fn go_on(text: String, saved: Option<String>) -> Self {
-        Self { text, saved, checked: None }
+        Self { text, saved, opened: false, checked: None }
     }
 
     /// What the text means, or what is wrong with it. Worked out again only when it changed.

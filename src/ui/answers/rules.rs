@@ -43,15 +43,18 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut JudgedView, commands: &
         ScrollArea::vertical().id_salt("rules").max_height(height).auto_shrink([false, false]).max_width(width).show(
             ui,
             |ui| {
-                TextEdit::multiline(&mut draft.text)
+                let field = TextEdit::multiline(&mut draft.text)
                     .id_salt("rules text")
                     .font(FontId::monospace(size::SMALL + 1.0))
                     .code_editor()
                     .desired_width(width)
                     .desired_rows(24)
                     .show(ui)
-                    .response
-                    .widget_info(|| egui::WidgetInfo::labeled(egui::Role::MultilineTextInput, true, "Rules"));
+                    .response;
+                field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::MultilineTextInput, true, "Rules"));
+                if std::mem::take(&mut draft.opened) {
+                    field.request_focus();
+                }
             },
         );
         ui.vertical(|ui| {
