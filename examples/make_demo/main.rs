@@ -4,6 +4,7 @@
 //! cargo run --release --example make_demo               # everything in assets/demo, from a seed
 //! cargo run --release --example make_demo -- search     # tries the same number of settings of every method, on one seed
 //! cargo run --release --example make_demo -- measure    # trains every method over three seeds: the README's tables
+//! cargo run --release --example make_demo -- sizes      # few pairs and many, short runs and long: what the defaults stand on
 //! cargo run --release --example make_demo -- show       # some conversations, pairs and paragraphs to read
 //! ```
 //!
@@ -29,6 +30,7 @@ mod project;
 mod references;
 mod rules;
 mod show;
+mod sizes;
 mod small_talk;
 mod taste;
 mod template;
@@ -75,6 +77,8 @@ enum Command {
         row_tokens: usize,
         #[arg(long, default_value_t = LESSONS.peak_learning_rate)]
         learning_rate: f64,
+        #[command(flatten)]
+        shape: model_folder::Shape,
     },
     /// The model's own answers.
     References,
@@ -87,6 +91,8 @@ enum Command {
     Search(Runs),
     /// Train every method over several seeds and print the tables.
     Measure(Runs),
+    /// Train on few pairs and on many, for few steps and for many, and print what that came to.
+    Sizes(sizes::Sizes),
     /// Print some of what is made, to read.
     Show,
 }
@@ -139,6 +145,7 @@ enum Stream {
     Lessons,
     Exam,
     Negatives,
+    Sizes,
 }
 
 fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
@@ -165,9 +172,9 @@ fn main() -> Result<()> {
     match command {
         Some(Command::Show) => show::show(&world, seed),
         Some(Command::Text) => text_files(&world, seed, &out)?,
-        Some(Command::Model { steps, row_tokens, learning_rate }) => pool.install(|| {
+        Some(Command::Model { steps, row_tokens, learning_rate, shape }) => pool.install(|| {
             let lessons = learn::Lessons { steps, row_tokens, peak_learning_rate: learning_rate };
-            model_folder::lay_out(&world, seed, &folder)?;
+            model_folder::lay_out(&world, seed, &shape, &folder)?;
             learn::learn(&world, seed, &folder, &lessons)
         })?,
         Some(Command::References) => pool.install(|| references_file(&world, seed, &out))?,
@@ -180,15 +187,18 @@ fn main() -> Result<()> {
                 (methods::Labels::AsMade, methods::SEARCHED),
                 (methods::Labels::AsMade, methods::OTHERS_SEARCHED),
                 (methods::Labels::Several, methods::SEVERAL_SEARCHED),
+                (methods::Labels::MoreFlipped, methods::SEARCHED),
+                (methods::Labels::Certain, methods::SEARCHED),
             ];
             measure::measure(&world, seed, &out, &tables, &runs.options(0..1))?;
         }
         Some(Command::Measure(runs)) => {
             measure::measure(&world, seed, &out, &measure::tables(), &runs.options(1..1 + runs.seeds))?;
         }
+        Some(Command::Sizes(what)) => sizes::sizes(&world, seed, &out, &what)?,
         None => pool.install(|| -> Result<()> {
             text_files(&world, seed, &out)?;
-            model_folder::lay_out(&world, seed, &folder)?;
+            model_folder::lay_out(&world, seed, &model_folder::Shape::DEMO, &folder)?;
             learn::learn(&world, seed, &folder, &LESSONS)?;
             references_file(&world, seed, &out)?;
             exam(&world, seed, &folder, 100)

@@ -25,7 +25,7 @@ use nudge::{
     },
     store::{NewRun, Project, RunId, demo::open_demo_of},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::{
@@ -52,7 +52,7 @@ pub const ACCURACY: &str = "eval_rewards/accuracies";
 /// The highest held-out accuracy of all evaluations.
 const BEST: &str = "best accuracy";
 /// Of processor time, sampling and judging included: what else the machine does changes it little.
-const CORE_SECONDS: &str = "core-seconds";
+pub const CORE_SECONDS: &str = "core-seconds";
 const MEMORY: &str = "peak memory";
 
 pub struct Options<'a> {
@@ -77,8 +77,8 @@ struct Line {
     /// The whole settings: a line of other settings says nothing of these.
     config: String,
     /// Before the first step.
-    before: BTreeMap<String, f64>,
-    after: BTreeMap<String, f64>,
+    before: Values,
+    after: Values,
 }
 
 /// Trains what has no line yet and prints the tables as Markdown.
@@ -138,8 +138,6 @@ fn configure(base: &RunConfig, method: &Method, seed: u64) -> Result<RunConfig> 
 
 /// The demo with these labels, as a project in `place`.
 fn islands(world: &World, seed: u64, assets: &Path, labels: Labels, place: &Path) -> Result<PathBuf> {
-    let own = place.join("assets");
-    copy(assets, &own)?;
     let mut of_pairs = stream(seed, Stream::Pairs);
     let pairs = match labels {
         Labels::Several | Labels::Split => {
@@ -155,7 +153,14 @@ fn islands(world: &World, seed: u64, assets: &Path, labels: Labels, place: &Path
             pairs
         }
     };
-    project::write_lines(&own.join("pairs.jsonl"), &pairs)?;
+    with_pairs(assets, &pairs, place)
+}
+
+/// The demo with these pairs, as a project in `place`.
+pub fn with_pairs(assets: &Path, pairs: &[Pair], place: &Path) -> Result<PathBuf> {
+    let own = place.join("assets");
+    copy(assets, &own)?;
+    project::write_lines(&own.join("pairs.jsonl"), pairs)?;
     Ok(open_demo_of(&own, Some(&place.join("demo")))?)
 }
 
@@ -216,42 +221,43 @@ fn one(
         rewards.insert(seed, reward);
         learning.reward.run = Some(reward.0.unsigned_abs());
     }
-    let before = core_seconds()?;
-    let run = train(engine, project, name, &learning)?;
-    let spent = core_seconds()? - before;
+    let (run, [before, after]) = came_to(engine, project, name, &learning)?;
     if name == methods::REWARD.name {
         rewards.insert(seed, run);
     }
-    let steps = project.steps(run, None)?;
-    let mut line = Line {
-        method: name.to_owned(),
-        labels,
-        seed,
-        config: config.to_toml()?,
-        before: steps.first().map(|(_, metrics)| metrics.iter().cloned().collect()).unwrap_or_default(),
-        after: BTreeMap::new(),
-    };
-    for (_, metrics) in &steps {
-        line.after.extend(metrics.iter().cloned());
-    }
-    // At step 0 all rewards are 0, and nothing is right or wrong.
-    let of_scores = config.objective.kind == Kind::Reward;
-    let accuracy = if of_scores { "eval_accuracy" } else { ACCURACY };
-    let series = project.series(run, accuracy, Some(0))?;
-    if let Some((_, last)) = series.last() {
-        line.after.insert(ACCURACY.to_owned(), *last);
-    }
-    let best = series.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
-    line.after.insert(BEST.to_owned(), best);
-    let peak = project.series(run, "memory_mb", None)?.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
-    line.after.insert(MEMORY.to_owned(), peak);
-    line.after.insert(CORE_SECONDS.to_owned(), spent);
+    let line = Line { method: name.to_owned(), labels, seed, config: config.to_toml()?, before, after };
     let shown: Vec<String> = COLUMNS
         .iter()
         .filter_map(|(title, metric, decimals)| Some(format!("{title} {:.decimals$}", line.after.get(*metric)?)))
         .collect();
     eprintln!("{name}, {}, seed {seed}: {}", labels.words(), shown.join(", "));
     Ok(line)
+}
+
+/// Values by metric.
+pub type Values = BTreeMap<String, f64>;
+
+/// Trains a run to its end: what was measured before its first step, and what it came to.
+pub fn came_to(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig) -> Result<(RunId, [Values; 2])> {
+    let begun = core_seconds()?;
+    let run = train(engine, project, name, config)?;
+    let spent = core_seconds()? - begun;
+    let steps = project.steps(run, None)?;
+    let before = steps.first().map(|(_, metrics)| metrics.iter().cloned().collect()).unwrap_or_default();
+    let mut after: Values = steps.into_iter().flat_map(|(_, metrics)| metrics).collect();
+    // At step 0 all rewards are 0, and nothing is right or wrong.
+    let of_scores = config.objective.kind == Kind::Reward;
+    let accuracy = if of_scores { "eval_accuracy" } else { ACCURACY };
+    let series = project.series(run, accuracy, Some(0))?;
+    if let Some((_, last)) = series.last() {
+        after.insert(ACCURACY.to_owned(), *last);
+    }
+    let best = series.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
+    after.insert(BEST.to_owned(), best);
+    let peak = project.series(run, "memory_mb", None)?.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
+    after.insert(MEMORY.to_owned(), peak);
+    after.insert(CORE_SECONDS.to_owned(), spent);
+    Ok((run, [before, after]))
 }
 
 /// What this program has used of all processors, in seconds.
@@ -287,7 +293,8 @@ fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Line>> {
+/// A value of each line; none where there is no such file.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
@@ -298,7 +305,8 @@ fn read(path: &Path) -> Result<Vec<Line>> {
     text.lines().enumerate().map(parse).collect()
 }
 
-fn write(path: &Path, line: &Line) -> Result<()> {
+/// Adds a line.
+pub fn write<T: Serialize>(path: &Path, line: &T) -> Result<()> {
     let mut file = fs::OpenOptions::new()
         .create(true)
         .append(true)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use nudge::{
     model::{Spec, init},
     text::train_bpe,
@@ -25,8 +26,26 @@ const SPECIALS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 /// ChatML, as SmolLM and Qwen write it.
 const TEMPLATE: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
+/// How large the model is: 5 layers of 128 are one million parameters, 6 of 256 five, 6 of 512 nineteen.
+#[derive(Args)]
+pub struct Shape {
+    /// Width, a multiple of 64.
+    #[arg(long, default_value_t = Self::DEMO.hidden)]
+    hidden: usize,
+    #[arg(long, default_value_t = Self::DEMO.layers)]
+    layers: usize,
+}
+
+impl Shape {
+    pub const DEMO: Self = Self { hidden: 128, layers: 5 };
+}
+
+/// Of a head.
+const HEAD: usize = 32;
+
 /// Writes everything but learnt weights; the weights written are random.
-pub fn lay_out(world: &World, seed: u64, folder: &Path) -> Result<()> {
+pub fn lay_out(world: &World, seed: u64, shape: &Shape, folder: &Path) -> Result<()> {
+    let heads = shape.hidden / HEAD;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let tokenizer = train_bpe(&texts(world, seed), VOCABULARY, &SPECIALS)?;
     write(&folder.join("tokenizer.json"), &tokenizer)?;
@@ -54,12 +73,12 @@ pub fn lay_out(world: &World, seed: u64, folder: &Path) -> Result<()> {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "vocab_size": VOCABULARY,
-        "hidden_size": 128,
-        "intermediate_size": 352,
-        "num_hidden_layers": 5,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.hidden * 11 / 4,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads / 2,
+        "head_dim": HEAD,
         "hidden_act": "silu",
         "max_position_embeddings": 512,
         "rms_norm_eps": 1e-5,

@@ -68,21 +68,19 @@ pub fn pairs_with_more(
     rng: &mut ChaCha8Rng,
     mut more: Option<&mut ChaCha8Rng>,
 ) -> Vec<Pair> {
-    let mut questions: Vec<Question<'_>> =
-        Question::all(world).into_iter().filter(|question| question.entity.topic.is_asked_for()).collect();
-    questions.shuffle(rng);
-    let held_out = (questions.len() as f64 * HELD_OUT).round() as usize;
+    let [held_out, trained_on] = sides(world, rng);
+    let both = held_out.iter().map(|question| (Split::Eval, *question));
+    let both = both.chain(trained_on.iter().map(|question| (Split::Train, *question)));
     let mut prompts = BTreeSet::new();
     let mut pairs = Vec::new();
-    for (index, question) in questions.into_iter().enumerate() {
-        let split = if index < held_out { Split::Eval } else { Split::Train };
+    for (split, question) in both {
         for _ in 0..PAIRS_A_QUESTION {
             let asked = question.ask(question.attribute.asks, rng);
             // Two that differ by signs or capitals are one prompt.
             if prompts.insert(PromptKey::of(&Prompt::chat(vec![user(asked.as_str())]))) {
-                let (mut pair, manners) = pair(world, question, asked, (split, flipped), rng);
+                let (mut pair, drafts) = pair(world, &[question], asked, (split, flipped), rng);
                 if let Some(more) = more.as_deref_mut().filter(|_| split == Split::Train) {
-                    further_rejected(&mut pair, world, question, manners, more);
+                    further_rejected(&mut pair, world, question, drafts.map(|draft| draft.manner), more);
                 }
                 pairs.push(pair);
             }
@@ -96,36 +94,83 @@ pub fn pairs_with_more(
     pairs
 }
 
+/// The questions on what the pairs speak for, in chance's order: those held out, and those trained on.
+fn sides<'a>(world: &'a World, rng: &mut ChaCha8Rng) -> [Vec<Question<'a>>; 2] {
+    let mut questions: Vec<Question<'_>> =
+        Question::all(world).into_iter().filter(|question| question.entity.topic.is_asked_for()).collect();
+    questions.shuffle(rng);
+    let held_out = (questions.len() as f64 * HELD_OUT).round() as usize;
+    let trained_on = questions.split_off(held_out);
+    [questions, trained_on]
+}
+
+/// As many pairs of each side as are asked for, of the same questions as [`pairs`], each met again in other words until there
+/// are enough.
+pub struct Drawn {
+    pub pairs: Vec<Pair>,
+    /// Share of the held-out labels that are the likelier ones: what nobody who knows the visitors could do better than.
+    pub foretold: f64,
+}
+
+/// `at_once`: questions in a prompt, each answered. Held out are clear preferences, trained on ties too. Fewer to train on are
+/// the first of more.
+pub fn drawn(world: &World, at_once: usize, [held_out, trained_on]: [usize; 2], rng: &mut ChaCha8Rng) -> Drawn {
+    let counts = [held_out, trained_on];
+    let mut drawn = Drawn { pairs: Vec::new(), foretold: 0.0 };
+    let splits = [Split::Eval, Split::Train];
+    for ((questions, split), count) in sides(world, rng).into_iter().zip(splits).zip(counts) {
+        let mut found = 0;
+        for first in (0..questions.len()).cycle() {
+            if found == count {
+                break;
+            }
+            let asked: Vec<_> = (first..first + at_once).map(|at| questions[at % questions.len()]).collect();
+            let words: Vec<String> = asked.iter().map(|question| question.ask(question.attribute.asks, rng)).collect();
+            let (pair, drafts) = pair(world, &asked, words.join(" "), (split, FLIPPED_LABELS), rng);
+            match pair.verdict.as_ref().map(|verdict| verdict.choice) {
+                Some(Choice::Better { chosen, .. }) if split == Split::Eval => {
+                    drawn.foretold += taste::share_that_says(drafts.each_ref(), chosen) / count as f64;
+                }
+                Some(Choice::Better { .. }) => {}
+                Some(Choice::Tie) if split == Split::Train => {}
+                _ => continue,
+            }
+            drawn.pairs.push(pair);
+            found += 1;
+        }
+    }
+    drawn
+}
+
 fn pair(
     world: &World,
-    question: Question<'_>,
+    questions: &[Question<'_>],
     asked: String,
     (split, flipped): (Split, f64),
     rng: &mut ChaCha8Rng,
-) -> (Pair, [Manner; 2]) {
+) -> (Pair, [Draft; 2]) {
     let manners = match rng.random_range(0..100) {
         0..60 => [Manner::Host, *[Manner::Ledger, Manner::Deckhand].choose(rng).expect("there are two others")],
         60..82 => [Manner::Host, Manner::Host],
         _ => [Manner::Ledger, Manner::Deckhand],
     };
-    let mut drafts = manners.map(|manner| draft(world, question, manner, rng));
+    let mut drafts = manners.map(|manner| draft(world, questions, manner, rng));
     while drafts[0].text == drafts[1].text {
-        drafts[1] = draft(world, question, manners[1], rng);
+        drafts[1] = draft(world, questions, manners[1], rng);
     }
     drafts.shuffle(rng);
     let mut choice = taste::choose(drafts.each_ref(), rng);
-    let mut tags = vec![question.entity.topic.name().to_owned()];
+    let mut tags = vec![questions[0].entity.topic.name().to_owned()];
     // Drawn for each pair, so that another share of flipped labels changes nothing else.
     let slips = rng.random::<f64>() < flipped;
     if slips && split == Split::Train && matches!(choice, Choice::Better { .. }) {
         choice = taste::flipped(choice);
         tags.push(FLIPPED.to_owned());
     }
-    let manners = drafts.each_ref().map(|draft| draft.manner);
     let pair = Pair {
         id: PairId(0),
         prompt: Prompt::chat(vec![user(asked)]),
-        answers: drafts.map(|draft| Answer::new(draft.text, Origin::Imported)).to_vec(),
+        answers: drafts.each_ref().map(|draft| Answer::new(draft.text.clone(), Origin::Imported)).to_vec(),
         verdict: Some(Verdict {
             choice,
             who: "visitors".to_owned(),
@@ -141,7 +186,7 @@ fn pair(
         behaviour: 1.0,
         source: None,
     };
-    (pair, manners)
+    (pair, drafts)
 }
 
 /// Answers in the manners that are missing, behind the chosen one in an order where the visitor likes them less.
@@ -157,7 +202,7 @@ fn further_rejected(
     };
     let mut order = vec![chosen, rejected];
     for manner in Manner::ALL.into_iter().filter(|manner| !manners.contains(manner)) {
-        let further = draft(world, question, manner, rng);
+        let further = draft(world, &[question], manner, rng);
         // What was said of the chosen answer is all that is known of it here: its manner, and that it is true.
         let best = Draft { text: pair.answers[chosen].text.clone(), manner: manners[chosen], is_true: true };
         let wins = matches!(taste::choose([&best, &further], rng), Choice::Better { chosen: 0, .. });
@@ -171,10 +216,17 @@ fn further_rejected(
     }
 }
 
-/// An answer in this manner, seldom a false one.
-fn draft(world: &World, question: Question<'_>, manner: Manner, rng: &mut ChaCha8Rng) -> Draft {
-    let is_true = !rng.random_bool(FALSE_ANSWERS);
-    let text = if is_true { question.answer(manner, rng) } else { false_answer(world, question, manner, rng) };
+/// An answer to all of them in this manner, seldom a false one.
+fn draft(world: &World, questions: &[Question<'_>], manner: Manner, rng: &mut ChaCha8Rng) -> Draft {
+    let mut is_true = true;
+    let answers = questions.iter().map(|question| {
+        if rng.random_bool(FALSE_ANSWERS) {
+            is_true = false;
+            return false_answer(world, *question, manner, rng);
+        }
+        question.answer(manner, rng)
+    });
+    let text = answers.collect::<Vec<_>>().join(" ");
     Draft { text, manner, is_true }
 }
 

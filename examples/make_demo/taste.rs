@@ -57,6 +57,18 @@ pub fn choose(drafts: [&Draft; 2], rng: &mut ChaCha8Rng) -> Choice {
     Choice::Better { chosen, rejected: 1 - chosen, strength }
 }
 
+/// 1 where the chosen one is worth more, as most visitors find; ½ where both are worth the same.
+pub fn share_that_says(drafts: [&Draft; 2], chosen: usize) -> f64 {
+    let more = worth(drafts[chosen]) - worth(drafts[1 - chosen]);
+    if more > 0.0 {
+        1.0
+    } else if more < 0.0 {
+        0.0
+    } else {
+        0.5
+    }
+}
+
 /// The label turned round, as by a slip of the finger.
 pub fn flipped(choice: Choice) -> Choice {
     match choice {

@@ -1,0 +1,258 @@
+//! Few pairs and many, short runs and long, small steps and large: what the rule for defaults stands on.
+//!
+//! Each run has the program's defaults, not the demo's, but for what its row says. All of a kind are judged by the same
+//! held-out pairs, whose questions no run was trained on and whose labels are as they were given.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use nudge::{
+    data::{
+        PromptKey, Split,
+        config::{Basis, RunConfig},
+    },
+    engine::{Engine, EngineOptions, no_waker},
+    model::Spec,
+    store::Project,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Stream,
+    measure::{self, ACCURACY, CORE_SECONDS, Values},
+    project, stream,
+    world::World,
+};
+
+/// Which runs, and where their results are.
+#[derive(Args)]
+pub struct Sizes {
+    /// Only this question.
+    #[arg(long)]
+    part: Option<Part>,
+    /// Only runs on so many pairs.
+    #[arg(long, value_delimiter = ',')]
+    pairs: Vec<usize>,
+    /// Only runs of so many steps.
+    #[arg(long, value_delimiter = ',')]
+    steps: Vec<u64>,
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Judge no answers, which takes most of the time of a short run; measure held-out pairs ten times on the way instead.
+    #[arg(long)]
+    bare: bool,
+    /// What each run came to; runs that are in it are not trained again.
+    #[arg(long, default_value = "target/size-runs.jsonl")]
+    results: PathBuf,
+    /// Begin no run later than this.
+    #[arg(long)]
+    minutes: Option<u64>,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// How many steps are enough?
+    Steps,
+    /// How many pairs in each?
+    Batch,
+    /// How large a learning rate?
+    Rate,
+    /// The same of pairs four times as long.
+    Long,
+    /// Is it so with DPO and IPO?
+    Methods,
+}
+
+/// One run: its data, and what it changes of the defaults.
+#[derive(Clone, Copy)]
+struct Point {
+    part: Part,
+    /// To train on.
+    pairs: usize,
+    /// Questions in a prompt.
+    at_once: usize,
+    method: &'static str,
+    batch: usize,
+    steps: u64,
+    /// As the rule has it, where none is said.
+    rate: Option<&'static str>,
+}
+
+/// Pairs that judge.
+const HELD_OUT: usize = 400;
+
+/// Pairs, pairs a step, steps.
+const STEPS: &[(usize, usize, &[u64])] = &[
+    (30, 8, &[30, 60, 120]),
+    (80, 8, &[30, 60, 120, 240]),
+    (300, 16, &[30, 60, 120, 300]),
+    (1000, 16, &[60, 120, 300, 600]),
+    (3000, 16, &[60, 120, 300, 600, 1200]),
+    (10_000, 16, &[120, 300, 600]),
+    (30_000, 16, &[60, 120, 300, 600, 1200]),
+];
+const BATCHES: &[(usize, usize, &[u64])] =
+    &[(3000, 8, &[300, 600]), (3000, 32, &[150, 300]), (30_000, 8, &[600]), (30_000, 32, &[150, 300])];
+const RATES: &[&str] = &["3e-4", "1e-3", "3e-3"];
+
+fn points() -> Vec<Point> {
+    let point = |part, pairs, batch, steps| Point { part, pairs, at_once: 1, method: "mpo", batch, steps, rate: None };
+    let grid = |part, rows: &[(usize, usize, &'static [u64])]| {
+        let rows =
+            rows.iter().flat_map(|(pairs, batch, steps)| steps.iter().map(move |steps| (*pairs, *batch, *steps)));
+        rows.map(|(pairs, batch, steps)| point(part, pairs, batch, steps)).collect::<Vec<_>>()
+    };
+    let rates = |point: Point| RATES.iter().map(move |rate| Point { rate: Some(*rate), ..point });
+    let mut points = grid(Part::Steps, STEPS);
+    points.extend(grid(Part::Batch, BATCHES));
+    points.extend([60, 300].into_iter().flat_map(|steps| rates(point(Part::Rate, 3000, 16, steps))));
+    points.extend(
+        [60, 300].into_iter().flat_map(|steps| rates(Point { at_once: 4, ..point(Part::Long, 3000, 16, steps) })),
+    );
+    for method in ["dpo", "ipo"] {
+        for (pairs, steps) in [(300, 60), (300, 300), (30_000, 60), (30_000, 300), (30_000, 1200)] {
+            points.push(Point { method, ..point(Part::Methods, pairs, 16, steps) });
+        }
+    }
+    points
+}
+
+/// What a run came to.
+#[derive(Clone, Serialize, Deserialize)]
+struct Line {
+    parameters: u64,
+    pairs: usize,
+    at_once: usize,
+    seed: u64,
+    /// The whole settings: a line of other settings says nothing of these.
+    config: String,
+    before: Values,
+    after: Values,
+    /// Step and held-out accuracy, after each evaluation.
+    curve: Vec<(u64, f64)>,
+}
+
+/// Title, metric and decimals.
+const COLUMNS: &[(&str, &str, usize)] = &[
+    ("accuracy", ACCURACY, 3),
+    ("margin", "eval_rewards/margins", 3),
+    ("held-out loss", "eval_loss/preference", 4),
+    ("manner", "judged/manner", 2),
+    ("spill", "judged/spill", 2),
+    ("facts", "judged/facts", 2),
+    ("facts elsewhere", "judged/facts elsewhere", 2),
+    ("kl/ref per answer", "kl/ref_per_answer", 2),
+    ("core-seconds", CORE_SECONDS, 0),
+];
+
+/// Trains what has no line yet and prints all as one Markdown table.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()> {
+    let began = Instant::now();
+    let patience = what.minutes.map(|minutes| Duration::from_secs(60 * minutes));
+    let mut lines: Vec<Line> = measure::read(&what.results)?;
+    let spec = Spec::read(&assets.join("model")).context("the model cannot be read")?;
+    let parameters = spec.parameters() as u64;
+    let engine = Engine::start(no_waker(), EngineOptions::with_threads(what.threads))?;
+    let is_asked = |point: &Point| {
+        what.part.is_none_or(|part| part == point.part)
+            && (what.pairs.is_empty() || what.pairs.contains(&point.pairs))
+            && (what.steps.is_empty() || what.steps.contains(&point.steps))
+    };
+    let points: Vec<Point> = points().into_iter().filter(is_asked).collect();
+    let data: BTreeSet<(usize, usize)> = points.iter().map(|point| (point.at_once, point.pairs)).collect();
+    let titles: Vec<&str> = COLUMNS.iter().map(|(title, ..)| *title).collect();
+    println!("{parameters} parameters\n");
+    println!(
+        "| method | pairs | questions in each | pairs a step | steps | passes | rate | {} | accuracy on the way |",
+        titles.join(" | ")
+    );
+    println!("|{}", "---|".repeat(8 + COLUMNS.len()));
+    for (at_once, pairs) in data {
+        let place = tempfile::tempdir().context("no room for a temporary project")?;
+        let mut of_pairs = stream(seed, Stream::Sizes);
+        let drawn = project::drawn(world, at_once, [HELD_OUT, pairs], &mut of_pairs);
+        let trained_on = drawn.pairs.iter().filter(|pair| pair.split == Split::Train);
+        let prompts: BTreeSet<PromptKey> = trained_on.map(|pair| PromptKey::of(&pair.prompt)).collect();
+        eprintln!(
+            "{pairs} pairs on {} prompts; {:.3} of the held-out labels are the likelier ones",
+            prompts.len(),
+            drawn.foretold
+        );
+        let dir = measure::with_pairs(assets, &drawn.pairs, place.path())?;
+        if what.bare {
+            fs::remove_file(dir.join(nudge::judge::FILE)).context("the rule set cannot be put aside")?;
+        }
+        let mut project = Project::open(&dir)?;
+        let basis =
+            Basis { pairs: pairs + HELD_OUT, held_out: HELD_OUT, trained_on: pairs, parameters: Some(parameters) };
+        for point in points.iter().filter(|point| (point.at_once, point.pairs) == (at_once, pairs)) {
+            for seed in 0..what.seeds {
+                let config = configure(point, &basis, seed, what.bare)?;
+                let text = config.to_toml()?;
+                let is_it = |line: &&Line| {
+                    (line.parameters, line.pairs, line.at_once, line.seed) == (parameters, pairs, at_once, seed)
+                        && line.config == text
+                };
+                let line = match lines.iter().find(is_it).cloned() {
+                    Some(line) => line,
+                    None if patience.is_some_and(|patience| began.elapsed() > patience) => continue,
+                    None => {
+                        let (run, [before, after]) = measure::came_to(&engine, &mut project, point.method, &config)?;
+                        // At step 0 nothing is right or wrong.
+                        let curve = project.series(run, ACCURACY, Some(0))?;
+                        let line = Line { parameters, pairs, at_once, seed, config: text, before, after, curve };
+                        measure::write(&what.results, &line)?;
+                        lines.push(line.clone());
+                        line
+                    }
+                };
+                println!("{}", row(point, &config, &line));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The defaults, what the rule makes of the data, and what the point says. Where answers are judged, at the start and at the end
+/// alone.
+fn configure(point: &Point, basis: &Basis, seed: u64, bare: bool) -> Result<RunConfig> {
+    let every = if bare { point.steps.div_ceil(10) } else { 0 };
+    let mut changes = vec![
+        ("objective.kind", point.method.to_owned()),
+        ("train.pairs_per_step", point.batch.to_string()),
+        ("train.steps", point.steps.to_string()),
+        ("train.eval_every", every.to_string()),
+        ("train.sample_every", "0".to_owned()),
+        ("train.checkpoint_every", "0".to_owned()),
+        ("train.shuffle_seed", seed.to_string()),
+    ];
+    changes.extend(point.rate.map(|rate| ("optimizer.learning_rate", rate.to_owned())));
+    let changes: Vec<(String, String)> = changes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let mut config = RunConfig::default().with_overrides(&changes)?;
+    config.follow(basis, |setting| changes.iter().any(|(key, _)| key == setting.key));
+    Ok(config)
+}
+
+fn row(point: &Point, config: &RunConfig, line: &Line) -> String {
+    let passes = point.steps as f64 * point.batch.min(point.pairs) as f64 / point.pairs as f64;
+    let rate = config.optimizer.learning_rate;
+    let Point { method, pairs, at_once, batch, steps, .. } = point;
+    let cells = COLUMNS.iter().map(|(_, metric, decimals)| match line.after.get(*metric) {
+        Some(value) => format!("{value:.decimals$}"),
+        None => String::new(),
+    });
+    let cells: Vec<String> = cells.collect();
+    let (cells, curve) = (cells.join(" | "), line.curve.iter().map(|(step, value)| format!("{step}: {value:.3}")));
+    let curve = curve.collect::<Vec<_>>().join(", ");
+    format!("| {method} | {pairs} | {at_once} | {batch} | {steps} | {passes:.2} | {rate:e} | {cells} | {curve} |")
+}
