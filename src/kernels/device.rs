@@ -209,6 +209,14 @@ pub fn memory(place: &Place) -> Option<DeviceMemory> {
     }
 }
 
+/// Bytes of a device's memory that a tensor of so many takes.
+pub fn taken_by(place: &Place, bytes: u64) -> u64 {
+    match place {
+        Place::Gpu(_) => gpu::taken_by(bytes),
+        Place::Candle(_) => bytes,
+    }
+}
+
 /// Whether what lies there can still be worked with. A card whose driver gave up holds nothing any more.
 pub fn is_sound(place: &Place) -> bool {
     match place {

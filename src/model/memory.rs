@@ -4,6 +4,10 @@
 //! The numbers are bytes of tensors. An allocator's slack and the program itself come on top; whoever has to keep to a
 //! limit corrects the estimate by what a step was seen to take.
 
+mod card;
+#[cfg(test)]
+mod on_card;
+
 use std::{collections::BTreeMap, path::Path};
 
 use data::size;
@@ -12,48 +16,17 @@ use super::{
     LoadError, LoadOptions, Policy, Row, Spec, block::Block, flat_file, projection::Projection, source::Source,
     spec::NormPlaces,
 };
-use ::kernels::{Compute, Place, Weight, device};
+use ::kernels::{Compute, DType, Place, Weight, device};
+use card::{OnCard, Rows};
 use data::config::{Precision, Recompute};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 pub(super) const FLOAT: u64 = 4;
-/// What kernels work with, beside what they are given and what they give.
-#[derive(Debug, Clone, Copy)]
-struct Workspace {
-    /// Answer rows and vocabulary entries that the head works on at a time.
-    head: (usize, usize),
-    /// Query rows and keys whose weights, and their gradients, each thread works on at a time; none where they stay in
-    /// registers.
-    attention: (usize, usize),
-    /// Numbers of a matrix that are widened at a time, where they are so many that they count.
-    widened: usize,
-}
-
-impl Workspace {
-    const PROCESSOR: Self = Self { head: (512, 1024), attention: (128, 256), widened: 0 };
-    const CARD: Self = Self { head: (1024, 4096), attention: (0, 0), widened: 8 << 20 };
-
-    fn of(place: &Place) -> Self {
-        if matches!(place, Place::Gpu(_)) { Self::CARD } else { Self::PROCESSOR }
-    }
-
-    /// Bytes of it that the head takes of so many rows.
-    fn head(self, spec: &Spec, answer_tokens: usize) -> u64 {
-        let (rows, entries) = self.head;
-        FLOAT * (answer_tokens.min(rows) * spec.vocab_size.min(entries)) as u64
-    }
-
-    /// Bytes of it that attention takes of a row.
-    fn attention(self, row_tokens: usize) -> u64 {
-        let (queries, keys) = self.attention;
-        FLOAT * (2 * queries * keys.min(row_tokens) * rayon::current_num_threads()) as u64
-    }
-
-    /// Bytes of it that a matrix takes.
-    fn widened(self, spec: &Spec) -> u64 {
-        FLOAT * self.widened.min(spec.hidden_size * spec.intermediate_size.max(spec.vocab_size)) as u64
-    }
-}
+/// What kernels work with on the processor, beside what they are given and what they give: answer rows and vocabulary entries
+/// that the head works on at a time.
+const OF_HEAD: (usize, usize) = (512, 1024);
+/// Query rows and keys whose weights, and their gradients, each thread works on at a time.
+const OF_ATTENTION: (usize, usize) = (128, 256);
 
 /// The last block's backward comes right after its forward: to run that again would free nothing.
 const LEAST_WHOLE: usize = 1;
@@ -186,7 +159,7 @@ impl Policy {
         let bytes = bytes as u64 + FLOAT * rest as u64;
         let is_full = self.adapter.is_none() && !self.parameters.is_empty();
         let frozen = if is_full { 0 } else { bytes };
-        frozen + 4 * FLOAT * self.parameters.len() as u64
+        frozen + 4 * device::taken_by(&self.place, FLOAT * self.parameters.len() as u64)
     }
 
     /// Bytes that writing a checkpoint takes, between two steps, when no row is in memory. What is trained goes to the disk
@@ -238,12 +211,31 @@ impl Policy {
     }
 
     fn bytes_with(&self, whole: usize, row_tokens: usize, answer_tokens: usize) -> u64 {
-        let ranks = self.blocks.first().map_or(0, |block| {
-            let adapters = block.projections().flat_map(Projection::adapters);
-            adapters.map(|lora| lora.a.dims()[0]).sum()
-        });
-        let workspace = Workspace::of(&self.place);
-        row_bytes(&self.spec, (self.chosen.compute, workspace), ranks, whole, row_tokens, answer_tokens)
+        let adapters = self.blocks.first().into_iter().flat_map(Block::projections).flat_map(Projection::adapters);
+        let ranks: Vec<usize> = adapters.map(|lora| lora.a.dims()[0]).collect();
+        if !matches!(self.place, Place::Gpu(_)) {
+            let (compute, ranks) = (self.chosen.compute, ranks.iter().sum());
+            return row_bytes(&self.spec, compute, ranks, whole, row_tokens, answer_tokens);
+        }
+        let is_f32 = |weight: &Weight| weight.dense().is_some_and(|tensor| tensor.dtype() == DType::F32);
+        let mut matrices = self.blocks.iter().flat_map(Block::projections);
+        let on_card = OnCard {
+            place: &self.place,
+            spec: &self.spec,
+            kept: kept_number(self.chosen.compute),
+            ranks: &ranks,
+            is_widened: [!matrices.all(|layer| is_f32(&layer.linear().weight)), !is_f32(&self.head)],
+            is_full: self.trains_its_weights(),
+        };
+        on_card.row_bytes(whole, Rows { tokens: row_tokens, answers: answer_tokens })
+    }
+}
+
+/// Bytes of a number that waits for the backward.
+fn kept_number(compute: Compute) -> u64 {
+    match compute {
+        Compute::F32 => FLOAT,
+        Compute::Bf16(_) => FLOAT / 2,
     }
 }
 
@@ -251,7 +243,7 @@ impl Policy {
 /// together.
 fn row_bytes(
     spec: &Spec,
-    (compute, workspace): (Compute, Workspace),
+    compute: Compute,
     ranks: usize,
     whole: usize,
     row_tokens: usize,
@@ -263,8 +255,12 @@ fn row_bytes(
     // Final hidden states, predictors, their gradients and u, which stay until the end.
     let finished = FLOAT * (4 * spec.hidden_size * answer_tokens) as u64;
     let tokens = row_tokens as u64;
-    let working = (widths.feeding * tokens).max(widths.attending * tokens + workspace.attention(row_tokens));
-    kept * tokens + working + finished + workspace.head(spec, answer_tokens) + workspace.widened(spec)
+    let (queries, keys) = OF_ATTENTION;
+    let attention = FLOAT * (2 * queries * keys.min(row_tokens) * rayon::current_num_threads()) as u64;
+    let (rows, entries) = OF_HEAD;
+    let head = FLOAT * (answer_tokens.min(rows) * spec.vocab_size.min(entries)) as u64;
+    let working = (widths.feeding * tokens).max(widths.attending * tokens + attention);
+    kept * tokens + working + finished + head
 }
 
 /// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own weights
@@ -282,7 +278,7 @@ pub(super) fn adapter_training_bytes(
     let trained: usize = linears().map(|it| rank * (it.input + it.output)).sum();
     let ranks = rank * spec.linears(0).count();
     let whole = if again { LEAST_WHOLE } else { spec.layers.len() };
-    let row = row_bytes(spec, (compute, Workspace::PROCESSOR), ranks, whole, row_tokens, row_tokens / 2);
+    let row = row_bytes(spec, compute, ranks, whole, row_tokens, row_tokens / 2);
     held + 4 * FLOAT * trained as u64 + row
 }
 
@@ -299,10 +295,7 @@ impl Widths {
         let bytes = |kept: u64, floats: usize| kept + FLOAT * floats as u64;
         // Besides: q, o; k, v; gate, up.
         let activations = (streams * d + 2 * q + 2 * kv + 2 * ff) as u64;
-        let kept = match compute {
-            Compute::F32 => FLOAT,
-            Compute::Bf16(_) => FLOAT / 2,
-        };
+        let kept = kept_number(compute);
         // What waited in half of its bytes is read in all of them.
         let recalled = |numbers: usize| (FLOAT - kept) * numbers as u64;
         // Gate, up, o and mid; the gradients of the activated gate, of gate and of up, and dy.

@@ -4,7 +4,11 @@
 //! tile at a time: a block of queries through the keys of its chain, a block of keys, in the backward, through the queries
 //! that see it. What is where is written on the host into a *plan* of plain numbers, because only it knows segments. Numbers
 //! are read and written four at a time; heads that are no whole vectors are copied with zeros behind them.
+//!
+//! Where a document is longer than one operand may span, heads are done some at a time, and where that is not enough, what a
+//! block reaches in stretches, each joined to those before.
 
+mod heads;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -19,10 +23,10 @@ use super::{
     columns,
     commands::{Run, groups, number},
     gemm::{self, Matrix},
-    linear,
     memory::{Piece, Span},
     shader::Shader,
 };
+use heads::{AtOnce, Group};
 use plan::{Limits, Part, Plan};
 
 static FORWARD_SHADER: Shader = Shader::of_products(
@@ -109,6 +113,20 @@ fn constants(shape: &AttentionShape) -> [(&'static str, u32); 2] {
     [("VECTORS", vectors as u32), ("STAGED", staged)]
 }
 
+/// Parts that the query heads of a key head are cut into, `most` at most: by the shape alone, so that the bits are the same
+/// every time.
+fn parts(blocks: usize, heads: usize, kv_heads: usize, most: usize) -> usize {
+    let group = heads / kv_heads;
+    let mut possible = (1..=group).filter(|&parts| group.is_multiple_of(parts) && parts <= most);
+    let is_enough = |parts: &usize| blocks * kv_heads * parts >= BUSY;
+    possible.clone().find(is_enough).or_else(|| possible.next_back()).unwrap_or(1)
+}
+
+/// How many times the gradients of keys and values are there while they are summed, of a row of one text.
+pub fn key_gradient_parts(tokens: usize, heads: usize, kv_heads: usize) -> usize {
+    parts(tokens.div_ceil(plan::BLOCK), heads, kv_heads, usize::MAX)
+}
+
 /// What all shaders of blocks and tiles are told first: of the heads, of the part of the plan, of how scores are made.
 fn parameters(part: &Part, shape: &AttentionShape) -> Vec<u32> {
     let window = shape.window.and_then(|window| u32::try_from(window).ok()).unwrap_or(u32::MAX);
@@ -121,6 +139,7 @@ fn parameters(part: &Part, shape: &AttentionShape) -> Vec<u32> {
         number(shape.scale),
         number(shape.softcap.unwrap_or(0.0)),
         window,
+        u32::from(part.joins),
     ]
 }
 
@@ -129,91 +148,16 @@ fn rows_of<'a>(piece: &'a Piece, rows: &Range<usize>, width: usize) -> Span<'a> 
     piece.span(rows.start * width..rows.end * width)
 }
 
+/// Bytes that one operand may span, with what aligning it takes.
+fn room(card: &Card) -> usize {
+    (card.binding_limit() as usize).saturating_sub(512)
+}
+
 /// What one run may take: `products` multiplications for each pair of rows and component of a head.
 fn limits(card: &Card, shape: &AttentionShape, row_width: usize, other_width: usize, products: usize) -> Limits {
-    let bytes = (card.binding_limit() as usize).saturating_sub(512);
+    let numbers = room(card) / 4;
     let per_pair = (shape.heads * shape.head_dim * products) as u64;
-    Limits { rows: bytes / 4 / row_width, others: bytes / 4 / other_width, pairs: card.pace.budget() / per_pair }
-}
-
-/// Heads worked on at once: so many key heads, each with so many of its query heads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct AtOnce {
-    keys: usize,
-    queries: usize,
-}
-
-impl AtOnce {
-    /// All, or as many as let one operand span all rows that a block of a long document reaches.
-    ///
-    /// # Errors
-    /// A sentence, where one query head is too much.
-    fn of(operation: &'static str, card: &Card, layout: &Layout, shape: &AttentionShape) -> Result<Self> {
-        let (of_query, group) = (4 * padded(shape).head_dim, shape.group());
-        let room = (card.binding_limit() as usize).saturating_sub(512);
-        if layout.tokens() * of_query * shape.heads <= room {
-            return Ok(Self { keys: shape.kv_heads, queries: group });
-        }
-        let reach = Plan::reach(layout, shape.window).max(1);
-        match room / (reach * of_query) {
-            0 => access::fault(
-                operation,
-                format!(
-                    "a document of {reach} tokens is too long for {}, where one operand spans {} MiB: {} tokens fit; leave longer ones out, or choose another device",
-                    card.info().name,
-                    card.binding_limit() >> 20,
-                    room / of_query
-                ),
-            ),
-            queries if queries < group => Ok(Self { keys: 1, queries }),
-            queries => Ok(Self { keys: (queries / group).min(shape.kv_heads), queries: group }),
-        }
-    }
-
-    fn is_all(self, shape: &AttentionShape) -> bool {
-        self == Self { keys: shape.kv_heads, queries: shape.group() }
-    }
-}
-
-/// Some key heads with all or some of their query heads, as matrices and a shape of their own.
-struct Group {
-    keys: Range<usize>,
-    queries: Range<usize>,
-    shape: AttentionShape,
-}
-
-impl Group {
-    /// All heads, so many at a time.
-    fn all(shape: &AttentionShape, at_once: AtOnce) -> impl Iterator<Item = Self> + '_ {
-        let group = shape.group();
-        let of_keys = move |keys: Range<usize>| {
-            let all = keys.start * group..keys.end * group;
-            all.clone().step_by(at_once.queries * keys.len()).map(move |first| {
-                let queries = first..all.end.min(first + at_once.queries * keys.len());
-                let shape = AttentionShape { heads: queries.len(), kv_heads: keys.len(), ..shape.clone() };
-                Self { keys: keys.clone(), queries, shape }
-            })
-        };
-        let keys = (0..shape.kv_heads).step_by(at_once.keys);
-        keys.map(move |first| first..shape.kv_heads.min(first + at_once.keys)).flat_map(of_keys)
-    }
-
-    fn cut(heads: &Range<usize>, of_head: usize, whole: &Tensor) -> Result<Tensor> {
-        columns::cut(whole, heads.start * of_head, heads.len() * of_head)
-    }
-
-    fn put(heads: &Range<usize>, of_head: usize, part: &Tensor, whole: &Piece) -> Result<()> {
-        let part = part.gpu(FORWARD, "some heads")?;
-        columns::block(whole, heads.start * of_head, part, 0, heads.len() * of_head)
-    }
-
-    /// Puts the gradient of its keys, or adds it to that of the query heads before.
-    fn put_sum(&self, of_head: usize, part: Tensor, whole: &Piece, group: usize) -> Result<()> {
-        let is_first = self.queries.start == self.keys.start * group;
-        let sum =
-            if is_first { part } else { linear::add(&Self::cut(&self.keys, of_head, &whole.clone().into())?, part)? };
-        Self::put(&self.keys, of_head, &sum, whole)
-    }
+    Limits { rows: numbers / row_width, others: numbers / other_width, pairs: card.pace.budget() / per_pair }
 }
 
 /// `(o, lse)`.
@@ -420,16 +364,11 @@ impl Operands<'_> {
         Ok((dk, dv))
     }
 
-    /// Parts that the query heads of a key head are cut into, each with gradients of its own: by the shape alone, so that
-    /// the bits are the same every time.
+    /// Parts that the query heads of a key head are cut into, each with gradients of its own, as far as one operand spans them
+    /// all.
     fn head_parts(self, blocks: usize) -> usize {
-        let group = self.shape.group();
-        let room = (self.card.binding_limit() as usize).saturating_sub(512) / 4;
         let of_part = self.layout.tokens() * self.shape.key_width();
-        let mut most =
-            (1..=group).filter(|&parts| group.is_multiple_of(parts) && (parts == 1 || parts * of_part <= room));
-        let is_enough = |parts: &usize| blocks * self.shape.kv_heads * parts >= BUSY;
-        most.clone().find(is_enough).or_else(|| most.next_back()).unwrap_or(1)
+        parts(blocks, self.shape.heads, self.shape.kv_heads, (room(self.card) / 4 / of_part).max(1))
     }
 
     fn key_gradients(self, dk: &Piece, dv: &Piece, parts: usize, plan: &Plan, numbers: &Piece) -> Result<()> {

@@ -73,6 +73,11 @@ impl Card {
         self.driver.lose();
     }
 
+    /// From now on it has no more than so many bytes, as if others had taken the rest: for tests. What is in use stays.
+    pub fn limit_memory(&self, bytes: u64) {
+        self.driver.limit_memory(bytes);
+    }
+
     pub(super) fn recording(&self) -> Result<MutexGuard<'_, Recording>> {
         self.recording.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))
     }

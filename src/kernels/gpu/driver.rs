@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     time::Duration,
@@ -75,8 +75,8 @@ pub(super) struct Driver {
     pub(super) binding_limit: u64,
     /// Bytes of the largest buffer.
     pub(super) buffer_limit: u64,
-    /// Bytes that all buffers together may have, for tests: less than the card has.
-    pub(super) memory_limit: Option<u64>,
+    /// Bytes that all buffers together may have; less than the card has only in tests.
+    memory_limit: AtomicU64,
     health: Arc<Health>,
 }
 
@@ -253,7 +253,7 @@ impl Driver {
         Ok(Self {
             binding_limit: options.binding_limit.map_or(own_limit, |limit| limit.min(own_limit)),
             buffer_limit: limits.max_buffer_size,
-            memory_limit: options.memory_limit,
+            memory_limit: AtomicU64::new(options.memory_limit.unwrap_or(u64::MAX)),
             info,
             device,
             queue,
@@ -292,10 +292,15 @@ impl Driver {
         self.health.lose("the device was lost on purpose".to_owned());
     }
 
+    /// From now on all buffers together may have so many bytes: for tests.
+    pub(super) fn limit_memory(&self, bytes: u64) {
+        self.memory_limit.store(bytes, Ordering::Relaxed);
+    }
+
     /// A buffer of so many bytes, beside the `held` that there are. In what words the driver has no room for it, which spoils
     /// nothing else.
     pub(super) fn buffer(&self, size: u64, usage: wgpu::BufferUsages, held: u64) -> Result<wgpu::Buffer, String> {
-        if self.memory_limit.is_some_and(|limit| held + size > limit) {
+        if held + size > self.memory_limit.load(Ordering::Relaxed) {
             return Err("not enough memory left, for a test".to_owned());
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);

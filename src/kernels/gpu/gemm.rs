@@ -201,7 +201,7 @@ impl Product<'_> {
         let rows = if self.may_split && m <= NARROW { NARROW } else { TILE };
         let columns = if n <= NARROW && rows == TILE { NARROW } else { TILE };
         let tiles = m.div_ceil(rows) * n.div_ceil(columns);
-        let parts = if !self.may_split || tiles >= BUSY { 1 } else { (BUSY / tiles).min(k / STRETCH).max(1) };
+        let parts = if self.may_split { parts(tiles, k) } else { 1 };
         Cut { rows, columns, parts }
     }
 
@@ -243,6 +243,19 @@ impl Product<'_> {
         let sums = Piece::new(card, &[parts, m, n], DType::F32)?;
         run(Matrix::new(&sums, m, n), false)?;
         sum_parts(card, c, &sums, parts, add)
+    }
+}
+
+/// Parts that a sum over `k` is cut into where there are so many tiles.
+fn parts(tiles: usize, k: usize) -> usize {
+    (BUSY / tiles.max(1)).min(k / STRETCH).max(1)
+}
+
+/// Bytes of the parts of a product of this many rows and columns, and so long sums, at most.
+pub fn split_bytes([m, n, k]: [usize; 3]) -> u64 {
+    match parts(m.div_ceil(TILE) * n.div_ceil(TILE), k) {
+        1 => 0,
+        parts => (parts * m * n * 4) as u64,
     }
 }
 

@@ -31,10 +31,10 @@ static ROWS_OF: Shader = Shader::new(
 static FINISH: Shader = Shader::new("head_finish", include_str!("head_finish.wgsl"), 3);
 
 /// Answer rows worked on at once.
-const ROWS: usize = 1024;
+pub const ROWS: usize = 1024;
 
 /// Vocabulary entries worked on at once: with [`ROWS`] a buffer of 16 MiB.
-const SLICE: usize = 4096;
+pub const SLICE: usize = 4096;
 
 /// Numbers of the running sums of one row: maximum, total, the target's logit, its slope.
 const STATE: usize = 4;

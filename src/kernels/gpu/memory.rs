@@ -34,13 +34,25 @@ impl Drop for Block {
     }
 }
 
+/// The least that a buffer is rounded up to, and the most that it grows by.
+const GRAIN: u64 = 256;
+const COARSEST: u64 = 4 << 20;
+
 /// A size that buffers are made in: an eighth of a power of two apart, so that most can be used again, and none larger than
 /// the `limit` of one.
 fn rounded(bytes: u64, limit: u64) -> u64 {
-    let least = bytes.max(256);
-    let step = (least.next_power_of_two() / 16).max(256);
+    let least = bytes.max(GRAIN);
+    let step = (least.next_power_of_two() / 16).clamp(GRAIN, COARSEST);
     least.next_multiple_of(step).min(limit / 4 * 4).max(bytes)
 }
+
+/// Bytes of the card's memory that a tensor of so many takes, whatever it is used for.
+pub(crate) fn taken_by(bytes: u64) -> u64 {
+    rounded(bytes, u64::MAX)
+}
+
+/// What is uploaded in one piece and larger than this is a weight.
+const LASTING: u64 = 64 << 10;
 
 const USAGE: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
@@ -70,18 +82,18 @@ impl Piece {
     /// # Errors
     /// [`KernelError::OutOfMemory`].
     pub(crate) fn new(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
-        let piece = Self::of_pool(card, dims, dtype)?;
+        let piece = Self::of_pool(card, dims, dtype, rounded)?;
         if let Some(poison) = &card.poison {
             card.recording()?.spread(poison, piece.buffer()?);
         }
         Ok(piece)
     }
 
-    /// The same, to be written as a whole.
-    fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
+    /// The same, to be written as a whole, in a buffer of a size that is made of its own and of the largest there may be.
+    fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType, size: fn(u64, u64) -> u64) -> Result<Self> {
         let bytes = (dims.iter().product::<usize>() * dtype.size_in_bytes()) as u64;
         let limit = card.driver.buffer_limit;
-        let size = rounded(bytes, limit);
+        let size = size(bytes, limit);
         if bytes > limit {
             return Err(card.driver.fault(format_args!(
                 "a tensor {dims:?} of {} MiB is larger than the {} MiB that one buffer can have",
@@ -91,7 +103,10 @@ impl Piece {
         }
         let buffer = match card.pool.take(size) {
             Some(buffer) => buffer,
-            None => card.recording()?.create(size, USAGE)?,
+            None => {
+                card.pool.make_room(size);
+                card.recording()?.create(size, USAGE)?
+            }
         };
         card.pool.count(buffer.size());
         Ok(Self::of_buffer(card, buffer, false, dims, dtype))
@@ -110,8 +125,10 @@ impl Piece {
     }
 
     /// These bytes, which are its elements in row order. Nothing is waited for and nothing handed over, until they are many.
+    /// Many are a weight, which stays: its buffer is no larger than it has to be.
     pub(crate) fn upload(card: &Arc<Card>, bytes: &[u8], dims: &[usize], dtype: DType) -> Result<Self> {
-        let piece = Self::of_pool(card, dims, dtype)?;
+        let exact = |bytes: u64, limit: u64| bytes.next_multiple_of(GRAIN).min(limit / 4 * 4).max(bytes);
+        let piece = Self::of_pool(card, dims, dtype, if bytes.len() as u64 > LASTING { exact } else { rounded })?;
         piece.write(bytes)?;
         Ok(piece)
     }

@@ -46,12 +46,17 @@ pub(crate) mod tests;
 mod validation;
 mod weight;
 
+pub use attention::key_gradient_parts;
 pub use blocks::Blocks;
 pub use card::Card;
 pub use driver::{CardInfo, CardOptions, cards};
+pub use gemm::split_bytes;
+pub use head::{ROWS as HEAD_ROWS, SLICE as HEAD_SLICE};
 pub use heaps::CardMemory;
 pub(crate) use kernels::kernels;
 pub use memory::Piece;
+pub(crate) use memory::taken_by;
 pub use profile::KernelTime;
 pub use rates::{Rates, processor_rates, rates};
 pub use self_test::self_test;
+pub use weight::PANEL;

@@ -1,4 +1,5 @@
-//! Buffers that are used again.
+//! Buffers that are used again. What nobody uses is given back before more is held than ever was: rows of other lengths need
+//! buffers of other sizes, and those of all of them together may be more than a card has.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,7 @@ impl Pool {
     pub(super) fn take(&self, size: u64) -> Option<wgpu::Buffer> {
         let mut free = self.free.lock().ok()?;
         let (found, buffer) =
-            free.range_mut(size..=size + size / 4).find_map(|(&found, buffers)| Some((found, buffers.pop()?)))?;
+            free.range_mut(size..=size + size / 8).find_map(|(&found, buffers)| Some((found, buffers.pop()?)))?;
         self.idle.fetch_sub(found, Ordering::Relaxed);
         Some(buffer)
     }
@@ -41,6 +42,22 @@ impl Pool {
     pub(super) fn count(&self, size: u64) {
         self.used.fetch_add(size, Ordering::Relaxed);
         self.peak.fetch_max(self.held(), Ordering::Relaxed);
+    }
+
+    /// Gives back to the driver what nobody uses, the largest first, until so many bytes more are no more than were held at
+    /// the peak.
+    pub(super) fn make_room(&self, more: u64) {
+        let Ok(mut free) = self.free.lock() else { return };
+        while self.held() + more > self.peak() {
+            let Some(mut largest) = free.last_entry() else { return };
+            let size = *largest.key();
+            if largest.get_mut().pop().is_some() {
+                self.idle.fetch_sub(size, Ordering::Relaxed);
+            }
+            if largest.get().is_empty() {
+                largest.remove();
+            }
+        }
     }
 
     /// Bytes in use and held for later.

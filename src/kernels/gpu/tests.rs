@@ -6,6 +6,7 @@ use super::{Card, CardOptions, Piece, cards, recording::TRANSFER};
 use crate::{
     AttentionOut, AttentionShape, BlockFormat, CachedKeys, DType, Gradients, InputGradient, KernelError, Layout,
     Linear, Place, Quantized, RopeTable, Segment, Tensor, Weight,
+    agreement::{ATTENDED, attended},
     testing::{Implementation, assert_near, qkv, random, tensor, values},
 };
 
@@ -203,31 +204,28 @@ fn shaders_are_timed_by_the_cards_own_clock() {
 }
 
 #[test]
-fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time() {
+fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time_or_in_stretches() {
     let Some(small) = card(CardOptions { binding_limit: Some(16 << 10), ..CardOptions::default() }) else { return };
-    let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 10, scale: 0.4, softcap: None, window: None };
-    let of = |by: &Implementation, tokens: usize| {
-        let of = |seed, columns: usize| by.tensor(&random(seed, tokens * columns), (tokens, columns));
-        let segment = |start, len, prefix| Segment { start, len, prefix };
-        let layout =
-            Layout::new(vec![segment(0, tokens - 50, 0..0), segment(tokens - 50, 50, 0..tokens - 50)]).unwrap();
-        let (q, k, v, d_o) = (of(3, 40), of(4, 20), of(5, 20), of(6, 40));
-        let (o, lse) = by.kernels.attention(qkv(&q, &k, &v), &layout, &shape)?;
-        let outcome = AttentionOut { o: &o, lse: &lse, d_o: &d_o };
-        let (dq, dk, dv) = by.kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)?;
-        Ok::<_, crate::KernelError>([o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>())
-    };
     let small = Implementation::card(&small);
+    let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 10, scale: 0.4, softcap: None, window: None };
+    let segment = |start, len, prefix| Segment { start, len, prefix };
     // Heads of 12 numbers, two queries' to a key's: 82 tokens fit with all heads, 165 with one key head, 330 with one query
     // head.
-    for tokens in [150, 200, 330] {
-        let (found, expected) = (of(&small, tokens).unwrap(), of(&Implementation::cpu(), tokens).unwrap());
-        for (found, expected) in found.iter().zip(&expected) {
-            assert_near("in pieces", found, expected, 4e-5);
+    for tokens in [150, 200, 330, 340, 1100] {
+        let layout =
+            Layout::new(vec![segment(0, tokens - 50, 0..0), segment(tokens - 50, 50, 0..tokens - 50)]).unwrap();
+        for shape in [&shape, &AttentionShape { softcap: Some(1.5), window: Some(400), ..shape.clone() }] {
+            let (found, expected) =
+                (attended(&small, &layout, shape), attended(&Implementation::cpu(), &layout, shape));
+            for ((what, found), expected) in ATTENDED.iter().zip(&found).zip(&expected) {
+                assert_near(&format!("{what} of {tokens}"), &values(found), &values(expected), 4e-5);
+            }
         }
     }
-    let error = of(&small, 340).unwrap_err().to_string();
-    assert!(error.contains("340 tokens is too long") && error.contains("330 tokens fit"), "{error}");
+    let wide = AttentionShape { heads: 1, kv_heads: 1, head_dim: 256, ..shape };
+    let x = small.tensor(&random(1, 70 * 256), (70, 256));
+    let error = small.kernels.attention(qkv(&x, &x, &x), &Layout::single(70).unwrap(), &wide).unwrap_err().to_string();
+    assert!(error.contains("heads of 256 numbers") && error.contains("16384 bytes"), "{error}");
 }
 
 #[test]

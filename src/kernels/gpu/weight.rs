@@ -17,7 +17,7 @@ use super::{
 static WIDEN: Shader = Shader::new("widen_bf16", include_str!("widen_bf16.wgsl"), 2);
 
 /// Numbers in a panel at most: 32 MiB.
-const PANEL: usize = 8 << 20;
+pub const PANEL: usize = 8 << 20;
 
 /// Some rows of a weight, in f32.
 pub(super) struct Panel {

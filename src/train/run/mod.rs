@@ -185,6 +185,16 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
         let step = training.state.step;
         context.step = step;
         let flow = match at_border(training, context, asked, &mut border) {
+            // What is measured is measured again, with less at a time.
+            Err(error) if error.is_out_of_memory() && training.state.budget > 1 => {
+                halve_rows(
+                    training,
+                    context,
+                    step,
+                    &format!("{error}. It was while the run was measured, which begins anew"),
+                )?;
+                continue;
+            }
             // No answer can be drawn from weights that give no numbers: that says less than why.
             Err(error @ TrainError::Policy(_)) if step > 0 => {
                 return Err(if training.gives_numbers()? {
@@ -264,6 +274,13 @@ fn fall_back(training: &mut Training, context: &mut Context<'_>, what: String) -
     Ok(TrainError::NotANumber { what, back, doubtful })
 }
 
+/// From this step on rows hold half as many tokens; `why` is a sentence.
+fn halve_rows(training: &mut Training, context: &mut Context<'_>, step: u64, why: &str) -> Result<()> {
+    training.state.budget = (training.state.budget / 2).max(1);
+    context.step = step;
+    context.mark(LogLevel::Warning, format!("{why}. From this step on rows hold {} tokens", training.state.budget))
+}
+
 /// Halves the rows; a document that is alone in its row is set aside.
 fn take_less(
     training: &mut Training,
@@ -273,13 +290,8 @@ fn take_less(
 ) -> Result<()> {
     let (aside, what) = match alone {
         None => {
-            training.state.budget = (training.state.budget / 2).max(1);
-            let budget = training.state.budget;
-            let text = format!(
-                "{error}. From this step on rows hold {budget} tokens; the step is tried again, with the same pairs"
-            );
-            context.step = training.state.step + 1;
-            return context.mark(LogLevel::Warning, text);
+            let why = format!("{error}. The step is tried again, with the same pairs");
+            return halve_rows(training, context, training.state.step + 1, &why);
         }
         // A step of samples names what their prompts are of.
         Some(StepDoc::Rollout(_)) => return Err(TrainError::Sentence(error.to_string())),

@@ -10,6 +10,7 @@ struct Parameters {
     scale: f32,
     cap: f32, // 0: none
     window: u32,
+    joins: u32, // whether an earlier run has done the same rows with others of the other side
 }
 
 @group(0) @binding(0) var<uniform> p: Parameters;
@@ -22,6 +23,8 @@ struct Parameters {
 
 const LOWEST: f32 = -1e30;
 
+var<private> kept: vec4<f32>; // of what an earlier run gave for this thread's rows, which part is left
+
 fn block_at(which: u32, row: u32, i: u32) -> vec4<f32> {
     if (row >= block_rows) { return vec4<f32>(0.0); }
     return q[p.q / 4u + query_at(row) + i];
@@ -33,33 +36,32 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
     head = at.x;
     open_block(at.y);
     let queries = vec4<u32>(position) + rows();
-    let end = end_of_keys();
 
     var sums: Sums;
     var highest = vec4<f32>(LOWEST);
     var total = vec4<f32>(0.0); // over the keys of this lane
-    for (tile = first_key; tile < end; tile += TILE) {
+    for (tile = first_key; tile < end_of_keys; tile += TILE) {
         let raw = products(0u);
-        let sees = seen(queries, vec4<u32>(tile + lane));
-        let sees_other = seen(queries, vec4<u32>(tile + lane + 16u));
+        let is_seen = sees(queries, tile + lane);
+        let is_other_seen = sees(queries, tile + lane + 16u);
         let score = capped(raw[0]);
         let score_other = capped(raw[1]);
 
         workgroupBarrier();
         staged[lane * 16u + group] = max(
-            select(vec4<f32>(LOWEST), score, sees), select(vec4<f32>(LOWEST), score_other, sees_other));
+            select(vec4<f32>(LOWEST), score, is_seen), select(vec4<f32>(LOWEST), score_other, is_other_seen));
         workgroupBarrier();
         var high = highest;
         for (var i = 0u; i < 16u; i++) { high = max(high, staged[i * 16u + group]); }
 
         let shrink = weight(highest, high);
         highest = high;
-        let part = select(vec4<f32>(0.0), weight(score, high), sees);
-        let part_other = select(vec4<f32>(0.0), weight(score_other, high), sees_other);
+        let part = select(vec4<f32>(0.0), weight(score, high), is_seen);
+        let part_other = select(vec4<f32>(0.0), weight(score_other, high), is_other_seen);
         total = total * shrink + (part + part_other);
         share(part, part_other);
         scale_sums(&sums, shrink);
-        add_tile(1u, min(TILE, end - tile), &sums);
+        add_tile(1u, min(TILE, end_of_keys - tile), &sums);
     }
 
     workgroupBarrier();
@@ -69,10 +71,25 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
     for (var i = 0u; i < 16u; i++) { whole += staged[i * 16u + group]; }
     // A row past the block's last may see nothing; it is not written.
     let some = select(whole, max(whole, vec4<f32>(1e-30)), are_numbers(whole));
-    scale_sums(&sums, vec4<f32>(1.0) / some);
+    var logarithm = select(whole, highest + log(some), are_numbers(whole));
+    var now = vec4<f32>(1.0);
+    kept = vec4<f32>(0.0);
+    if (p.joins != 0u) {
+        let before = vec4<f32>(lse_of(group), lse_of(group + 16u), lse_of(group + 32u), lse_of(group + 48u));
+        // All have read before one writes.
+        storageBarrier();
+        workgroupBarrier();
+        let high = max(before, logarithm);
+        let weight_before = weight(before, high);
+        let weight_now = weight(logarithm, high);
+        let both = weight_before + weight_now;
+        kept = weight_before / both;
+        now = weight_now / both;
+        logarithm = select(both, high + log(max(both, vec4<f32>(1e-30))), are_numbers(both));
+    }
+    scale_sums(&sums, now / some);
     write_sums(1u, &sums);
     if (lane == 0u) {
-        let logarithm = select(whole, highest + log(some), are_numbers(whole));
         write_lse(group, logarithm.x);
         write_lse(group + 16u, logarithm.y);
         write_lse(group + 32u, logarithm.z);
@@ -80,10 +97,16 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
     }
 }
 
+fn lse_of(row: u32) -> f32 {
+    if (row >= block_rows) { return LOWEST; }
+    return lse[p.lse + (first_row - p.rows_from + row) * p.heads + head];
+}
+
 fn write_lse(row: u32, number: f32) {
     if (row < block_rows) { lse[p.lse + (first_row - p.rows_from + row) * p.heads + head] = number; }
 }
 
 fn write(which: u32, row: u32, i: u32, numbers: vec4<f32>) {
-    o[p.o / 4u + query_at(row) + i] = numbers;
+    let at = p.o / 4u + query_at(row) + i;
+    if (p.joins == 0u) { o[at] = numbers; } else { o[at] = kept[(row - group) / 16u] * o[at] + numbers; }
 }

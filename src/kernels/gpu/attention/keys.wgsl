@@ -11,6 +11,7 @@ struct Parameters {
     scale: f32,
     cap: f32, // 0: none
     window: u32,
+    joins: u32, // whether an earlier run has done the same rows with others of the other side
     parts: u32, // that a group of query heads is cut into
     part: u32, // vectors from one part's gradients to the next
     gradients_from: u32, // first row of dk and dv, in the packed row
@@ -119,5 +120,9 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
 fn write(which: u32, row: u32, i: u32, numbers: vec4<f32>) {
     let key = (first_row - p.gradients_from + row) * (p.heads / p.group) + key_head;
     let at = part * p.part + key * VECTORS + i;
-    if (which == 0u) { dk[p.dk / 4u + at] = numbers; } else { dv[p.dv / 4u + at] = numbers; }
+    if (which == 0u) {
+        if (p.joins == 0u) { dk[p.dk / 4u + at] = numbers; } else { dk[p.dk / 4u + at] += numbers; }
+    } else {
+        if (p.joins == 0u) { dv[p.dv / 4u + at] = numbers; } else { dv[p.dv / 4u + at] += numbers; }
+    }
 }

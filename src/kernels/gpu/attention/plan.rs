@@ -5,7 +5,7 @@ use std::{cmp::Reverse, ops::Range};
 use crate::{Layout, Segment};
 
 /// Rows of a block at most.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 /// Rows of the other side that a workgroup takes at once.
 pub(super) const TILE: usize = 32;
@@ -35,12 +35,16 @@ pub(super) struct Part {
     pub others: Range<usize>,
     /// Pairs of a query and a key that are looked at.
     pub pairs: u64,
+    /// Whether an earlier run has done the same rows with others of the other side.
+    pub joins: bool,
 }
 
-/// Consecutive rows of one segment.
+/// Consecutive rows of one segment, and all of the other side that they reach, or a stretch of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Block {
     rows: Range<usize>,
+    /// Which stretch.
+    stretch: usize,
     /// Reached on the other side: from the first to the last.
     others: Range<usize>,
     pairs: u64,
@@ -53,23 +57,25 @@ struct Block {
 impl Plan {
     /// Blocks of queries, and the keys that they see.
     pub(super) fn of_queries(layout: &Layout, window: Option<usize>, limits: &Limits) -> Self {
-        let blocks = layout.segments().iter().flat_map(|segment| query_blocks(segment, window)).collect();
+        let of = |segment| query_blocks(segment, window, limits.others);
+        let blocks = layout.segments().iter().flat_map(of).collect();
         let (parts, blocks) = cut(blocks, limits);
         let numbers = blocks.into_iter().flat_map(|block| block.record).collect();
         Self { numbers, positions: 0, parts }
     }
 
-    /// Rows of either side that the farthest reaching block of a layout reaches, from the first to the last: the least that
-    /// a run must take.
+    /// Rows of either side that the farthest reaching block of a layout reaches, from the first to the last: what a run must
+    /// take where no block is to be done in stretches.
     pub(super) fn reach(layout: &Layout, window: Option<usize>) -> usize {
-        let queries = layout.segments().iter().flat_map(|segment| query_blocks(segment, window));
-        let keys = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window));
+        let queries = layout.segments().iter().flat_map(|segment| query_blocks(segment, window, usize::MAX));
+        let keys = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window, usize::MAX));
         queries.chain(keys).map(|block| block.others.len().max(block.rows.len())).max().unwrap_or(0)
     }
 
     /// Blocks of keys, and the queries that see them.
     pub(super) fn of_keys(layout: &Layout, window: Option<usize>, limits: &Limits) -> Self {
-        let blocks = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window)).collect();
+        let of = |segment| key_blocks(layout, segment, window, limits.others);
+        let blocks = layout.segments().iter().flat_map(of).collect();
         let (parts, mut blocks) = cut(blocks, limits);
         let mut first = blocks.iter().map(|block| block.record.len() + 2).sum::<usize>();
         for block in &mut blocks {
@@ -84,11 +90,15 @@ impl Plan {
     }
 }
 
-/// Cuts blocks into runs: in each the long ones first, so that no workgroup works on alone at the end.
+/// Cuts blocks into runs, those with the first stretch of what they reach before those with the second, and so on. In each
+/// run the long ones come first, so that no workgroup works on alone at the end.
 fn cut(blocks: Vec<Block>, limits: &Limits) -> (Vec<Part>, Vec<Block>) {
+    let mut blocks = blocks;
+    blocks.sort_by_key(|block| block.stretch);
     let mut parts: Vec<Part> = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
-        let joined = parts.last().map(|part| Part {
+        let is_same_stretch = index.checked_sub(1).is_some_and(|before| blocks[before].stretch == block.stretch);
+        let joined = parts.last().filter(|_| is_same_stretch).map(|part| Part {
             blocks: part.blocks + 1,
             rows: part.rows.start.min(block.rows.start)..part.rows.end.max(block.rows.end),
             others: part.others.start.min(block.others.start)..part.others.end.max(block.others.end),
@@ -106,15 +116,45 @@ fn cut(blocks: Vec<Block>, limits: &Limits) -> (Vec<Part>, Vec<Block>) {
                 rows: block.rows.clone(),
                 others: block.others.clone(),
                 pairs: block.pairs,
+                joins: block.stretch > 0,
             }),
         }
     }
-    let mut blocks = blocks;
     for part in &parts {
         let first = part.first_block as usize;
         blocks[first..first + part.blocks as usize].sort_by_key(|block| Reverse(block.pairs));
     }
     (parts, blocks)
+}
+
+/// Ranges of rows, in their order, cut into stretches: from the first row of one to its last there are `most` at most.
+fn stretches(ranges: impl IntoIterator<Item = Range<usize>>, most: usize) -> Vec<Vec<Range<usize>>> {
+    let mut stretches: Vec<Vec<Range<usize>>> = Vec::new();
+    // One past the last row of the last stretch, however many it has so far.
+    let mut end = 0;
+    for mut rest in ranges {
+        while !rest.is_empty() {
+            if rest.start >= end {
+                end = rest.start.saturating_add(most.max(1));
+                stretches.push(Vec::new());
+            }
+            let part = rest.start..rest.end.min(end);
+            rest.start = part.end;
+            if let Some(stretch) = stretches.last_mut() {
+                stretch.push(part);
+            }
+        }
+    }
+    stretches
+}
+
+/// From the first row of some ranges to the last.
+fn span(ranges: &[Range<usize>]) -> Range<usize> {
+    match ranges {
+        [first, .., last] => first.start..last.end,
+        [all] => all.clone(),
+        [] => 0..0,
+    }
 }
 
 /// Positions of a segment's tokens, a block at a time.
@@ -133,28 +173,38 @@ fn pairs(rows: usize, others: usize) -> u64 {
     (rows.next_multiple_of(BLOCK) * others.next_multiple_of(TILE)) as u64
 }
 
-fn query_blocks(segment: &Segment, window: Option<usize>) -> impl Iterator<Item = Block> + '_ {
-    positions_of(segment).map(move |queries| {
+fn query_blocks(segment: &Segment, window: Option<usize>, most: usize) -> impl Iterator<Item = Block> + '_ {
+    positions_of(segment).flat_map(move |queries| {
         let rows = rows_at(segment, &queries);
         let first = window.map_or(0, |window| (queries.start + 1).saturating_sub(window));
         let prefix = &segment.prefix;
-        let first_row = match first.checked_sub(prefix.len()) {
-            Some(own) => segment.start + own,
-            None => prefix.start + first,
-        };
-        let record = [rows.start, rows.len(), queries.start, first, prefix.start, prefix.len(), segment.start];
-        Block {
-            others: first_row..rows.end,
-            pairs: pairs(rows.len(), queries.end - first),
-            record: record.iter().map(|&number| number as u32).collect(),
-            ranges: Vec::new(),
-            rows,
-        }
+        let of_prefix = (prefix.start + first).min(prefix.end)..prefix.end;
+        let own = segment.start + first.saturating_sub(prefix.len())..rows.end;
+        let mut position = first;
+        stretches([of_prefix, own], most).into_iter().enumerate().map(move |(stretch, keys)| {
+            let first = position;
+            position += keys.iter().map(Range::len).sum::<usize>();
+            let record =
+                [rows.start, rows.len(), queries.start, first, position, prefix.start, prefix.len(), segment.start];
+            Block {
+                stretch,
+                others: span(&keys),
+                pairs: pairs(rows.len(), position - first),
+                record: record.iter().map(|&number| number as u32).collect(),
+                ranges: Vec::new(),
+                rows: rows.clone(),
+            }
+        })
     })
 }
 
-fn key_blocks<'a>(layout: &'a Layout, segment: &'a Segment, window: Option<usize>) -> impl Iterator<Item = Block> + 'a {
-    positions_of(segment).map(move |keys| {
+fn key_blocks<'a>(
+    layout: &'a Layout,
+    segment: &'a Segment,
+    window: Option<usize>,
+    most: usize,
+) -> impl Iterator<Item = Block> + 'a {
+    positions_of(segment).flat_map(move |keys| {
         let rows = rows_at(segment, &keys);
         // One past the last position that sees any of them.
         let end = window.map_or(usize::MAX, |window| keys.end.saturating_add(window - 1));
@@ -173,13 +223,14 @@ fn key_blocks<'a>(layout: &'a Layout, segment: &'a Segment, window: Option<usize
                 _ => ranges.push(queries),
             }
         }
-        Block {
-            others: rows.start..ranges.last().map_or(rows.end, |last| last.end),
+        stretches(ranges, most).into_iter().enumerate().map(move |(stretch, ranges)| Block {
+            stretch,
+            others: span(&ranges),
             pairs: ranges.iter().map(|range| pairs(rows.len(), range.len())).sum(),
             record: vec![rows.start as u32, rows.len() as u32, keys.start as u32],
             ranges,
-            rows,
-        }
+            rows: rows.clone(),
+        })
     })
 }
 
@@ -202,7 +253,7 @@ mod tests {
     /// The rows of each block of keys, and the ranges of its queries.
     fn blocks_of_keys(window: Option<usize>) -> Vec<(Range<usize>, Ends)> {
         let layout = layout();
-        let blocks = layout.segments().iter().flat_map(|segment| key_blocks(&layout, segment, window));
+        let blocks = layout.segments().iter().flat_map(|segment| key_blocks(&layout, segment, window, usize::MAX));
         blocks.map(|block| (block.rows, block.ranges.iter().map(|range| (range.start, range.end)).collect())).collect()
     }
 
@@ -236,7 +287,12 @@ mod tests {
         let layout = layout();
         assert_eq!((Plan::reach(&layout, None), Plan::reach(&layout, Some(2))), (153, 68));
         let reach = |window| -> Vec<Range<usize>> {
-            layout.segments().iter().flat_map(|segment| query_blocks(segment, window)).map(|b| b.others).collect()
+            layout
+                .segments()
+                .iter()
+                .flat_map(|segment| query_blocks(segment, window, usize::MAX))
+                .map(|b| b.others)
+                .collect()
         };
         assert_eq!(reach(None), [0..64, 0..70, 0..73, 0..137, 0..153, 153..158]);
         assert_eq!(reach(Some(10)), [0..64, 55..70, 61..73, 61..137, 128..153, 153..158]);
@@ -257,5 +313,40 @@ mod tests {
         let limits = Limits { pairs: 1, ..ENDLESS };
         let parts = Plan::of_queries(&layout(), None, &limits).parts;
         assert!(parts.iter().all(|part| part.blocks == 1) && parts.len() == 6);
+    }
+
+    #[test]
+    fn what_a_block_reaches_is_done_in_stretches_where_it_is_too_much() {
+        let limits = Limits { others: 64, ..ENDLESS };
+        let told = |plan: Plan| -> Vec<(Range<usize>, Range<usize>, bool)> {
+            plan.parts.into_iter().map(|part| (part.rows, part.others, part.joins)).collect()
+        };
+        let queries = told(Plan::of_queries(&layout(), None, &limits));
+        let expected =
+            [(0..153, 0..64, false), (153..158, 153..158, false), (64..153, 64..128, true), (73..153, 128..153, true)];
+        assert_eq!(queries, expected);
+        assert!(told(Plan::of_keys(&layout(), None, &limits)).iter().all(|(_, others, _)| others.len() <= 64));
+        assert!(told(Plan::of_keys(&layout(), Some(2), &ENDLESS)).iter().all(|(.., joins)| !joins));
+    }
+
+    /// Whatever is cut, each row meets each of the other side once.
+    #[test]
+    fn stretches_lose_nothing() {
+        let layout = layout();
+        for most in [32, 33, 64, 100, usize::MAX] {
+            for window in [None, Some(1), Some(10), Some(100)] {
+                let segments = || layout.segments().iter();
+                let rows = |ranges: &[Range<usize>]| ranges.iter().map(Range::len).sum::<usize>();
+                let keys = |most| -> usize {
+                    let blocks = segments().flat_map(|segment| key_blocks(&layout, segment, window, most));
+                    blocks.map(|block| block.rows.len() * rows(&block.ranges)).sum()
+                };
+                let queries = |most| -> u32 {
+                    let blocks = segments().flat_map(|segment| query_blocks(segment, window, most));
+                    blocks.map(|block| block.record[1] * (block.record[4] - block.record[3])).sum()
+                };
+                assert_eq!((keys(most), queries(most)), (keys(usize::MAX), queries(usize::MAX)), "{most}, {window:?}");
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ struct Parameters {
     scale: f32,
     cap: f32, // 0: none
     window: u32,
+    joins: u32, // whether an earlier run has done the same rows with others of the other side
 }
 
 @group(0) @binding(0) var<uniform> p: Parameters;
@@ -39,29 +40,29 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) i
     head = at.x;
     open_block(at.y);
     let queries = vec4<u32>(position) + rows();
-    let end = end_of_keys();
     let stats = mat4x2<f32>(stats_of(group), stats_of(group + 16u), stats_of(group + 32u), stats_of(group + 48u));
     let of_queries = transpose(stats);
 
     var sums: Sums;
-    for (tile = first_key; tile < end; tile += TILE) {
+    for (tile = first_key; tile < end_of_keys; tile += TILE) {
         let scores = products(0u);
         let pulls = products(1u);
-        let d = gradient(scores[0], pulls[0], seen(queries, vec4<u32>(tile + lane)), of_queries);
-        let d_other = gradient(scores[1], pulls[1], seen(queries, vec4<u32>(tile + lane + 16u)), of_queries);
+        let d = gradient(scores[0], pulls[0], sees(queries, tile + lane), of_queries);
+        let d_other = gradient(scores[1], pulls[1], sees(queries, tile + lane + 16u), of_queries);
         share(d, d_other);
-        add_tile(0u, min(TILE, end - tile), &sums);
+        add_tile(0u, min(TILE, end_of_keys - tile), &sums);
     }
     write_sums(0u, &sums);
 }
 
 // Of the products of queries with a key, from those of the gradient of the outcome with its value.
-fn gradient(products: vec4<f32>, pull: vec4<f32>, sees: vec4<bool>, stats: mat2x4<f32>) -> vec4<f32> {
+fn gradient(products: vec4<f32>, pull: vec4<f32>, is_seen: vec4<bool>, stats: mat2x4<f32>) -> vec4<f32> {
     let score = capped(products);
     let d = weight(score, stats[0]) * (pull - stats[1]) * slope(score);
-    return select(vec4<f32>(0.0), d, sees);
+    return select(vec4<f32>(0.0), d, is_seen);
 }
 
 fn write(which: u32, row: u32, i: u32, numbers: vec4<f32>) {
-    dq[p.dq / 4u + query_at(row) + i] = numbers;
+    let at = p.dq / 4u + query_at(row) + i;
+    if (p.joins == 0u) { dq[at] = numbers; } else { dq[at] += numbers; }
 }

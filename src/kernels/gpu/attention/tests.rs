@@ -56,6 +56,18 @@ proptest! {
         as_on_the_processor(&layout, &shape);
     }
 
+    /// Operands of 12 KiB: whatever reaches far is done in stretches.
+    #[test]
+    fn random_rows_in_stretches_are_as_on_the_processor(layout in documents(lengths()), shape in shapes()) {
+        static SMALL: OnceLock<Option<Implementation>> = OnceLock::new();
+        let options = CardOptions { binding_limit: Some(12 << 10), ..CardOptions::default() };
+        let Some(by) = SMALL.get_or_init(|| card(options).map(|card| Implementation::card(&card))) else { return Ok(()) };
+        let (card, processor) = (results(by, &layout, &shape), results(&Implementation::cpu(), &layout, &shape));
+        for (what, (a, b)) in ATTENDED.iter().zip(card.iter().zip(&processor)) {
+            assert_near(what, a, b, TOLERANCE);
+        }
+    }
+
     #[test]
     fn random_caches_are_as_on_the_processor(shape in shapes(), lengths in prop::collection::vec(1..300_usize, 1..4)) {
         let Some(card) = by_card() else { return Ok(()) };
@@ -133,9 +145,14 @@ fn the_bits_are_the_same_twice_and_in_pieces() {
     let once = bits(by);
     assert!(once == bits(by), "the bits differ from one time to the next");
     // Room for one document at a time.
-    let options = CardOptions { binding_limit: Some(160 * 40 * 4 + 1024), ..CardOptions::default() };
-    let Some(card) = card(options) else { return };
-    assert!(once == bits(&Implementation::card(&card)), "the bits depend on how rows are cut into runs");
+    let with_limit = |limit| {
+        let card = card(CardOptions { binding_limit: Some(limit), ..CardOptions::default() })?;
+        Some(Implementation::card(&card))
+    };
+    let (Some(rows), Some(stretches)) = (with_limit(160 * 40 * 4 + 1024), with_limit(80 * 20 * 4)) else { return };
+    assert!(once == bits(&rows), "the bits depend on how rows are cut into runs");
+    // Sums are made in another order then, the same every time.
+    assert!(bits(&stretches) == bits(&stretches), "the bits of stretches differ from one time to the next");
 }
 
 #[test]
