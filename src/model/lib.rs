@@ -48,6 +48,8 @@ mod identity;
 pub mod init;
 mod load;
 mod load_options;
+#[cfg(test)]
+mod long_rows;
 mod lora;
 mod memory;
 mod merged;

@@ -10,6 +10,7 @@ use nudge::{
         protocol::{Metrics, Outcome, Weights},
     },
     kernels::{
+        Place,
         device::{self, DeviceChoice},
         gpu::{Card, CardOptions},
     },
@@ -19,6 +20,7 @@ use nudge::{
 
 use crate::{
     bench::{batch_file, model},
+    faults::{Mishap, train_with},
     fixture,
     toy::{self, Toy, finished, reached, start, value},
 };
@@ -149,6 +151,56 @@ fn a_card_whose_driver_gives_up_costs_no_more_than_the_steps_since_the_checkpoin
     assert_eq!(toy.go_on(run), Outcome::Completed);
     let log = toy.open().log(run).unwrap();
     assert!(log.iter().any(|line| line.text.contains("goes on with another device")), "{log:?}");
+}
+
+/// Trains a run on a card that has so many bytes from a step on.
+fn trained_within(toy: &Toy, run: RunId, card: &Arc<Card>, from: u64, bytes: u64) -> Outcome {
+    let full = Arc::clone(card);
+    let outcome = train_with(toy, run, move |step| {
+        if step == from {
+            full.limit_memory(bytes);
+        }
+        Mishap::None
+    });
+    card.limit_memory(u64::MAX);
+    outcome
+}
+
+#[test]
+fn a_card_that_others_fill_goes_on_with_half_the_rows_and_the_same_losses() {
+    const NUMBER: usize = 1007;
+    let Some(card) = opened(NUMBER, CardOptions::default()) else { return };
+    let toy = Toy::new();
+    let in_rows_of = |tokens| {
+        let mut config = on_card(NUMBER);
+        config.train.micro_batch_tokens = TokenBudget::Tokens(tokens);
+        config.train.steps = Some(6);
+        config.train.checkpoint_every = 2;
+        config
+    };
+    let peak_of = |tokens| {
+        device::forget_peak(&Place::Gpu(Arc::clone(&card)));
+        let run = trained(&toy, &in_rows_of(tokens));
+        (run, device::memory(&Place::Gpu(Arc::clone(&card))).unwrap().peak)
+    };
+    let ((whole, most), (_, less)) = (peak_of(256), peak_of(128));
+    assert!(less + (less >> 4) < most, "{less} bytes with half the rows, {most} with all");
+
+    let run = toy.record(&in_rows_of(256));
+    assert_eq!(trained_within(&toy, run, &card, 3, less.midpoint(most)), Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    let told: Vec<_> = log.iter().filter(|line| line.text.contains("rows hold")).collect();
+    assert_eq!(told.len(), 1, "{log:?}");
+    assert!(told[0].step == 3 && told[0].mark && told[0].text.contains("rows hold 128 tokens"), "{told:?}");
+    assert!(told[0].text.contains("had no room for"), "{told:?}");
+    assert_near(&toy, whole, run, 1e-4);
+
+    // Others take all the rest: no pair finds room. From what was saved the run goes on as if nothing had been.
+    let run = toy.record(&in_rows_of(256));
+    let Outcome::Failed { error } = trained_within(&toy, run, &card, 3, 0) else { panic!("there is no room") };
+    assert!(error.contains("had no room for") && error.contains("when there is more memory"), "{error}");
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    assert_eq!(toy::numbers(&toy.open(), whole), toy::numbers(&toy.open(), run));
 }
 
 #[test]

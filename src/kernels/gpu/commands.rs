@@ -50,10 +50,10 @@ impl Card {
             let bytes = (operand.start - first + operand.bytes).next_multiple_of(4).max(4);
             if bytes > self.driver.binding_limit.max(alignment) {
                 return Err(self.driver.fault(format_args!(
-                    "{} reads {} MiB at once, and the card allows {}",
+                    "{} reads {} at once, and the card allows {}",
                     run.program.shader.name,
-                    bytes >> 20,
-                    self.driver.binding_limit >> 20
+                    data::size(bytes),
+                    data::size(self.driver.binding_limit)
                 )));
             }
             ranges.push((operand.piece.buffer()?, first, bytes));

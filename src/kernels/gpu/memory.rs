@@ -96,9 +96,9 @@ impl Piece {
         let size = size(bytes, limit);
         if bytes > limit {
             return Err(card.driver.fault(format_args!(
-                "a tensor {dims:?} of {} MiB is larger than the {} MiB that one buffer can have",
-                bytes >> 20,
-                limit >> 20
+                "a tensor {dims:?} of {} is larger than the {} that one buffer can have; choose another device, or train an adapter instead of all weights",
+                data::size(bytes),
+                data::size(limit)
             )));
         }
         let buffer = match card.pool.take(size) {

@@ -120,10 +120,10 @@ impl Recording {
         wait(self)?;
         self.driver.buffer(size, usage, self.pool.held()).map_err(|error| {
             KernelError::OutOfMemory(format!(
-                "{} had no room for {} MiB beside the {} MiB in use ({error})",
+                "{} had no room for {} beside the {} in use ({error})",
                 self.driver.info.name,
-                size >> 20,
-                self.pool.used() >> 20
+                data::size(size),
+                data::size(self.pool.used())
             ))
         })
     }

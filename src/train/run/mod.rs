@@ -51,6 +51,9 @@ use crate::{
 /// A run stops after so many steps in a row that could not be applied.
 const REFUSED_IN_A_ROW: u32 = 3;
 
+/// And after so many for which memory had no room, not even for one of their pairs.
+const UNDONE_IN_A_ROW: u32 = 3;
+
 /// Which run of which project is to be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -165,6 +168,10 @@ struct Border {
     /// Somebody decided to go on without this step's checkpoint.
     passed_over: Option<u64>,
     pace: Pace,
+    /// The step that is tried again found no memory.
+    short_of_memory: Option<TrainError>,
+    /// Steps in a row of which memory let nothing be done.
+    undone: u32,
 }
 
 /// The loop: at each border what is due, then a step.
@@ -186,13 +193,11 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
         context.step = step;
         let flow = match at_border(training, context, asked, &mut border) {
             // What is measured is measured again, with less at a time.
-            Err(error) if error.is_out_of_memory() && training.state.budget > 1 => {
-                halve_rows(
-                    training,
-                    context,
-                    step,
-                    &format!("{error}. It was while the run was measured, which begins anew"),
-                )?;
+            Err(error) if error.is_out_of_memory() => {
+                if training.state.budget <= 1 {
+                    return Err(no_room_left(&error));
+                }
+                halve_rows(training, context, step, &format!("{error}. What is measured begins anew"))?;
                 continue;
             }
             // No answer can be drawn from weights that give no numbers: that says less than why.
@@ -226,10 +231,12 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
             Ok(StepEnd::OutOfMemory { error, alone }) => {
                 // Nothing of the step was applied: it is tried again with less at a time.
                 take_less(training, context, &error, alone)?;
+                border.short_of_memory = Some(error);
                 continue;
             }
             Err(error) => return Err(error),
         };
+        let short_of_memory = border.short_of_memory.take();
         // What a pair costs once is told apart.
         let rests = context.rested.saturating_sub(rested) + training.anchors.spent().saturating_sub(anchored);
         let update = done.update;
@@ -237,6 +244,10 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
             border.pace.stepped(started.elapsed().saturating_sub(rests));
         }
         record_step(training, context, done, &border.pace)?;
+        border.undone = if update == Update::Nothing && short_of_memory.is_some() { border.undone + 1 } else { 0 };
+        if let Some(error) = short_of_memory.filter(|_| border.undone >= UNDONE_IN_A_ROW) {
+            return Err(no_room_left(&error));
+        }
         if update == Update::Unscored && training.state.refused >= REFUSED_IN_A_ROW {
             // Nothing is wrong with the policy: what it has learnt stays.
             training.state.refused = 0;
@@ -248,6 +259,13 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
             return Err(fall_back(training, context, what)?);
         }
     }
+}
+
+/// Why a run ends that cannot go on even with one pair at a time.
+fn no_room_left(error: &TrainError) -> TrainError {
+    TrainError::Sentence(format!(
+        "{error}. There is no room for one pair at a time. Go on from the last checkpoint when there is more memory: what is saved is whole"
+    ))
 }
 
 /// What is wrong with weights that give no numbers.
