@@ -68,7 +68,7 @@ fn is_near(config: &str, operand: u64, documents: &[Doc]) {
 
 #[test]
 fn documents_longer_than_one_operand_are_near_the_processors() {
-    // A megabyte has 4,094 rows of one head, or 3,275.
-    is_near(LLAMA, 1 << 20, &[document(3000, &[1500, 700])]);
-    is_near(GEMMA, 1 << 20, &[document(2800, &[900]), document(30, &[40, 50])]);
+    // A quarter of a megabyte has 1,022 rows of one head, or 817.
+    is_near(LLAMA, 1 << 18, &[document(900, &[400, 250])]);
+    is_near(GEMMA, 1 << 18, &[document(700, &[300]), document(30, &[40, 50])]);
 }
