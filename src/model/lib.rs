@@ -32,6 +32,8 @@ mod arithmetic;
 mod attribution;
 mod backward;
 mod beside;
+#[cfg(test)]
+mod beside_processor;
 mod beside_reference;
 mod block;
 mod config;
@@ -48,8 +50,6 @@ mod identity;
 pub mod init;
 mod load;
 mod load_options;
-#[cfg(test)]
-mod long_rows;
 mod lora;
 mod memory;
 mod merged;

@@ -13,7 +13,7 @@ use super::{
     pool::Pool,
     profile::{KernelTime, Profile},
     recording::Recording,
-    shader::Pipelines,
+    shader::{CUT_SHORT, Pipelines},
 };
 
 /// A card in use.
@@ -65,7 +65,8 @@ impl Card {
 
     /// Whether it still answers, and nothing makes what it computes doubtful.
     pub(crate) fn is_sound(&self) -> bool {
-        self.driver.is_sound()
+        // Whoever panicked in the middle of a recording has left a half one behind.
+        self.driver.is_sound() && !self.recording.is_poisoned() && !self.pipelines.is_poisoned()
     }
 
     /// Breaks it, as a driver that falls over would: for tests.
@@ -79,7 +80,7 @@ impl Card {
     }
 
     pub(super) fn recording(&self) -> Result<MutexGuard<'_, Recording>> {
-        self.recording.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))
+        self.recording.lock().map_err(|_| self.driver.fault(CUT_SHORT))
     }
 
     /// Waits until everything that was asked for is done.

@@ -67,7 +67,15 @@ pub(super) struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
 /// Bytes of a shader's parameters at most: what one dynamic offset steps over on every card.
 pub(super) const PARAMETERS: u64 = 256;
 
+/// Why a card is not used on that somebody panicked over.
+pub(super) const CUT_SHORT: &str = "an earlier call was cut short by an error of this program; begin anew";
+
 impl Pipelines {
+    /// Whether somebody panicked while compiling.
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
     /// What was compiled: shaders with the values of their constants.
     #[cfg(test)]
     pub(super) fn compiled(&self) -> Vec<Key> {
@@ -76,7 +84,7 @@ impl Pipelines {
 
     pub(super) fn get(&self, driver: &Driver, program: Program<'_>) -> Result<Arc<Pipeline>> {
         let key = (program.shader.name, program.constants.iter().map(|&(_, value)| value).collect());
-        let mut known = self.0.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))?;
+        let mut known = self.0.lock().map_err(|_| driver.fault(CUT_SHORT))?;
         if let Some(pipeline) = known.get(&key) {
             return Ok(Arc::clone(pipeline));
         }

@@ -290,6 +290,32 @@ fn the_peak_begins_anew_when_it_is_forgotten() {
 }
 
 #[test]
+fn buffers_of_other_sizes_are_given_back_before_more_is_held() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let place = Place::Gpu(Arc::clone(&card));
+    for mebibytes in [1, 3, 2, 5, 9, 4, 7, 13, 6, 11] {
+        drop(Tensor::zeros(mebibytes << 18, DType::F32, &place).unwrap());
+    }
+    assert!(card.memory().peak < 14 << 20, "{:?}", card.memory());
+    assert!(card.memory().used <= card.memory().peak);
+}
+
+#[test]
+fn a_card_that_somebody_panicked_over_is_not_used_again() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let place = Place::Gpu(Arc::clone(&card));
+    let tensor = Tensor::zeros(4, DType::F32, &place).unwrap();
+    let other = Arc::clone(&card);
+    let panicked = std::thread::spawn(move || {
+        let _recording = other.recording().unwrap();
+        panic!("in the middle");
+    });
+    assert!(panicked.join().is_err() && !card.is_sound());
+    let error = tensor.to_vec::<f32>().unwrap_err().to_string();
+    assert!(error.contains("begin anew"), "{error}");
+}
+
+#[test]
 fn a_table_larger_than_an_operand_is_read_in_pieces() {
     let Some(small) = card(CardOptions { binding_limit: Some(2048), ..CardOptions::default() }) else { return };
     let rotated = |by: &Implementation| {
