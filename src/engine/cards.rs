@@ -120,7 +120,10 @@ pub fn try_all(program: &Path) -> Trials {
     if let Some(file) = file()
         && let Err(error) = keep(&file, &found, is_open)
     {
-        tracing::debug!("how the graphics cards did is found out again next time: {error}");
+        tracing::warn!(
+            "How the graphics cards did cannot be kept in {}, and is found out again next time: {error}",
+            file.display()
+        );
     }
     found
 }

@@ -101,12 +101,11 @@ impl Piece {
                 data::size(limit)
             )));
         }
-        let buffer = match card.pool.take(size) {
-            Some(buffer) => buffer,
-            None => {
-                card.pool.make_room(size);
-                card.recording()?.create(size, USAGE)?
-            }
+        let buffer = if let Some(buffer) = card.pool.take(size) {
+            buffer
+        } else {
+            card.pool.make_room(size);
+            card.recording()?.create(size, USAGE)?
         };
         card.pool.count(buffer.size());
         Ok(Self::of_buffer(card, buffer, false, dims, dtype))
