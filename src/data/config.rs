@@ -109,13 +109,10 @@ pub use self::{
     suggest::{Basis, FOLLOWING, Suggestion},
     targets::Targets,
     text::{ConfigError, plain_number},
-    tokens::{Contrast, Every, LastToken, Prior, TiConfig, TisConfig, Transform},
+    tokens::{Contrast, Every, LastToken, Prior, TiConfig, TisConfig, TokenWeights, Transform},
     validate::validate,
     when::When,
-    words::{
-        DriftAction, KlEstimator, LossType, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule, TokenWeights,
-        Word,
-    },
+    words::{DriftAction, KlEstimator, LossType, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule, Word},
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -261,7 +258,7 @@ section! { ObjectiveConfig = "objective";
 
     /// Whether some tokens of an answer count more than others in the margin
     token_weights: TokenWeights = TokenWeights::None,
-        TOKEN_WEIGHTS = Setting::choice("Token weights", words::TOKEN_WEIGHTS).at(Group::Method, 22).only(When::Preference).refits()
+        TOKEN_WEIGHTS = Setting::choice("Token weights", tokens::TOKEN_WEIGHTS).at(Group::Method, 22).only(When::Preference).refits()
             .changes("from the next step on; a contrast pair is fitted on the pairs at the fork");
 
     /// Weight of the KL term on reference answers: holds the policy where it started

@@ -16,10 +16,10 @@ use super::{
     asking::AskFirst,
     compare::{Zoom, parallel::AxisMove},
     duel::DuelPress,
-    face::PairsMode,
     fork::AlarmAct,
     labelling::{Act, ScrollBy, Side},
     lens::LensMove,
+    pairs_mode::PairsMode,
     references::ReferenceAct,
     review::ReviewAct,
     rollouts::RolloutMove,
@@ -234,7 +234,7 @@ impl Scope {
     /// Where one is.
     pub fn of(views: &Views) -> Self {
         match views.screen {
-            Screen::Pairs => match views.pairs.face() {
+            Screen::Pairs => match views.pairs.mode() {
                 PairsMode::Labelling => Self::Labelling,
                 PairsMode::Reviewing => Self::Reviewing,
                 PairsMode::References => Self::References,

@@ -34,8 +34,8 @@ use data::{Change, Edit, Prompt, counted};
 use state::{
     Command, Commands, Views, Workspace,
     drafts::{self, Draft},
-    face::PairsMode,
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
+    pairs_mode::PairsMode,
 };
 use train::objective::Objective;
 
@@ -54,7 +54,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     let (config, view) = (&views.train.launch.checked().config, &mut views.pairs);
     view.table.sheet.clone_from(&config.data);
     let objective = &Objective::of(&config.objective);
-    match view.face() {
+    match view.mode() {
         PairsMode::Labelling => labelling::ui(ui, workspace, view, commands),
         PairsMode::Reviewing => review::ui(ui, workspace, view, commands),
         PairsMode::References => references::ui(ui, workspace, view, commands),

@@ -2,7 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, TokenWeights, When, setting::NEXT};
+use super::{Group, LoraConfig, ObjectiveConfig, Range, RunConfig, Setting, When, setting::NEXT};
+
+choice! {
+    /// Where the weights of an answer's tokens come from.
+    TokenWeights = TOKEN_WEIGHTS;
+
+    /// Every token counts 1.
+    #[default]
+    None = "none", "All alike", "";
+    /// From two contrasted models (TIS-DPO).
+    Tis = "tis", "TIS-DPO",
+        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false";
+    /// From gradients and the place in the answer (TI-DPO).
+    Ti = "ti", "TI-DPO",
+        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2";
+}
 
 choice! {
     /// What the two models that TIS-DPO contrasts are trained to.

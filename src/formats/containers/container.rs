@@ -28,7 +28,7 @@ pub const NESTED: usize = 48;
 pub const START: usize = 1 << 16;
 
 /// One kind of container.
-pub struct Kind {
+pub struct ContainerKind {
     /// What it is, in words.
     pub title: &'static str,
     /// Whether a file that begins like this is one.

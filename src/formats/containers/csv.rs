@@ -8,12 +8,15 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    container::{COLUMNS, Container, ENDLESS, Input, Kind, LONGEST, Open, START, Stretch, too_long, unfit, utf_8},
+    container::{
+        COLUMNS, Container, ContainerKind, ENDLESS, Input, LONGEST, Open, START, Stretch, too_long, unfit, utf_8,
+    },
     foreign, json_text, python,
     source::Source,
 };
 
-pub const KIND: Kind = Kind { title: "CSV", is: |start| delimiter(start).is_some(), open: Open::Records(open) };
+pub const KIND: ContainerKind =
+    ContainerKind { title: "CSV", is: |start| delimiter(start).is_some(), open: Open::Records(open) };
 
 const DELIMITERS: [u8; 4] = *b",;\t|";
 

@@ -4,12 +4,12 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::{
-    container::{Container, ENDLESS, Growth, Input, Kind, LONGEST, Open, Stretch, too_long, utf_8},
+    container::{Container, ContainerKind, ENDLESS, Growth, Input, LONGEST, Open, Stretch, too_long, utf_8},
     source::Source,
 };
 
 /// Whatever nothing else is.
-pub const KIND: Kind = Kind { title: "JSON", is: |_| true, open: Open::Records(open) };
+pub const KIND: ContainerKind = ContainerKind { title: "JSON", is: |_| true, open: Open::Records(open) };
 
 fn open(input: Input) -> io::Result<Box<dyn Container>> {
     let reader: Box<dyn Read> = input.rest;

@@ -24,11 +24,11 @@ use std::{
 };
 
 pub use self::container::Stretch;
-use self::container::{Container, Counted, Input, Kind, Open, START};
+use self::container::{Container, ContainerKind, Counted, Input, Open, START};
 use super::FormatError;
 
 /// In the order in which they are looked for; what none of them is is refused by its name, see [`foreign`].
-const KINDS: [&Kind; 8] =
+const KINDS: [&ContainerKind; 8] =
     [&packed::GZIP, &packed::ZSTD, &parquet::KIND, &arrow::KIND, &utf16::KIND, &csv::KIND, &wrapped::KIND, &json::KIND];
 
 /// Packed in packed in packed: more than that is meant to hurt.

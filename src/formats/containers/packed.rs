@@ -6,15 +6,15 @@ use std::{
     rc::Rc,
 };
 
-use super::container::{Bytes, Counted, Kind, Open, unfit};
+use super::container::{Bytes, ContainerKind, Counted, Open, unfit};
 
-pub const GZIP: Kind = Kind {
+pub const GZIP: ContainerKind = ContainerKind {
     title: "packed with gzip",
     is: |start| start.starts_with(b"\x1F\x8B"),
     open: Open::Unpack(|packed| guarded(packed, |packed| Ok(Box::new(flate2::read::MultiGzDecoder::new(packed))))),
 };
 
-pub const ZSTD: Kind = Kind {
+pub const ZSTD: ContainerKind = ContainerKind {
     title: "packed with zstd",
     is: |start| start.starts_with(b"\x28\xB5\x2F\xFD"),
     open: Open::Unpack(|packed| guarded(packed, |packed| Ok(Box::new(unzstd(packed)?)))),

@@ -13,13 +13,15 @@ use parquet::{
 
 use super::{
     container::{
-        Container, Input, Kind, LONGEST, LONGEST_WRITTEN, NESTED, Open, Stretch, caught, too_long, unfit, utf_8,
+        Container, ContainerKind, Input, LONGEST, LONGEST_WRITTEN, NESTED, Open, Stretch, caught, too_long, unfit,
+        utf_8,
     },
     json_text, packed, pages,
 };
 use crate::report::LineOrRow;
 
-pub const KIND: Kind = Kind { title: "Parquet", is: |start| start.starts_with(b"PAR1"), open: Open::Records(open) };
+pub const KIND: ContainerKind =
+    ContainerKind { title: "Parquet", is: |start| start.starts_with(b"PAR1"), open: Open::Records(open) };
 
 fn open(input: Input) -> io::Result<Box<dyn Container>> {
     let Some(file) = input.file else {

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-use super::container::{Kind, Open};
+use super::container::{ContainerKind, Open};
 
-pub const KIND: Kind = Kind {
+pub const KIND: ContainerKind = ContainerKind {
     title: "in UTF-16",
     is: |start| order(start).is_some(),
     open: Open::Unpack(|bytes| Ok(Box::new(Decoder::new(bytes)))),

@@ -3,14 +3,17 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::{
-    container::{Container, ENDLESS, Input, Kind, Open, Stretch},
+    container::{Container, ContainerKind, ENDLESS, Input, Open, Stretch},
     json::Records,
     source::Source,
 };
 use crate::object::{is_blank, quoted, value_end};
 
-pub const KIND: Kind =
-    Kind { title: "JSON with a list of records", is: |start| list(start).is_some(), open: Open::Records(open) };
+pub const KIND: ContainerKind = ContainerKind {
+    title: "JSON with a list of records",
+    is: |start| list(start).is_some(),
+    open: Open::Records(open),
+};
 
 /// What such a list is called.
 const LISTS: [&str; 16] = [

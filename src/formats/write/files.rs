@@ -14,7 +14,7 @@ use ::{data::integers, files::Output};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     Lines(Packing),
     Array(Packing),
     /// With what separates its cells.
@@ -28,7 +28,7 @@ pub enum Packing {
     Gzip,
 }
 
-impl Kind {
+impl FileKind {
     /// Of an ending that says nothing: JSON lines.
     pub fn of(path: &Path) -> Result<Self, FormatError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -63,14 +63,14 @@ pub trait Rows {
 }
 
 /// `kinds`: what all records hold, where the columns have types.
-pub fn open(kind: Kind, out: Output, kinds: Kinds) -> io::Result<Box<dyn Rows>> {
+pub fn open(kind: FileKind, out: Output, kinds: Kinds) -> io::Result<Box<dyn Rows>> {
     Ok(match kind {
-        Kind::Lines(packing) => Box::new(Lines(Packed::new(out, packing))),
-        Kind::Array(packing) => Box::new(Array { out: Packed::new(out, packing), begun: false }),
-        Kind::Table(delimiter, packing) => {
+        FileKind::Lines(packing) => Box::new(Lines(Packed::new(out, packing))),
+        FileKind::Array(packing) => Box::new(Array { out: Packed::new(out, packing), begun: false }),
+        FileKind::Table(delimiter, packing) => {
             Box::new(Table { out: Packed::new(out, packing), delimiter, header: Vec::new() })
         }
-        Kind::Parquet => Box::new(parquet::Table::new(out, kinds)?),
+        FileKind::Parquet => Box::new(parquet::Table::new(out, kinds)?),
     })
 }
 

@@ -7,7 +7,7 @@ const DEEPEST: usize = 8;
 
 /// What every value of a column is, or null.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     Null,
     Bool,
     Int,
@@ -15,32 +15,32 @@ pub enum Kind {
     Text,
     /// Values of several kinds: texts as they are, the others as the text of their JSON.
     Json,
-    List(Box<Kind>),
+    List(Box<ValueKind>),
     /// All with the same fields. Messages may leave some out: one that is null is none.
-    Struct(Vec<(String, Kind)>),
+    Struct(Vec<(String, ValueKind)>),
 }
 
 /// The columns of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kinds(pub Vec<(String, Kind)>);
+pub struct Kinds(pub Vec<(String, ValueKind)>);
 
 impl Kinds {
     /// One more record that they are to hold.
     pub fn add(&mut self, record: &Map<String, Json>) {
         for (name, value) in record {
             let at = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-                self.0.push((name.clone(), Kind::Null));
+                self.0.push((name.clone(), ValueKind::Null));
                 self.0.len() - 1
             });
             let kind = &mut self.0[at].1;
             if !kind.take(value, 0) {
-                *kind = Kind::Json;
+                *kind = ValueKind::Json;
             }
         }
     }
 }
 
-impl Kind {
+impl ValueKind {
     /// Becomes what holds this value too; false where nothing but JSON would, or the value would come back as another.
     fn take(&mut self, value: &Json, depth: usize) -> bool {
         if depth > DEEPEST {
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    fn kinds(records: &[Json]) -> Vec<Kind> {
+    fn kinds(records: &[Json]) -> Vec<ValueKind> {
         let mut kinds = Kinds::default();
         for record in records {
             kinds.add(record.as_object().unwrap());
@@ -124,24 +124,24 @@ mod tests {
     #[test]
     fn a_column_is_what_all_its_values_are() {
         let field = |name: &str, kind| (name.to_owned(), kind);
-        let message = |fields| Kind::List(Box::new(Kind::Struct(fields)));
+        let message = |fields| ValueKind::List(Box::new(ValueKind::Struct(fields)));
         let called =
             json!([{"role": "assistant", "content": "a", "calls": [{"n": 1}]}, {"role": "user", "content": "b"}]);
         for (values, kind) in [
-            (vec![json!("a"), json!(null)], Kind::Text),
-            (vec![json!(1), json!(0.5)], Kind::Float),
-            (vec![json!(1), json!(u64::MAX)], Kind::Json),
-            (vec![json!([]), json!(["x"])], Kind::List(Box::new(Kind::Text))),
-            (vec![json!({}), json!({"a": 1})], Kind::Json),
-            (vec![json!({"a": 1}), json!({"b": 1})], Kind::Json),
-            (vec![json!([{"a": 1}]), json!([{"a": 1.5}])], Kind::Json),
-            (vec![json!("a"), json!(["a"])], Kind::Json),
+            (vec![json!("a"), json!(null)], ValueKind::Text),
+            (vec![json!(1), json!(0.5)], ValueKind::Float),
+            (vec![json!(1), json!(u64::MAX)], ValueKind::Json),
+            (vec![json!([]), json!(["x"])], ValueKind::List(Box::new(ValueKind::Text))),
+            (vec![json!({}), json!({"a": 1})], ValueKind::Json),
+            (vec![json!({"a": 1}), json!({"b": 1})], ValueKind::Json),
+            (vec![json!([{"a": 1}]), json!([{"a": 1.5}])], ValueKind::Json),
+            (vec![json!("a"), json!(["a"])], ValueKind::Json),
             (
                 vec![called],
                 message(vec![
-                    field("role", Kind::Text),
-                    field("content", Kind::Text),
-                    field("calls", Kind::List(Box::new(Kind::Struct(vec![field("n", Kind::Int)])))),
+                    field("role", ValueKind::Text),
+                    field("content", ValueKind::Text),
+                    field("calls", ValueKind::List(Box::new(ValueKind::Struct(vec![field("n", ValueKind::Int)])))),
                 ]),
             ),
         ] {

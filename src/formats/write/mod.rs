@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::{Map, Value as Json};
 
-use self::{columns::Columns, files::Kind as FileKind, kinds::Kinds};
+use self::{columns::Columns, files::FileKind, kinds::Kinds};
 use super::{
     Format, FormatError, dataset_info,
     shapes::{self, SHAPES, Writing, trl},

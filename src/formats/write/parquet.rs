@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     files::Rows,
-    kinds::{Kind, Kinds},
+    kinds::{Kinds, ValueKind},
 };
 use ::files::Output;
 
@@ -107,7 +107,7 @@ impl Rows for Table {
     }
 }
 
-fn column(name: &str, kind: &Kind) -> Result<TypePtr, ParquetError> {
+fn column(name: &str, kind: &ValueKind) -> Result<TypePtr, ParquetError> {
     let of = |physical, logical| {
         let builder = Type::primitive_type_builder(name, physical).with_repetition(Repetition::OPTIONAL);
         builder.with_logical_type(logical).build()
@@ -117,16 +117,16 @@ fn column(name: &str, kind: &Kind) -> Result<TypePtr, ParquetError> {
         builder.with_logical_type(logical).with_fields(fields).build()
     };
     let column = match kind {
-        Kind::Null | Kind::Text | Kind::Json => of(Physical::BYTE_ARRAY, Some(LogicalType::String)),
-        Kind::Bool => of(Physical::BOOLEAN, None),
-        Kind::Int => of(Physical::INT64, None),
-        Kind::Float => of(Physical::DOUBLE, None),
-        Kind::List(item) => {
+        ValueKind::Null | ValueKind::Text | ValueKind::Json => of(Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        ValueKind::Bool => of(Physical::BOOLEAN, None),
+        ValueKind::Int => of(Physical::INT64, None),
+        ValueKind::Float => of(Physical::DOUBLE, None),
+        ValueKind::List(item) => {
             let list = Type::group_type_builder("list").with_repetition(Repetition::REPEATED);
             let list = list.with_fields(vec![self::column("element", item)?]).build()?;
             group(Some(LogicalType::List), vec![Arc::new(list)])
         }
-        Kind::Struct(fields) => {
+        ValueKind::Struct(fields) => {
             group(None, fields.iter().map(|(name, kind)| self::column(name, kind)).collect::<Result<_, _>>()?)
         }
     };
@@ -142,12 +142,12 @@ struct Levels {
 }
 
 /// Puts a value to the leaves of its kind; gives the bytes that are held for it. Nothing for a value of another kind.
-fn put(kind: &Kind, value: Option<&Json>, at: Levels, leaves: &mut [Leaf]) -> Option<usize> {
+fn put(kind: &ValueKind, value: Option<&Json>, at: Levels, leaves: &mut [Leaf]) -> Option<usize> {
     let there = Levels { definition: at.definition + 1, ..at };
     match (kind, value) {
         (_, None | Some(Json::Null)) => Some(absent(at, leaves)),
-        (Kind::List(_), Some(Json::Array(items))) if items.is_empty() => Some(absent(there, leaves)),
-        (Kind::List(item), Some(Json::Array(items))) => {
+        (ValueKind::List(_), Some(Json::Array(items))) if items.is_empty() => Some(absent(there, leaves)),
+        (ValueKind::List(item), Some(Json::Array(items))) => {
             let inside = |place| Levels {
                 definition: at.definition + 2,
                 repetition: if place == 0 { at.repetition } else { at.lists + 1 },
@@ -155,20 +155,20 @@ fn put(kind: &Kind, value: Option<&Json>, at: Levels, leaves: &mut [Leaf]) -> Op
             };
             items.iter().enumerate().map(|(place, value)| put(item, Some(value), inside(place), leaves)).sum()
         }
-        (Kind::Struct(fields), Some(Json::Object(values))) => {
+        (ValueKind::Struct(fields), Some(Json::Object(values))) => {
             if values.keys().any(|name| fields.iter().all(|(known, _)| known != name)) {
                 return None;
             }
             put_fields(fields, values, there, leaves)
         }
-        (Kind::List(_) | Kind::Struct(_), _) => None,
+        (ValueKind::List(_) | ValueKind::Struct(_), _) => None,
         (_, Some(value)) => leaves.first_mut()?.push(there, value),
     }
 }
 
 /// The same of each field.
 fn put_fields(
-    fields: &[(String, Kind)],
+    fields: &[(String, ValueKind)],
     values: &Map<String, Json>,
     at: Levels,
     mut leaves: &mut [Leaf],
@@ -196,14 +196,14 @@ const LEVELS: usize = 4;
 
 impl Leaf {
     /// Those of a kind, in the order of its fields.
-    fn of(kind: &Kind, all: &mut Vec<Self>) {
+    fn of(kind: &ValueKind, all: &mut Vec<Self>) {
         let values = match kind {
-            Kind::List(item) => return Self::of(item, all),
-            Kind::Struct(fields) => return fields.iter().for_each(|(_, kind)| Self::of(kind, all)),
-            Kind::Bool => Values::Bools(Vec::new()),
-            Kind::Int => Values::Ints(Vec::new()),
-            Kind::Float => Values::Floats(Vec::new()),
-            Kind::Null | Kind::Text | Kind::Json => Values::Texts(Vec::new()),
+            ValueKind::List(item) => return Self::of(item, all),
+            ValueKind::Struct(fields) => return fields.iter().for_each(|(_, kind)| Self::of(kind, all)),
+            ValueKind::Bool => Values::Bools(Vec::new()),
+            ValueKind::Int => Values::Ints(Vec::new()),
+            ValueKind::Float => Values::Floats(Vec::new()),
+            ValueKind::Null | ValueKind::Text | ValueKind::Json => Values::Texts(Vec::new()),
         };
         all.push(Self { definition: Vec::new(), repetition: Vec::new(), values });
     }
@@ -237,7 +237,7 @@ impl Leaf {
     }
 }
 
-impl Kind {
+impl ValueKind {
     /// How many columns in the sense of Parquet it has.
     fn leaves(&self) -> usize {
         match self {

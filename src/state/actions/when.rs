@@ -4,7 +4,7 @@ use data::config::Method;
 use store::{RunRecord, RunStatus};
 
 use crate::{
-    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, face::PairsMode, fork::AlarmAct,
+    Screen, Views, Workspace, answers::Tab, compare::board, duel::Duel, fork::AlarmAct, pairs_mode::PairsMode,
     references::Shown, runs::can_continue, train::Sheet,
 };
 
@@ -127,7 +127,7 @@ pub(super) fn has_scores(workspace: &Workspace, views: &mut Views) -> Possible {
 }
 
 fn references_shown(views: &Views) -> Possible {
-    unless(views.pairs.face() != PairsMode::References, "The reference answers are not open")
+    unless(views.pairs.mode() != PairsMode::References, "The reference answers are not open")
 }
 
 /// One of the list is chosen.

@@ -4,7 +4,7 @@ use data::MEGABYTE;
 use kernels::{Place, gpu::KernelTime};
 use serde::Serialize;
 
-use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::Part};
+use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::StepPart};
 use crate::objective;
 
 /// What was measured. Times are medians over the measured steps unless said otherwise.
@@ -239,7 +239,7 @@ impl Bench<'_> {
         };
         let mut all = 0.0;
         let mut parts = vec![part("data", self.data.as_secs_f64(), 0.0)];
-        for kind in Part::ALL {
+        for kind in StepPart::ALL {
             let (time, operations) = self.watch.taken(kind);
             if !time.is_zero() {
                 all += operations as f64;

@@ -23,13 +23,13 @@ pub enum Phase {
 
 /// The parts a step is broken down into, in the order they are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum StepPart {
     Embedding,
     ForwardLinear,
     ForwardAttention,
     ForwardRest,
     Head,
-    /// Blocks whose forward runs again inside the backward; their norms and gates count as [`Part::BackwardRest`], where
+    /// Blocks whose forward runs again inside the backward; their norms and gates count as [`StepPart::BackwardRest`], where
     /// they are computed again in any case.
     Recompute,
     BackwardHead,
@@ -40,7 +40,7 @@ pub enum Part {
     Optimizer,
 }
 
-impl Part {
+impl StepPart {
     pub const ALL: [Self; 12] = [
         Self::Embedding,
         Self::ForwardLinear,
@@ -79,8 +79,8 @@ impl Part {
 #[derive(Debug)]
 pub struct Stopwatch {
     place: Place,
-    nanos: [AtomicU64; Part::ALL.len()],
-    operations: [AtomicU64; Part::ALL.len()],
+    nanos: [AtomicU64; StepPart::ALL.len()],
+    operations: [AtomicU64; StepPart::ALL.len()],
     phase: AtomicU8,
 }
 
@@ -103,13 +103,13 @@ impl Stopwatch {
     }
 
     /// (time, floating-point operations of matrix products) of a part since the last reset.
-    pub fn taken(&self, part: Part) -> (Duration, u64) {
+    pub fn taken(&self, part: StepPart) -> (Duration, u64) {
         let at = part as usize;
         (Duration::from_nanos(self.nanos[at].load(Ordering::Relaxed)), self.operations[at].load(Ordering::Relaxed))
     }
 
     /// Adds the time that `work` takes to a part.
-    pub fn time<R>(&self, part: Part, work: impl FnOnce() -> R) -> R {
+    pub fn time<R>(&self, part: StepPart, work: impl FnOnce() -> R) -> R {
         let started = Instant::now();
         let result = work();
         if !self.place.is_cpu() {
@@ -121,17 +121,17 @@ impl Stopwatch {
         result
     }
 
-    fn multiplied(&self, part: Part, operations: usize) {
+    fn multiplied(&self, part: StepPart, operations: usize) {
         self.operations[part as usize].fetch_add(operations as u64, Ordering::Relaxed);
     }
 
     /// The part in whichever phase this is.
-    fn either(&self, forward: Part, backward: Part) -> Part {
+    fn either(&self, forward: StepPart, backward: StepPart) -> StepPart {
         if self.phase.load(Ordering::Relaxed) == Phase::Forward as u8 { forward } else { backward }
     }
 
-    fn rest(&self) -> Part {
-        self.either(Part::ForwardRest, Part::BackwardRest)
+    fn rest(&self) -> StepPart {
+        self.either(StepPart::ForwardRest, StepPart::BackwardRest)
     }
 }
 
@@ -179,12 +179,12 @@ macro_rules! hand_on {
     )* };
     (@ $self:ident, untimed, $call:expr) => { $call };
     (@ $self:ident, rest, $call:expr) => { $self.watch.time($self.watch.rest(), || $call) };
-    (@ $self:ident, $part:ident, $call:expr) => { $self.watch.time(Part::$part, || $call) };
+    (@ $self:ident, $part:ident, $call:expr) => { $self.watch.time(StepPart::$part, || $call) };
 }
 
 impl Kernels for Timed {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-        let part = self.watch.either(Part::ForwardLinear, Part::Recompute);
+        let part = self.watch.either(StepPart::ForwardLinear, StepPart::Recompute);
         let (own, adapters) = products(linear, rows(x));
         self.watch.multiplied(part, PRODUCT * (own + adapters));
         self.watch.time(part, || self.inner.linear(x, linear))
@@ -204,12 +204,12 @@ impl Kernels for Timed {
         let to_weight = usize::from(linear.weight_slot.is_some());
         let trained = linear.loras.iter().any(|lora| lora.a_slot.is_some());
         let products = own * (to_input + to_weight) + adapters * (1 + usize::from(trained));
-        self.watch.multiplied(Part::BackwardLinear, PRODUCT * products);
-        self.watch.time(Part::BackwardLinear, || self.inner.linear_backward(x, saved, dy, linear, input, grads))
+        self.watch.multiplied(StepPart::BackwardLinear, PRODUCT * products);
+        self.watch.time(StepPart::BackwardLinear, || self.inner.linear_backward(x, saved, dy, linear, input, grads))
     }
 
     fn attention(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
-        let part = self.watch.either(Part::ForwardAttention, Part::Recompute);
+        let part = self.watch.either(StepPart::ForwardAttention, StepPart::Recompute);
         let products = visible(layout, shape) * shape.heads * shape.head_dim;
         self.watch.multiplied(part, 2 * PRODUCT * products);
         self.watch.time(part, || self.inner.attention(qkv, layout, shape))
@@ -224,8 +224,8 @@ impl Kernels for Timed {
     ) -> Result<(Tensor, Tensor, Tensor)> {
         // The scores again, then the gradients of weights, values, queries and keys.
         let products = visible(layout, shape) * shape.heads * shape.head_dim;
-        self.watch.multiplied(Part::BackwardAttention, 5 * PRODUCT * products);
-        self.watch.time(Part::BackwardAttention, || self.inner.attention_backward(qkv, outcome, layout, shape))
+        self.watch.multiplied(StepPart::BackwardAttention, 5 * PRODUCT * products);
+        self.watch.time(StepPart::BackwardAttention, || self.inner.attention_backward(qkv, outcome, layout, shape))
     }
 
     fn head(&self, h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant) -> Result<HeadOut> {
@@ -234,8 +234,8 @@ impl Kernels for Timed {
             HeadWant::WithU => 2,
         };
         let products = passes * rows(h) * head.weight.elem_count();
-        self.watch.multiplied(Part::Head, PRODUCT * products);
-        self.watch.time(Part::Head, || self.inner.head(h, head, targets, want))
+        self.watch.multiplied(StepPart::Head, PRODUCT * products);
+        self.watch.time(StepPart::Head, || self.inner.head(h, head, targets, want))
     }
 
     fn head_weight_backward(
@@ -246,8 +246,8 @@ impl Kernels for Timed {
         grads: &mut Gradients,
     ) -> Result<()> {
         let products = 2 * rows(pass.h) * head.weight.elem_count();
-        self.watch.multiplied(Part::BackwardHead, PRODUCT * products);
-        self.watch.time(Part::BackwardHead, || self.inner.head_weight_backward(head, pass, slot, grads))
+        self.watch.multiplied(StepPart::BackwardHead, PRODUCT * products);
+        self.watch.time(StepPart::BackwardHead, || self.inner.head_weight_backward(head, pass, slot, grads))
     }
 
     hand_on! {

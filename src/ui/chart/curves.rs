@@ -42,13 +42,13 @@ const SPIKE: f32 = 3.0;
 const AROUND: usize = 3;
 
 /// All lines of a plot, as one item of it.
-pub struct Curves {
+pub struct PlottedLines {
     base: PlotItemBase,
     thinned: Arc<Thinned>,
     looks: Vec<Look>,
 }
 
-impl Curves {
+impl PlottedLines {
     /// `looks`: one a line.
     pub fn new(thinned: Arc<Thinned>, looks: Vec<Look>) -> Self {
         Self { base: PlotItemBase::new(String::new()), thinned, looks }
@@ -73,7 +73,7 @@ impl Curves {
     }
 }
 
-impl PlotItem for Curves {
+impl PlotItem for PlottedLines {
     fn shapes(&self, ui: &Ui, transform: &PlotTransform, shapes: &mut Vec<Shape>) {
         type Cache = FrameCache<Arc<[Shape]>, Painter>;
         let pixels_per_point = ui.pixels_per_point();
@@ -123,7 +123,7 @@ impl PlotItem for Curves {
 #[derive(Clone, Copy)]
 struct Placed<'a> {
     key: u64,
-    curves: &'a Curves,
+    curves: &'a PlottedLines,
     transform: &'a PlotTransform,
     pixels_per_point: f32,
     options: &'a TessellationOptions,
@@ -293,7 +293,7 @@ mod tests {
         let line = ThinnedLine { places, is_dense, faults: Vec::new(), beyond: [Vec::new(), Vec::new()] };
         let extent = Extent { low: 0.0, high: 100.0 };
         let thinned = Thinned { key: 0, lines: vec![line], bands: Vec::new(), extent };
-        let curves = Curves::new(Arc::new(thinned), vec![look]);
+        let curves = PlottedLines::new(Arc::new(thinned), vec![look]);
         let frame = Rect::from_min_size(Pos2::ZERO, egui::vec2(200.0, 100.0));
         let transform = PlotTransform::new(frame, PlotBounds::from_min_max([0.0, 0.0], [200.0, 100.0]), false);
         let options = TessellationOptions::default();

@@ -14,7 +14,7 @@ use super::{
     Chart, Line,
     axis::MARGIN,
     brush,
-    curves::{Curves, Look},
+    curves::{Look, PlottedLines},
     thinned::{Thinned, ThinnedLine},
     zoom_id,
 };
@@ -140,7 +140,7 @@ impl Chart<'_> {
         for (band, places) in self.bands.iter().zip(&thinned.bands) {
             draw_band(plot, theme::series_color(palette, band.look), places);
         }
-        plot.add(Curves::new(Arc::clone(&thinned), self.looks(palette, &thinned)));
+        plot.add(PlottedLines::new(Arc::clone(&thinned), self.looks(palette, &thinned)));
         for (line, thinned) in self.lines.iter().zip(&thinned.lines).filter(|(line, _)| !line.faint) {
             let color = line.drawn_color(palette);
             draw_faults(plot, &thinned.faults, extent, color);

@@ -13,7 +13,7 @@ use lz4_flex::frame::FrameDecoder;
 use super::{
     column::{Column, Dictionary},
     flat::{Table, damaged},
-    schema::{Encoding, Field, Kind},
+    schema::{ArrowType, Encoding, Field},
 };
 use crate::containers::{
     container::{caught, unfit},
@@ -184,11 +184,11 @@ impl Layout<'_> {
             let (validity, buffers) = (self.buffer()?, vec![self.buffer()?]);
             return Ok(Column { length, validity, buffers, children: Vec::new(), dictionary });
         }
-        let validity = if field.kind == Kind::Null { Vec::new() } else { self.buffer()? };
+        let validity = if field.kind == ArrowType::Null { Vec::new() } else { self.buffer()? };
         let count = match field.kind {
-            Kind::Null | Kind::Array { .. } | Kind::Struct => 0,
-            Kind::Run { .. } | Kind::ListView { .. } => 2,
-            Kind::View { .. } => {
+            ArrowType::Null | ArrowType::Array { .. } | ArrowType::Struct => 0,
+            ArrowType::Run { .. } | ArrowType::ListView { .. } => 2,
+            ArrowType::View { .. } => {
                 let texts = self.views.next().map_or(-1, |count| i64::from_le_bytes(*count));
                 1 + usize::try_from(texts).map_err(|_| damaged("a column of views has no texts"))?
             }

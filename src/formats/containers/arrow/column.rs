@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use half::f16;
 
-use super::schema::{Encoding, Field, Kind};
+use super::schema::{ArrowType, Encoding, Field};
 use crate::containers::{
     container::{LONGEST, LONGEST_WRITTEN, NESTED, too_long},
     json_text,
@@ -60,50 +60,50 @@ impl Column {
 
     fn write_plain(&self, out: &mut Vec<u8>, field: &Field, at: usize, depth: usize) -> Result<(), String> {
         match field.kind {
-            Kind::Null => out.extend_from_slice(b"null"),
-            Kind::Bool => json_text::number(out, &bit(self.buffer(0)?, at)?),
-            Kind::Int { width, signed } => match (self.integer(0, width, signed, at)?, signed) {
+            ArrowType::Null => out.extend_from_slice(b"null"),
+            ArrowType::Bool => json_text::number(out, &bit(self.buffer(0)?, at)?),
+            ArrowType::Int { width, signed } => match (self.integer(0, width, signed, at)?, signed) {
                 (whole, true) => json_text::number(out, &whole),
                 (whole, false) => json_text::number(out, &(whole as u64)),
             },
-            Kind::Float { width: 2 } => {
+            ArrowType::Float { width: 2 } => {
                 json_text::number(out, &f32::from(f16::from_le_bytes(self.array(0, at)?)));
             }
-            Kind::Float { width: 4 } => json_text::number(out, &f32::from_le_bytes(self.array(0, at)?)),
-            Kind::Float { .. } => json_text::number(out, &f64::from_le_bytes(self.array(0, at)?)),
-            Kind::Decimal { width: 16, scale } => {
+            ArrowType::Float { width: 4 } => json_text::number(out, &f32::from_le_bytes(self.array(0, at)?)),
+            ArrowType::Float { .. } => json_text::number(out, &f64::from_le_bytes(self.array(0, at)?)),
+            ArrowType::Decimal { width: 16, scale } => {
                 json_text::string(out, &decimal(i128::from_le_bytes(self.array(0, at)?), scale));
             }
-            Kind::Decimal { width, scale } => {
+            ArrowType::Decimal { width, scale } => {
                 json_text::string(out, &decimal(self.integer(0, width, true, at)?.into(), scale));
             }
-            Kind::Opaque { .. } => json_text::no_text(out),
-            Kind::Run { text, width } => {
+            ArrowType::Opaque { .. } => json_text::no_text(out),
+            ArrowType::Run { text, width } => {
                 let (from, to) = self.ends(width, at)?;
                 string(out, text, self.buffer(1)?.get(from..to).ok_or(OUTSIDE)?)?;
             }
-            Kind::View { text } => string(out, text, self.view(at)?)?,
-            Kind::List { width } => {
+            ArrowType::View { text } => string(out, text, self.view(at)?)?,
+            ArrowType::List { width } => {
                 let (from, to) = self.ends(width, at)?;
                 self.list(out, field, from, to, depth)?;
             }
-            Kind::ListView { width } => {
+            ArrowType::ListView { width } => {
                 let place = |buffer| -> Result<usize, String> {
                     usize::try_from(self.integer(buffer, width, true, at)?).map_err(|_| OUTSIDE.to_owned())
                 };
                 let from = place(0)?;
                 self.list(out, field, from, from.checked_add(place(1)?).ok_or(OUTSIDE)?, depth)?;
             }
-            Kind::Array { length } => {
+            ArrowType::Array { length } => {
                 let from = at.checked_mul(length).ok_or(OUTSIDE)?;
                 self.list(out, field, from, from.checked_add(length).ok_or(OUTSIDE)?, depth)?;
             }
-            Kind::Struct => {
+            ArrowType::Struct => {
                 let parts = field.children.iter().zip(&self.children);
                 let parts = parts.map(|(part, values)| (part.name.as_str(), (part, values)));
                 json_text::object(out, parts, |out, (part, values)| values.write(out, part, at, depth + 1))?;
             }
-            Kind::Map => {
+            ArrowType::Map => {
                 let (from, to) = self.ends(4, at)?;
                 self.map(out, field, from, to, depth)?;
             }
@@ -121,7 +121,7 @@ impl Column {
         let ([key, value], [keys, values]) = (entry.children.as_slice(), entries.children.as_slice()) else {
             return Err(OUTSIDE.to_owned());
         };
-        let are_texts = matches!(key.kind, Kind::Run { text: true, .. } | Kind::View { text: true });
+        let are_texts = matches!(key.kind, ArrowType::Run { text: true, .. } | ArrowType::View { text: true });
         let each = (from..to).map(|at| [(key, keys, at), (value, values, at)]);
         json_text::map(out, are_texts, each, |out, (field, column, at)| column.write(out, field, at, depth + 1))
     }

@@ -22,13 +22,13 @@ use self::{
     schema::{Field, columns},
 };
 use super::{
-    container::{Container, Input, Kind, Open, START, Stretch, unfit, utf_8},
+    container::{Container, ContainerKind, Input, Open, START, Stretch, unfit, utf_8},
     json_text, packed,
 };
 use crate::report::LineOrRow;
 
-pub const KIND: Kind =
-    Kind { title: "Arrow", is: |start| is_file(start) || is_stream(start), open: Open::Records(open) };
+pub const KIND: ContainerKind =
+    ContainerKind { title: "Arrow", is: |start| is_file(start) || is_stream(start), open: Open::Records(open) };
 
 /// What a file begins with, up to a multiple of eight bytes.
 const MARK: &[u8] = b"ARROW1\0\0";

@@ -12,7 +12,7 @@ use crate::containers::container::{COLUMNS, NESTED, unfit};
 pub struct Field {
     pub name: String,
     /// Of a value: where there is a dictionary, of one in it.
-    pub kind: Kind,
+    pub kind: ArrowType,
     pub dictionary: Option<Encoding>,
     pub children: Vec<Field>,
 }
@@ -27,7 +27,7 @@ pub struct Encoding {
 
 /// How values lie in buffers. Widths are bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ArrowType {
     Null,
     Bool,
     Int {
@@ -94,9 +94,11 @@ fn field(field: Table<'_>, count: &mut usize, depth: usize) -> io::Result<Field>
     let children: Vec<Field> =
         field.tables(5)?.map(|child| self::field(child?, count, depth + 1)).collect::<io::Result<_>>()?;
     let fits = match kind {
-        Kind::Struct => true,
-        Kind::List { .. } | Kind::ListView { .. } | Kind::Array { .. } => children.len() == 1,
-        Kind::Map => matches!(children.as_slice(), [entry] if entry.kind == Kind::Struct && entry.children.len() == 2),
+        ArrowType::Struct => true,
+        ArrowType::List { .. } | ArrowType::ListView { .. } | ArrowType::Array { .. } => children.len() == 1,
+        ArrowType::Map => {
+            matches!(children.as_slice(), [entry] if entry.kind == ArrowType::Struct && entry.children.len() == 2)
+        }
         _ => children.is_empty(),
     };
     if !fits {
@@ -108,7 +110,7 @@ fn field(field: Table<'_>, count: &mut usize, depth: usize) -> io::Result<Field>
     Ok(Field { name, kind, dictionary, children })
 }
 
-fn kind(number: u8, about: Option<Table<'_>>, name: &str) -> io::Result<Kind> {
+fn kind(number: u8, about: Option<Table<'_>>, name: &str) -> io::Result<ArrowType> {
     let about = about.ok_or_else(|| damaged(format!("its column {name:?} is of no type")))?;
     let whole = |field: usize| about.number(field).map(i32::from_le_bytes);
     let word = |field: usize| about.number(field).map(i16::from_le_bytes);
@@ -125,40 +127,40 @@ fn kind(number: u8, about: Option<Table<'_>>, name: &str) -> io::Result<Kind> {
         )))
     };
     Ok(match number {
-        1 => Kind::Null,
+        1 => ArrowType::Null,
         2 => match width(whole(0)?)? {
-            width @ 1..=8 => Kind::Int { width, signed: about.number(1)? != [0] },
+            width @ 1..=8 => ArrowType::Int { width, signed: about.number(1)? != [0] },
             width => return Err(damaged(format!("its column {name:?} has integers of {width} bytes"))),
         },
         3 => match word(0)? {
-            0 => Kind::Float { width: 2 },
-            1 => Kind::Float { width: 4 },
-            _ => Kind::Float { width: 8 },
+            0 => ArrowType::Float { width: 2 },
+            1 => ArrowType::Float { width: 4 },
+            _ => ArrowType::Float { width: 8 },
         },
-        4 => Kind::Run { text: false, width: 4 },
-        5 => Kind::Run { text: true, width: 4 },
-        6 => Kind::Bool,
+        4 => ArrowType::Run { text: false, width: 4 },
+        5 => ArrowType::Run { text: true, width: 4 },
+        6 => ArrowType::Bool,
         7 => match (width(or(whole(2)?, 128))?, whole(1)?) {
-            (width @ 4..=16, scale @ -76..=76) => Kind::Decimal { width, scale },
-            (width, _) => Kind::Opaque { width },
+            (width @ 4..=16, scale @ -76..=76) => ArrowType::Decimal { width, scale },
+            (width, _) => ArrowType::Opaque { width },
         },
         // Days, or milliseconds.
-        8 => Kind::Int { width: if word(0)? == 0 && about.has(0) { 4 } else { 8 }, signed: true },
-        9 => Kind::Int { width: width(or(whole(1)?, 32))?.min(8), signed: true },
-        10 | 18 => Kind::Int { width: 8, signed: true },
-        11 => Kind::Opaque { width: [4, 8].get(usize::try_from(word(0)?).unwrap_or(2)).copied().unwrap_or(16) },
-        12 => Kind::List { width: 4 },
-        13 => Kind::Struct,
-        15 => Kind::Opaque { width: length(whole(0)?)? },
-        16 => Kind::Array { length: length(whole(0)?)? },
-        17 => Kind::Map,
-        19 => Kind::Run { text: false, width: 8 },
-        20 => Kind::Run { text: true, width: 8 },
-        21 => Kind::List { width: 8 },
-        23 => Kind::View { text: false },
-        24 => Kind::View { text: true },
-        25 => Kind::ListView { width: 4 },
-        26 => Kind::ListView { width: 8 },
+        8 => ArrowType::Int { width: if word(0)? == 0 && about.has(0) { 4 } else { 8 }, signed: true },
+        9 => ArrowType::Int { width: width(or(whole(1)?, 32))?.min(8), signed: true },
+        10 | 18 => ArrowType::Int { width: 8, signed: true },
+        11 => ArrowType::Opaque { width: [4, 8].get(usize::try_from(word(0)?).unwrap_or(2)).copied().unwrap_or(16) },
+        12 => ArrowType::List { width: 4 },
+        13 => ArrowType::Struct,
+        15 => ArrowType::Opaque { width: length(whole(0)?)? },
+        16 => ArrowType::Array { length: length(whole(0)?)? },
+        17 => ArrowType::Map,
+        19 => ArrowType::Run { text: false, width: 8 },
+        20 => ArrowType::Run { text: true, width: 8 },
+        21 => ArrowType::List { width: 8 },
+        23 => ArrowType::View { text: false },
+        24 => ArrowType::View { text: true },
+        25 => ArrowType::ListView { width: 4 },
+        26 => ArrowType::ListView { width: 8 },
         14 => return left_out("a union"),
         22 => return left_out("run-end encoded"),
         other => return left_out(&format!("of type {other}")),

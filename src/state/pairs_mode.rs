@@ -1,4 +1,4 @@
-//! Which of its faces the Pairs screen shows: what is drawn and whose keys act are one decision.
+//! What the Pairs screen shows: what is drawn and whose keys act are one decision.
 
 use super::{Screen, Views, labelling::Presses, pairs::PairsView};
 
@@ -17,7 +17,7 @@ pub enum PairsMode {
 
 impl PairsView {
     /// The innermost thing that is open lies over the others.
-    pub fn face(&self) -> PairsMode {
+    pub fn mode(&self) -> PairsMode {
         if self.labelling.is_some() {
             PairsMode::Labelling
         } else if self.review.is_some() {
@@ -33,14 +33,14 @@ impl PairsView {
 impl Views {
     /// A press is meant for what one sees: none waits for a face that is no longer drawn.
     pub fn drop_unseen_presses(&mut self) {
-        let face = (self.screen == Screen::Pairs).then(|| self.pairs.face());
+        let mode = (self.screen == Screen::Pairs).then(|| self.pairs.mode());
         if let Some(label) = &mut self.pairs.labelling
-            && face != Some(PairsMode::Labelling)
+            && mode != Some(PairsMode::Labelling)
         {
             label.presses = Presses::default();
         }
         if let Some(review) = &mut self.pairs.review
-            && face != Some(PairsMode::Reviewing)
+            && mode != Some(PairsMode::Reviewing)
         {
             review.presses.clear();
         }
@@ -64,11 +64,11 @@ mod tests {
         let mut views = Views { screen: Screen::Pairs, ..Views::default() };
         assert_eq!(Scope::of(&views), Scope::On(Screen::Pairs));
         views.pairs.references.open = true;
-        assert_eq!((views.pairs.face(), Scope::of(&views)), (PairsMode::References, Scope::References));
+        assert_eq!((views.pairs.mode(), Scope::of(&views)), (PairsMode::References, Scope::References));
         let mut review = Review::new("MPO 1".to_owned(), 1, Vec::new());
         review.presses.push_back(ReviewAct::Decide(Decision::Flip));
         views.pairs.review = Some(review);
-        assert_eq!((views.pairs.face(), Scope::of(&views)), (PairsMode::Reviewing, Scope::Reviewing));
+        assert_eq!((views.pairs.mode(), Scope::of(&views)), (PairsMode::Reviewing, Scope::Reviewing));
         views.drop_unseen_presses();
         assert_eq!(views.pairs.review.as_ref().unwrap().presses.len(), 1, "it is seen");
         let mut label = LabelView::new(Labelling::start(vec![PairId(1)], 1, 0));
