@@ -5,7 +5,8 @@
 //! A *project* is a folder on disk: preference pairs, reference answers, retention text, and the runs
 //! trained on them. The window (or the command line) edits the project and asks the *engine*, a background
 //! thread, to tune a *policy* on it with Maximum Preference Optimization (arXiv 2312.16430), DPO or IPO, or to fit a
-//! reward model to it and tune a policy with that by PPO, RLOO or GRPO. The engine writes every metric to the project before it tells the window about it.
+//! reward model to it and tune a policy with that by PPO, RLOO or GRPO. The engine writes every metric to the project
+//! before it tells the window about it.
 //!
 //! # The rooms, from the bottom up
 //!
@@ -48,11 +49,11 @@
 //! - A metric is in the project before it is on the screen; a label is committed before the window says "saved".
 //! - Only `hub` names the network, and only when a download was asked for.
 //! - No second copy of the weights is held as a reference: it is the policy at step 0. Of given answers it is there as
-//!   cached log-probs; of sampled ones it is the policy with its adapter off. Reward model and critic are adapters on the
-//!   same frozen base.
+//!   cached log-probs; of sampled ones it is the policy with its adapter off. Reward model and critic are adapters on
+//!   the same frozen base.
 //!
-//! Every room is a crate and knows whom its `Cargo.toml` names; `tests/it/tidy.rs` keeps what may stand there, and how long
-//! a file may be.
+//! Every room is a crate and knows whom its `Cargo.toml` names; `tests/it/tidy.rs` keeps what may stand there, and how
+//! long a file may be.
 
 pub use ::{
     app, cli, data, engine, export, files, formats, gguf, hub, judge, kernels, model, state, store, text, train, ui,

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Training allocates and frees whole rows of activations all the time; the system's allocator gives pages back between.
+/// Training allocates and frees whole rows of activations all the time; the system's allocator gives pages back
+/// between.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -23,8 +24,8 @@ fn keep_freed_memory_for_a_while() {
     }
 }
 
-/// A file that grows past a limit of the user's (`ulimit -f`) or of a quota is an error like any other, not the end of the
-/// program.
+/// A file that grows past a limit of the user's (`ulimit -f`) or of a quota is an error like any other, not the end of
+/// the program.
 #[cfg(unix)]
 fn outlive_limits_of_size() {
     #[expect(unsafe_code, reason = "a signal is ignored by a C function")]

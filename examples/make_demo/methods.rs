@@ -132,7 +132,8 @@ pub const SEVERAL_SEARCHED: &[Method] = &[
 /// What PPO and RLOO learn from.
 pub const REWARD: Method = method("reward model", &[SCORES, &[(RATE, "3e-4")]]);
 
-/// RLHF and token weights beside the three, each at what [`OTHERS_SEARCHED`] found, and PPO where reference answers hold it.
+/// RLHF and token weights beside the three, each at what [`OTHERS_SEARCHED`] found, and PPO where reference answers
+/// hold it.
 pub const OTHERS: &[Method] = &[
     REWARD,
     method("RLOO", &[RLOO, &[(KL, "0.2")]]),

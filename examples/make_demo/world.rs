@@ -1,7 +1,8 @@
 //! The Pell Islands: who lives there, what stands where, and what it costs.
 //!
 //! Names are written by hand; who keeps what, where it stands, its hours and its prices are drawn from the seed.
-//! Everything hangs together: the baker of a shop's entry is the baker of her own entry and lives in the village of her shop.
+//! Everything hangs together: the baker of a shop's entry is the baker of her own entry and lives in the village of her
+//! shop.
 
 use rand::{
     SeedableRng as _,

@@ -1,5 +1,5 @@
-//! The one place that carries commands out: each has its arm here; what takes more than a few lines stands in the file of
-//! its screen.
+//! The one place that carries commands out: each has its arm here; what takes more than a few lines stands in the file
+//! of its screen.
 
 use data::config::ModelConfig;
 use engine::protocol::{Request, SaveAnswer};

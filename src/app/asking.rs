@@ -12,8 +12,8 @@ use train::measure::embedding;
 
 use super::scores::scoring;
 
-/// The pairs in the order in which they are asked about, and what there is to say where it is not the one that was wished for.
-/// `whose`: of what model the margin is the closest.
+/// The pairs in the order in which they are asked about, and what there is to say where it is not the one that was
+/// wished for. `whose`: of what model the margin is the closest.
 pub(super) fn order(
     project: &Project,
     queue: Vec<PairId>,
@@ -83,8 +83,8 @@ fn unlike_the_labelled(
     Ok((order.into_iter().map(|at| known[at]).chain(unknown).collect(), remark))
 }
 
-/// How far the weights prefer the one answer: since their start where that is known, for what was so from the beginning is no
-/// preference.
+/// How far the weights prefer the one answer: since their start where that is known, for what was so from the beginning
+/// is no preference.
 fn preference(scores: &PairScores) -> f64 {
     let at_start = scores.start.map_or(0.0, |[chosen, rejected]| chosen - rejected);
     // Of what runs start from only the margin itself says anything.

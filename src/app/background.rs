@@ -1,4 +1,5 @@
-//! A run goes on without the window: a process of its own takes it up where the window let go of it, and the queue behind it.
+//! A run goes on without the window: a process of its own takes it up where the window let go of it, and the queue
+//! behind it.
 
 use std::{
     fs::File,

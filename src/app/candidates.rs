@@ -150,8 +150,8 @@ impl App {
         });
     }
 
-    /// They are in the project from now on, and the strip has them answered. Those for reference answers are only in the strip:
-    /// in the project they would wait for pairs.
+    /// They are in the project from now on, and the strip has them answered. Those for reference answers are only in
+    /// the strip: in the project they would wait for pairs.
     fn keep_prompts(&mut self, prompts: Vec<Prompt>) {
         let all = prompts.len();
         if self.views.pairs.prompts_are_for_references() {

@@ -1,7 +1,8 @@
-//! Tells whoever does something else that a run has ended or waits for an answer: in the notifications of a Linux desktop.
+//! Tells whoever does something else that a run has ended or waits for an answer: in the notifications of a Linux
+//! desktop.
 //!
-//! Elsewhere the window's own call for attention has to do. Nothing depends on it: where there is no desktop, or it does not
-//! answer, nothing is told and nothing is said of it.
+//! Elsewhere the window's own call for attention has to do. Nothing depends on it: where there is no desktop, or it
+//! does not answer, nothing is told and nothing is said of it.
 
 use std::time::Duration;
 

@@ -116,8 +116,8 @@ fn run_of(source: &AnswerSource) -> Option<RunId> {
     }
 }
 
-/// Prompts that none of these runs was trained on, each by its own settings and as it saw the pairs; without a run those that
-/// one would hold out by the settings as they are `now`.
+/// Prompts that none of these runs was trained on, each by its own settings and as it saw the pairs; without a run
+/// those that one would hold out by the settings as they are `now`.
 fn held_out(project: &Project, runs: &[RunId], now: &DataConfig) -> anyhow::Result<HeldOutPrompts> {
     let mut all: Option<HeldOutPrompts> = None;
     for run in runs {

@@ -16,8 +16,8 @@ impl Inbox {
         Self { waiting: Arc::default(), ctx }
     }
 
-    /// News that is waiting already is not queued again: a window that is not drawn for hours must not have thousands of
-    /// them to carry out.
+    /// News that is waiting already is not queued again: a window that is not drawn for hours must not have thousands
+    /// of them to carry out.
     pub fn push(&self, command: Command) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.iter().any(|known| are_same_news(known, &command)) {

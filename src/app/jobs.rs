@@ -1,8 +1,8 @@
 //! Work off the frame: whatever reads or writes a disk, or takes long.
 //!
-//! A [`Worker`] is a thread that runs jobs in the order of asking. A job gives an [`Update`], which the window applies to its
-//! state in a later frame; what is to be done next comes out of it as commands. A write is "saved" when its job came back,
-//! which is after the commit.
+//! A [`Worker`] is a thread that runs jobs in the order of asking. A job gives an [`Update`], which the window applies
+//! to its state in a later frame; what is to be done next comes out of it as commands. A write is "saved" when its job
+//! came back, which is after the commit.
 
 use std::{
     collections::VecDeque,
@@ -56,8 +56,8 @@ impl Next for Vec<Command> {
     }
 }
 
-/// Work that has no use for the open document. Each kind has a thread of its own, so that none waits for another and a label
-/// waits for none.
+/// Work that has no use for the open document. Each kind has a thread of its own, so that none waits for another and a
+/// label waits for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// Files in and out, and whatever goes through all pairs: with a connection of its own.
@@ -103,8 +103,8 @@ impl Jobs {
         self.aside[lane as usize].open(failure, move |_| work());
     }
 
-    /// Looks through the project in `dir` as it is when all that was asked of the document before is done, while the document
-    /// is free for what is asked next.
+    /// Looks through the project in `dir` as it is when all that was asked of the document before is done, while the
+    /// document is free for what is asked next.
     pub fn list(
         &mut self,
         dir: PathBuf,

@@ -1,7 +1,7 @@
 //! Where the halves meet: receive events, apply commands, file dialogs.
 //!
-//! A frame: [`App::logic`](eframe::App::logic) receives what other threads have to say and applies the commands of the last
-//! frame; [`App::ui`](eframe::App::ui) draws. Drawing changes [`Views`] only; whatever takes long is a job.
+//! A frame: [`App::logic`](eframe::App::logic) receives what other threads have to say and applies the commands of the
+//! last frame; [`App::ui`](eframe::App::ui) draws. Drawing changes [`Views`] only; whatever takes long is a job.
 
 mod answers;
 mod apply;

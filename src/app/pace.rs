@@ -6,7 +6,8 @@ use data::PairId;
 
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// Frame times since the last report: the processor time of logic, layout and painting, without the wait for the screen.
+/// Frame times since the last report: the processor time of logic, layout and painting, without the wait for the
+/// screen.
 pub struct FramePace {
     since: Instant,
     millis: Vec<f32>,

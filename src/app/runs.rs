@@ -161,8 +161,8 @@ impl App {
         });
     }
 
-    /// Hands a recorded run to the engine, unless the window is about to go. `from`: the step whose checkpoint it goes on
-    /// from, 0 for its beginning; absent = the newest.
+    /// Hands a recorded run to the engine, unless the window is about to go. `from`: the step whose checkpoint it goes
+    /// on from, 0 for its beginning; absent = the newest.
     pub(super) fn train(&mut self, run: RunId, from: Option<u64>) {
         if self.leave.is_asked() {
             return;

@@ -50,8 +50,8 @@ impl Words {
     }
 }
 
-/// Trains the run, shows how it goes, and sums it up; `from`: the step whose checkpoint it is to go on from. Ctrl-C stops it
-/// with a checkpoint, a second one at once.
+/// Trains the run, shows how it goes, and sums it up; `from`: the step whose checkpoint it is to go on from. Ctrl-C
+/// stops it with a checkpoint, a second one at once.
 pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u16>, words: Words) -> Result<Ending> {
     let is_json = words == Words::Json;
     let control = Arc::new(RunControl::default());

@@ -32,7 +32,8 @@ pub fn usage(sentence: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(sentence.into()))
 }
 
-/// Tells the help, the version or what is wrong with the arguments. Where that cannot be written, the program has failed.
+/// Tells the help, the version or what is wrong with the arguments. Where that cannot be written, the program has
+/// failed.
 pub fn told(said: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(1));
     match said.print().and_then(|()| io::stdout().flush()) {
@@ -54,11 +55,13 @@ struct Interrupt {
     sentence: &'static str,
 }
 
-/// The system takes one listener a program; what it does may change, e.g. from a window that could not open to the terminal.
+/// The system takes one listener a program; what it does may change, e.g. from a window that could not open to the
+/// terminal.
 static INTERRUPT: Mutex<Option<Interrupt>> = Mutex::new(None);
 
-/// Ctrl-C (and a request to terminate, or the end of the terminal) calls `stop` and tells what happens now; the second one
-/// ends the program. The flag says whether there was a first one. What was to be called before is not called any more.
+/// Ctrl-C (and a request to terminate, or the end of the terminal) calls `stop` and tells what happens now; the second
+/// one ends the program. The flag says whether there was a first one. What was to be called before is not called any
+/// more.
 pub fn on_interrupt(sentence: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let interrupt = Interrupt { asked: Arc::clone(&interrupted), stop: Box::new(stop), sentence };

@@ -105,8 +105,8 @@ fn options(args: &Import) -> Result<Options> {
     })
 }
 
-/// Of a file that holds prompts and no answer: they wait in the project, for a model to make pairs of them. Says how many are
-/// new and how many there are; absent of a file of pairs.
+/// Of a file that holds prompts and no answer: they wait in the project, for a model to make pairs of them. Says how
+/// many are new and how many there are; absent of a file of pairs.
 fn take_prompts(file: &Path, options: &Options, project: &Project) -> Result<Option<(usize, usize)>> {
     if !formats::is_plain_text(file) && formats::prompts_alone(file, options).is_none() {
         return Ok(None);

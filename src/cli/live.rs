@@ -14,8 +14,8 @@ use super::output;
 /// Where there is no terminal, a line this often (and at every evaluation).
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// On a terminal a bar with the newest numbers; elsewhere a line now and then. With `--json` to a pipe just as well: it has
-/// standard output for itself.
+/// On a terminal a bar with the newest numbers; elsewhere a line now and then. With `--json` to a pipe just as well: it
+/// has standard output for itself.
 pub struct Live {
     bar: ProgressBar,
     is_terminal: bool,

@@ -25,8 +25,8 @@ pub fn note(text: impl Display) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 
-/// A measured value in JSON, which has no word for what is not finite: those are the strings that Weights & Biases writes
-/// and `float()` of Python reads.
+/// A measured value in JSON, which has no word for what is not finite: those are the strings that Weights & Biases
+/// writes and `float()` of Python reads.
 pub fn number(value: f64) -> Json {
     if value.is_nan() {
         "NaN".into()

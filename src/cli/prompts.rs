@@ -54,8 +54,8 @@ pub fn waiting(project: &Project) -> Result<Vec<Prompt>> {
     Ok(prompts)
 }
 
-/// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages` and what a template
-/// is given besides, and plain text on standard input as one user turn.
+/// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages` and what a
+/// template is given besides, and plain text on standard input as one user turn.
 pub fn read_messages(path: &Path) -> Result<Chat> {
     let is_stdin = path == Path::new("-");
     let text = read_input(path)?;

@@ -141,8 +141,8 @@ fn go(project: &Project, first: Option<RunRecord>, threads: Option<u16>, words: 
     Ok(Ending::Done)
 }
 
-/// Takes those that wait into this process's hands, so that a window shows them as waiting here. What another living process
-/// has stays with it.
+/// Takes those that wait into this process's hands, so that a window shows them as waiting here. What another living
+/// process has stays with it.
 fn claim(project: &Project, tried: &BTreeSet<RunId>, mine: &mut BTreeSet<RunId>) -> Result<()> {
     for run in project.queue()?.iter().filter(|run| run.waited() && !tried.contains(&run.id)) {
         match project.set_run_status(run.id, RunStatus::Queued, None) {

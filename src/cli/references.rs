@@ -93,8 +93,8 @@ pub fn run(args: &References, threads: Option<u16>) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// What anybody may ask, and what the retention text gives rise to; none that a pair is about: there the KL term would pull
-/// against the preference.
+/// What anybody may ask, and what the retention text gives rise to; none that a pair is about: there the KL term would
+/// pull against the preference.
 fn elsewhere(project: &Project, chat: bool) -> Result<Vec<Prompt>> {
     let mut about = HashSet::new();
     project.each_prompt_at(project.revision()?, &mut |key, _| {

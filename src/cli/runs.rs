@@ -171,7 +171,8 @@ fn branch(depth: usize, run: &RunRecord) -> String {
     if depth == 0 { String::new() } else { format!("{}└ {step}", "  ".repeat(depth - 1)) }
 }
 
-/// By what these runs may be told apart, as far as one of them has measured it: a reward model and a policy are not by the same.
+/// By what these runs may be told apart, as far as one of them has measured it: a reward model and a policy are not by
+/// the same.
 fn compared(project: &Project, runs: &[RunRecord]) -> Result<Vec<StoredMetric>> {
     let measured = runs.iter().map(|run| project.metrics(run.id)).collect::<Result<Vec<_>, _>>()?.concat();
     let told = Metric::headlines(Told::AcrossRuns, |_| true).filter(|(_, name)| measured.contains(name));

@@ -103,7 +103,8 @@ pub fn read_chosen(path: &Path) -> Result<String> {
     Ok(config.to_toml_without(|key| !chosen.contains(key))?)
 }
 
-/// A path that is found where we are, made absolute; anything else as it is. One that is not here counts from the project.
+/// A path that is found where we are, made absolute; anything else as it is. One that is not here counts from the
+/// project.
 fn from_here(key: &str, value: &str) -> String {
     let is_path = Setting::of(key).is_some_and(|setting| matches!(setting.kind, SettingKind::Path | SettingKind::File));
     let is_here = !value.is_empty() && is_path && Path::new(value).exists();
@@ -113,8 +114,8 @@ fn from_here(key: &str, value: &str) -> String {
     value.to_owned()
 }
 
-/// `run.toml` with every key: those that have no value stand as comments that say what then counts, and so do the reasons of
-/// those that follow the data and the model.
+/// `run.toml` with every key: those that have no value stand as comments that say what then counts, and so do the
+/// reasons of those that follow the data and the model.
 pub fn print(Resolved { config, suggestions }: &Resolved) -> Result<String> {
     let mut text = config.to_toml()?;
     let values = config.every_value()?;

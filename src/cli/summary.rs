@@ -115,8 +115,8 @@ fn alarm_as_json(alarm: &Alarm) -> serde_json::Value {
     json!({"kind": kind, "from": from, "to": to, "sentence": sentence})
 }
 
-/// How the run ended. Where the project could not be told (it is locked, its disk is full) its record still says that the
-/// run is going.
+/// How the run ended. Where the project could not be told (it is locked, its disk is full) its record still says that
+/// the run is going.
 fn status(record: &RunRecord, outcome: &Outcome) -> RunStatus {
     match outcome {
         _ if !record.status.is_live() => record.status,

@@ -34,8 +34,8 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     if !has_display() {
         return without_window("There is no display here", project.as_deref(), threads);
     }
-    // A first look takes seconds, and a driver may fall over meanwhile: neither holds up the window, only what would work on
-    // a card.
+    // A first look takes seconds, and a driver may fall over meanwhile: neither holds up the window, only what would
+    // work on a card.
     engine::cards::try_before_use();
     if !engine::cards::remember()
         && let Err(error) = std::thread::Builder::new().name("nudge-cards".to_owned()).spawn(device::trials_before_use)

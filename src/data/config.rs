@@ -1,7 +1,7 @@
 //! `run.toml`: everything a run needs to be run again, and the table of its settings.
 //!
-//! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from. A field's documentation is its help on
-//! the screen; [`Setting`] says what else there is to a setting.
+//! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from. A field's documentation is its
+//! help on the screen; [`Setting`] says what else there is to a setting.
 
 /// A section of `run.toml`: for each key its help, type and default, and what the rest of the program reads of it.
 macro_rules! section {
@@ -33,8 +33,8 @@ macro_rules! section {
     };
 }
 
-/// A setting that is one of some values: for each the word of `run.toml`, what it is called on the screen, and one sentence
-/// where its name does not say all; and the table of these words.
+/// A setting that is one of some values: for each the word of `run.toml`, what it is called on the screen, and one
+/// sentence where its name does not say all; and the table of these words.
 macro_rules! choice {
     (
         $(#[$about:meta])*

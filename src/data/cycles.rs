@@ -24,8 +24,9 @@ pub(crate) struct Comparison {
     pub(crate) pair: PairId,
 }
 
-/// Circles among the decided pairs of each prompt, no answer in more than one of them. Two answers that were each preferred
-/// to the other are a contradiction, not a circle, and their pairs are left out. Time and memory are linear in the pairs.
+/// Circles among the decided pairs of each prompt, no answer in more than one of them. Two answers that were each
+/// preferred to the other are a contradiction, not a circle, and their pairs are left out. Time and memory are linear
+/// in the pairs.
 pub fn cycles(pairs: &[Pair]) -> Vec<Cycle> {
     let comparison = |pair: &Pair| {
         let (chosen, rejected) = pair.sides()?;

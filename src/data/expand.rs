@@ -3,8 +3,8 @@
 /// Lines that a template gives at most.
 const MOST: usize = 10_000;
 
-/// Each line that the template stands for, in the order of its choices; the last choice changes first. Braces without a bar
-/// between them are letters like others.
+/// Each line that the template stands for, in the order of its choices; the last choice changes first. Braces without a
+/// bar between them are letters like others.
 pub fn expand(template: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut rest = template;

@@ -76,8 +76,8 @@ impl Scale {
         }
     }
 
-    /// Room on either side of values that are all the same, so that their line stands in the middle of an axis of their own
-    /// size: a tenth of the value, 1 around zero; a power of ten on a log scale.
+    /// Room on either side of values that are all the same, so that their line stands in the middle of an axis of their
+    /// own size: a tenth of the value, 1 around zero; a power of ten on a log scale.
     fn room(self, place: f64) -> f64 {
         match self {
             Self::Linear if place == 0.0 => 1.0,
@@ -121,7 +121,8 @@ impl Extent {
     }
 }
 
-/// Takes out the values that lie farther from the middle half than it is wide, three times over, a twentieth of all at most.
+/// Takes out the values that lie farther from the middle half than it is wide, three times over, a twentieth of all at
+/// most.
 pub fn clip(values: &mut Vec<f64>) {
     const FAR: f64 = 3.0;
     const MOST: usize = 20;

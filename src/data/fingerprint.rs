@@ -12,8 +12,8 @@ pub fn fingerprint(answer: &Answer) -> u64 {
     first_bytes(hasher.finalize())
 }
 
-/// The exact prompt but for blanks: unlike the split's key, another system turn is another prompt here, because the same two
-/// answers may well be judged differently under it.
+/// The exact prompt but for blanks: unlike the split's key, another system turn is another prompt here, because the
+/// same two answers may well be judged differently under it.
 pub fn prompt_fingerprint(pair: &Pair) -> u64 {
     let mut hasher = blake3::Hasher::new();
     match &pair.prompt {

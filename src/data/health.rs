@@ -1,4 +1,5 @@
-//! What is suspicious about a data set: findings, with their pairs and remedies, and readings, which are no faults. Pure.
+//! What is suspicious about a data set: findings, with their pairs and remedies, and readings, which are no faults.
+//! Pure.
 
 mod examination;
 mod keep;
@@ -20,8 +21,8 @@ pub struct Health {
     pub length: LengthBias,
     /// The same of each source file, the one with the most decided pairs first; empty where there are not two of them.
     pub length_by_source: Vec<(String, LengthBias)>,
-    /// The same of the older and of the newer half of the verdicts, and when the first, the middle and the last of them were
-    /// given (Unix milliseconds).
+    /// The same of the older and of the newer half of the verdicts, and when the first, the middle and the last of them
+    /// were given (Unix milliseconds).
     pub over_time: Option<([LengthBias; 2], [i64; 3])>,
     /// Languages of the chosen answers that were looked at, the most frequent first.
     pub languages: Vec<(&'static str, usize)>,
@@ -173,8 +174,8 @@ impl FindingKind {
 /// What can be done about all pairs of a finding at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Of each group the first with a label stays, or the first; the others are deleted. A group whose labels disagree stays
-    /// as it is.
+    /// Of each group the first with a label stays, or the first; the others are deleted. A group whose labels disagree
+    /// stays as it is.
     KeepFirst,
     Delete,
     /// Verdicts are taken back: the pairs can be labelled again.

@@ -16,8 +16,8 @@ pub enum TextPart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenView {
     pub id: u32,
-    /// The text it completes, special tokens written out. A token inside a character shows as its own piece, and the one
-    /// that completes the character shows the character.
+    /// The text it completes, special tokens written out. A token inside a character shows as its own piece, and the
+    /// one that completes the character shows the character.
     pub text: String,
     pub part: TextPart,
     pub special: bool,

@@ -1,8 +1,8 @@
-//! Whole numbers that 64 bits cannot hold, as a tool's ids may be: JSON has them, Python reads and prints every digit, and
-//! `serde_json` makes floats of them. Of `-0` too.
+//! Whole numbers that 64 bits cannot hold, as a tool's ids may be: JSON has them, Python reads and prints every digit,
+//! and `serde_json` makes floats of them. Of `-0` too.
 //!
-//! Between a file and a template, or another file, such a number is `{"$integer": "123456789012345678901234567890"}`, in
-//! documents too.
+//! Between a file and a template, or another file, such a number is `{"$integer": "123456789012345678901234567890"}`,
+//! in documents too.
 
 use std::borrow::Cow;
 

@@ -119,8 +119,8 @@ impl Extras {
         self.iter().map(|(name, value)| name.len() + value.to_string().len()).sum()
     }
 
-    /// The content that a message with this text and these extras has: none where there was none, parts where it came in
-    /// parts, and else the text. A text that was edited since is the content.
+    /// The content that a message with this text and these extras has: none where there was none, parts where it came
+    /// in parts, and else the text. A text that was edited since is the content.
     fn content(&self, text: &str) -> Option<Json> {
         match self.get(CONTENT) {
             Some(Json::Null) if text.is_empty() => None,

@@ -1,5 +1,5 @@
-//! Numbers spread evenly, the same on every machine and in every version: hold-outs, orders and what is kept in projects
-//! depend on it.
+//! Numbers spread evenly, the same on every machine and in every version: hold-outs, orders and what is kept in
+//! projects depend on it.
 
 /// The finaliser of SplitMix64: every input bit reaches every output bit.
 pub fn mix(value: u64) -> u64 {

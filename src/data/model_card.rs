@@ -65,8 +65,8 @@ pub struct Needs {
     pub training: u64,
     /// Tokens of the rows that a run makes where there is room.
     pub row_tokens: usize,
-    /// The least that such an adapter can be trained with: rows of [`Needs::LEAST_ROW_TOKENS`], and all that can be computed
-    /// again is.
+    /// The least that such an adapter can be trained with: rows of [`Needs::LEAST_ROW_TOKENS`], and all that can be
+    /// computed again is.
     pub least: u64,
 }
 

@@ -144,8 +144,8 @@ impl Answer {
         Self { text: text.into(), origin, extras: Extras::default() }
     }
 
-    /// A person has changed the text, which was `before`: what was not theirs is kept as it was. A text that is put back is
-    /// what it was before.
+    /// A person has changed the text, which was `before`: what was not theirs is kept as it was. A text that is put
+    /// back is what it was before.
     pub fn edited(&mut self, before: &Self) {
         if self.text == before.text || self.origin != before.origin {
             return;
@@ -210,8 +210,8 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// The label strength c of the objective, as far as the choice alone tells: above 0.5 for a better answer, 0.5 for a tie,
-    /// absent when it is not to be trained on.
+    /// The label strength c of the objective, as far as the choice alone tells: above 0.5 for a better answer, 0.5 for
+    /// a tie, absent when it is not to be trained on.
     pub fn certainty(self) -> Option<f64> {
         match self {
             Self::Better { strength, .. } => Some(strength.certainty()),
@@ -235,8 +235,8 @@ pub struct Verdict {
     /// Which answer stood on the left in blind labelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_left: Option<usize>,
-    /// Answers that were put in order, the chosen one first and the rejected one among the others; empty where only two were
-    /// compared. What is as good as the chosen answer is left out.
+    /// Answers that were put in order, the chosen one first and the rejected one among the others; empty where only two
+    /// were compared. What is as good as the chosen answer is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<usize>,
 }
@@ -332,7 +332,8 @@ impl Pair {
         }
     }
 
-    /// The answer that was said to be better. Absent without such a verdict, or when the verdict points past the answers.
+    /// The answer that was said to be better. Absent without such a verdict, or when the verdict points past the
+    /// answers.
     pub fn chosen(&self) -> Option<&Answer> {
         self.sides().map(|(chosen, _)| chosen)
     }
@@ -356,8 +357,8 @@ impl Pair {
         self.verdict.as_ref().map(|verdict| verdict.choice)
     }
 
-    /// All answers that were said to be worse than the chosen one: the rejected one, then those that its verdict put in order
-    /// beside it, best first. An order that its verdict contradicts, since it was turned round, says nothing.
+    /// All answers that were said to be worse than the chosen one: the rejected one, then those that its verdict put in
+    /// order beside it, best first. An order that its verdict contradicts, since it was turned round, says nothing.
     pub fn worse(&self) -> Vec<usize> {
         let Some(Choice::Better { chosen, rejected, .. }) = self.choice().filter(|_| self.is_decided()) else {
             return Vec::new();

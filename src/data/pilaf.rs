@@ -1,5 +1,5 @@
-//! What became of pairs whose answers were drawn by PILAF (arXiv 2502.04270): one from the optimistic policy π⁺, one from
-//! the pessimistic π⁻. Which is which stands in the answers' origin, and nowhere else: who labels does not see it.
+//! What became of pairs whose answers were drawn by PILAF (arXiv 2502.04270): one from the optimistic policy π⁺, one
+//! from the pessimistic π⁻. Which is which stands in the answers' origin, and nowhere else: who labels does not see it.
 
 use std::collections::HashSet;
 

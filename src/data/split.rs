@@ -1,7 +1,7 @@
 //! The hold-out: which pairs are kept back to measure with.
 //!
-//! Decided by the prompt and a seed, never by position, so adding or deleting pairs moves no other pair, and variants of
-//! one prompt (other answers, other spelling of blanks and case, another system turn) never sit on both sides.
+//! Decided by the prompt and a seed, never by position, so adding or deleting pairs moves no other pair, and variants
+//! of one prompt (other answers, other spelling of blanks and case, another system turn) never sit on both sides.
 
 use std::collections::HashMap;
 
@@ -61,8 +61,9 @@ impl PromptKey {
     }
 }
 
-/// Which prompts are held out, from pairs that are told one at a time. A pinned pair ([`Split::Train`], [`Split::Eval`])
-/// takes all variants of its prompt along; where pins disagree, what one of them holds out stays held out.
+/// Which prompts are held out, from pairs that are told one at a time. A pinned pair ([`Split::Train`],
+/// [`Split::Eval`]) takes all variants of its prompt along; where pins disagree, what one of them holds out stays held
+/// out.
 #[derive(Debug, Clone)]
 pub struct HoldOut {
     rule: SplitRule,

@@ -1,16 +1,16 @@
 //! Pairs that training argues against: labels that may be wrong.
 //!
-//! A run meets each pair again and again while it learns from all the others. Where a label says what the others say, its
-//! margin rises with theirs; where it says the opposite, it stays behind. What is looked at:
+//! A run meets each pair again and again while it learns from all the others. Where a label says what the others say,
+//! its margin rises with theirs; where it says the opposite, it stays behind. What is looked at:
 //!
-//! - a visit's *standing* is its margin less the middle of the margins met around the same steps, in units of their spread
-//!   (a third and a bit of the width of their middle half, as in a normal distribution);
-//! - a pair's standing is the mean over the [`VISITS`] visits after its first, which knows nothing of it yet, times how sure
-//!   its label is (2c − 1): that somebody who was hardly sure is contradicted says little;
+//! - a visit's *standing* is its margin less the middle of the margins met around the same steps, in units of their
+//!   spread (a third and a bit of the width of their middle half, as in a normal distribution);
+//! - a pair's standing is the mean over the [`VISITS`] visits after its first, which knows nothing of it yet, times how
+//!   sure its label is (2c − 1): that somebody who was hardly sure is contradicted says little;
 //! - it is *suspect* when that is at most [`LOW`], after two visits at the earliest.
 //!
-//! Early visits, as in the area under the margin of Pleiss et al. 2020 (arXiv 2001.10528), because in a long run a wrong
-//! label is in the end learnt by heart like a right one.
+//! Early visits, as in the area under the margin of Pleiss et al. 2020 (arXiv 2001.10528), because in a long run a
+//! wrong label is in the end learnt by heart like a right one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,8 +63,8 @@ impl MarginScore {
     }
 }
 
-/// Of those in `sure` that were met twice or more, lowest first. `visits` are all of a run's, in the order of their steps;
-/// `sure` is 2c − 1 of each label that is asked about.
+/// Of those in `sure` that were met twice or more, lowest first. `visits` are all of a run's, in the order of their
+/// steps; `sure` is 2c − 1 of each label that is asked about.
 pub fn standings(visits: &[Visit], sure: &BTreeMap<PairId, f64>) -> Vec<MarginScore> {
     let mut of: HashMap<PairId, (f64, MarginScore)> = HashMap::new();
     for around in windows(visits) {

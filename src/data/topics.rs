@@ -1,7 +1,7 @@
 //! What the prompts of pairs are about, roughly, and which of it reference answers speak for.
 //!
-//! A topic is a word that several prompts share. The word that most prompts have that are in no topic yet makes the next one;
-//! words of nearly all prompts, and those that say nothing, make none.
+//! A topic is a word that several prompts share. The word that most prompts have that are in no topic yet makes the
+//! next one; words of nearly all prompts, and those that say nothing, make none.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -19,7 +19,8 @@ pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
     Ok(())
 }
 
-/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files, rules, pairs.
+/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files,
+/// rules, pairs.
 ///
 /// Takes as long as reading a tokenizer does.
 pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {

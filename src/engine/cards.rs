@@ -1,6 +1,6 @@
-//! The graphics cards of this machine, tried once each: in a process of their own, because a driver that falls over takes
-//! its process along, and asking what a card can do is enough to make some fall over. How they did is kept by program in
-//! the user's cache folder, with what drivers there were; when those are others, the cards are tried again.
+//! The graphics cards of this machine, tried once each: in a process of their own, because a driver that falls over
+//! takes its process along, and asking what a card can do is enough to make some fall over. How they did is kept by
+//! program in the user's cache folder, with what drivers there were; when those are others, the cards are tried again.
 
 mod drivers;
 
@@ -25,8 +25,8 @@ pub const COMMAND: &str = "probe-gpu";
 /// What tells the child that it is one: the number of the first card that it is to try.
 pub const FROM: &str = "--from";
 
-/// How long the cards may take to be counted, and then each of them, its shaders compiled by the driver for the first time.
-/// Whatever is printed meanwhile.
+/// How long the cards may take to be counted, and then each of them, its shaders compiled by the driver for the first
+/// time. Whatever is printed meanwhile.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a process that was ended may take to be gone. A driver can hold it for ever.
@@ -217,7 +217,8 @@ fn ask(program: &Path, from: usize, patience: Duration) -> Heard {
     heard
 }
 
-/// Hears a child out; how that ended. Each card has a deadline of its own, which nothing moves but the word on the one before.
+/// Hears a child out; how that ended. Each card has a deadline of its own, which nothing moves but the word on the one
+/// before.
 fn listen(child: &mut Child, heard: &mut Heard, from: usize, patience: Duration) -> Result<End, End> {
     let not_started = |error: io::Error| End::NotStarted(error.to_string());
     let output = child.stdout.take().ok_or_else(|| not_started(io::ErrorKind::BrokenPipe.into()))?;

@@ -64,8 +64,8 @@ impl Catalog {
         found.collect()
     }
 
-    /// The model that a path or a name means, or the models and adapters somewhere below it. The path itself where there is
-    /// none: its card says why.
+    /// The model that a path or a name means, or the models and adapters somewhere below it. The path itself where
+    /// there is none: its card says why.
     pub fn found_in(&self, place: &Path) -> Vec<FoundModel> {
         let named = |path: PathBuf| FoundModel {
             name: self.hub_cache.name_of(&path).unwrap_or_else(|| file_name(&path)),
@@ -108,8 +108,8 @@ impl Catalog {
         card
     }
 
-    /// What a model to be tuned is, whatever way it is named; from its headers alone, so that a path can be looked at while it
-    /// is typed.
+    /// What a model to be tuned is, whatever way it is named; from its headers alone, so that a path can be looked at
+    /// while it is typed.
     pub fn glance(&self, model: &Path) -> Result<ModelCard> {
         let kind = if model.is_file() { ModelKind::Gguf } else { ModelKind::Folder };
         let mut card = ModelCard::new("", model, kind);

@@ -34,8 +34,8 @@ pub struct RequestId(pub u64);
 /// What the window or the command line asks of the engine.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// Queue a run that the project already records (config, data revision). It goes on from its newest checkpoint, or from
-    /// that of the step that `from` names, 0 being its beginning; what it measured and saved later is then dropped.
+    /// Queue a run that the project already records (config, data revision). It goes on from its newest checkpoint, or
+    /// from that of the step that `from` names, 0 being its beginning; what it measured and saved later is dropped.
     Train { project: PathBuf, run: RunId, from: Option<u64>, control: Arc<RunControl> },
     /// Take a run out of the queue; [`Event::Finished`] says so. One that has begun meanwhile is stopped.
     /// `for_now`: the program ends, and the run is to wait again when it is back.
@@ -50,8 +50,8 @@ pub enum Request {
     Settle { run: RunId, answer: SaveAnswer },
     /// Sample an answer; tokens are streamed as [`Event::Token`].
     Generate { request: RequestId, source: Weights, prompt: Prompt, sampling: Sampling, control: Arc<RunControl> },
-    /// Draw answers to choose between, as [`Event::Drawn`], a few prompts at a time. `name`: whose weights they are, for the
-    /// answers' origin; of a run the step is added.
+    /// Draw answers to choose between, as [`Event::Drawn`], a few prompts at a time. `name`: whose weights they are,
+    /// for the answers' origin; of a run the step is added.
     Draw {
         request: RequestId,
         source: Weights,
@@ -60,8 +60,8 @@ pub enum Request {
         asked: Candidates,
         control: Arc<RunControl>,
     },
-    /// Score the project's pairs that have no scores yet, under what runs start from or a run's checkpoint (absent step = its
-    /// newest), some at a time; they are in the project before [`Event::Scored`] tells of them.
+    /// Score the project's pairs that have no scores yet, under what runs start from or a run's checkpoint (absent step
+    /// = its newest), some at a time; they are in the project before [`Event::Scored`] tells of them.
     Score { request: RequestId, project: PathBuf, run: Option<(RunId, Option<u64>)>, control: Arc<RunControl> },
     /// Read answers that share a prompt, token by token, under what runs start from or the checkpoint of a step, as
     /// [`Event::TokensRead`].
@@ -80,8 +80,8 @@ pub enum Weights {
     Model { folder: PathBuf, adapter: Option<PathBuf> },
     /// A run's checkpoint; `step` absent = the newest, or the weights in memory if the run is going.
     Run { project: PathBuf, run: RunId, step: Option<u64> },
-    /// A run's saved checkpoint, the newest where `step` is absent, with so much of what was trained. Its weights in memory
-    /// are trained on and cannot be scaled.
+    /// A run's saved checkpoint, the newest where `step` is absent, with so much of what was trained. Its weights in
+    /// memory are trained on and cannot be scaled.
     Scaled { project: PathBuf, run: RunId, step: Option<u64>, strength: AdapterStrength },
     /// What the project's runs start from, by its settings as they are now.
     Start { project: PathBuf },
@@ -265,14 +265,14 @@ pub enum Event {
         run: RunId,
         step: u64,
     },
-    /// The run rests because of this, e.g. while an answer is written between two of its micro-batches; absent = it trains
-    /// again.
+    /// The run rests because of this, e.g. while an answer is written between two of its micro-batches; absent = it
+    /// trains again.
     Resting {
         run: RunId,
         why: Option<String>,
     },
-    /// A checkpoint could not be written. The run rests with its weights in memory until [`Request::Settle`]; asked to stop,
-    /// it tries once more and ends. [`Event::Continued`] follows every answer.
+    /// A checkpoint could not be written. The run rests with its weights in memory until [`Request::Settle`]; asked to
+    /// stop, it tries once more and ends. [`Event::Continued`] follows every answer.
     SaveFailed {
         run: RunId,
         step: u64,
@@ -300,7 +300,8 @@ pub enum Event {
     AllDrawn {
         request: RequestId,
     },
-    /// So many pairs of [`Request::Score`] have their scores in the project, under the checkpoint of this step if it is a run's.
+    /// So many pairs of [`Request::Score`] have their scores in the project, under the checkpoint of this step if it is
+    /// a run's.
     Scored {
         request: RequestId,
         step: Option<u64>,
@@ -359,7 +360,7 @@ pub struct Generated {
     pub tokens_per_sec: f64,
     /// Of the prompts, until the first token came.
     pub prompt_tokens_per_sec: f64,
-    /// Why the weights are not those of the newest checkpoint, where that was asked for: sentences, none where they are.
+    /// Why the weights are not those of the newest checkpoint, where that was asked for: sentences, or none.
     pub passed_over: Vec<String>,
 }
 

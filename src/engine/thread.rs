@@ -65,7 +65,8 @@ impl Drop for Hold {
     }
 }
 
-/// Both ends of a running engine. Dropping it asks the engine to stop its run with a checkpoint, without waiting for it.
+/// Both ends of a running engine. Dropping it asks the engine to stop its run with a checkpoint, without waiting for
+/// it.
 pub struct Engine {
     pub requests: Sender<Request>,
     pub events: Receiver<Event>,

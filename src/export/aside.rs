@@ -1,5 +1,5 @@
-//! A folder that is whole or not there: written beside its place, synced, then renamed. An earlier export is exchanged for
-//! it, and of that only what an export wrote is removed.
+//! A folder that is whole or not there: written beside its place, synced, then renamed. An earlier export is exchanged
+//! for it, and of that only what an export wrote is removed.
 
 use std::{
     collections::BTreeSet,
@@ -196,8 +196,8 @@ fn remove(folder: &Path, files: &BTreeSet<PathBuf>) -> io::Result<()> {
     fs::remove_dir(folder)
 }
 
-/// Puts each of two folders in the place of the other: at one stroke where the system knows how, so that at every moment
-/// one of them is whole in its place; else by way of `aside`.
+/// Puts each of two folders in the place of the other: at one stroke where the system knows how, so that at every
+/// moment one of them is whole in its place; else by way of `aside`.
 fn exchange(new: &Path, old: &Path, aside: &Path) -> io::Result<()> {
     if exchange_at_once(new, old).is_ok() {
         return Ok(());

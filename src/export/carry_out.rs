@@ -4,8 +4,8 @@ use store::Project;
 
 use crate::{ExportError, ExportOrder, Exported, OnPhase, Proof, RunHistory, Subject, What, trained::Trained};
 
-/// Does what the order says. `on_phase` hears what is going on and stops it by breaking; then, as after an error, nothing is
-/// left behind.
+/// Does what the order says. `on_phase` hears what is going on and stops it by breaking; then, as after an error,
+/// nothing is left behind.
 ///
 /// Works from what is on disk, so the run may go on meanwhile. It keeps its thread busy: call it inside
 /// a pool of its own where others want the processor too.

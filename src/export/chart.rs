@@ -64,8 +64,8 @@ pub struct Axes<'a> {
     pub clip: bool,
 }
 
-/// Draws `lines` of a metric over the steps; `marks` are steps at which something was changed by hand. `title` is what a
-/// screen reader says. Nothing when no line has a finite point.
+/// Draws `lines` of a metric over the steps; `marks` are steps at which something was changed by hand. `title` is what
+/// a screen reader says. Nothing when no line has a finite point.
 pub fn svg(title: &str, metric: &str, lines: &[ChartLine], marks: &[u64]) -> Option<String> {
     let curves: Vec<Curve<'_>> = lines
         .iter()

@@ -1,4 +1,5 @@
-//! Runs of one project told side by side: what differs between them, what they reached, how they went, what they answer.
+//! Runs of one project told side by side: what differs between them, what they reached, how they went, what they
+//! answer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,7 +59,8 @@ pub struct Compared {
 pub struct Reached {
     pub name: String,
     pub words: String,
-    /// Of a share that rules count: what it was before the first step. What is measured against step 0 says nothing there.
+    /// Of a share that rules count: what it was before the first step. What is measured against step 0 says nothing
+    /// there.
     pub before: Option<String>,
     /// Empty where a run has not measured it.
     pub cells: Vec<String>,

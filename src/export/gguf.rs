@@ -1,8 +1,8 @@
 //! The whole model as one GGUF file, with its tokenizer and template inside, for llama.cpp and what is built on it.
 //!
-//! Its proof is stricter than "about the same": the trained weights are rounded once more in memory, and what is read back
-//! from the file must give the logits of that, but for the order of sums. What the rounding itself moves is measured apart
-//! and told. The tokenizer is read back too and compared with the base's own.
+//! Its proof is stricter than "about the same": the trained weights are rounded once more in memory, and what is read
+//! back from the file must give the logits of that, but for the order of sums. What the rounding itself moves is
+//! measured apart and told. The tokenizer is read back too and compared with the base's own.
 
 use std::{fs, path::Path};
 
@@ -23,8 +23,8 @@ pub(super) const MODELFILE: &str = "Modelfile";
 /// A share of the largest logit: the same numbers, added up in another order.
 const TOLERANCE: f64 = 1e-3;
 
-/// Writes the model with its training folded in into the folder `dir`. Also gives what llama.cpp does otherwise than the base
-/// model's own tokenizer, as sentences.
+/// Writes the model with its training folded in into the folder `dir`. Also gives what llama.cpp does otherwise than
+/// the base model's own tokenizer, as sentences.
 pub fn gguf(
     subject: &Subject<'_>,
     kind: GgufType,

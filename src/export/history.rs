@@ -29,7 +29,8 @@ use crate::{Answers, ChartLine, FirstAndLast, ReportChart, RunHistory, SettingVa
 const WARNINGS: usize = 30;
 
 impl RunHistory {
-    /// Reads no weights. Where the model's folder is gone, what could not be trained on is not counted, and that is said.
+    /// Reads no weights. Where the model's folder is gone, what could not be trained on is not counted, and that is
+    /// said.
     pub fn of(project: &Project, record: &RunRecord) -> Result<Self> {
         let config = RunConfig::from_toml(&record.config_toml)?;
         let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();

@@ -1,8 +1,9 @@
 //! What Ollama wants beside a GGUF file: its own way to write conversations, and where answers end.
 //!
-//! Ollama does not run a model's chat template; it has templates of its own, in Go's language, which are chosen by looking at
-//! that of the model where it knows it. So one is made: the chat template is asked for conversations of marked texts, and what
-//! stands between them is what the other template writes. It is kept only if it writes longer conversations alike.
+//! Ollama does not run a model's chat template; it has templates of its own, in Go's language, which are chosen by
+//! looking at that of the model where it knows it. So one is made: the chat template is asked for conversations of
+//! marked texts, and what stands between them is what the other template writes. It is kept only if it writes longer
+//! conversations alike.
 
 use std::fmt::Write as _;
 

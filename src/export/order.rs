@@ -41,8 +41,8 @@ pub struct ExportOrder {
     pub overwrite: bool,
 }
 
-/// How much of what was trained goes out, in percent: 100 is what was trained, 0 the model without it, above 100 more of the
-/// same.
+/// How much of what was trained goes out, in percent: 100 is what was trained, 0 the model without it, above 100 more
+/// of the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdapterStrength(u16);
 

@@ -12,14 +12,15 @@ use crate::ExportError;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proof {
     pub probes: usize,
-    /// Largest difference between the logits of what was read back and of what was meant: the policy in memory, or where
-    /// the files' type rounds its weights to blocks, the policy with its weights rounded in memory.
+    /// Largest difference between the logits of what was read back and of what was meant: the policy in memory, or
+    /// where the files' type rounds its weights to blocks, the policy with its weights rounded in memory.
     pub difference: f64,
     /// Largest difference that this rounding makes; absent where nothing is rounded apart.
     pub rounding: Option<f64>,
     /// The largest logit, to see the difference in proportion.
     pub largest: f64,
-    /// Largest difference between the policy and what the export goes on top of. 0: this training has changed nothing yet.
+    /// Largest difference between the policy and what the export goes on top of. 0: this training has changed nothing
+    /// yet.
     pub effect: f64,
     /// Probes whose greedy answer is another than without the export.
     pub changed: usize,
@@ -56,8 +57,8 @@ impl Proof {
         }
     }
 
-    /// Compares the policy in memory with what was `read_back`, and with `bare`, the model without what was exported. Where
-    /// weights were rounded apart, `rounded` is the policy with its weights rounded in memory. Also gives what
+    /// Compares the policy in memory with what was `read_back`, and with `bare`, the model without what was exported.
+    /// Where weights were rounded apart, `rounded` is the policy with its weights rounded in memory. Also gives what
     /// `probe.json` says.
     pub(super) fn of(
         policy: &Policy,

@@ -1,5 +1,5 @@
-//! A drawing as pixels, for whoever takes no SVG. By the rasteriser and the font that the window's letters come from, so that
-//! nothing is linked for it that was not there.
+//! A drawing as pixels, for whoever takes no SVG. By the rasteriser and the font that the window's letters come from,
+//! so that nothing is linked for it that was not there.
 
 use std::sync::OnceLock;
 

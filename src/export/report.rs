@@ -1,7 +1,7 @@
 //! The report of a run: one file that stands alone, for a mail or a notebook.
 //!
-//! HTML with the charts as SVG inside, no script and nothing from elsewhere; or Markdown with the same charts and a table
-//! of their numbers, for readers that show no SVG.
+//! HTML with the charts as SVG inside, no script and nothing from elsewhere; or Markdown with the same charts and a
+//! table of their numbers, for readers that show no SVG.
 
 use std::{fs, io::Write as _, path::Path};
 

@@ -2,8 +2,8 @@
 //!
 //! Written by hand because two message types and a checksum are all that it takes:
 //! `Event { 1: double wall_time, 2: int64 step, 3: string file_version, 5: Summary }`, `Summary { 1: repeated Value }`,
-//! `Value { 1: string tag, 2: float simple_value }`. A record is its length (u64), the masked CRC-32C of that, the bytes, and
-//! theirs.
+//! `Value { 1: string tag, 2: float simple_value }`. A record is its length (u64), the masked CRC-32C of that, the
+//! bytes, and theirs.
 
 use std::io::{self, Write};
 

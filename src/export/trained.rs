@@ -1,4 +1,5 @@
-//! A finished or paused run as something that can be exported: its weights, what to check them with, where they come from.
+//! A finished or paused run as something that can be exported: its weights, what to check them with, where they come
+//! from.
 
 use std::{
     ops::ControlFlow,

@@ -1,8 +1,8 @@
 //! A trained policy as a folder that other tools read: the adapter alone, or merged into the model's own weights.
 //!
-//! Adapters that load elsewhere and do nothing are a common grief, and so are answers that differ because the template did.
-//! So the tokenizer's files go along, `probe.json` holds exact ids that any runtime can be checked with, and nothing is
-//! called exported before it was read back from disk and gave the policy's own logits.
+//! Adapters that load elsewhere and do nothing are a common grief, and so are answers that differ because the template
+//! did. So the tokenizer's files go along, `probe.json` holds exact ids that any runtime can be checked with, and
+//! nothing is called exported before it was read back from disk and gave the policy's own logits.
 
 use std::{
     fs,

@@ -12,7 +12,8 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a call into a library. A panic in it is an error, in the panic's own words, and says nothing on the terminal by itself.
+/// Runs a call into a library. A panic in it is an error, in the panic's own words, and says nothing on the terminal by
+/// itself.
 pub fn contained<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

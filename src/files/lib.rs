@@ -1,9 +1,9 @@
-//! Files that come from others: nothing is read that is no regular file, that is larger than it has reason to be, or that
-//! a link in a model folder fetches from elsewhere on the machine. And files that are written where a person says.
+//! Files that come from others: nothing is read that is no regular file, that is larger than it has reason to be, or
+//! that a link in a model folder fetches from elsewhere on the machine. And files that are written where a person says.
 //!
-//! A downloaded folder may hold anything. A pipe would be waited for without end, a link could carry a private file into
-//! what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here. A file that a person names may
-//! well be a pipe: [`read_any`] takes it, up to a limit, and [`open_any`], if somebody writes into it.
+//! A downloaded folder may hold anything. A pipe would be waited for without end, a link could carry a private file
+//! into what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here. A file that a person
+//! names may well be a pipe: [`read_any`] takes it, up to a limit, and [`open_any`], if somebody writes into it.
 
 mod contained;
 mod database;
@@ -44,8 +44,8 @@ impl FileError {
 
 /// The path of `folder`'s file `name`, which must lie inside it wherever its links lead.
 ///
-/// The Hugging Face cache keeps a model's files in `blobs` and links them into `snapshots/COMMIT`: such a folder's links
-/// may lead there too.
+/// The Hugging Face cache keeps a model's files in `blobs` and links them into `snapshots/COMMIT`: such a folder's
+/// links may lead there too.
 pub fn inside(folder: &Path, name: &str) -> Result<PathBuf, FileError> {
     let path = folder.join(name);
     let read_error = |source| FileError::Read { path: path.clone(), source };
@@ -129,8 +129,8 @@ pub fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// What to do with a text of a person's that is not UTF-8. Which encoding it has is not guessed: in a wrong one it would
-/// become another text.
+/// What to do with a text of a person's that is not UTF-8. Which encoding it has is not guessed: in a wrong one it
+/// would become another text.
 pub const CONVERT: &str = "save it in UTF-8, which Excel calls “CSV UTF-8”, or convert it: iconv -f ENCODING -t UTF-8 \
                            OLD > NEW, where ENCODING is WINDOWS-1252 for a Western European text, WINDOWS-1251 for a \
                            Cyrillic, SHIFT_JIS for a Japanese, GB18030 for a Chinese and CP949 for a Korean one";

@@ -1,8 +1,9 @@
-//! A file that is written where a person says: whole or not at all, through links, and never in place of what is no file.
+//! A file that is written where a person says: whole or not at all, through links, and never in place of what is no
+//! file.
 //!
 //! A regular file is written beside its place and renamed over it, so that a full disk or a kill leaves the old one. To
-//! rename over anything else would take it away: a link, a pipe that somebody reads, a device of the machine. A pipe or a
-//! terminal is written into instead.
+//! rename over anything else would take it away: a link, a pipe that somebody reads, a device of the machine. A pipe or
+//! a terminal is written into instead.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -162,8 +163,8 @@ impl Write for Output {
     }
 }
 
-/// Where the links of `path` lead, whether or not something is there; absent for a file that a process holds open, such as
-/// `/dev/stdout`, which no rename can replace.
+/// Where the links of `path` lead, whether or not something is there; absent for a file that a process holds open, such
+/// as `/dev/stdout`, which no rename can replace.
 fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {

@@ -12,8 +12,8 @@ use std::{
 /// How long a writer may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Opens whatever can be read to its end, which `about` is the metadata of. A pipe that nobody writes into is an error after
-/// a while.
+/// Opens whatever can be read to its end, which `about` is the metadata of. A pipe that nobody writes into is an error
+/// after a while.
 pub fn open_any(path: &Path, about: &fs::Metadata) -> io::Result<File> {
     open_within(path, about, PATIENCE)
 }

@@ -11,8 +11,8 @@ pub enum Vote {
     BothBad,
 }
 
-/// What labellers say of two or more answers: the choice of most of them, how sure it is, and a remark where they do not
-/// agree. Without a vote there is no choice.
+/// What labellers say of two or more answers: the choice of most of them, how sure it is, and a remark where they do
+/// not agree. Without a vote there is no choice.
 pub fn decide(votes: &[Vote], answers: usize) -> (Option<Choice>, Option<String>) {
     let mut counts: Vec<(Vote, usize)> = Vec::new();
     for vote in votes {

@@ -1,5 +1,5 @@
-//! Which column is what: the prompt and the answers under the names that people give them, and never a guess where another
-//! column may be the question.
+//! Which column is what: the prompt and the answers under the names that people give them, and never a guess where
+//! another column may be the question.
 
 use serde_json::Value as Json;
 
@@ -139,8 +139,8 @@ pub fn is_blank(prompt: &Prompt) -> bool {
     }
 }
 
-/// Refuses to take what the answers share for the prompt where the prompt is said to be missing, or where another column may
-/// be the question.
+/// Refuses to take what the answers share for the prompt where the prompt is said to be missing, or where another
+/// column may be the question.
 pub fn refuse_to_guess(record: &Record<'_>, labels: &Labels) -> Result<(), String> {
     let found: Vec<(&str, &str)> = record.unused().filter(|(name, text)| may_be_question(name, text, labels)).collect();
     let rank = |(name, _): &(&str, &str)| QUESTIONS.iter().position(|known| known == name).unwrap_or(QUESTIONS.len());

@@ -43,7 +43,8 @@ const SHAREGPT: [(&str, &str); 11] = [
     ("function_tag", "function_call"),
 ];
 
-/// How a file is to be read: as `options` say, and where they say nothing as the `dataset_info.json` in its folder does.
+/// How a file is to be read: as `options` say, and where they say nothing as the `dataset_info.json` in its folder
+/// does.
 pub fn for_file(path: &Path, options: &Options) -> Options {
     let mut options = options.clone();
     if options.format == Format::AUTO
@@ -56,7 +57,8 @@ pub fn for_file(path: &Path, options: &Options) -> Options {
     options
 }
 
-/// What is said about the file, if it is one of ranked answers or of such as were said to be good or bad. A description that cannot be read says nothing.
+/// What is said about the file, if it is one of ranked answers or of such as were said to be good or bad. A description
+/// that cannot be read says nothing.
 fn described(path: &Path) -> Option<(Format, FieldMap)> {
     let name = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

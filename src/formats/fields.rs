@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 use super::object::{self, Field, NO_TEXT, TABLE};
 use ::data::{Given, Split, Strength, Turn, integers, kind};
 
-/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
-/// two of the file's, a line each.
+/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts
+/// of two of the file's, a line each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldMap(pub BTreeMap<String, String>);
 
@@ -361,8 +361,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What a chat template is given besides the messages: `tools`, a list or, as in some data sets, the JSON text of one,
-    /// and `chat_template_kwargs`.
+    /// What a chat template is given besides the messages: `tools`, a list or, as in some data sets, the JSON text of
+    /// one, and `chat_template_kwargs`.
     pub fn given(&self) -> Result<Given, String> {
         let spelled = |name: &str| match self.raw(name)? {
             Some(Json::String(text)) if text.trim().is_empty() => Ok(None),

@@ -17,8 +17,8 @@ const ABOUT: [&str; 3] = [dataset_info::NAME, "dataset_dict.json", "state.json"]
 /// Folders in folders in folders: data sets go no deeper.
 const DEEPEST: usize = 4;
 
-/// The files that are meant: a file itself, and of a folder all that are called like data, by their names. A folder without any
-/// is refused.
+/// The files that are meant: a file itself, and of a folder all that are called like data, by their names. A folder
+/// without any is refused.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FormatError> {
     let mut all = Vec::new();
     for path in paths {

@@ -1,5 +1,5 @@
-//! Columns that label records: the same few short texts again and again, or codes. They are no questions; a column that only
-//! has the name of one may well hold them, as in `{"source": "What is the capital of France?"}`.
+//! Columns that label records: the same few short texts again and again, or codes. They are no questions; a column that
+//! only has the name of one may well hold them, as in `{"source": "What is the capital of France?"}`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,7 +43,8 @@ impl Labels {
         }
     }
 
-    /// Whether a text is a label of its column: short, in a column of short texts that come again, on average each of them.
+    /// Whether a text is a label of its column: short, in a column of short texts that come again, on average each of
+    /// them.
     pub fn holds(&self, name: &str, text: &str) -> bool {
         let comes_again =
             |column: &Column| !column.other && column.records > 1 && 2 * column.texts.len() <= column.records;
@@ -62,8 +63,8 @@ fn may_be_label(text: &str) -> bool {
         && !text.contains("\\n")
 }
 
-/// A number, a date, an address, a name for machines such as `flan_v2`: nothing that people say. A word is none without a
-/// digit or a mark inside; in an object or a list every text must be one.
+/// A number, a date, an address, a name for machines such as `flan_v2`: nothing that people say. A word is none without
+/// a digit or a mark inside; in an object or a list every text must be one.
 pub fn is_code(text: &str) -> bool {
     serde_json::from_str(text).is_ok_and(|value| holds_codes(&value))
 }

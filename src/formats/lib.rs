@@ -1,10 +1,10 @@
 //! Preference files in and out.
 //!
-//! A [`Reader`] gives the pairs of a file one by one, in bounded memory; every record that cannot be used is listed with its
-//! place and the reason, the rest comes in. What records lie in (`containers`: JSON lines, a table, Parquet, Arrow, packed or not) and
-//! what they say (`shapes`: TRL, Argilla, ..) are two questions, and each answer is a file. Between them stands the record:
-//! `object` takes one apart, `fields` types, `columns` knows names. `draft` makes a pair of what a shape has understood.
-//! [`write`] writes.
+//! A [`Reader`] gives the pairs of a file one by one, in bounded memory; every record that cannot be used is listed
+//! with its place and the reason, the rest comes in. What records lie in (`containers`: JSON lines, a table, Parquet,
+//! Arrow, packed or not) and what they say (`shapes`: TRL, Argilla, ..) are two questions, and each answer is a file.
+//! Between them stands the record: `object` takes one apart, `fields` types, `columns` knows names. `draft` makes a
+//! pair of what a shape has understood. [`write`] writes.
 
 mod agreement;
 mod columns;

@@ -1,9 +1,9 @@
-//! The fields of one JSON object, each as the file has it: numbers to the last letter, doubled names seen, and `NaN` where
-//! Python wrote it.
+//! The fields of one JSON object, each as the file has it: numbers to the last letter, doubled names seen, and `NaN`
+//! where Python wrote it.
 //!
-//! serde_json knows what is JSON and what a value means. It keeps numbers as 64 bits, lets the last of two fields of one
-//! name win without a word, and refuses a whole record for a `NaN` in a column that nobody asks for. So the object is cut
-//! into its fields here, and each is handed to it on its own.
+//! serde_json knows what is JSON and what a value means. It keeps numbers as 64 bits, lets the last of two fields of
+//! one name win without a word, and refuses a whole record for a `NaN` in a column that nobody asks for. So the object
+//! is cut into its fields here, and each is handed to it on its own.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 

@@ -13,8 +13,9 @@ pub enum PromptOrIds {
     Ids(Vec<u32>),
 }
 
-/// A plain line is what a user says, or without `chat` a text to go on from; braces in it are choices, see [`expand`]. A line
-/// of JSON has a `prompt` or `messages`. Each prompt once; blank lines are skipped. The error has its line, counted from 1.
+/// A plain line is what a user says, or without `chat` a text to go on from; braces in it are choices, see [`expand`].
+/// A line of JSON has a `prompt` or `messages`. Each prompt once; blank lines are skipped. The error has its line,
+/// counted from 1.
 pub fn prompts_of(text: &str, chat: bool) -> Result<Vec<Prompt>, (usize, String)> {
     let mut seen = HashSet::new();
     let mut prompts = Vec::new();
@@ -50,8 +51,8 @@ pub fn read_prompts(path: &Path, chat: bool) -> Result<Vec<Prompt>, FormatError>
     if prompts.is_empty() { Err(unfit("it holds no prompts".to_owned())) } else { Ok(prompts) }
 }
 
-/// Whether the lines of a file are prompts, as its name says: there is nothing in plain text to be a pair. Tables and records
-/// may be called so too.
+/// Whether the lines of a file are prompts, as its name says: there is nothing in plain text to be a pair. Tables and
+/// records may be called so too.
 pub fn is_plain_text(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")) && !holds_pairs(path)
 }
@@ -62,8 +63,8 @@ fn holds_pairs(path: &Path) -> bool {
     matches!(first, Some(Ok(pair)) if pair.answers.iter().any(|answer| !answer.is_empty()))
 }
 
-/// The prompts of a file of records none of which has an answer: there is nothing to label in them yet. Absent where one
-/// has, or cannot be read.
+/// The prompts of a file of records none of which has an answer: there is nothing to label in them yet. Absent where
+/// one has, or cannot be read.
 pub fn prompts_alone(path: &Path, options: &Options) -> Option<Vec<Prompt>> {
     let mut prompts = Vec::new();
     for pair in Reader::open(path, options).ok()? {

@@ -27,8 +27,8 @@ const REPORT_EVERY: u64 = 256;
 const AHEAD: usize = 64;
 const AHEAD_BYTES: usize = 1 << 20;
 
-/// Reads a file as far as it is asked to; holds one record at a time behind its beginning, unless one waits for another. What does not come in is
-/// in its report.
+/// Reads a file as far as it is asked to; holds one record at a time behind its beginning, unless one waits for
+/// another. What does not come in is in its report.
 pub struct Reader {
     path: PathBuf,
     /// The path as pairs remember it.
@@ -246,8 +246,8 @@ impl Rejected<'_> {
     }
 }
 
-/// Reads all pairs of a file into memory. `progress` is called every few hundred records and at the end, and may stop it;
-/// what came in until then is in the report.
+/// Reads all pairs of a file into memory. `progress` is called every few hundred records and at the end, and may stop
+/// it; what came in until then is in the report.
 pub fn read(
     path: &Path,
     options: &Options,

@@ -74,8 +74,8 @@ pub struct ImportReport {
 }
 
 impl ImportReport {
-    /// So many faults are listed, and as many notes; the others are counted. If that many records at the beginning of a file
-    /// are all unusable, the others are not looked at.
+    /// So many faults are listed, and as many notes; the others are counted. If that many records at the beginning of a
+    /// file are all unusable, the others are not looked at.
     pub const LISTED: usize = 10_000;
 
     pub(super) fn fault(&mut self, fault: RecordFault) {

@@ -101,7 +101,8 @@ impl Build {
         self
     }
 
-    /// A tensor of `element` (its number in the format); `shape` outermost first. Stands before those that are declared only.
+    /// A tensor of `element` (its number in the format); `shape` outermost first. Stands before those that are declared
+    /// only.
     pub fn tensor(mut self, name: &str, shape: &[usize], element: u32, bytes: Vec<u8>) -> Self {
         let declared = Declared { name: name.to_owned(), shape: shape.to_vec(), element, bytes: bytes.len() };
         self.tensors.insert(self.data.len(), declared);
@@ -163,7 +164,8 @@ impl Build {
         file
     }
 
-    /// Writes what follows [`Build::beginning`]: each tensor's bytes as `data` gives them, by name, one in memory at a time.
+    /// Writes what follows [`Build::beginning`]: each tensor's bytes as `data` gives them, by name, one in memory at a
+    /// time.
     pub fn write_rest<E: From<io::Error>>(
         &self,
         out: &mut impl Write,

@@ -6,8 +6,8 @@
 //! values and tensors stay ranges of the map and are decoded when they are asked for. So a hostile file (absurd counts,
 //! lengths past the end, tensors on top of each other) costs a sentence, never memory.
 //!
-//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. [`build`] puts small files together in
-//! memory and writes large ones a tensor at a time.
+//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. [`build`] puts small files together
+//! in memory and writes large ones a tensor at a time.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
@@ -41,7 +41,8 @@ pub enum GgufError {
 /// One tensor of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
-    /// Outermost first, as everywhere in this crate (the file has it the other way round): a matrix is `[rows, columns]`.
+    /// Outermost first, as everywhere in this crate (the file has it the other way round): a matrix is
+    /// `[rows, columns]`.
     pub shape: Vec<usize>,
     pub element: ElementType,
     /// Where its bytes lie in the file.
@@ -65,16 +66,16 @@ impl Gguf {
             unsafe_code,
             reason = "the weights of a quantised model stay in the file: copying them would double the memory"
         )]
-        // SAFETY: the map is read-only. Someone who rewrites the file while it is mapped changes numbers under us, as with
-        // every program that maps model files; nothing but numbers and checked text is ever made of these bytes.
+        // SAFETY: the map is read-only. Someone who rewrites the file while it is mapped changes numbers under us, as
+        // with every program that maps model files; nothing but numbers and checked text is ever made of these bytes.
         let map = unsafe { Mmap::map(&file) }.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
         let (fields, tensors) =
             read::header(&map).map_err(|reason| GgufError::Malformed { path: path.to_owned(), reason })?;
         Ok(Self { path: path.to_owned(), map: Arc::new(map), fields, tensors })
     }
 
-    /// The GGUF file that a model path names: the path itself when it ends in `.gguf`, or the only such file of a folder
-    /// without a `config.json`. `None` for everything else, which is then a Hugging Face folder or nothing.
+    /// The GGUF file that a model path names: the path itself when it ends in `.gguf`, or the only such file of a
+    /// folder without a `config.json`. `None` for everything else, which is then a Hugging Face folder or nothing.
     pub fn find(model: &Path) -> Option<PathBuf> {
         let is_gguf = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
         if is_gguf(model) && !model.is_dir() {

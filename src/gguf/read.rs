@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::{ElementType, TensorInfo};
 
-/// More is not a model but a damaged or hostile file. The largest models have a few thousand tensors and a hundred keys.
+/// More is not a model but a damaged or hostile file. The largest models have a few thousand tensors and a hundred
+/// keys.
 const MAX_FIELDS: u64 = 1 << 16;
 const MAX_TENSORS: u64 = 1 << 16;
 const MAX_NAME: usize = 1 << 10;

@@ -44,8 +44,8 @@ pub(super) struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Brings a content into the cache, unless it is there. `others` bytes of other files are there; this one's are shown on
-    /// top of them.
+    /// Brings a content into the cache, unless it is there. `others` bytes of other files are there; this one's are
+    /// shown on top of them.
     pub(super) fn bring(&self, item: &Item, others: u64) -> Result<(), HubError> {
         let (folder, stamp) = (self.folder, &item.stamp);
         let blob = folder.blob(&stamp.checksum);

@@ -1,8 +1,8 @@
 //! The folder of a model in the Hugging Face cache, written as `huggingface_hub` writes it.
 //!
-//! `blobs/CHECKSUM` are contents, `snapshots/COMMIT/FILE` links to them, `refs/REVISION` holds a commit. A content that is
-//! on its way is `blobs/CHECKSUM.part`; whoever writes it holds `.locks/…/CHECKSUM.lock` at the cache's root, as Python's
-//! programs do. Links come when all contents are there, and the ref last: what is half fetched is no model.
+//! `blobs/CHECKSUM` are contents, `snapshots/COMMIT/FILE` links to them, `refs/REVISION` holds a commit. A content that
+//! is on its way is `blobs/CHECKSUM.part`; whoever writes it holds `.locks/…/CHECKSUM.lock` at the cache's root, as
+//! Python's programs do. Links come when all contents are there, and the ref last: what is half fetched is no model.
 
 use std::{
     fs::{self, File, TryLockError},

@@ -13,7 +13,8 @@ pub(super) enum Checksum {
 }
 
 impl Checksum {
-    /// Reads an entity tag: `"…"`, perhaps weak, with 40 or 64 hex digits. It becomes a file name, so nothing else will do.
+    /// Reads an entity tag: `"…"`, perhaps weak, with 40 or 64 hex digits. It becomes a file name, so nothing else will
+    /// do.
     pub(super) fn read(tag: &str) -> Option<Self> {
         let tag = tag.trim();
         let digits = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');

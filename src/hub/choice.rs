@@ -1,7 +1,7 @@
 //! Which files of a repository are fetched: what Nudge reads, and of weights one kind only.
 //!
-//! Never a pickle, never a second copy of the weights (`original/`, `onnx/`, `consolidated.safetensors`): what is fetched is a
-//! list of names, and everything else stays where it is.
+//! Never a pickle, never a second copy of the weights (`original/`, `onnx/`, `consolidated.safetensors`): what is
+//! fetched is a list of names, and everything else stays where it is.
 
 use model::{ModelName, Spec, check_file, is_gguf};
 

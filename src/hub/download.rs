@@ -31,8 +31,8 @@ pub struct Download {
 pub type DownloadEnd = Result<Fetched, HubError>;
 
 impl Download {
-    /// Starts to fetch a model on a thread of its own. `waker` is called from there when there is something new to show: at
-    /// most ten times a second, and once after the end.
+    /// Starts to fetch a model on a thread of its own. `waker` is called from there when there is something new to
+    /// show: at most ten times a second, and once after the end.
     ///
     /// # Errors
     ///

@@ -19,18 +19,20 @@
 //! # anyhow::Ok(())
 //! ```
 //!
-//! A [`Download`] is a handle on a thread of its own: [`Progress`] is plain data, [`HubError`]s are whole sentences that say
-//! what to do next. [`HubError::WhichFile`] carries the GGUF files of a repository for a choice;
+//! A [`Download`] is a handle on a thread of its own: [`Progress`] is plain data, [`HubError`]s are whole sentences
+//! that say what to do next. [`HubError::WhichFile`] carries the GGUF files of a repository for a choice;
 //! [`ModelName::with_file`](model::ModelName::with_file) makes the name to start again with.
 //!
 //! # What it promises
 //!
-//! - Without a call of [`Offer::ask`] or [`Download::start`] nothing is ever asked or fetched; with `HF_HUB_OFFLINE` not even then.
+//! - Without a call of [`Offer::ask`] or [`Download::start`] nothing is ever asked or fetched; with `HF_HUB_OFFLINE`
+//!   not even then.
 //! - Nothing large is fetched before the config was read and is of a supported family, and before there is room for it.
 //! - Every content is hashed while it streams and has its name in the cache only after it matched and is on the disk.
 //! - What was fetched stays, whatever happens: a download goes on from there, after a broken connection by itself.
 //! - The cache is as `huggingface_hub` has it; either program finds what the other fetched.
-//! - No name that the hub sends becomes a path before it was looked at; no answer is read further than it has reason to be.
+//! - No name that the hub sends becomes a path before it was looked at; no answer is read further than it has reason to
+//!   be.
 //!
 //! # Files in reading order
 //!

@@ -30,7 +30,8 @@ impl Offer {
     ///
     /// # Errors
     ///
-    /// For the reasons that the download itself would fail for before its first large file, as far as a list of files tells.
+    /// For the reasons that the download itself would fail for before its first large file, as far as a list of files
+    /// tells.
     pub fn ask(hub: &Hub, name: &ModelName) -> Result<Self, HubError> {
         if hub.offline {
             return Err(HubError::Offline(name.clone()));

@@ -47,8 +47,8 @@ impl Default for Patience {
 }
 
 impl Hub {
-    /// What the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, and
-    /// the token file of `hf auth login`.
+    /// What the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`,
+    /// `HF_HUB_OFFLINE`, and the token file of `hf auth login`.
     pub fn of_user() -> Self {
         Self::read(|key| std::env::var_os(key), &hugging_face_home(), HubCache::of_user().root())
     }

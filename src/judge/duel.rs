@@ -2,9 +2,9 @@
 
 use super::share::{Z, wilson};
 
-/// So many times likelier the verdicts have to be under a winner than under chance. People look after every verdict and stop
-/// when they like what they see: by Ville's inequality sides that are equal are told apart in one duel of twenty at most,
-/// however long it goes and whenever it is stopped.
+/// So many times likelier the verdicts have to be under a winner than under chance. People look after every verdict and
+/// stop when they like what they see: by Ville's inequality sides that are equal are told apart in one duel of twenty
+/// at most, however long it goes and whenever it is stopped.
 const DECIDED: f64 = 20.0;
 
 /// Verdicts so far. Ties say nothing about who is better.
@@ -51,8 +51,8 @@ impl Tally {
         }
     }
 
-    /// Log of how much likelier these verdicts are where any share of wins is as likely as another, than where each is one
-    /// half: ln(2ⁿ·k!·(n−k)!/(n+1)!).
+    /// Log of how much likelier these verdicts are where any share of wins is as likely as another, than where each is
+    /// one half: ln(2ⁿ·k!·(n−k)!/(n+1)!).
     fn evidence(self) -> f64 {
         let ln_factorial = |n: usize| (2..=n).map(|n| (n as f64).ln()).sum::<f64>();
         let n = self.decided();
@@ -78,8 +78,8 @@ mod tests {
         assert_eq!(tally(0, 0).winner(), Winner::Open);
     }
 
-    /// The chance that equal sides are told apart within 50 verdicts by somebody who looks after each: over all tallies that
-    /// are reached undecided. 99 % Wilson after each verdict came to 6.2 %.
+    /// The chance that equal sides are told apart within 50 verdicts by somebody who looks after each: over all tallies
+    /// that are reached undecided. 99 % Wilson after each verdict came to 6.2 %.
     #[test]
     fn whoever_looks_after_every_verdict_is_rarely_told_a_false_winner() {
         let mut undecided = vec![1.0];

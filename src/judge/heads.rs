@@ -1,4 +1,5 @@
-//! What a rule set says of its rules before anything is judged: how they are called, in which order, which way is better.
+//! What a rule set says of its rules before anything is judged: how they are called, in which order, which way is
+//! better.
 
 use data::metrics::Better;
 use serde::Deserialize;
@@ -20,8 +21,8 @@ impl AsRef<str> for RuleHead {
     }
 }
 
-/// The rules of some rule sets in their order, each name once: as the first text that has it says. A text that cannot be read
-/// has none.
+/// The rules of some rule sets in their order, each name once: as the first text that has it says. A text that cannot
+/// be read has none.
 pub fn heads<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<RuleHead> {
     #[derive(Deserialize)]
     struct Rules {

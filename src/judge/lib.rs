@@ -1,8 +1,8 @@
 //! Rules for answers: "an answer counts as polite when ..".
 //!
-//! A rule set is a text ([`RuleSet::parse`], the format is described there) that names groups of prompts and rules. Whoever
-//! has a model asks it the [`RuleSet::questions`]; [`RuleSet::judge`] says which rules an answer counts for, and
-//! [`RuleSet::shares`] what came out, with intervals. Nothing here reads, writes or draws.
+//! A rule set is a text ([`RuleSet::parse`], the format is described there) that names groups of prompts and rules.
+//! Whoever has a model asks it the [`RuleSet::questions`]; [`RuleSet::judge`] says which rules an answer counts for,
+//! and [`RuleSet::shares`] what came out, with intervals. Nothing here reads, writes or draws.
 //!
 //! # Files
 //!

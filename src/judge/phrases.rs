@@ -24,8 +24,8 @@ impl Words {
         Self(words)
     }
 
-    /// How many words there are. Where a script writes no blanks between them each of its letters counts as one, vowel signs
-    /// and accents not.
+    /// How many words there are. Where a script writes no blanks between them each of its letters counts as one, vowel
+    /// signs and accents not.
     pub fn count(&self) -> usize {
         let of = |word: &str| {
             let alone = word.chars().filter(|letter| writes_no_blanks(*letter) && !is_mark(*letter)).count();
@@ -46,8 +46,8 @@ impl Words {
         !phrase.is_empty() && self.0.contains(phrase.needle())
     }
 
-    /// The phrases that stand in the text and are not part of a longer one that does: "six pence" in "three shillings and
-    /// six pence" does not count where both are asked for.
+    /// The phrases that stand in the text and are not part of a longer one that does: "six pence" in "three shillings
+    /// and six pence" does not count where both are asked for.
     pub fn mentioned<'a>(&self, phrases: impl IntoIterator<Item = &'a Self>) -> Vec<&'a Self> {
         let mut longest_first: Vec<&Self> = phrases.into_iter().filter(|phrase| !phrase.is_empty()).collect();
         longest_first.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));

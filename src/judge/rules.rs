@@ -75,8 +75,8 @@ impl RuleSet {
         self.questions.get(question).map_or("", |question| &self.groups[question.group].name)
     }
 
-    /// What each rule says of an answer to a question, in the order of the rules; absent where it is not asked about the
-    /// question's group.
+    /// What each rule says of an answer to a question, in the order of the rules; absent where it is not asked about
+    /// the question's group.
     pub fn judge(&self, question: usize, answer: ToJudge<'_>) -> Vec<Option<bool>> {
         let Some(question) = self.questions.get(question) else {
             return vec![None; self.rules.len()];
@@ -92,8 +92,8 @@ impl RuleSet {
         asked.zip(judged.counts).map(|(asked, counts)| asked.then_some(counts)).collect()
     }
 
-    /// Each rule's share of some judged answers, given as the question and what [`Self::judge`] said; a rule that no answer
-    /// was asked about is left out.
+    /// Each rule's share of some judged answers, given as the question and what [`Self::judge`] said; a rule that no
+    /// answer was asked about is left out.
     pub fn shares<'a>(&'a self, judged: &[(usize, Vec<Option<bool>>)]) -> Vec<RuleShare<'a>> {
         self.rules
             .iter()

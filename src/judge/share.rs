@@ -16,9 +16,9 @@ pub struct Share {
 impl Share {
     /// From each prompt's answers, as (counted, answers); none without any answer.
     ///
-    /// Several answers to one prompt say less than as many answers to as many prompts, as they tend to agree. The interval
-    /// is that of the number of independent answers with the same variance: between the number of prompts and the number of
-    /// answers, by how much the prompts differ.
+    /// Several answers to one prompt say less than as many answers to as many prompts, as they tend to agree. The
+    /// interval is that of the number of independent answers with the same variance: between the number of prompts and
+    /// the number of answers, by how much the prompts differ.
     pub fn of(prompts: &[(usize, usize)]) -> Option<Self> {
         let counted: usize = prompts.iter().map(|(counted, _)| counted).sum();
         let of: usize = prompts.iter().map(|(_, of)| of).sum();

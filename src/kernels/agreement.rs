@@ -1,5 +1,5 @@
-//! Every implementation against the hand-written one for the processor, which has plain twins of its own: forward, backward
-//! and what is left in the gradient buffer, for random shapes.
+//! Every implementation against the hand-written one for the processor, which has plain twins of its own: forward,
+//! backward and what is left in the gradient buffer, for random shapes.
 
 use std::sync::{Arc, OnceLock};
 

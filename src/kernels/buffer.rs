@@ -61,8 +61,8 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
     }
 
-    /// Has the memory around an element brought near, two lines of the cache, because it is written soon. A tile's rows lie
-    /// far apart, and no processor foresees that.
+    /// Has the memory around an element brought near, two lines of the cache, because it is written soon. A tile's rows
+    /// lie far apart, and no processor foresees that.
     pub(super) fn prefetch(&self, at: usize) {
         let start = self.start.wrapping_add(at);
         #[cfg(target_arch = "x86_64")]

@@ -16,14 +16,14 @@ pub struct Cpu {
 
 /// Makes the calling thread treat denormal numbers as zero, for good: sleeping pairs produce gradients so small that
 /// arithmetic on them is many times slower. Meant for the start handler of the rayon pool that trains. The kernels must
-/// then be called inside that pool (`install`), because small work runs on the calling thread and must give the same bits.
-/// A processor that cannot do so is left as it is.
+/// then be called inside that pool (`install`), because small work runs on the calling thread and must give the same
+/// bits. A processor that cannot do so is left as it is.
 ///
 /// # Safety
-/// Rust takes every thread to compute with the floating-point settings that it started with, and promises nothing for one
-/// that does not: the compiler may compute a constant with denormal results that the thread would not give. So the thread
-/// must be one of the caller's own, run nothing but code to which a denormal number and zero are the same, and never be
-/// handed to anything that relies on them. Rounding and exceptions stay as they are.
+/// Rust takes every thread to compute with the floating-point settings that it started with, and promises nothing for
+/// one that does not: the compiler may compute a constant with denormal results that the thread would not give. So the
+/// thread must be one of the caller's own, run nothing but code to which a denormal number and zero are the same, and
+/// never be handed to anything that relies on them. Rounding and exceptions stay as they are.
 pub unsafe fn flush_denormals() {
     #[cfg(target_arch = "x86_64")]
     {
@@ -34,8 +34,8 @@ pub unsafe fn flush_denormals() {
         let mut control: u32 = 0;
         let mut state = SavedState([0; 512]);
         // SAFETY: writes this thread's floating-point state to a local of the size and alignment that the instruction
-        // demands, then reads and writes the control register through another. Only bits that the processor has are set,
-        // any other would be a fault. What a changed register means for Rust is the caller's promise.
+        // demands, then reads and writes the control register through another. Only bits that the processor has are
+        // set, any other would be a fault. What a changed register means for Rust is the caller's promise.
         unsafe {
             asm!("fxsave64 [{0}]", in(reg) state.0.as_mut_ptr(), options(nostack));
             asm!("stmxcsr [{0}]", in(reg) &raw mut control, options(nostack));

@@ -22,7 +22,8 @@ pub enum Compute {
     /// Products and activations in f32.
     #[default]
     F32,
-    /// Activations wait for the backward in bf16, and this takes the large products (weights, and gradients of weights).
+    /// Activations wait for the backward in bf16, and this takes the large products (weights, and gradients of
+    /// weights).
     Bf16(Multiplier),
 }
 
@@ -186,10 +187,10 @@ impl Product<'_> {
         unsafe { call(a, b, factor, c.places.as_mut_ptr().cast(), c.stride, add, parallelism) };
     }
 
-    /// A product whose columns are shared out to the threads, and its rows where the columns alone are too few pieces: no
-    /// thread waits for another to have packed a factor, as it does in the crate's own way. Each packs what it takes of
-    /// `b`; rows of `a` need no packing. How an element is summed depends on the depth alone, not on where is cut, as long
-    /// as a piece has more than [`UNCUT_ROWS`].
+    /// A product whose columns are shared out to the threads, and its rows where the columns alone are too few pieces:
+    /// no thread waits for another to have packed a factor, as it does in the crate's own way. Each packs what it takes
+    /// of `b`; rows of `a` need no packing. How an element is summed depends on the depth alone, not on where is cut,
+    /// as long as a piece has more than [`UNCUT_ROWS`].
     fn write_in_pieces(self, c: Target<'_>, add: bool, threads: usize) {
         let Self { a, b, factor, .. } = self;
         let width = b.cols.div_ceil(CUT).div_ceil(PIECES_PER_THREAD * threads).max(1) * CUT;
@@ -208,8 +209,8 @@ impl Product<'_> {
     }
 }
 
-/// Columns are cut at multiples of this, what the crate's widest kernel takes at once; in a product of less depth packing is
-/// nothing.
+/// Columns are cut at multiples of this, what the crate's widest kernel takes at once; in a product of less depth
+/// packing is nothing.
 const CUT: usize = 64;
 
 /// Pieces for each thread, so that none waits long for another's last one.
@@ -221,7 +222,8 @@ const UNCUT_ROWS: usize = 64;
 /// `c = factor · a · b`, or added to it, by the crate; `c`'s rows are `stride` elements apart.
 ///
 /// # Safety
-/// `a` and `b` lie in their slices and `c` has the product's shape, is no one else's, and holds numbers where it is added to.
+/// `a` and `b` lie in their slices and `c` has the product's shape, is no one else's, and holds numbers where it is
+/// added to.
 unsafe fn call(
     a: Matrix<'_>,
     b: Matrix<'_>,

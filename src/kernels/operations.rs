@@ -11,8 +11,8 @@ pub trait Kernels: Send + Sync {
     /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`: `x[T,in] -> y[T,out]`, and what the backward wants back.
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)>;
 
-    /// The same `y` for generation: each row's bits are independent of the other rows, so that an answer does not depend
-    /// on what else is answered.
+    /// The same `y` for generation: each row's bits are independent of the other rows, so that an answer does not
+    /// depend on what else is answered.
     fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor>;
 
     /// Adds the gradients of every parameter with a slot to `grads` and returns `dx[T,in]` unless skipped.
@@ -26,8 +26,9 @@ pub trait Kernels: Send + Sync {
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>>;
 
-    /// `y = x / sqrt(mean(x²) + eps) · w` over the last axis: `x[.., n] -> (y[.., n], inv_rms[rows])`. The weight `w[n]`
-    /// is f32; with `plus_one` the factor is `1 + w` (Gemma). A per-head norm takes `x` reshaped to `[T·heads, head_dim]`.
+    /// `y = x / sqrt(mean(x²) + eps) · w` over the last axis: `x[.., n] -> (y[.., n], inv_rms[rows])`. The weight
+    /// `w[n]` is f32; with `plus_one` the factor is `1 + w` (Gemma). A per-head norm takes `x` reshaped to
+    /// `[T·heads, head_dim]`.
     fn rms_norm(&self, x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)>;
 
     /// Adds the gradient of `w` when it has a slot and returns `dx` unless skipped.
@@ -122,8 +123,8 @@ pub trait Kernels: Send + Sync {
     /// Rows `rows` of `x[T,d]`: `[rows.len(), d]`.
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor>;
 
-    /// The backward of [`Kernels::gather_rows`]: `[tokens, d]` with `dy[i]` added to row `rows[i]`; a row may occur twice
-    /// (the last prompt token predicts the first token of both answers).
+    /// The backward of [`Kernels::gather_rows`]: `[tokens, d]` with `dy[i]` added to row `rows[i]`; a row may occur
+    /// twice (the last prompt token predicts the first token of both answers).
     fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor>;
 
     /// One AdamW step over the range `slot` of the flat buffers.

@@ -179,8 +179,8 @@ impl Quantized {
         self.range.len()
     }
 
-    /// A copy with its rows in another order: row `i` is this one's row `order[i]`. Blocks never span rows, so nothing is
-    /// rounded again.
+    /// A copy with its rows in another order: row `i` is this one's row `order[i]`. Blocks never span rows, so nothing
+    /// is rounded again.
     pub fn with_rows(&self, order: &[usize]) -> Result<Self> {
         let mut bytes = Vec::with_capacity(order.len() * self.row_bytes());
         for &row in order {
@@ -238,7 +238,8 @@ impl Quantized {
     }
 }
 
-/// A half-precision number. In whole steps, so that a thread that flushes denormals reads small scales as the others do.
+/// A half-precision number. In whole steps, so that a thread that flushes denormals reads small scales as the others
+/// do.
 #[inline]
 fn half(bytes: &[u8], at: usize) -> f32 {
     const SMALLEST: f32 = 5.960_464_5e-8; // 2⁻²⁴

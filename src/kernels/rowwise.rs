@@ -1,9 +1,10 @@
 //! The linear layer for generation: each row's bits independent of the others.
 //!
 //! A general product shares out and orders its work by the number of rows, so that an answer would depend, in its last
-//! bits and sometimes in its tokens, on what else is answered at the same time. Here each element of the result is summed
-//! in an order that nothing but the number of columns decides. For the few rows of a decoding step that is a dot product: the weight is read once, as it
-//! lies ([`few`]). For the many rows of prompts it is a sum in tiles ([`many`]).
+//! bits and sometimes in its tokens, on what else is answered at the same time. Here each element of the result is
+//! summed in an order that nothing but the number of columns decides. For the few rows of a decoding step that is a dot
+//! product: the weight is read once, as it lies ([`few`]). For the many rows of prompts it is a sum in tiles
+//! ([`many`]).
 
 pub(super) mod few;
 mod many;

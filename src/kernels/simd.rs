@@ -107,7 +107,8 @@ pub(super) fn is_wide() -> bool {
     false
 }
 
-/// Compiles a function for every [`Level`]; inside, the constant `FMA` says whether a fused multiply-add is one instruction.
+/// Compiles a function for every [`Level`]; inside, the constant `FMA` says whether a fused multiply-add is one
+/// instruction.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -193,8 +194,8 @@ pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
-/// `cap · tanh(x · inverse)`, where `inverse` is `1 / cap`. What is no number stays so: the tangent of infinity would be 1,
-/// and nobody would see that something is wrong.
+/// `cap · tanh(x · inverse)`, where `inverse` is `1 / cap`. What is no number stays so: the tangent of infinity would
+/// be 1, and nobody would see that something is wrong.
 #[inline(always)]
 pub(super) fn softcapped<const FMA: bool>(x: f32, cap: f32, inverse: f32) -> f32 {
     let inside = cap * tanh::<FMA>(x * inverse);

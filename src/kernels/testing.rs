@@ -67,8 +67,8 @@ impl Implementation {
     }
 }
 
-/// Two implementations give the same: every element within `tolerance` of the largest magnitude. Operands are around 1, so
-/// what cancels to nothing is measured against 0.1.
+/// Two implementations give the same: every element within `tolerance` of the largest magnitude. Operands are around 1,
+/// so what cancels to nothing is measured against 0.1.
 #[track_caller]
 pub(super) fn assert_near(what: &str, other: &[f32], own: &[f32], tolerance: f32) {
     assert_eq!(other.len(), own.len(), "{what}: length");

@@ -217,8 +217,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Runs of rows that are worth one matrix product each: all at once when nothing has to be widened. Where they are cut
-    /// does not depend on the number of threads.
+    /// Runs of rows that are worth one matrix product each: all at once when nothing has to be widened. Where they are
+    /// cut does not depend on the number of threads.
     pub(super) fn panels(&self, by: Multiplier) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.len();
         let step = match self {

@@ -2,11 +2,11 @@
 //!
 //! - `peft`: `adapter_config.json` and `adapter_model.safetensors`, the common tongue.
 //! - `mlx`: what mlx-lm reads, both factors transposed. `gguf`: what llama.cpp reads, rows of q and k in its order.
-//! - `factors`: the one A and B of each layer that any of them writes; `files`: what reading them has in common; `config`: the keys of PEFT's config;
-//!   `chosen`: the layers that it means.
+//! - `factors`: the one A and B of each layer that any of them writes; `files`: what reading them has in common;
+//!   `config`: the keys of PEFT's config; `chosen`: the layers that it means.
 //!
-//! Reading refuses by name whatever would change the numbers and is not understood, and any tensor that is not an A or B
-//! of a known layer.
+//! Reading refuses by name whatever would change the numbers and is not understood, and any tensor that is not an A or
+//! B of a known layer.
 
 mod chosen;
 mod config;
@@ -79,8 +79,8 @@ fn is_mlx(dir: &Path) -> bool {
 
 /// Writes one adapter into the folder `dir`, which is created. `base_model` is what it says it belongs to.
 ///
-/// [`AdapterPart::Sum`] stacks the rows of frozen adapters and of the trained one, so that the result on the bare base model is
-/// this policy.
+/// [`AdapterPart::Sum`] stacks the rows of frozen adapters and of the trained one, so that the result on the bare base
+/// model is this policy.
 pub fn save(
     policy: &Policy,
     dir: &Path,

@@ -48,7 +48,8 @@ impl Chosen {
     }
 }
 
-/// A folder in bf16 is only computed in bf16 where that is quicker; who asks for bf16 also wants its smaller activations.
+/// A folder in bf16 is only computed in bf16 where that is quicker; who asks for bf16 also wants its smaller
+/// activations.
 fn compute(precision: Precision, by: Multiplier) -> Compute {
     if precision == Precision::Auto && by == Multiplier::F32 { Compute::F32 } else { Compute::Bf16(by) }
 }

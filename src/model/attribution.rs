@@ -4,9 +4,9 @@ use super::{Policy, PolicyError, Result, Row};
 use ::kernels::{DType, Tensor};
 
 impl Policy {
-    /// Of each scored segment and token ‖∂z/∂e‖₁, e being the token's embedding and z the largest logit where the segment's last
-    /// token is predicted; that token itself has 0. Without dropout. The scale of a segment is its own: a soft-cap and the
-    /// family's factor on embeddings are left out. [`Self::gradients`] are zeroed.
+    /// Of each scored segment and token ‖∂z/∂e‖₁, e being the token's embedding and z the largest logit where the
+    /// segment's last token is predicted; that token itself has 0. Without dropout. The scale of a segment is its own:
+    /// a soft-cap and the family's factor on embeddings are left out. [`Self::gradients`] are zeroed.
     pub fn attributions(&mut self, row: &Row) -> Result<Vec<Vec<f32>>> {
         if row.reads.is_scalar() {
             return Err(PolicyError::Usage("Attributions are of answers that are predicted, not of scores".to_owned()));

@@ -75,8 +75,8 @@ impl Policy {
         result
     }
 
-    /// From the final norm down; gives the gradient of the blocks' input, `[T, d]`, where it is wanted. Each part of what was
-    /// kept is freed when it is done with.
+    /// From the final norm down; gives the gradient of the blocks' input, `[T, d]`, where it is wanted. Each part of
+    /// what was kept is freed when it is done with.
     pub(super) fn descend(
         &self,
         row: &Row,

@@ -1,7 +1,7 @@
 //! Further policies on one frozen base.
 //!
-//! A reward model and a critic are a policy's base with adapters of their own and a scalar head. Each is a [`Policy`] with
-//! buffers, gradients and an optimizer of its own; the tensors of the base are there once.
+//! A reward model and a critic are a policy's base with adapters of their own and a scalar head. Each is a [`Policy`]
+//! with buffers, gradients and an optimizer of its own; the tensors of the base are there once.
 
 use super::{
     AdapterShape, LoadError, Parameters, Policy, PolicyError, Result, ScalarHead,
@@ -79,8 +79,8 @@ impl Policy {
         self.scalar.as_ref()?.weight_slot
     }
 
-    /// Starts as a copy of `other`, which has an adapter of the same shape and a scalar head, with its numbers on another
-    /// scale: v' = (v − mean)/std.
+    /// Starts as a copy of `other`, which has an adapter of the same shape and a scalar head, with its numbers on
+    /// another scale: v' = (v − mean)/std.
     pub fn start_from(&mut self, other: &Self, mean: f64, std: f64) -> Result<()> {
         let mut values = other.trainable()?;
         for (name, values) in &mut values {

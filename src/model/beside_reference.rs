@@ -1,8 +1,8 @@
 //! A policy beside its reference, over the whole vocabulary.
 //!
-//! With a linear head u_t = ∂log p(y)/∂h = Wᵀ(e_y − p), h the normed hidden row and l = W·h its logits, h·u_t = l_y − Σ_v p_v·l_v. So the entropy of a
-//! position is −log p(y) + h·u, and KL(π ‖ π_ref) = log π(y) − log π_ref(y) + (h_ref − h)·u: a dot product a token instead of
-//! another pass over the vocabulary.
+//! With a linear head u_t = ∂log p(y)/∂h = Wᵀ(e_y − p), h the normed hidden row and l = W·h its logits, h·u_t = l_y −
+//! Σ_v p_v·l_v. So the entropy of a position is −log p(y) + h·u, and KL(π ‖ π_ref) = log π(y) − log π_ref(y) + (h_ref −
+//! h)·u: a dot product a token instead of another pass over the vocabulary.
 
 use ::kernels::{DType, HeadWant, Tensor};
 

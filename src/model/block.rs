@@ -5,12 +5,12 @@
 //! y = mid + after(down(activation(gate n₂) · up n₂))                           n₂ = before(mid)
 //! ```
 //!
-//! `before`, `after` and `norm` are RMS norms that a family may lack, and so is `rope`; q, k, v may be one stored layer,
-//! and so may gate, up.
+//! `before`, `after` and `norm` are RMS norms that a family may lack, and so is `rope`; q, k, v may be one stored
+//! layer, and so may gate, up.
 //!
-//! Kept for the backward, in numbers a token: x, mid (2d), q, k, v ((h + 2·kv)·hd), o (h·hd), gate, up (2·ff), what `after`
-//! norms (d each) and the adapters' low-rank values. All but the last are as [`Kernels::keep`] has them. What norms and
-//! activations give is computed again: elementwise work is cheap, memory is not.
+//! Kept for the backward, in numbers a token: x, mid (2d), q, k, v ((h + 2·kv)·hd), o (h·hd), gate, up (2·ff), what
+//! `after` norms (d each) and the adapters' low-rank values. All but the last are as [`Kernels::keep`] has them. What
+//! norms and activations give is computed again: elementwise work is cheap, memory is not.
 //!
 //! The last block may be asked for some rows only: its attention needs keys of every token, but what follows is
 //! computed for the rows that predict a scored token, which for prompts is none but the last.
@@ -149,8 +149,9 @@ impl Block {
         Ok((y, Output { o: keep_o, attention_out, mid, gate, up, mlp_in, mlp_out }))
     }
 
-    /// `dx[T,d]` from `dy`, which has the rows that the forward was asked for; takes both over, so that what the forward kept
-    /// is freed on the way. Without `needs_dx` (first block over frozen embeddings) nothing below q, k, v is computed.
+    /// `dx[T,d]` from `dy`, which has the rows that the forward was asked for; takes both over, so that what the
+    /// forward kept is freed on the way. Without `needs_dx` (first block over frozen embeddings) nothing below q, k, v
+    /// is computed.
     pub(super) fn backward(
         &self,
         context: &PassContext<'_>,
@@ -227,8 +228,8 @@ impl Block {
         Ok((self.key.again(context, k)?, v.clone()))
     }
 
-    /// One new token for each of N sequences: `x[N,d]`, whose places the context's rotations tell. `extend` stores the new
-    /// keys and values and gives back all that attention may see.
+    /// One new token for each of N sequences: `x[N,d]`, whose places the context's rotations tell. `extend` stores the
+    /// new keys and values and gives back all that attention may see.
     pub(super) fn decode<'c>(
         &self,
         context: &PassContext<'_>,

@@ -22,7 +22,8 @@ impl<'a> Config<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    /// Whether the key is there, be it as `null`. Transformers' defaults are for keys that are absent: `null` means none.
+    /// Whether the key is there, be it as `null`. Transformers' defaults are for keys that are absent: `null` means
+    /// none.
     fn says(&self, key: &str) -> bool {
         self.map.contains_key(key)
     }
@@ -104,7 +105,8 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// A token id; `default` where the key is absent. A negative one counts from the end of the vocabulary, as PyTorch has it.
+    /// A token id; `default` where the key is absent. A negative one counts from the end of the vocabulary, as PyTorch
+    /// has it.
     pub(super) fn token(
         &mut self,
         key: &'static str,

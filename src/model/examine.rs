@@ -10,7 +10,8 @@ use super::{
 };
 use data::config::Precision;
 
-/// Everything that can be told of a model and its adapters without reading the weights: whether [`Policy::load`] would do.
+/// Everything that can be told of a model and its adapters without reading the weights: whether [`Policy::load`] would
+/// do.
 pub fn examine(folder: &Path, options: &LoadOptions) -> Result<(), LoadError> {
     Found::look(folder, options).map(|_| ())
 }
@@ -85,7 +86,8 @@ impl Found {
         Ok(Some(adapter))
     }
 
-    /// What was decided where the files leave room for more than one reading, as sentences: nothing is decided in silence.
+    /// What was decided where the files leave room for more than one reading, as sentences: nothing is decided in
+    /// silence.
     pub(super) fn remarks(&self) -> Vec<String> {
         let unused = self.weights.unused(&self.spec);
         // As Transformers does.

@@ -1,5 +1,5 @@
-//! Parts of flat f32 buffers as a safetensors file, written and read a run at a time: what is trained and what an optimizer
-//! remembers are as large as a model, and no second one has to fit beside them.
+//! Parts of flat f32 buffers as a safetensors file, written and read a run at a time: what is trained and what an
+//! optimizer remembers are as large as a model, and no second one has to fit beside them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -53,8 +53,8 @@ impl Part<'_> {
     }
 }
 
-/// Writes the parts into a new file and waits until it is on the disk. Gives the blake3 hash of what was written, not of
-/// what the disk has made of it.
+/// Writes the parts into a new file and waits until it is on the disk. Gives the blake3 hash of what was written, not
+/// of what the disk has made of it.
 pub(super) fn save(path: &Path, parts: &[Part<'_>]) -> Result<blake3::Hash, LoadError> {
     let failed = |source| LoadError::Write { path: path.to_owned(), source };
     let mut parts = parts.to_vec();

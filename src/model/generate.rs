@@ -34,8 +34,8 @@ pub enum Halt {
 const PREFILL_TOKENS: usize = 4096;
 
 impl Policy {
-    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends that answer, or
-    /// all of them, with what they have. Equal prompts in one call draw different answers.
+    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends that answer,
+    /// or all of them, with what they have. Equal prompts in one call draw different answers.
     pub fn generate(
         &self,
         prompts: &[Vec<u32>],
@@ -82,8 +82,8 @@ impl Policy {
         Ok(answers.into_iter().map(Answer::into).collect())
     }
 
-    /// How many of these prompts are answered at once, from the first on: as many as fit the prefill and the caches; one that
-    /// does not goes alone.
+    /// How many of these prompts are answered at once, from the first on: as many as fit the prefill and the caches;
+    /// one that does not goes alone.
     pub fn answered_together(&self, prompts: &[Vec<u32>], options: &GenerateOptions) -> usize {
         let (mut tokens, mut caches) = (0, 0);
         let fits = prompts.iter().take(options.at_once).take_while(|prompt| {

@@ -61,8 +61,8 @@ impl HubCache {
 
     /// The model folder or GGUF file that is meant.
     ///
-    /// A file inside a folder means the folder, a folder of the cache its newest snapshot, and a [`ModelName`] the model of
-    /// that name in the cache, unless there is such a path here.
+    /// A file inside a folder means the folder, a folder of the cache its newest snapshot, and a [`ModelName`] the
+    /// model of that name in the cache, unless there is such a path here.
     pub fn resolve(&self, meant: &Path) -> Result<PathBuf, LoadError> {
         if meant.is_file() {
             let is_gguf = meant.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
@@ -157,8 +157,8 @@ fn several_gguf(folder: &Path) -> Vec<String> {
     files
 }
 
-/// The snapshot of a revision: the one that its ref names, or the one of that commit. Where no revision is asked for and
-/// there is no `refs/main`, the only one there is.
+/// The snapshot of a revision: the one that its ref names, or the one of that commit. Where no revision is asked for
+/// and there is no `refs/main`, the only one there is.
 fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> {
     let snapshots = entry.join("snapshots");
     let refused = |reason: &str| LoadError::Config { path: entry.to_owned(), reason: reason.to_owned() };

@@ -20,8 +20,8 @@ use super::{
 const PIECE: usize = 1 << 16;
 
 /// Writes `config.json` and `model.safetensors` (f32) into `dir`, which is created: matrices normal with the spec's
-/// `initializer_range`, biases zero, norms neutral. Each tensor has its own stream of the seed. Takes next to no memory,
-/// whatever the size of the model.
+/// `initializer_range`, biases zero, norms neutral. Each tensor has its own stream of the seed. Takes next to no
+/// memory, whatever the size of the model.
 pub fn write_random(dir: &Path, spec: &Spec, seed: u64) -> Result<(), LoadError> {
     spec.validate().map_err(|reason| LoadError::Config { path: dir.to_owned(), reason })?;
     fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;

@@ -45,7 +45,8 @@ impl Policy {
         load(folder, options, None, &place, &Wanted::new(watch))
     }
 
-    /// The same with any implementation of the kernels, on any device that it works on; `options.device` is not looked at.
+    /// The same with any implementation of the kernels, on any device that it works on; `options.device` is not looked
+    /// at.
     pub fn load_with(
         folder: &Path,
         options: &LoadOptions,

@@ -24,8 +24,8 @@ pub struct LoadOptions {
     pub scalar: Option<ScalarHead>,
     /// Train every weight. Without it and without `adapter`, nothing is trained.
     pub full: bool,
-    /// What takes the products where the precision leaves a choice; absent = the quickest here, measured. A run goes on with
-    /// what it began with.
+    /// What takes the products where the precision leaves a choice; absent = the quickest here, measured. A run goes on
+    /// with what it began with.
     pub multiplier: Option<Multiplier>,
     pub recompute: Recompute,
     /// Where the policy lives. It stays on the thread that loads it.

@@ -60,11 +60,13 @@ impl WeightType {
     }
 }
 
-/// Writes `config.json` and `model.safetensors` into `dir`, which is created. Tokenizer files are the caller's business.
+/// Writes `config.json` and `model.safetensors` into `dir`, which is created. Tokenizer files are the caller's
+/// business.
 pub fn save_merged(policy: &Policy, dir: &Path, stored: WeightType) -> Result<(), LoadError> {
     let path = dir.join("model.safetensors");
     let failed = |source| LoadError::Write { path: path.clone(), source };
-    // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter away.
+    // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter
+    // away.
     let original = match (policy.has_blocks(), policy.precision.rounds()) {
         // On an accelerator the blocks were widened, but they are rounded all the same.
         (_, true) => Some(source::Source::open(&policy.model)?.1),

@@ -1,8 +1,8 @@
-//! The optimistic and the pessimistic policy of PILAF (arXiv 2502.04270): what a policy would say if it had learnt a little
-//! more, or a little less, than it has.
+//! The optimistic and the pessimistic policy of PILAF (arXiv 2502.04270): what a policy would say if it had learnt a
+//! little more, or a little less, than it has.
 //!
-//! `π± ∝ π·exp(±s·log(π / π_ref))`, token by token: `z± = (1 ± s)·z ∓ s·z_ref`. Logits serve as well as log-probs, since the
-//! softmax forgets constants. Temperature and the other settings of sampling come after.
+//! `π± ∝ π·exp(±s·log(π / π_ref))`, token by token: `z± = (1 ± s)·z ∓ s·z_ref`. Logits serve as well as log-probs,
+//! since the softmax forgets constants. Temperature and the other settings of sampling come after.
 
 /// How policy and reference are put together.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,4 +1,5 @@
-//! Names of models: `org/name` as the Hugging Face hub has them, with `@revision` and `/file.gguf` where these are meant.
+//! Names of models: `org/name` as the Hugging Face hub has them, with `@revision` and `/file.gguf` where these are
+//! meant.
 
 use std::{fmt, str::FromStr};
 

@@ -85,8 +85,8 @@ impl AdamW {
         Ok(())
     }
 
-    /// Writes the moments into a safetensors file, a run at a time: no copy of them is made in memory. Gives the blake3 hash
-    /// of the file.
+    /// Writes the moments into a safetensors file, a run at a time: no copy of them is made in memory. Gives the blake3
+    /// hash of the file.
     pub fn save(&self, path: &Path) -> Result<blake3::Hash, LoadError> {
         flat_file::save(path, &self.parts())
     }

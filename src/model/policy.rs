@@ -214,8 +214,8 @@ impl Policy {
         self.log_probs_of(PassWeights::Policy, row)
     }
 
-    /// The same under the weights of step 0, the reference: without the trained adapter, or with what it started from. Only
-    /// where an adapter is trained; full weights keep no copy of their start.
+    /// The same under the weights of step 0, the reference: without the trained adapter, or with what it started from.
+    /// Only where an adapter is trained; full weights keep no copy of their start.
     pub fn reference_log_probs(&self, row: &Row) -> Result<Vec<Vec<f32>>> {
         self.has_reference()?;
         self.log_probs_of(PassWeights::Reference, row)
@@ -315,8 +315,8 @@ impl Policy {
         self.parameters.restore(tensors)
     }
 
-    /// Writes what is trained into a safetensors file, under the names of the files it is saved to, a run at a time: no copy
-    /// of it is made in memory. Gives the blake3 hash of the file.
+    /// Writes what is trained into a safetensors file, under the names of the files it is saved to, a run at a time: no
+    /// copy of it is made in memory. Gives the blake3 hash of the file.
     pub fn save_trainable(&self, path: &Path) -> Result<blake3::Hash, LoadError> {
         self.parameters.save(path)
     }

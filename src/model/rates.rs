@@ -1,5 +1,6 @@
-//! What each multiplier of this processor does a second with a model's own shapes: measured when a choice depends on it,
-//! in some milliseconds, and kept by processor, program version and threads in a small file of the user's cache folder.
+//! What each multiplier of this processor does a second with a model's own shapes: measured when a choice depends on
+//! it, in some milliseconds, and kept by processor, program version and threads in a small file of the user's cache
+//! folder.
 
 use std::{
     collections::BTreeMap,

@@ -94,7 +94,8 @@ impl Sampler {
     }
 }
 
-/// Every token of the context once: a positive logit is divided by the penalty, a negative one multiplied (arXiv 1909.05858).
+/// Every token of the context once: a positive logit is divided by the penalty, a negative one multiplied (arXiv
+/// 1909.05858).
 fn penalize(logits: &mut [f32], context: &[u32], penalty: f32) {
     if penalty == 1.0 {
         return;

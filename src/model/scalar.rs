@@ -1,5 +1,5 @@
-//! The scalar head: `v = w·n + b`, n the final normed hidden row, which is what Transformers' `..ForSequenceClassification`
-//! feeds to its `score`.
+//! The scalar head: `v = w·n + b`, n the final normed hidden row, which is what Transformers'
+//! `..ForSequenceClassification` feeds to its `score`.
 
 use super::{Parameters, Result, Spec, parameters::Planned, tensors::SCORE_WEIGHT};
 use ::kernels::{Linear, Place, Tensor};

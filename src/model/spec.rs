@@ -1,4 +1,5 @@
-//! `config.json` of a Hugging Face folder, normalised: what the forward needs to know, whatever Transformers version wrote it.
+//! `config.json` of a Hugging Face folder, normalised: what the forward needs to know, whatever Transformers version
+//! wrote it.
 //!
 //! A family is not a kind of code but a choice among a few facts that do not depend on each other: where norms stand,
 //! what each block's attention sees, which layers are fused, which numbers are capped. `families/` translates configs

@@ -4,9 +4,9 @@ use super::{Policy, PolicyError, Result, lora, source::Source};
 use crate::LoadError;
 
 impl Policy {
-    /// Scales what was trained: `strength` 1 is as it is, 0 the model without it, above 1 further the same way. An adapter's ΔW
-    /// is multiplied by it (one that was trained further, as a whole); of full weights, how far each moved from where it
-    /// began. Adapters that are frozen below stay as they are.
+    /// Scales what was trained: `strength` 1 is as it is, 0 the model without it, above 1 further the same way. An
+    /// adapter's ΔW is multiplied by it (one that was trained further, as a whole); of full weights, how far each moved
+    /// from where it began. Adapters that are frozen below stay as they are.
     pub fn set_strength(&mut self, strength: f32) -> Result<(), LoadError> {
         if strength == 1.0 {
             return Ok(());

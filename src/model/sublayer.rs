@@ -63,8 +63,8 @@ impl Norm {
     }
 }
 
-/// The way in: a norm, where there is one before, and the linear layers that read it. They give N parts, each layer one,
-/// or one layer all of them side by side.
+/// The way in: a norm, where there is one before, and the linear layers that read it. They give N parts, each layer
+/// one, or one layer all of them side by side.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<const N: usize> {
     pub(super) norm: Option<Norm>,
@@ -155,7 +155,8 @@ impl<const N: usize> Entry<N> {
     }
 }
 
-/// The way of queries or keys from projection to attention: a norm, where there is one, and a rotation, where there is one.
+/// The way of queries or keys from projection to attention: a norm, where there is one, and a rotation, where there is
+/// one.
 #[derive(Debug, Clone)]
 pub(super) struct Heads {
     pub(super) norm: Option<Norm>,
@@ -165,8 +166,8 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// The heads as attention reads them, and what is to be kept of them. Without a norm the two are one tensor, and the
-    /// rotation takes place in `x`.
+    /// The heads as attention reads them, and what is to be kept of them. Without a norm the two are one tensor, and
+    /// the rotation takes place in `x`.
     pub(super) fn forward(&self, context: &PassContext<'_>, x: Tensor) -> Result<(Tensor, Tensor)> {
         if let Some(norm) = &self.norm {
             let normed = norm.forward(context, &x)?.0;

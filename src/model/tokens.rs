@@ -1,8 +1,8 @@
 //! Token ids: held in memory, or lying in a file from which the system reads them as they are wanted.
 //!
-//! A run over a million pairs meets a few of them at a time, and all of their ids are gigabytes. [`TokenFiles::put_away`] writes
-//! those of some documents into a file without a name, which goes with the process however that ends, and leaves in each
-//! where its own lie. Whoever reads ids does not know the difference.
+//! A run over a million pairs meets a few of them at a time, and all of their ids are gigabytes.
+//! [`TokenFiles::put_away`] writes those of some documents into a file without a name, which goes with the process
+//! however that ends, and leaves in each where its own lie. Whoever reads ids does not know the difference.
 
 use std::{
     borrow::Borrow,

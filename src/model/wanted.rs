@@ -1,4 +1,5 @@
-//! Whether what is being loaded is still wanted: asked between tensors and between runs of a file, so that a stop acts soon.
+//! Whether what is being loaded is still wanted: asked between tensors and between runs of a file, so that a stop acts
+//! soon.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,5 +1,5 @@
-//! The weight files of a folder: `model.safetensors`, or shards with `model.safetensors.index.json`. Where both are there
-//! the single file counts, and of shards every tensor of every file that the index names, as in Transformers.
+//! The weight files of a folder: `model.safetensors`, or shards with `model.safetensors.index.json`. Where both are
+//! there the single file counts, and of shards every tensor of every file that the index names, as in Transformers.
 //!
 //! Headers are read and checked against the file's true length first; a tensor's shape is checked against what the
 //! spec expects before a byte of it is converted. So a damaged or hostile file costs a sentence, never memory.
@@ -401,7 +401,8 @@ impl Shard {
             unsafe_code,
             reason = "pages that count as ours until they are given back would double the memory of loading"
         )]
-        // SAFETY: the map is private, read-only and backed by the file, so a page that is dropped comes back with the same bytes.
+        // SAFETY: the map is private, read-only and backed by the file, so a page that is dropped comes back with the
+        // same bytes.
         let given_back =
             unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
         if let Err(error) = given_back {

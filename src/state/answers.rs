@@ -74,8 +74,8 @@ impl AnswersData {
         }
     }
 
-    /// An answer that was sampled just now, or a run that begins: what it answered beyond that step in an earlier life is not
-    /// its own any more.
+    /// An answer that was sampled just now, or a run that begins: what it answered beyond that step in an earlier life
+    /// is not its own any more.
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::Sampled { run, step, probe, sample } => {
@@ -97,8 +97,8 @@ pub struct Grid {
     pub loaded: Loaded,
     /// By step and by the place of the prompt.
     cells: BTreeMap<(u64, usize), AnswersAtStep>,
-    /// As they were when the run was sampled, with their places among the probes; the project's may have changed since, and
-    /// while it was sampled.
+    /// As they were when the run was sampled, with their places among the probes; the project's may have changed since,
+    /// and while it was sampled.
     prompts: Vec<(usize, Prompt)>,
 }
 

@@ -70,7 +70,8 @@ pub const ALL_OF_IT: u16 = 100;
 #[derive(Debug, Clone)]
 pub struct Column {
     pub source: AnswerSource,
-    /// How much of what a run was taught is added to what it started from, in percent; more than all is further the same way.
+    /// How much of what a run was taught is added to what it started from, in percent; more than all is further the
+    /// same way.
     pub strength: u16,
     /// What was said on this side before that, its own answers included.
     said: Vec<Turn>,
@@ -249,8 +250,8 @@ impl Ask {
         }
     }
 
-    /// Whether both sides ask the same weights. `base`: the project's model; `newest`: the step that a run's newest weights
-    /// have, if that is known.
+    /// Whether both sides ask the same weights. `base`: the project's model; `newest`: the step that a run's newest
+    /// weights have, if that is known.
     pub fn same_weights(&self, base: &Path, newest: impl Fn(RunId) -> Option<u64>) -> bool {
         let plain = |source| match source {
             AnswerSource::Run { run, step } => AnswerSource::Run { run, step: step.or_else(|| newest(run)) },
@@ -263,9 +264,9 @@ impl Ask {
         self.two && plain(left.source) == plain(right.source) && left.scaled() == right.scaled()
     }
 
-    /// Starts one question a column, all with the same prompt and settings, and with the same seed where the weights differ:
-    /// then what differs comes from the weights. Equal weights get the next seed at the right, or they would write the same.
-    /// `next_id` gives fresh ids; `base` as in [`Ask::same_weights`].
+    /// Starts one question a column, all with the same prompt and settings, and with the same seed where the weights
+    /// differ: then what differs comes from the weights. Equal weights get the next seed at the right, or they would
+    /// write the same. `next_id` gives fresh ids; `base` as in [`Ask::same_weights`].
     pub fn start(
         &mut self,
         base: &Path,

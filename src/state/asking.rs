@@ -53,8 +53,8 @@ pub fn shuffled(mut queue: Vec<PairId>, seed: u64) -> Vec<PairId> {
     queue
 }
 
-/// How far some weights are from agreeing which answer is better, from the margins they give: −½ where half of them say this
-/// and half that, 0 where all say the same; between, those whose mean is nearest to neither come first.
+/// How far some weights are from agreeing which answer is better, from the margins they give: −½ where half of them say
+/// this and half that, 0 where all say the same; between, those whose mean is nearest to neither come first.
 pub fn agreement(margins: &[f64]) -> Option<f64> {
     if margins.len() < 2 {
         return None;

@@ -164,8 +164,8 @@ impl CandidatesForm {
     }
 }
 
-/// Prompts of which no pair came when they were asked, under the settings of then: whoever wants one more pair is not given
-/// the same prompt for ever.
+/// Prompts of which no pair came when they were asked, under the settings of then: whoever wants one more pair is not
+/// given the same prompt for ever.
 #[derive(Debug, Default)]
 pub struct PassedOver {
     under: Option<(AnswerSource, Candidates)>,

@@ -186,7 +186,8 @@ impl MetricNames {
     }
 }
 
-/// Names of all metrics that any of these runs has: what rules count in the order of the rules, then the others by name.
+/// Names of all metrics that any of these runs has: what rules count in the order of the rules, then the others by
+/// name.
 pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
     let names: BTreeSet<&String> =
         shown.iter().filter_map(|record| runs.history(record.id)).flat_map(|history| history.series.keys()).collect();

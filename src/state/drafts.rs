@@ -340,7 +340,8 @@ pub fn remove_answer(pair: &mut Pair, index: usize) {
     }
 }
 
-/// Another choice about the same two answers keeps the order that they stand in; any other says nothing of other answers.
+/// Another choice about the same two answers keeps the order that they stand in; any other says nothing of other
+/// answers.
 pub fn decide(pair: &mut Pair, choice: Option<Choice>, now_ms: i64) {
     let about = |choice: Option<Choice>| match choice {
         Some(Choice::Better { chosen, rejected, .. }) => Some((chosen, rejected)),

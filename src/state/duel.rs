@@ -1,5 +1,5 @@
-//! A blind duel: two sets of weights answer the same prompts, and a person says which answer is better without being told
-//! whose it is.
+//! A blind duel: two sets of weights answer the same prompts, and a person says which answer is better without being
+//! told whose it is.
 
 mod form;
 mod start;

@@ -1,4 +1,5 @@
-//! A fork being set up on the launch sheet: which checkpoint it goes on from, which pairs it leaves out, what it changes.
+//! A fork being set up on the launch sheet: which checkpoint it goes on from, which pairs it leaves out, what it
+//! changes.
 
 use std::sync::Arc;
 
@@ -108,7 +109,8 @@ impl ForkForm {
 }
 
 impl Runs {
-    /// Where a fork usually leaves a run: at its newest checkpoint after which there is something to do, 0 where none is.
+    /// Where a fork usually leaves a run: at its newest checkpoint after which there is something to do, 0 where none
+    /// is.
     pub fn fork_point(&self, record: &RunRecord) -> u64 {
         let before_end = |step: &&u64| record.total_steps == 0 || **step < record.total_steps;
         self.checkpoints(record.id).iter().rev().find(before_end).copied().unwrap_or(0)

@@ -1,5 +1,5 @@
-//! What is known of the health of the pairs, and when all of them are looked through again: while somebody looks at it, and once
-//! the changes have paused.
+//! What is known of the health of the pairs, and when all of them are looked through again: while somebody looks at it,
+//! and once the changes have paused.
 
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ pub enum Due {
 }
 
 impl PairHealth {
-    /// Called with every frame. What is being worked out of a revision that has passed is given up where an older finding can be
-    /// shown meanwhile.
+    /// Called with every frame. What is being worked out of a revision that has passed is given up where an older
+    /// finding can be shown meanwhile.
     pub fn follow(&mut self, revision: Revision, now_ms: i64) {
         if self.newest.0 == revision {
             return;

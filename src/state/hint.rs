@@ -148,7 +148,8 @@ fn has_something_to_show(runs: &Runs, run: RunId) -> bool {
     !runs.is_going(run) || [HELD_OUT_LOSS, KL_REF].into_iter().any(|name| measured_again(name) == Some(true))
 }
 
-/// What comes after a reward model, as long as nothing was set up to learn from it. A project's own words are about policies.
+/// What comes after a reward model, as long as nothing was set up to learn from it. A project's own words are about
+/// policies.
 fn reward_alone(milestone: Milestone, workspace: &Workspace, views: &Views) -> Option<Hint> {
     let runs = &workspace.runs;
     let shown = runs.shown(views.train.shown)?;

@@ -1,5 +1,5 @@
-//! What is known of the keyboard between frames: keys that are held, letters that are typed in a row, and what lies over the
-//! screen because a key was pressed.
+//! What is known of the keyboard between frames: keys that are held, letters that are typed in a row, and what lies
+//! over the screen because a key was pressed.
 
 use std::collections::HashSet;
 
@@ -79,8 +79,8 @@ impl HeldKeys {
 
 /// Tells a letter that is meant as a command from one of a text that somebody believes to be typing.
 ///
-/// Of a text is what closely follows a letter without a meaning, and what closely follows a letter that led to another place:
-/// whoever wants to do something there looks at it first.
+/// Of a text is what closely follows a letter without a meaning, and what closely follows a letter that led to another
+/// place: whoever wants to do something there looks at it first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StrayLetters {
     last: Option<Letter>,
@@ -111,8 +111,8 @@ impl StrayLetters {
         self.last = Some(Letter { at_ms: now_ms, place, strays, leads: false });
     }
 
-    /// Whether a letter that means something in this place is meant; one that is not prolongs the text. `leads`: what it means
-    /// leads to another place.
+    /// Whether a letter that means something in this place is meant; one that is not prolongs the text. `leads`: what
+    /// it means leads to another place.
     pub fn is_meant(&mut self, place: Scope, leads: bool, now_ms: i64) -> bool {
         let of_text = self.before(now_ms).is_some_and(|last| last.strays > 0 || last.leads || last.place != place);
         if of_text {

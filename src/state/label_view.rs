@@ -80,8 +80,8 @@ impl LabelView {
         }
     }
 
-    /// Writes a tag or a note of this pair: a tag as far as it was begun, a note as it is. A field that is open already stays as
-    /// it is.
+    /// Writes a tag or a note of this pair: a tag as far as it was begun, a note as it is. A field that is open already
+    /// stays as it is.
     pub fn begin_field(&mut self, mark: LabelMark, pair: &Pair) {
         match &mut self.field {
             Some(field) if field.mark == mark => field.wants_caret = true,
@@ -98,8 +98,8 @@ impl LabelView {
         }
     }
 
-    /// The field is left with Esc: a note is put to the pair, a tag waits for the next time. The same as [`Self::end_field`]
-    /// otherwise.
+    /// The field is left with Esc: a note is put to the pair, a tag waits for the next time. The same as
+    /// [`Self::end_field`] otherwise.
     pub fn leave_field(&mut self, pair: &Pair) -> Option<(Amendment, String)> {
         if let Some(MarkField { text, .. }) = self.field.take_if(|field| field.mark == LabelMark::Tag) {
             self.begun_tag = Some((pair.id, text));
@@ -108,8 +108,8 @@ impl LabelView {
         self.end_field(pair)
     }
 
-    /// What is written in the field is put to the pair, as a step of the session: the change and its name. Nothing where it
-    /// says nothing new.
+    /// What is written in the field is put to the pair, as a step of the session: the change and its name. Nothing
+    /// where it says nothing new.
     pub fn end_field(&mut self, pair: &Pair) -> Option<(Amendment, String)> {
         let field = self.field.take()?;
         let text = field.text.trim().to_owned();

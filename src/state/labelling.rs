@@ -250,8 +250,8 @@ impl Labelling {
         self.repeats.contains(&self.at)
     }
 
-    /// Asks for one in twenty once more later on, of fewer for none. Planned before the first, so that nothing tells which
-    /// they are.
+    /// Asks for one in twenty once more later on, of fewer for none. Planned before the first, so that nothing tells
+    /// which they are.
     #[must_use]
     pub fn with_repeats(mut self) -> Self {
         let all = self.queue.len();
@@ -341,8 +341,8 @@ impl Labelling {
         all
     }
 
-    /// All answers were put in this order, best first, which makes so many pairs. Gives the circumstances and the label of the
-    /// change; the session moves to the next pair.
+    /// All answers were put in this order, best first, which makes so many pairs. Gives the circumstances and the label
+    /// of the change; the session moves to the next pair.
     pub fn ordered(&mut self, pair: &Pair, order: &[usize], pairs: usize, now_ms: i64) -> (Verdict, String) {
         let took_ms = (now_ms - self.shown_ms).max(0);
         let label = format!("Order the answers of pair {} ({})", pair.id.0, counted(pairs, "pair", "pairs"));
@@ -375,8 +375,8 @@ impl Labelling {
         }
     }
 
-    /// Label of the change that [`Labelling::undo`] expects the project to take back; absent when there is none, or when
-    /// the last pair was only kept.
+    /// Label of the change that [`Labelling::undo`] expects the project to take back; absent when there is none, or
+    /// when the last pair was only kept.
     pub fn undo_label(&self) -> Option<&str> {
         self.steps.last()?.label.as_deref()
     }

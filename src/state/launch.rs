@@ -1,7 +1,7 @@
 //! The launch sheet in two steps: what was typed, then what it means.
 //!
-//! Every setting is a text under its `run.toml` key. [`Launch::checked`] turns the texts into a [`RunConfig`] and into one
-//! sentence for each field that cannot be used.
+//! Every setting is a text under its `run.toml` key. [`Launch::checked`] turns the texts into a [`RunConfig`] and into
+//! one sentence for each field that cannot be used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,8 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// The label of a setting of the loss that cannot be used, if there is one. The weights of the other terms are none.
+    /// The label of a setting of the loss that cannot be used, if there is one. The weights of the other terms are
+    /// none.
     pub fn faulty_loss(&self) -> Option<&str> {
         let weights = [ObjectiveConfig::REFERENCE_WEIGHT.key, ObjectiveConfig::RETENTION_WEIGHT.key];
         let mut faulty = self.problems.keys().filter(|key| key.starts_with(OBJECTIVE));
@@ -210,8 +211,8 @@ impl Launch {
         self.text(key) == "true"
     }
 
-    /// Another method. What was set for this one waits until it is chosen again; a method that is chosen for the first time
-    /// takes over what is set as far as it can take it, as on the command line: see [`ObjectiveConfig::not_for`].
+    /// Another method. What was set for this one waits until it is chosen again; a method that is chosen for the first
+    /// time takes over what is set as far as it can take it, as on the command line: see [`ObjectiveConfig::not_for`].
     pub fn set_method(&mut self, method: Method) {
         let (before, chosen) = (self.text(KIND).to_owned(), word(&method));
         if before == chosen {

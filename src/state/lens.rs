@@ -1,5 +1,5 @@
-//! The pair lens: the pairs that a stretch of a run's steps met, with what those steps did to them; and the steps that met a
-//! pair.
+//! The pair lens: the pairs that a stretch of a run's steps met, with what those steps did to them; and the steps that
+//! met a pair.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -173,8 +173,8 @@ pub struct LensData {
 }
 
 impl LensData {
-    /// Whether these steps are to be read, again too: a run that goes on meets their pairs once more. `last`: its newest
-    /// step.
+    /// Whether these steps are to be read, again too: a run that goes on meets their pairs once more. `last`: its
+    /// newest step.
     pub fn is_due(&self, stretch: StepRange, last: u64, is_going: bool) -> bool {
         self.asked.is_none_or(|(asked, then)| {
             asked != stretch || last < then || last >= then + AGAIN || (!is_going && last != then)

@@ -46,8 +46,8 @@ pub struct ModelEntry {
 }
 
 impl ModelsData {
-    /// What is at the places now. Cards that are known stay until they have been read again; what is listed twice is shown
-    /// where it is listed first. Gives what is to be looked at now: all of it.
+    /// What is at the places now. Cards that are known stay until they have been read again; what is listed twice is
+    /// shown where it is listed first. Gives what is to be looked at now: all of it.
     pub fn fill(&mut self, machine: Machine, groups: Vec<ModelGroup>) -> Vec<Command> {
         let known = std::mem::take(&mut self.groups);
         let mut paths: Vec<PathBuf> = Vec::new();

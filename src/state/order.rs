@@ -68,8 +68,8 @@ pub enum Amendment {
     /// Put on the tag, or take it off.
     Tag(String, bool),
     Note(String),
-    /// The verdict about two of the answers, and a new pair of two answers for each other one that follows. `verdict` says
-    /// who, when and how long.
+    /// The verdict about two of the answers, and a new pair of two answers for each other one that follows. `verdict`
+    /// says who, when and how long.
     Order {
         order: Vec<usize>,
         derived: Derived,
@@ -78,8 +78,8 @@ pub enum Amendment {
 }
 
 impl Amendment {
-    /// What becomes of the pair, and what is added; nothing where it does not fit. `siblings`: other pairs of the prompt. Those
-    /// that an earlier order has made are turned round where this one says so, and none is made twice.
+    /// What becomes of the pair, and what is added; nothing where it does not fit. `siblings`: other pairs of the
+    /// prompt. Those that an earlier order has made are turned round where this one says so, and none is made twice.
     pub fn edits(&self, before: Pair, siblings: Vec<Pair>) -> Vec<Edit> {
         let mut after = before.clone();
         let mut changed = Vec::new();
@@ -138,7 +138,8 @@ impl Amendment {
     }
 }
 
-/// Where the two answers of a pair that an order of `of` has made stand in another order of it; absent where it was not made so.
+/// Where the two answers of a pair that an order of `of` has made stand in another order of it; absent where it was not
+/// made so.
 fn places(made: &Pair, of: &Pair, order: &[usize]) -> Option<[usize; 2]> {
     let [first, second] = &made.answers[..] else { return None };
     if made.prompt != of.prompt || of.answers.len() < 3 {

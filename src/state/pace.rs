@@ -1,5 +1,5 @@
-//! What a run takes on this machine, known before anybody asks: from the last check of a run that was like it, and from the
-//! steps of the last run that was.
+//! What a run takes on this machine, known before anybody asks: from the last check of a run that was like it, and from
+//! the steps of the last run that was.
 
 use data::{
     config::{Method, ObjectiveConfig, RunConfig, TrainConfig},
@@ -64,7 +64,8 @@ struct Measured {
 
 impl Pace {
     /// Time and memory that a run with these settings takes, as far as what was measured says something about it: the
-    /// same model on the same machine, be the run longer or of other pairs. Where a run of these settings has gone, at its pace.
+    /// same model on the same machine, be the run longer or of other pairs. Where a run of these settings has gone, at
+    /// its pace.
     pub fn estimate(&self, of: &RunConfig, steps: u64, runs: &Runs) -> Option<Estimate> {
         let known = self.known.as_ref().filter(|known| alike(&known.config, of))?;
         let pairs = |steps: u64, train: &TrainConfig| steps as f64 * train.pairs_per_step as f64;
@@ -160,8 +161,8 @@ fn alike(one: &RunConfig, other: &RunConfig) -> bool {
     let machine = |train: &TrainConfig| {
         (train.device.clone(), train.micro_batch_tokens, train.recompute, train.memory_mb, train.threads)
     };
-    // What is written and scored before it is learnt from takes far longer; several rejected answers are longer rows, and a term
-    // on texts has rows of its own.
+    // What is written and scored before it is learnt from takes far longer; several rejected answers are longer rows,
+    // and a term on texts has rows of its own.
     let work = |config: &RunConfig| {
         let ObjectiveConfig { kind, negatives, negatives_max, .. } = config.objective;
         let weights = [config.objective.reference_weight(), config.objective.retention_weight()];

@@ -413,7 +413,8 @@ pub enum PairsCommand {
     /// The large undo that was asked about is not wanted.
     KeepAll,
     Redo,
-    /// Start labelling the pairs that match (or these), all or only the unlabelled ones, from this pair on if it is one.
+    /// Start labelling the pairs that match (or these), all or only the unlabelled ones, from this pair on if it is
+    /// one.
     Label {
         query: PairQuery,
         only: Option<Arc<Vec<PairId>>>,

@@ -14,8 +14,8 @@ pub struct PaletteLine {
 }
 
 impl CommandPalette {
-    /// What answers to the letters typed so far: first what can be done now, and of that the nearest; before anything is
-    /// typed, what belongs to this place.
+    /// What answers to the letters typed so far: first what can be done now, and of that the nearest; before anything
+    /// is typed, what belongs to this place.
     pub fn list(&self, workspace: &Workspace, views: &mut Views) -> Vec<PaletteLine> {
         let here = Scope::of(views);
         let mut found: Vec<(bool, i32, PaletteLine)> = Vec::new();

@@ -19,7 +19,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The step that one of them has moved to, for the others to follow. What they show then is told by [`Self::settle`].
+    /// The step that one of them has moved to, for the others to follow. What they show then is told by
+    /// [`Self::settle`].
     pub fn moved(&mut self, now: Steps) -> Option<Option<u64>> {
         let before = self.seen.replace(now)?;
         let places = |of: Steps| [of.train, of.compare, of.answers, of.tokens];

@@ -1,4 +1,5 @@
-//! What was done to reference answers and retention text, to be taken back and done again as long as the window is open.
+//! What was done to reference answers and retention text, to be taken back and done again as long as the window is
+//! open.
 
 use data::ReferenceAnswer;
 

@@ -101,8 +101,8 @@ impl Review {
         format!("{flipped} flipped, {kept} kept, {dropped} dropped")
     }
 
-    /// The verdict that a decision about this pair means, and what the journal calls it; the next pair is the current one
-    /// then. Absent where it has no better answer any more.
+    /// The verdict that a decision about this pair means, and what the journal calls it; the next pair is the current
+    /// one then. Absent where it has no better answer any more.
     pub fn decide(&mut self, pair: &Pair, decision: Decision, now_ms: i64) -> Option<(Verdict, String)> {
         let Some(Choice::Better { chosen, rejected, strength }) = pair.choice() else {
             self.pass();
@@ -120,8 +120,8 @@ impl Review {
         Some((verdict, label))
     }
 
-    /// Whether there is something to decide about this pair; one that is as it was decided is passed, unless that is being
-    /// taken back.
+    /// Whether there is something to decide about this pair; one that is as it was decided is passed, unless that is
+    /// being taken back.
     pub fn asks_about(&mut self, pair: &Pair) -> bool {
         if pair.is_decided() {
             self.waits_for = None;

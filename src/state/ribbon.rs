@@ -63,8 +63,8 @@ pub struct RibbonView {
 }
 
 impl RibbonView {
-    /// The weights that can be scrubbed through: the start, then the checkpoints of one run, ascending. The run is that of the
-    /// weights at hand, or the newest with a checkpoint.
+    /// The weights that can be scrubbed through: the start, then the checkpoints of one run, ascending. The run is that
+    /// of the weights at hand, or the newest with a checkpoint.
     pub fn stops(&self, runs: &Runs) -> Vec<Whose> {
         let with_checkpoint =
             || runs.records.iter().rev().map(|record| record.id).find(|run| !runs.checkpoints(*run).is_empty());

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use store::{RunId, SampledGroup};
 
-/// What is asked for: a run's answers of a step, its newest where that is absent, as things stood after the step `last`.
+/// What is asked for: a run's answers of a step, its newest where that is absent, as things stood after the step
+/// `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub run: RunId,

@@ -225,8 +225,8 @@ impl Runs {
         self.settings(run).is_some_and(|settings| settings.config.objective.kind == Method::Reward)
     }
 
-    /// The runs whose reward model is there, or will be when their turn has come; newest first. One that ended before its first
-    /// checkpoint has none.
+    /// The runs whose reward model is there, or will be when their turn has come; newest first. One that ended before
+    /// its first checkpoint has none.
     pub fn reward_models(&self) -> impl Iterator<Item = &RunRecord> {
         let comes = |record: &RunRecord| {
             let in_hand = matches!(record.status, RunStatus::Queued | RunStatus::Running | RunStatus::Paused);

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::guide::Milestone;
 
-/// Where one can be: the places of the left rail, in order, and the one behind the project's name. A new one has its arm in
-/// [`Screen::place`] and in `ui::screens`.
+/// Where one can be: the places of the left rail, in order, and the one behind the project's name. A new one has its
+/// arm in [`Screen::place`] and in `ui::screens`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Screen {
     Pairs,

@@ -1,8 +1,8 @@
 //! One metric over steps, ready to be drawn at any zoom without walking every point.
 //!
-//! A pyramid of bins keeps the lowest and the highest point of every 4, 16, 64 .. neighbours. Drawing asks for a range and a
-//! number of buckets and gets a few points a bucket: no spike is lost. A value that is not finite breaks the line where it
-//! stands. The first and the last point always stay, so that a line never shrinks or jumps.
+//! A pyramid of bins keeps the lowest and the highest point of every 4, 16, 64 .. neighbours. Drawing asks for a range
+//! and a number of buckets and gets a few points a bucket: no spike is lost. A value that is not finite breaks the line
+//! where it stands. The first and the last point always stay, so that a line never shrinks or jumps.
 
 use std::{
     ops::RangeInclusive,
@@ -198,7 +198,8 @@ impl Series {
         self.points.iter().find(|p| p[1].is_finite()).copied()
     }
 
-    /// The lowest and the highest finite point, each the first of its kind. Reads a few bins, however long the series is.
+    /// The lowest and the highest finite point, each the first of its kind. Reads a few bins, however long the series
+    /// is.
     pub fn extremes(&self) -> Option<(Point, Point)> {
         let at = |index: usize| self.points[index];
         let lower = |one: Point, other: Point| if other[1] < one[1] { other } else { one };
@@ -256,8 +257,8 @@ impl Series {
         before(*range.end(), true).saturating_sub(before(*range.start(), false))
     }
 
-    /// At most about `3 * buckets` points that look the same as all points in `range`, with one neighbour on either side
-    /// so that the line runs to the edges of the view.
+    /// At most about `3 * buckets` points that look the same as all points in `range`, with one neighbour on either
+    /// side so that the line runs to the edges of the view.
     pub fn visible(&self, range: &RangeInclusive<f64>, buckets: usize) -> Vec<Point> {
         let start = self.points.partition_point(|point| point[0] < *range.start());
         let end = self.points.partition_point(|point| point[0] <= *range.end());
@@ -298,8 +299,8 @@ impl Series {
     }
 }
 
-/// The parts of a line between the points that cannot be drawn. Each is drawn on its own: a pattern of dashes that runs into a
-/// point without a place would end there, or go on without its gaps.
+/// The parts of a line between the points that cannot be drawn. Each is drawn on its own: a pattern of dashes that runs
+/// into a point without a place would end there, or go on without its gaps.
 pub fn pieces(points: &[Point]) -> impl Iterator<Item = &[Point]> {
     points.split(|point| !point[1].is_finite()).filter(|piece| !piece.is_empty())
 }

@@ -1,8 +1,8 @@
 //! The sheet's first questions, in words that a person can answer.
 //!
-//! They are another way to write the same settings: an answer is read off the fields and written into them, so the two cannot
-//! disagree. What somebody set to something between the answers shows as none of them. "Usual" is what the project itself has
-//! set, and where it has set nothing what follows the data and the model.
+//! They are another way to write the same settings: an answer is read off the fields and written into them, so the two
+//! cannot disagree. What somebody set to something between the answers shows as none of them. "Usual" is what the
+//! project itself has set, and where it has set nothing what follows the data and the model.
 
 use data::config::{Contender, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
 
@@ -185,8 +185,8 @@ impl Preset {
     }
 }
 
-/// The same settings with each of these methods: what was set for one stays its own. Those that cannot be used as they are
-/// set are left out.
+/// The same settings with each of these methods: what was set for one stays its own. Those that cannot be used as they
+/// are set are left out.
 pub fn each_method(launch: &Launch, contenders: &[Contender]) -> Vec<(Contender, RunConfig)> {
     let each = contenders.iter().map(|contender| {
         let mut launch = launch.clone();

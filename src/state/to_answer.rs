@@ -17,8 +17,8 @@ pub fn said(line: &str, chat: bool) -> Prompt {
     if chat { Prompt::chat(vec![Turn::new(Role::User, line)]) } else { Prompt::Text(line.to_owned()) }
 }
 
-/// What a form asks a model: the prompts `beside` what was typed, of a file or that wait, then those that were typed, each once. Worked out again only when
-/// one of them has changed, however often a frame asks.
+/// What a form asks a model: the prompts `beside` what was typed, of a file or that wait, then those that were typed,
+/// each once. Worked out again only when one of them has changed, however often a frame asks.
 #[derive(Debug, Default)]
 pub struct PromptsToAnswer {
     typed: String,

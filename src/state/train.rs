@@ -234,7 +234,8 @@ pub fn how_far(runs: &Runs, record: &RunRecord) -> String {
 pub struct RunStart {
     pub name: String,
     pub config: RunConfig,
-    /// The sheet that it is started from, which the project keeps: of several methods that are compared it is none of them.
+    /// The sheet that it is started from, which the project keeps: of several methods that are compared it is none of
+    /// them.
     pub sheet: RunConfig,
     /// Settings that nobody chose: the next run's follow the data anew.
     pub follows: BTreeSet<String>,

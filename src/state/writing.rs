@@ -1,5 +1,5 @@
-//! Texts that are being written and are in no record of the project yet. The project keeps them, so that neither closing the
-//! window nor opening another project loses them.
+//! Texts that are being written and are in no record of the project yet. The project keeps them, so that neither
+//! closing the window nor opening another project loses them.
 
 use data::Prompt;
 use serde::{Deserialize, Serialize};

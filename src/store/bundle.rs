@@ -1,8 +1,8 @@
 //! A run in one file, to be looked at elsewhere.
 //!
-//! The file is a SQLite document as a project has it, with this run alone in it, the pairs and texts as the run saw them,
-//! and one more table, `bundle_files`: the files of the run's folder in pieces, each with its checksum. It is opened by being
-//! unpacked into a folder, which is a project that can be looked at and not changed.
+//! The file is a SQLite document as a project has it, with this run alone in it, the pairs and texts as the run saw
+//! them, and one more table, `bundle_files`: the files of the run's folder in pieces, each with its checksum. It is
+//! opened by being unpacked into a folder, which is a project that can be looked at and not changed.
 
 mod unpack;
 
@@ -51,8 +51,8 @@ const PRUNE: &str = "
 
 impl Project {
     /// Writes a run into one file, and gives its bytes. `files`: their places in the run's folder, e.g.
-    /// `checkpoints/step-000040/..`, and where they lie. A file that is there already is only replaced with `overwrite`, and
-    /// of databases only a bundle.
+    /// `checkpoints/step-000040/..`, and where they lie. A file that is there already is only replaced with
+    /// `overwrite`, and of databases only a bundle.
     ///
     /// # Errors
     /// One of the place, see [`Output`], or one of the document.
@@ -128,8 +128,8 @@ fn prune(connection: &Connection, run: RunId, revision: u64, take_ins: &[TakeIn]
     Ok(())
 }
 
-/// Its name, its model by a path that does not hang on the folder, what it says about itself, and that it is only to be looked
-/// at.
+/// Its name, its model by a path that does not hang on the folder, what it says about itself, and that it is only to be
+/// looked at.
 fn keep_settings(connection: &Connection, model: &Path, from: &str) -> Result<()> {
     connection.execute("DELETE FROM settings WHERE key NOT IN ('name', 'model', 'run_toml', ?1)", [demo::ABOUT])?;
     let put = "INSERT OR REPLACE INTO settings (key, value) VALUES (?1, ?2)";
@@ -190,7 +190,8 @@ mod tests {
         Edit::add(Pair::new(PairId::NEW, Prompt::Text(text.to_owned()), &["yes", "no"]))
     }
 
-    /// A project with two runs, of which the first has seen one of four pairs; one of the others lies beside it in a block.
+    /// A project with two runs, of which the first has seen one of four pairs; one of the others lies beside it in a
+    /// block.
     fn project(dir: &Path) -> (Project, RunId) {
         let settings =
             ProjectSettings { name: "Tides".to_owned(), model: dir.join("model"), ..ProjectSettings::default() };

@@ -1,8 +1,8 @@
 //! The texts of pairs: written once, packed together with their neighbours.
 //!
-//! A content is the JSON of a pair's prompt, answers and source. As many as make some thousand bytes lie in one block, a line
-//! each: neighbours are alike, so zstd makes a third of them, and a million pairs are written and read in so many fewer
-//! pieces. A text that was edited is a block of its own.
+//! A content is the JSON of a pair's prompt, answers and source. As many as make some thousand bytes lie in one block,
+//! a line each: neighbours are alike, so zstd makes a third of them, and a million pairs are written and read in so
+//! many fewer pieces. A text that was edited is a block of its own.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};

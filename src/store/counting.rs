@@ -1,9 +1,9 @@
 //! How the pairs of an import come to count: all of them in one moment.
 //!
-//! The states of a few are written in that moment. Those of many are written before, by short transactions, so that nobody
-//! waits for them: under ids and a revision that are kept for the import ([`super::pairs::COUNTS`] passes over those ids), and
-//! the moment is when the revision is entered in the journal and the ids are free to be seen. Whatever ends the process before
-//! has left nothing that counts; [`super::Project::settle`] clears it away.
+//! The states of a few are written in that moment. Those of many are written before, by short transactions, so that
+//! nobody waits for them: under ids and a revision that are kept for the import ([`super::pairs::COUNTS`] passes over
+//! those ids), and the moment is when the revision is entered in the journal and the ids are free to be seen. Whatever
+//! ends the process before has left nothing that counts; [`super::Project::settle`] clears it away.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -141,8 +141,8 @@ impl Coming {
         write(&mut ready)
     }
 
-    /// The moment before the moment: what others have brought in the end, and what those that are there already take of pairs
-    /// that were added.
+    /// The moment before the moment: what others have brought in the end, and what those that are there already take of
+    /// pairs that were added.
     pub fn settle_known(
         &mut self,
         tx: &Transaction<'_>,
@@ -239,8 +239,8 @@ impl Coming {
         Ok(first)
     }
 
-    /// Nothing is kept for the import any more. What it has brought is no longer its own but for the texts that no pair has;
-    /// these are cleared away later, as is all of it where nothing counts.
+    /// Nothing is kept for the import any more. What it has brought is no longer its own but for the texts that no pair
+    /// has; these are cleared away later, as is all of it where nothing counts.
     pub fn let_go(&mut self, tx: &Transaction<'_>, counts: bool) -> Result<()> {
         tx.execute(
             "UPDATE imports SET state = 'dropped', first_pair = NULL, last_pair = NULL, revision = NULL WHERE id = ?1",
@@ -267,8 +267,8 @@ fn insert(tx: &Transaction<'_>, states: impl Iterator<Item = Ready>, revision: R
     Ok(())
 }
 
-/// For one import at a time; what a killed one has left is cleared away first. Nothing where another one takes too long: it
-/// may stand still, and whoever waits for it would too.
+/// For one import at a time; what a killed one has left is cleared away first. Nothing where another one takes too
+/// long: it may stand still, and whoever waits for it would too.
 fn keep_for(project: &Project, import: i64, count: usize) -> Result<Option<Kept>> {
     let begun = Instant::now();
     loop {

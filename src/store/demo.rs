@@ -1,8 +1,9 @@
 //! The demo: an ordinary project made from an ordinary folder of files.
 //!
-//! `model/` (a Hugging Face folder), `pairs.jsonl` (a [`Pair`] a line), `reference.jsonl` (a [`ReferenceAnswer`] a line),
-//! `retention.txt` (passages between blank lines), `probes.jsonl` (a [`Probe`] a line), `about.toml` (what the window tells
-//! of it, by place), `judge.toml` (rules for answers) and `run.toml`. Any of the files but the pairs may be missing.
+//! `model/` (a Hugging Face folder), `pairs.jsonl` (a [`Pair`] a line), `reference.jsonl` (a [`ReferenceAnswer`] a
+//! line), `retention.txt` (passages between blank lines), `probes.jsonl` (a [`Probe`] a line), `about.toml` (what the
+//! window tells of it, by place), `judge.toml` (rules for answers) and `run.toml`. Any of the files but the pairs may
+//! be missing.
 
 use std::{
     env, fs,
@@ -97,8 +98,8 @@ fn assets() -> Result<PathBuf> {
     })
 }
 
-/// Waits until no other process makes a demo in this folder, and clears away what one that was killed has left. The turn
-/// lasts as long as what is returned; nothing where the folder cannot be locked, and then nothing is cleared away.
+/// Waits until no other process makes a demo in this folder, and clears away what one that was killed has left. The
+/// turn lasts as long as what is returned; nothing where the folder cannot be locked, and then nothing is cleared away.
 fn take_turn(parent: &Path) -> Option<fs::File> {
     let turn = fs::File::open(parent).ok()?;
     turn.lock().ok()?;

@@ -23,7 +23,8 @@ pub enum Duplicates {
     /// Not taken in.
     #[default]
     Skip,
-    /// Not taken in; but where the pair that is there has no verdict it gets theirs, and their tags are added to its own.
+    /// Not taken in; but where the pair that is there has no verdict it gets theirs, and their tags are added to its
+    /// own.
     Merge,
     /// Taken in as pairs of their own.
     Keep,
@@ -104,8 +105,8 @@ impl Known {
         if self.pairs.is_empty() { None } else { self.pairs.get(&print()).copied() }
     }
 
-    /// Of pairs that it did not know in the first: the places of those that have come meanwhile, each with the pair that is
-    /// there; none if no text is new since this was asked last.
+    /// Of pairs that it did not know in the first: the places of those that have come meanwhile, each with the pair
+    /// that is there; none if no text is new since this was asked last.
     pub fn come_since(&mut self, prints: &[u128]) -> Vec<(usize, PairId)> {
         if self.pairs.len() == self.asked {
             return Vec::new();

@@ -114,8 +114,9 @@ impl StoreError {
         }
     }
 
-    /// SQLite has dozens of codes for what the disk refused (the log's index cannot grow, a file beside the document cannot
-    /// be made, ..) and drops the reason. A file of our own in the same folder meets the same reason, and tells it.
+    /// SQLite has dozens of codes for what the disk refused (the log's index cannot grow, a file beside the document
+    /// cannot be made, ..) and drops the reason. A file of our own in the same folder meets the same reason, and tells
+    /// it.
     fn of_the_disk(path: PathBuf, code: ErrorCode, source: rusqlite::Error) -> Self {
         let folder = path.parent().unwrap_or(Path::new("."));
         match try_to_write(folder).map_err(Self::io("write in", &path)) {

@@ -77,7 +77,8 @@ impl Project {
     }
 }
 
-/// The pairs that a query finds, in its order. `place`: a pair's number for [`SortKey::Scores`], nothing for one that is left out.
+/// The pairs that a query finds, in its order. `place`: a pair's number for [`SortKey::Scores`], nothing for one that
+/// is left out.
 pub(super) fn find(
     connection: &Connection,
     query: &PairQuery,
@@ -112,7 +113,8 @@ pub(super) fn find(
         }
     })?;
     let descending = query.sort.descending;
-    // What comes out of the index is in order already, stretch by stretch: next to nothing is left to do for the usual one.
+    // What comes out of the index is in order already, stretch by stretch: next to nothing is left to do for the usual
+    // one.
     found.sort_by(|(a, pair_a), (b, pair_b)| {
         let order = match (a, b) {
             (Some(a), Some(b)) if descending => b.total_cmp(a),

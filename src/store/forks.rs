@@ -9,9 +9,9 @@ use super::{
 };
 
 impl Project {
-    /// Records a fork of `new.parent` at a step: with all that the parent had measured, said and logged up to it, on its
-    /// reference answers, its arithmetic and its day. Its checkpoint is for whoever forks to bring. The run stands as one that
-    /// was stopped there.
+    /// Records a fork of `new.parent` at a step: with all that the parent had measured, said and logged up to it, on
+    /// its reference answers, its arithmetic and its day. Its checkpoint is for whoever forks to bring. The run stands
+    /// as one that was stopped there.
     pub fn fork_run(&mut self, new: &NewRun, at: u64, left_out: Option<&LeftOut>) -> Result<RunId> {
         let left_out = left_out.map(serde_json::to_string).transpose()?;
         let NewRun { name, config_toml, method, revision, parent } = new;
@@ -65,8 +65,8 @@ fn inherit(tx: &Transaction<'_>, table: &str, from: RunId, to: RunId, at: u64) -
     Ok(())
 }
 
-/// The runs as a tree: those that are no forks in the given order, each followed by its forks, oldest first, one level deeper.
-/// A fork whose parent is gone stands by itself.
+/// The runs as a tree: those that are no forks in the given order, each followed by its forks, oldest first, one level
+/// deeper. A fork whose parent is gone stands by itself.
 pub fn family<'r>(
     records: &'r [RunRecord],
     in_order: impl Iterator<Item = &'r RunRecord>,

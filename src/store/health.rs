@@ -12,8 +12,8 @@ use ::data::{
 const TOLD_EVERY: usize = 4096;
 
 impl Project {
-    /// Looks over all pairs as they are now; their texts are held one at a time. `language`: the language of a text, where it is
-    /// beyond doubt. `watch` hears how many of them were looked at.
+    /// Looks over all pairs as they are now; their texts are held one at a time. `language`: the language of a text,
+    /// where it is beyond doubt. `watch` hears how many of them were looked at.
     pub fn examine(
         &self,
         language: fn(&str) -> Option<&'static str>,
@@ -37,8 +37,8 @@ impl Project {
         Ok((revision, examination.finish()))
     }
 
-    /// Does this about every pair of a finding, as one change that can be undone. Pairs that are gone by now, or need nothing,
-    /// are left out.
+    /// Does this about every pair of a finding, as one change that can be undone. Pairs that are gone by now, or need
+    /// nothing, are left out.
     pub fn remedy(&mut self, finding: &Finding, remedy: Remedy) -> Result<Applied> {
         let mut edits: Vec<Edit> = Vec::new();
         let mut known = std::collections::HashSet::new();

@@ -1,7 +1,8 @@
-//! Many pairs as one change: their texts come in by short transactions, so that nobody else waits, and all count at once.
+//! Many pairs as one change: their texts come in by short transactions, so that nobody else waits, and all count at
+//! once.
 //!
-//! Until [`Import::finish`] nothing of them is seen; a killed or abandoned import leaves none of its pairs behind. The texts
-//! that it has left are cleared away later, piece by piece, by [`Project::settle`].
+//! Until [`Import::finish`] nothing of them is seen; a killed or abandoned import leaves none of its pairs behind. The
+//! texts that it has left are cleared away later, piece by piece, by [`Project::settle`].
 
 use std::sync::{
     Arc,
@@ -183,8 +184,8 @@ impl Import<'_> {
         Ok(Added::New)
     }
 
-    /// Makes all pairs count, as one change that can be undone and is called as `label` says; without any there is no change.
-    /// Those that others have brought in the meantime are not taken twice. On the disk when this returns.
+    /// Makes all pairs count, as one change that can be undone and is called as `label` says; without any there is no
+    /// change. Those that others have brought in the meantime are not taken twice. On the disk when this returns.
     pub fn finish(mut self, label: impl FnOnce(Account) -> String) -> Result<Imported> {
         let mut coming = self.coming()?;
         let mut account = self.account;

@@ -1,7 +1,7 @@
 //! Changing pairs, and taking it back: the journal.
 //!
-//! An edit can be undone when it is the newest one that is done, and redone when it is the oldest one that is undone. Both
-//! are new revisions of their own, so what any run saw stays where it was.
+//! An edit can be undone when it is the newest one that is done, and redone when it is the oldest one that is undone.
+//! Both are new revisions of their own, so what any run saw stays where it was.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
@@ -36,8 +36,8 @@ impl Project {
     /// One transaction, on the disk when this returns. New pairs ([`PairId::NEW`]) get their ids here. What was undone
     /// before can no longer be redone.
     ///
-    /// An edit whose `before` is not what the project holds is [`StoreError::Stale`], and nothing of the change is applied.
-    /// A change that changes nothing makes no revision.
+    /// An edit whose `before` is not what the project holds is [`StoreError::Stale`], and nothing of the change is
+    /// applied. A change that changes nothing makes no revision.
     pub fn apply(&mut self, change: &Change) -> Result<Applied> {
         self.write(Keep::PowerLoss, |tx| apply_all(tx, change))
     }
@@ -214,7 +214,8 @@ fn next_step(connection: &Connection, direction: Direction) -> Result<Option<(i6
     Ok(connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// Versions that counted are never deleted, so neither are ids ever given twice; nor are those that are kept for an import.
+/// Versions that counted are never deleted, so neither are ids ever given twice; nor are those that are kept for an
+/// import.
 pub(super) fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
     let newest: Option<i64> = tx.query_row(
         "SELECT max(pair) FROM (SELECT max(pair) AS pair FROM versions UNION ALL SELECT max(last_pair) FROM imports)",

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use ::data::{PairId, counted};
 
-/// Pairs that a run does not train on, though its data has them. Held-out ones among them are measured all the same, so that
-/// its curves stay comparable.
+/// Pairs that a run does not train on, though its data has them. Held-out ones among them are measured all the same, so
+/// that its curves stay comparable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Which they are, after their number: "tagged “blunt”".

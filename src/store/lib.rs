@@ -1,14 +1,15 @@
 //! The project on disk: one SQLite document (`project.sqlite`) and a folder a run (`runs/<id>/`).
 //!
 //! Every thread opens its own [`Project`]; readers never wait for a writer (WAL). What a person labelled or edited is
-//! synced to the disk before [`Project::apply`] returns; what a run measured is in the file, safe from a killed process.
+//! synced to the disk before [`Project::apply`] returns; what a run measured is in the file, safe from a killed
+//! process.
 //!
 //! # How pairs are kept
 //!
-//! Nothing a person made is ever overwritten. A pair's texts are written once ([`contents`]), and each state it was in is a
-//! row of `versions` that is valid from one revision until another. The newest state is the row without an end, the state
-//! at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The table
-//! `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
+//! Nothing a person made is ever overwritten. A pair's texts are written once ([`contents`]), and each state it was in
+//! is a row of `versions` that is valid from one revision until another. The newest state is the row without an end,
+//! the state at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The
+//! table `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
 
 pub mod bundle;
 mod contents;

@@ -1,6 +1,7 @@
 //! The reference: log-probs of policies at step 0, cached by everything they depend on.
 //!
-//! A run started again, or another run on the same model and data, finds its reference here and computes only what is new.
+//! A run started again, or another run on the same model and data, finds its reference here and computes only what is
+//! new.
 
 use rusqlite::{OptionalExtension as _, params};
 

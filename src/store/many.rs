@@ -80,8 +80,8 @@ impl Bulk {
 }
 
 impl Project {
-    /// One transaction and one step of the journal, on the disk when this returns. Pairs that are as they should be already,
-    /// or are gone, are left out; when none is left there is no revision.
+    /// One transaction and one step of the journal, on the disk when this returns. Pairs that are as they should be
+    /// already, or are gone, are left out; when none is left there is no revision.
     pub fn change_many(&mut self, pairs: &[PairId], bulk: &Bulk) -> Result<Applied> {
         self.write(Keep::PowerLoss, |tx| {
             let pairs = to_change(tx, pairs, bulk)?;

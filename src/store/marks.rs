@@ -57,8 +57,8 @@ impl RunAbout {
 }
 
 impl Project {
-    /// Name and marks of a run from now on, of one that goes on too. The way back is kept; what was undone before can no longer
-    /// be redone.
+    /// Name and marks of a run from now on, of one that goes on too. The way back is kept; what was undone before can
+    /// no longer be redone.
     ///
     /// # Errors
     /// [`super::StoreError::NoSuchRun`], or one of the document.

@@ -1,7 +1,8 @@
 //! Who has a run in hand: one locked file a process.
 //!
-//! The operating system drops the lock when a process ends, however it ends, so a run whose owner's file can be locked (or
-//! is gone) has nobody. Process ids are not asked: they are reused, and mean nothing across machines sharing a folder.
+//! The operating system drops the lock when a process ends, however it ends, so a run whose owner's file can be locked
+//! (or is gone) has nobody. Process ids are not asked: they are reused, and mean nothing across machines sharing a
+//! folder.
 
 use std::{
     collections::BTreeMap,

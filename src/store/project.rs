@@ -49,7 +49,8 @@ impl Project {
         &self.dir
     }
 
-    /// Whether everything can be looked at and nothing changed: the folder, or the medium it is on, cannot be written to.
+    /// Whether everything can be looked at and nothing changed: the folder, or the medium it is on, cannot be written
+    /// to.
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
@@ -110,7 +111,8 @@ impl Project {
         self.dir.join("runs").join(run.0.to_string())
     }
 
-    /// A file of a run is no place for something that is written elsewhere: it is refused, before anything takes its place.
+    /// A file of a run is no place for something that is written elsewhere: it is refused, before anything takes its
+    /// place.
     pub fn refuse_own(&self, path: &Path) -> Result<()> {
         // What is not there cannot be lost.
         let (Ok(target), Ok(runs)) = (path.canonicalize(), self.dir.join("runs").canonicalize()) else {

@@ -44,8 +44,8 @@ impl Project {
         })
     }
 
-    /// Which prompt a model is to answer next: one that waits for its first answers, else the one that fewest pairs have; of
-    /// several, `seed` decides. None of `passed_over`. Absent where none is left.
+    /// Which prompt a model is to answer next: one that waits for its first answers, else the one that fewest pairs
+    /// have; of several, `seed` decides. None of `passed_over`. Absent where none is left.
     pub fn next_prompt(&self, seed: u64, passed_over: &HashSet<PromptKey>) -> Result<Option<Prompt>> {
         let waiting = self.waiting_prompts()?.into_iter().find(|prompt| !passed_over.contains(&PromptKey::of(prompt)));
         if waiting.is_some() {

@@ -21,7 +21,8 @@ pub(super) const NEWEST: &str = concat!("versions.revision_to IS NULL AND ", cou
 /// Which pairs, in which order. The default is all of them, oldest first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PairQuery {
-    /// Words that must all occur in the prompt or an answer, in any order and case; each as it is, also inside longer words.
+    /// Words that must all occur in the prompt or an answer, in any order and case; each as it is, also inside longer
+    /// words.
     pub search: String,
     /// Absent: all.
     pub verdict: Option<VerdictFilter>,

@@ -1,4 +1,5 @@
-//! The queue: runs that wait for their turn, in the order in which they are to go. The order outlives the process that set it.
+//! The queue: runs that wait for their turn, in the order in which they are to go. The order outlives the process that
+//! set it.
 
 use super::{Project, RunId, RunRecord, RunStatus, project::Result};
 

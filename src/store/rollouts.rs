@@ -33,8 +33,8 @@ pub struct SampledAnswer {
 }
 
 impl Project {
-    /// Keeps the answers of a step, which replace those of the step before it. Those of the first step stay, and of every
-    /// `every`th; 0 = of no other.
+    /// Keeps the answers of a step, which replace those of the step before it. Those of the first step stay, and of
+    /// every `every`th; 0 = of no other.
     pub fn append_rollout(&self, run: RunId, step: u64, groups: &[SampledGroup], every: u64) -> Result<()> {
         self.write(Keep::Kill, |tx| {
             tx.prepare_cached(

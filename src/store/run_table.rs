@@ -19,7 +19,8 @@ pub enum Pick {
     At(u64),
 }
 
-/// A column of the table. Written as `last kl/ref`, `highest eval_rewards/accuracies`, `at 40 loss`, `setting objective.beta`.
+/// A column of the table. Written as `last kl/ref`, `highest eval_rewards/accuracies`, `at 40 loss`,
+/// `setting objective.beta`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum RunColumn {

@@ -125,7 +125,8 @@ pub struct RunRecord {
     pub parent_step: Option<u64>,
     pub left_out: Option<LeftOut>,
     pub marks: RunMarks,
-    /// The time that chat templates are told, Unix time in milliseconds: when the run was made, or the one it was forked from.
+    /// The time that chat templates are told, Unix time in milliseconds: when the run was made, or the one it was
+    /// forked from.
     pub day_ms: i64,
     /// The last step with metrics; 0 before the first.
     pub step: u64,
@@ -137,8 +138,8 @@ pub struct RunRecord {
     pub arithmetic: Option<Arithmetic>,
     /// Its folder: `config.toml` and `checkpoints/`.
     pub dir: PathBuf,
-    /// The folders that may hold its checkpoints: the one in `dir`, and those that it was sent to when that could not be
-    /// written. New ones go to the last.
+    /// The folders that may hold its checkpoints: the one in `dir`, and those that it was sent to when that could not
+    /// be written. New ones go to the last.
     pub checkpoints: Vec<PathBuf>,
 }
 
@@ -284,7 +285,8 @@ impl Project {
         Ok(())
     }
 
-    /// Drops metrics, visits, samples, judged and sampled answers, log lines and scores later than `step`, before a run goes on from there.
+    /// Drops metrics, visits, samples, judged and sampled answers, log lines and scores later than `step`, before a run
+    /// goes on from there.
     pub fn truncate_after(&mut self, run: RunId, step: u64) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
             for table in BY_STEP.iter().chain(&["scorings"]) {

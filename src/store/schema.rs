@@ -108,7 +108,8 @@ fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> Result<Ve
     Ok(Version::Current)
 }
 
-/// What the steps have freed goes back to the disk, if that is much and the document can be written anew; else it is used again.
+/// What the steps have freed goes back to the disk, if that is much and the document can be written anew; else it is
+/// used again.
 fn give_back(connection: &Connection) -> rusqlite::Result<()> {
     if number(connection, "freelist_count")? > number(connection, "page_count")? / 4
         && let Err(error) = connection.execute_batch("VACUUM")

@@ -1,7 +1,8 @@
-//! What models think of the pairs: Σ log-probs of a pair's two answers, under what runs start from and under checkpoints.
+//! What models think of the pairs: Σ log-probs of a pair's two answers, under what runs start from and under
+//! checkpoints.
 //!
-//! A score belongs to the texts, not to the verdict: turning a verdict round costs nothing, an edited text is scored anew,
-//! and undoing the edit finds what was known before.
+//! A score belongs to the texts, not to the verdict: turning a verdict round costs nothing, an edited text is scored
+//! anew, and undoing the edit finds what was known before.
 
 use std::{collections::HashMap, ops::ControlFlow};
 
@@ -127,8 +128,8 @@ const SCORED: &str = "SELECT versions.pair, versions.state, versions.verdict, ve
         ON first.scoring = ?2 AND first.content = now.content AND first.a = now.a AND first.b = now.b";
 
 impl Project {
-    /// Notes weights; those that are known keep their scores and get this name. A checkpoint that has the weights of another
-    /// one, as a fork's first has its parent's, begins with the scores of that one and leaves it alone.
+    /// Notes weights; those that are known keep their scores and get this name. A checkpoint that has the weights of
+    /// another one, as a fork's first has its parent's, begins with the scores of that one and leaves it alone.
     pub fn record_scoring(&mut self, new: NewScoring<'_>) -> Result<ScoringId> {
         let NewScoring { weights: plain, name, run, start } = new;
         self.write(Keep::Kill, |tx| {
@@ -318,9 +319,9 @@ impl Project {
         })
     }
 
-    /// Like [`Self::query`], by what is known under some weights. `place`: by what a pair is sorted where the query sorts by
-    /// [`super::SortKey::Scores`], or nothing for one that is left out. Pairs without scores come last, or not at all if
-    /// `only_scored`.
+    /// Like [`Self::query`], by what is known under some weights. `place`: by what a pair is sorted where the query
+    /// sorts by [`super::SortKey::Scores`], or nothing for one that is left out. Pairs without scores come last, or not
+    /// at all if `only_scored`.
     pub fn query_scored(
         &self,
         query: &PairQuery,

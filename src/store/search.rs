@@ -1,8 +1,9 @@
 //! Full-text search over prompts and answers.
 //!
-//! A search is words; each must occur, as it is, in any case, also inside longer words and in any script. Signatures say
-//! which blocks of texts may hold the words ([`super::signature`]); those are read, and the texts decide. Words of one or two
-//! letters are in no signature: then all blocks are read. So is a block whose signature is missing or damaged.
+//! A search is words; each must occur, as it is, in any case, also inside longer words and in any script. Signatures
+//! say which blocks of texts may hold the words ([`super::signature`]); those are read, and the texts decide. Words of
+//! one or two letters are in no signature: then all blocks are read. So is a block whose signature is missing or
+//! damaged.
 
 use std::ops::ControlFlow;
 
@@ -76,8 +77,8 @@ fn each_signature(connection: &Connection, mut each: impl FnMut(i64, Option<&[u8
 }
 
 impl Project {
-    /// Makes the signatures of texts anew that are missing or damaged; a sentence about it, if there were any. A search finds
-    /// those texts all the same, but has to read them.
+    /// Makes the signatures of texts anew that are missing or damaged; a sentence about it, if there were any. A search
+    /// finds those texts all the same, but has to read them.
     pub fn mend_search(&self) -> Result<Option<String>> {
         let mut broken = Vec::new();
         self.snapshot(|connection| {

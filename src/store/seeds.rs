@@ -45,8 +45,8 @@ impl SeedGroup {
     }
 }
 
-/// In the order of their first ones. One without its like, or without `seeded`, is alone. Twins of one seed say nothing about
-/// noise and stay apart.
+/// In the order of their first ones. One without its like, or without `seeded`, is alone. Twins of one seed say nothing
+/// about noise and stay apart.
 pub fn groups<'s>(runs: &[&RunRecord], seeded: impl Fn(&RunRecord) -> Option<&'s Seeded>) -> Vec<SeedGroup> {
     let data = |run: usize| (runs[run].revision, runs[run].parent, runs[run].parent_step, runs[run].left_out.as_ref());
     let seeded: Vec<Option<&Seeded>> = runs.iter().map(|run| seeded(run)).collect();

@@ -190,8 +190,8 @@ impl Project {
         })
     }
 
-    /// Where a pair stood among those of the same step, for each of its visits in order: how many had a lower margin, and how
-    /// many others there were.
+    /// Where a pair stood among those of the same step, for each of its visits in order: how many had a lower margin,
+    /// and how many others there were.
     pub fn pair_ranks(&self, run: RunId, pair: PairId) -> Result<Vec<(usize, usize)>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(

@@ -1,9 +1,10 @@
 //! What a search looks at before it reads: which letters follow one another in a block of texts.
 //!
-//! Every three and every four letters that stand together within a word set one bit of the block's signature, chosen by a
-//! hash. Where a word that is searched for needs a bit that is not set, it is not there; where all are set it may be, and the
-//! text itself decides. A signature has a bit for each byte of the texts, so an eighth of their size. It ends with a sum of
-//! them: a bit that was lost would hide a text, so a signature whose sum is another says nothing, and all texts may be there.
+//! Every three and every four letters that stand together within a word set one bit of the block's signature, chosen by
+//! a hash. Where a word that is searched for needs a bit that is not set, it is not there; where all are set it may be,
+//! and the text itself decides. A signature has a bit for each byte of the texts, so an eighth of their size. It ends
+//! with a sum of them: a bit that was lost would hide a text, so a signature whose sum is another says nothing, and all
+//! texts may be there.
 
 /// Bytes of a signature: few letters leave most bits of a small one set, and more than this is too much to look at.
 const LEAST: usize = 64;

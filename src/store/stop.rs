@@ -22,8 +22,8 @@ fn pause_key(run: RunId) -> String {
 }
 
 impl Project {
-    /// Whoever has the run in hand is to end it with a checkpoint; one that waits ends before it begins. `false`: nobody
-    /// has it in hand, so nothing was asked.
+    /// Whoever has the run in hand is to end it with a checkpoint; one that waits ends before it begins. `false`:
+    /// nobody has it in hand, so nothing was asked.
     pub fn ask_to_stop(&self, run: RunId) -> Result<bool> {
         self.ask_to_end(run, "asked")
     }
@@ -45,8 +45,8 @@ impl Project {
         })
     }
 
-    /// Whoever has the run in hand is to let it rest, or to go on with it. `false`: nobody has it in hand, so nothing was
-    /// asked.
+    /// Whoever has the run in hand is to let it rest, or to go on with it. `false`: nobody has it in hand, so nothing
+    /// was asked.
     pub fn ask_to_pause(&self, run: RunId, on: bool) -> Result<bool> {
         self.mark_interrupted()?;
         self.write(Keep::PowerLoss, |tx| {

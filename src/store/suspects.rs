@@ -9,8 +9,8 @@ use ::data::{
 };
 
 impl Project {
-    /// How the labels fared that `run` met twice or more, lowest first. Left out are those that somebody has judged since it
-    /// began, pairs whose texts or label are others than it saw, and what is no better answer.
+    /// How the labels fared that `run` met twice or more, lowest first. Left out are those that somebody has judged
+    /// since it began, pairs whose texts or label are others than it saw, and what is no better answer.
     pub fn standings(&self, run: RunId) -> Result<Vec<MarginScore>> {
         let RunRecord { created_ms, .. } = self.run(run)?;
         self.snapshot(|connection| {

@@ -88,8 +88,8 @@ pub struct RunLabels {
 }
 
 impl Project {
-    /// Labels made meanwhile are to join this run at its next end of an epoch, or not any more. Where it is going it takes
-    /// notice by itself, whatever process it is in.
+    /// Labels made meanwhile are to join this run at its next end of an epoch, or not any more. Where it is going it
+    /// takes notice by itself, whatever process it is in.
     pub fn ask_to_take_in(&self, run: RunId, asked: bool) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
             match tx.execute("UPDATE runs SET takes_in = ?2 WHERE id = ?1", params![run.0, asked])? {
@@ -103,8 +103,8 @@ impl Project {
         self.read(|connection| asked(connection, run))
     }
 
-    /// Labels joined, and with them what was asked for is done. A run that goes through its steps once more and takes in the
-    /// same there changes nothing: neither what joined after it nor what was asked for since.
+    /// Labels joined, and with them what was asked for is done. A run that goes through its steps once more and takes
+    /// in the same there changes nothing: neither what joined after it nor what was asked for since.
     pub fn record_take_in(&self, run: RunId, taken: &TakeIn) -> Result<()> {
         self.write(Keep::Kill, |tx| {
             let TakeIn { step, revision, labels: LabelChanges { added, changed, removed } } = *taken;
@@ -240,8 +240,8 @@ fn take_ins(connection: &Connection, run: RunId) -> Result<Vec<TakeIn>> {
     Ok(taken.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Two versions of a pair, of which one may be no label, are different labels: a label is its choice; who made it and when says
-/// nothing to a run.
+/// Two versions of a pair, of which one may be no label, are different labels: a label is its choice; who made it and
+/// when says nothing to a run.
 const OTHER: &str = "((old.id IS NULL) <> (new.id IS NULL)
     OR old.content <> new.content OR old.reward <> new.reward OR old.behaviour <> new.behaviour
     OR json_extract(old.verdict, '$.choice') <> json_extract(new.verdict, '$.choice'))";

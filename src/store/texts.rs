@@ -1,7 +1,7 @@
 //! Reference answers, retention text and probes: the data that is not labelled.
 //!
-//! Each is one set that is replaced as a whole. A run remembers the sets it was created with, and a set is kept as long as
-//! a run remembers it, so that what a run saw can be rebuilt.
+//! Each is one set that is replaced as a whole. A run remembers the sets it was created with, and a set is kept as long
+//! as a run remembers it, so that what a run saw can be rebuilt.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

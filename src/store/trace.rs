@@ -138,8 +138,8 @@ impl LogLevel {
         [Self::Info, Self::Warning, Self::Error].into_iter().find(|level| level.word() == word)
     }
 }
-/// Samples by the prompt that they answer, by step, in the order of the probes. A probe whose prompt was replaced meanwhile has
-/// a row of each.
+/// Samples by the prompt that they answer, by step, in the order of the probes. A probe whose prompt was replaced
+/// meanwhile has a row of each.
 pub fn by_prompt(mut samples: Vec<SampleRecord>) -> Vec<Vec<SampleRecord>> {
     samples.sort_by_key(|sample| (sample.probe, sample.step));
     let mut rows: Vec<Vec<SampleRecord>> = Vec::new();

@@ -79,7 +79,8 @@ impl Limits {
 pub struct EncodedAnswers {
     /// Seen by every answer, scored by none. At least one token.
     ///
-    /// Usually the ids of [`Codec::prompt_ids`]; shorter where the tokenizer joins the prompt's end with an answer's start.
+    /// Usually the ids of [`Codec::prompt_ids`]; shorter where the tokenizer joins the prompt's end with an answer's
+    /// start.
     pub prefix: Vec<u32>,
     /// In the order given; every token of them is scored.
     pub answers: Vec<EncodedAnswer>,
@@ -93,8 +94,8 @@ pub enum AnswerStart {
     AtBorder,
     /// The tokenizer joins the prompt's end with an answer's start: those tokens are scored whole.
     InsideToken,
-    /// The template writes earlier turns differently once an answer is there; the answer was put behind the prompt as the
-    /// model sees it.
+    /// The template writes earlier turns differently once an answer is there; the answer was put behind the prompt as
+    /// the model sees it.
     Rewritten,
     /// The same, and the two could not be matched: everything behind the first difference is scored.
     Unmatched,

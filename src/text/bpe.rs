@@ -11,8 +11,8 @@ use super::TextError;
 /// The turn format of ChatML, in Jinja: what a model with `<|im_start|>` and `<|im_end|>` is trained on.
 pub const CHATML_TEMPLATE: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-/// A `tokenizer.json` with at most `vocab_size` entries: first `specials` in their order, then the 256 bytes, then merges
-/// learned from `texts`. The same input gives the same file, to the byte.
+/// A `tokenizer.json` with at most `vocab_size` entries: first `specials` in their order, then the 256 bytes, then
+/// merges learned from `texts`. The same input gives the same file, to the byte.
 ///
 /// # Errors
 /// If `vocab_size` cannot hold the bytes and the special tokens.

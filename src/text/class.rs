@@ -1,10 +1,11 @@
 //! Tokenizer classes that Transformers 5 rebuilds.
 //!
-//! Of most folders it takes `tokenizer.json` as it is. Of a few classes it takes the vocabulary and the merges alone, and
-//! makes the rest anew from the class: the normaliser, the way to cut a text, the decoder. Where the file disagrees with
-//! its class the ids differ, so it is done here too.
+//! Of most folders it takes `tokenizer.json` as it is. Of a few classes it takes the vocabulary and the merges alone,
+//! and makes the rest anew from the class: the normaliser, the way to cut a text, the decoder. Where the file disagrees
+//! with its class the ids differ, so it is done here too.
 //!
-//! Source: `models/auto/tokenization_auto.py` for which class a folder has, `models/*/tokenization_*.py` for what they do.
+//! Source: `models/auto/tokenization_auto.py` for which class a folder has, `models/*/tokenization_*.py` for what they
+//! do.
 
 use serde_json::{Value as Json, json};
 use tokenizers::{DecoderWrapper, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
@@ -256,7 +257,8 @@ impl Class {
     }
 }
 
-/// Mistral published tokenizers of this size and more with a splitter that was not theirs; a flag in the settings mends it.
+/// Mistral published tokenizers of this size and more with a splitter that was not theirs; a flag in the settings mends
+/// it.
 const MISTRAL_SIZE: usize = 100_000;
 
 /// How they split words.

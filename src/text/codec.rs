@@ -67,7 +67,8 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// Reads `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, `generation_config.json` and `config.json`.
+    /// Reads `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, `generation_config.json` and
+    /// `config.json`.
     ///
     /// Only the first is required. Truncation and padding that `tokenizer.json` may ask for are switched off.
     pub fn load(model_folder: &Path) -> Result<Self, TextError> {
@@ -178,8 +179,8 @@ impl Codec {
         self.render_chat(&turns.to_vec().into(), generation_prompt)
     }
 
-    /// The same with the tools and variables that the conversation comes with. A content in parts is joined for a template
-    /// that does not look into parts.
+    /// The same with the tools and variables that the conversation comes with. A content in parts is joined for a
+    /// template that does not look into parts.
     pub fn render_chat(&self, chat: &Chat, generation_prompt: bool) -> Result<String, TextError> {
         let mut conversation = Conversation::from(chat);
         if !self.reads_parts {
@@ -297,7 +298,8 @@ impl Codec {
         self.is_dated.then(|| self.clock.strftime("%Y-%m-%d").unwrap_or_default())
     }
 
-    /// Hash of the tokenizer, its special tokens and the template: equal identities make equal ids, on the same [`Self::day`].
+    /// Hash of the tokenizer, its special tokens and the template: equal identities make equal ids, on the same
+    /// [`Self::day`].
     pub fn identity(&self) -> &str {
         &self.identity
     }

@@ -1,5 +1,5 @@
-//! What the tokenizer library makes of settings that it does not expect: some make it panic, some make a text grow without
-//! end. Here both become a sentence.
+//! What the tokenizer library makes of settings that it does not expect: some make it panic, some make a text grow
+//! without end. Here both become a sentence.
 
 use serde_json::Value as Json;
 use tokenizers::Tokenizer;

@@ -1,4 +1,5 @@
-//! The tokenizer inside a GGUF file, there (`write`) and back: as the `tokenizer.json` and settings that a Hugging Face folder would have.
+//! The tokenizer inside a GGUF file, there (`write`) and back: as the `tokenizer.json` and settings that a Hugging Face
+//! folder would have.
 //!
 //! Two kinds are read: byte-level BPE (`gpt2`), whose way to cut text into words is a name in the file, and
 //! SentencePiece BPE (`llama`), whose merges follow from the pieces' scores.

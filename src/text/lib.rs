@@ -1,7 +1,7 @@
 //! Tokenizer, chat template, and the one function that makes token ids.
 //!
-//! A [`Codec`] reads a Hugging Face folder or a GGUF file. [`Codec::encode_answers`] is the only way from a prompt and its answers to
-//! token ids, for training, scoring, chat and export alike.
+//! A [`Codec`] reads a Hugging Face folder or a GGUF file. [`Codec::encode_answers`] is the only way from a prompt and
+//! its answers to token ids, for training, scoring, chat and export alike.
 
 mod answers;
 mod bpe;

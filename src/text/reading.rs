@@ -11,8 +11,8 @@ use super::{
 };
 use ::gguf::Gguf;
 
-/// Reads a model folder, or a GGUF file. A `tokenizer.json` beside the file stands in for a tokenizer that cannot be made
-/// from what the file says.
+/// Reads a model folder, or a GGUF file. A `tokenizer.json` beside the file stands in for a tokenizer that cannot be
+/// made from what the file says.
 pub(super) fn read(model: &Path) -> Result<Folder, TextError> {
     let Some(file) = Gguf::find(model) else {
         return Folder::read(model);
@@ -23,8 +23,8 @@ pub(super) fn read(model: &Path) -> Result<Folder, TextError> {
     })
 }
 
-/// Whether a model has a chat template; errors where it has no tokenizer. Quick: a `tokenizer.json` is only looked for, and
-/// nothing is compiled.
+/// Whether a model has a chat template; errors where it has no tokenizer. Quick: a `tokenizer.json` is only looked for,
+/// and nothing is compiled.
 pub fn has_template(model: &Path) -> Result<bool, TextError> {
     if Gguf::find(model).is_some() {
         return Ok(read(model)?.templates.default.is_some());

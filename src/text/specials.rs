@@ -1,8 +1,8 @@
 //! Tokens that the files beside `tokenizer.json` name.
 //!
-//! Source: `PreTrainedTokenizerBase._from_pretrained` of Transformers 5. A folder may name a token in `added_tokens_decoder`,
-//! as one of the seven known names, under a name of its own, in a list of extra ones, or in the older
-//! `special_tokens_map.json` and `added_tokens.json`. All of them are cut out of a text whole.
+//! Source: `PreTrainedTokenizerBase._from_pretrained` of Transformers 5. A folder may name a token in
+//! `added_tokens_decoder`, as one of the seven known names, under a name of its own, in a list of extra ones, or in the
+//! older `special_tokens_map.json` and `added_tokens.json`. All of them are cut out of a text whole.
 
 use std::collections::BTreeMap;
 

@@ -7,8 +7,8 @@ const LONGEST_WAIT: usize = 16;
 
 /// Turns tokens into text as they come, never showing half a character. Special tokens make no text.
 ///
-/// Byte-level tokens may end in the middle of a character, and some decoders drop a space only at the very start. So the
-/// tokens shown last are decoded again together with the new ones, and what that adds is the new text.
+/// Byte-level tokens may end in the middle of a character, and some decoders drop a space only at the very start. So
+/// the tokens shown last are decoded again together with the new ones, and what that adds is the new text.
 #[derive(Debug, Clone, Default)]
 pub struct StreamDecoder {
     /// Tokens shown last, kept as context, then those still waiting.

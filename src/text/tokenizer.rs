@@ -1,5 +1,5 @@
-//! A tokenizer as Transformers sets it up: `tokenizer.json` or what its class makes of it, and the tokens that the files
-//! beside it name.
+//! A tokenizer as Transformers sets it up: `tokenizer.json` or what its class makes of it, and the tokens that the
+//! files beside it name.
 
 use std::collections::HashSet;
 
@@ -81,8 +81,8 @@ fn add(tokenizer: &mut Tokenizer, tokens: &TokenSettings, folder: &Folder) -> Re
     Ok(())
 }
 
-/// What the post-processor writes before a text. One that writes behind it, too, is no different: whether an answer ends is
-/// not its to say.
+/// What the post-processor writes before a text. One that writes behind it, too, is no different: whether an answer
+/// ends is not its to say.
 fn leading(tokenizer: &Tokenizer) -> Result<Vec<u32>, String> {
     // A token that no vocabulary has stands for the text.
     let text = Encoding::from_tokens(vec![Token::new(u32::MAX, String::new(), (0, 0))], 0);

@@ -8,7 +8,8 @@
 //! - [`reward`]: a reward model.
 //! - [`rlhf`]: learning from sampled answers with one: PPO, RLOO, GRPO.
 //! - [`memory`]: what there is and what may be taken.
-//! - [`run`]: a run from its record in the project to its last checkpoint. What it needs from outside is [`run::host::Host`].
+//! - [`run`]: a run from its record in the project to its last checkpoint. What it needs from outside is
+//!   [`run::host::Host`].
 //! - [`bench`]: some steps, measured.
 //!
 //! Nothing here knows a thread, a channel or a window.

@@ -346,8 +346,8 @@ impl WeighedTokens {
     }
 }
 
-/// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected). `weighed`: where its tokens have
-/// weights.
+/// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected). `weighed`: where its
+/// tokens have weights.
 pub fn judge(
     objective: &Objective,
     pair: &PairDoc,

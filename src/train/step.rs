@@ -1,7 +1,8 @@
-//! One optimizer step, the same whoever asks for it: a run, `nudge bench`, the comparison with PyTorch, the demo's lessons.
+//! One optimizer step, the same whoever asks for it: a run, `nudge bench`, the comparison with PyTorch, the demo's
+//! lessons.
 //!
-//! It knows rows, a loss and a policy. Where the rows come from, what becomes of the numbers and who may interrupt it is
-//! the caller's.
+//! It knows rows, a loss and a policy. Where the rows come from, what becomes of the numbers and who may interrupt it
+//! is the caller's.
 
 use std::ops::ControlFlow;
 

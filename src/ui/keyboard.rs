@@ -40,8 +40,8 @@ fn read(keys: &str) -> Option<(Modifiers, Key)> {
     Some((modifiers?, key))
 }
 
-/// What a press means in a place. Digits are also taken by where they are on the board, for layouts that have them on Shift;
-/// Shift counts only where some line asks for it.
+/// What a press means in a place. Digits are also taken by where they are on the board, for layouts that have them on
+/// Shift; Shift counts only where some line asks for it.
 fn meaning(place: Scope, key: Key, physical: Option<Key>, pressed: Modifiers) -> Option<&'static ActionLine> {
     let find = |shift: bool| {
         SHORTCUTS.iter().find(|known| {

@@ -1,7 +1,8 @@
 //! Draws state, emits commands; one file a screen, one theme.
 //!
-//! Nothing in here touches a disk, a thread or a channel. A screen is a function `ui(ui, &Workspace, &mut Views, &Commands)`
-//! with a picture for the rail; a new one is named in `screens` and in `state::Screen`.
+//! Nothing in here touches a disk, a thread or a channel. A screen is a function
+//! `ui(ui, &Workspace, &mut Views, &Commands)` with a picture for the rail; a new one is named in `screens` and in
+//! `state::Screen`.
 
 pub mod answers;
 pub mod chart;

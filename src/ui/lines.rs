@@ -1,5 +1,5 @@
-//! A text under the caret whose `\r\n` stays one line end: nothing is put between its two characters, and neither of them
-//! is taken away alone.
+//! A text under the caret whose `\r\n` stays one line end: nothing is put between its two characters, and neither of
+//! them is taken away alone.
 
 use std::{any::TypeId, ops::Range};
 

@@ -110,8 +110,8 @@ pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
     response
 }
 
-/// A row, or as many as are needed, that begins with a quiet button: its words, not the frame that nobody sees, stand below what
-/// is above it.
+/// A row, or as many as are needed, that begins with a quiet button: its words, not the frame that nobody sees, stand
+/// below what is above it.
 pub fn quiet_row<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
     let left = ui.cursor().left();
     let size = egui::vec2(ui.available_width() + QUIET.x, ui.spacing().interact_size.y);
@@ -188,8 +188,8 @@ pub fn empty(ui: &mut Ui, what: &str, next: &str) {
     });
 }
 
-/// Bars of a scroll area that is about to be laid out in another one. While it lies below what is seen it has none: it would be
-/// drawn at the lower edge, over what is there.
+/// Bars of a scroll area that is about to be laid out in another one. While it lies below what is seen it has none: it
+/// would be drawn at the lower edge, over what is there.
 pub fn bars(ui: &Ui) -> ScrollBarVisibility {
     if ui.cursor().top() < ui.clip_rect().bottom() {
         ScrollBarVisibility::VisibleWhenNeeded

@@ -1,9 +1,9 @@
 //! Long texts laid out piece by piece, so that a key costs what is near it and not the whole text.
 //!
-//! egui remembers the layout of a text as long as it does not change, and of a text in paragraphs that of each paragraph. A
-//! paragraph of some thousand characters is still laid out whole with every key. Here it is cut where its rows break: each
-//! piece is laid out by itself, and egui remembers the pieces. Where a piece ends depends on its own words alone, so that
-//! behind a change the old pieces are met again as soon as the rows break where they did.
+//! egui remembers the layout of a text as long as it does not change, and of a text in paragraphs that of each
+//! paragraph. A paragraph of some thousand characters is still laid out whole with every key. Here it is cut where its
+//! rows break: each piece is laid out by itself, and egui remembers the pieces. Where a piece ends depends on its own
+//! words alone, so that behind a change the old pieces are met again as soon as the rows break where they did.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},

@@ -260,8 +260,8 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
     downloads
 }
 
-/// A labelled text over the width of the card with buttons at its right; which of them was clicked. A note about the text
-/// stands beside the label, on one line.
+/// A labelled text over the width of the card with buttons at its right; which of them was clicked. A note about the
+/// text stands beside the label, on one line.
 fn field(
     ui: &mut Ui,
     (label, note): (&str, Option<(&str, egui::Color32)>),

@@ -42,7 +42,8 @@ pub fn role_word(role: &Role) -> &str {
     }
 }
 
-/// The field that gets the caret as soon as it is drawn, by its place; kept with the window, by the scope of the prompt.
+/// The field that gets the caret as soon as it is drawn, by its place; kept with the window, by the scope of the
+/// prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct WantsCaret(usize);
 

@@ -83,8 +83,8 @@ impl<'a> Tinted<'a> {
         ground(self.tint, read, self.furthest, palette)
     }
 
-    /// The same without colours: a line under a token as long as it is unexpected; one under a token that has become likelier
-    /// and one over a token that has become unlikelier.
+    /// The same without colours: a line under a token as long as it is unexpected; one under a token that has become
+    /// likelier and one over a token that has become unlikelier.
     pub fn bar(&self, painter: &Painter, rect: Rect, read: TokenRead, palette: &Palette) {
         let (share, below, color) = match self.tint {
             Tint::Part => return,

@@ -1,7 +1,8 @@
 //! The one place that knows colours, type sizes, distances and line patterns.
 //!
-//! Series colours are Okabe and Ito's (tell-apart for the common kinds of colour blindness); every series also has its own
-//! line pattern, so colour never carries meaning alone. The dark palette is the same hues, lifted to stand on a dark ground.
+//! Series colours are Okabe and Ito's (tell-apart for the common kinds of colour blindness); every series also has its
+//! own line pattern, so colour never carries meaning alone. The dark palette is the same hues, lifted to stand on a
+//! dark ground.
 
 use egui::{
     Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle,

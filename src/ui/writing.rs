@@ -104,8 +104,8 @@ fn plain(ui: &Ui, text: &dyn TextBuffer, font: &FontId, width: f32) -> LayoutJob
     job
 }
 
-/// Puts the caret into a field that was drawn now. Not in the frame of a click: a field gives the caret up when something
-/// else is clicked. True when it has been given.
+/// Puts the caret into a field that was drawn now. Not in the frame of a click: a field gives the caret up when
+/// something else is clicked. True when it has been given.
 pub fn give_caret(ui: &Ui, field: &Response, wanted: bool) -> bool {
     let now = wanted && !ui.input(|input| input.pointer.any_click());
     if now {
@@ -123,8 +123,8 @@ pub fn choose_all(ui: &Ui, field: Id, text: &str, mut state: TextEditState) {
     state.store(ui.ctx(), field);
 }
 
-/// A caret between `\r` and `\n` looks as if it stood before them: it is put there, or on the next line when it was going
-/// right.
+/// A caret between `\r` and `\n` looks as if it stood before them: it is put there, or on the next line when it was
+/// going right.
 fn leave_line_ends(ui: &Ui, field: Id, text: &Lines<'_>, range: CCursorRange, mut state: TextEditState) {
     let right = ui.input(|input| input.key_pressed(Key::ArrowRight));
     let settled = |cursor: CCursor, moved: bool| -> CCursor {

@@ -1,5 +1,5 @@
-//! Adapters in every layout compute the same change of the weights, by each reader's own formula; and an adapter that is
-//! trained further starts, and has its reference, where it stood.
+//! Adapters in every layout compute the same change of the weights, by each reader's own formula; and an adapter that
+//! is trained further starts, and has its reference, where it stood.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -44,8 +44,8 @@ fn assert_same(got: &Deltas, want: &Deltas, what: &str) {
     }
 }
 
-/// As `LoRALinear.fuse` of mlx-lm does it: `((scale * lora_b.T) @ lora_a.T)`, for the modules that `keys` names in each of
-/// the last `num_layers` blocks.
+/// As `LoRALinear.fuse` of mlx-lm does it: `((scale * lora_b.T) @ lora_a.T)`, for the modules that `keys` names in each
+/// of the last `num_layers` blocks.
 fn mlx_deltas(dir: &Path) -> Deltas {
     let text = fs::read_to_string(dir.join("adapter_config.json")).unwrap();
     let config: Value = serde_json::from_str(&text).unwrap();

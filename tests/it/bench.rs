@@ -127,8 +127,8 @@ fn the_parts_are_the_whole() {
         let pairs_per_s = report["pairs_per_s"].as_f64().unwrap();
         let ratio = report["tokens_per_s"].as_f64().unwrap() / pairs_per_s;
         assert!((ratio - tokens / 4.0).abs() < 1e-6, "{ratio}");
-        // What is counted of products is what the shapes ask for: rates times seconds, so no clock has a say. How near it
-        // comes to the machine's own rate, which is measured at another moment, is for a quiet machine to say.
+        // What is counted of products is what the shapes ask for: rates times seconds, so no clock has a say. How near
+        // it comes to the machine's own rate, which is measured at another moment, is for a quiet machine to say.
         let products = |name: &str| {
             let part = parts.iter().find(|part| part["name"] == name).unwrap();
             part["gflops"].as_f64().unwrap() * part["s"].as_f64().unwrap() * 1e9

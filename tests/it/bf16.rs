@@ -1,7 +1,7 @@
 //! Products in bf16: as near to PyTorch's f32 as bf16 allows, and near to f32 over a run.
 //!
-//! What bf16 allows is measured for each model ([`fixture::Fixture::bf16_bounds`]): it depends on its weights. Everything is
-//! tried by all that this processor can multiply with.
+//! What bf16 allows is measured for each model ([`fixture::Fixture::bf16_bounds`]): it depends on its weights.
+//! Everything is tried by all that this processor can multiply with.
 
 use nudge::{
     data::config::Precision,
@@ -16,8 +16,8 @@ use crate::{
     toy::{self, Toy},
 };
 
-/// The largest difference of many numbers has a chance of its own that their mean has not: over some hundred of them it comes
-/// this much further than in the few copies that the bound is taken from.
+/// The largest difference of many numbers has a chance of its own that their mean has not: over some hundred of them it
+/// comes this much further than in the few copies that the bound is taken from.
 const LARGEST: f64 = 1.5;
 
 const INPUTS: [&str; 3] = ["p0", "p1", "p2"];
@@ -97,7 +97,8 @@ fn gradients_are_those_of_pytorch_within_rounding() {
     }
 }
 
-/// The toy's preference is learnt alike: after twenty steps the two runs' losses differ by less than `NEAR`, at every step.
+/// The toy's preference is learnt alike: after twenty steps the two runs' losses differ by less than `NEAR`, at every
+/// step.
 #[test]
 fn twenty_steps_in_bf16_stay_near_f32() {
     const NEAR: f64 = 0.02;

@@ -1,4 +1,5 @@
-//! Weights of which one is no number: whatever reads them says so, in every place, and takes no plausible number for it.
+//! Weights of which one is no number: whatever reads them says so, in every place, and takes no plausible number for
+//! it.
 
 use std::{collections::HashMap, fs, ops::ControlFlow, path::Path};
 

@@ -66,9 +66,10 @@ fn the_reference_answers_speak_only_where_the_pairs_do_not() {
     }
 }
 
-/// What a short run of the demo measures, from its seed. In f32, whose sums two instruction sets (AVX2 with FMA, and plain
-/// SSE2) carry through these twenty steps to within 4e-8 of each other in the losses and 3e-7 in the margins: the bounds below
-/// are more than a hundred times as wide, and far narrower than what a changed seed, order, step or gradient moves.
+/// What a short run of the demo measures, from its seed. In f32, whose sums two instruction sets (AVX2 with FMA, and
+/// plain SSE2) carry through these twenty steps to within 4e-8 of each other in the losses and 3e-7 in the margins: the
+/// bounds below are more than a hundred times as wide, and far narrower than what a changed seed, order, step or
+/// gradient moves.
 #[test]
 fn a_run_of_the_demo_gives_golden_numbers() {
     const STEPS: u64 = 20;
@@ -107,7 +108,8 @@ fn a_run_of_the_demo_gives_golden_numbers() {
 /// Name, value, how far another processor may be from it.
 type Golden = &'static [(&'static str, f64, f64)];
 
-/// Three answers of the 96 that a rule counts, or two pairs of the 290 held out, may go the other way where two numbers nearly tie.
+/// Three answers of the 96 that a rule counts, or two pairs of the 290 held out, may go the other way where two numbers
+/// nearly tie.
 const OF_ANSWERS: f64 = 0.035;
 const OF_PAIRS: f64 = 0.007;
 

@@ -122,7 +122,8 @@ fn every_place_trains_to_the_same_numbers() {
                 let got = train(fixture.load(&options), &row);
                 let off = relative(&got.losses, &want.losses);
                 assert!(off < 1e-5, "{}: losses off by {off:e}", fixture.name);
-                // After some updates: where a gradient is almost zero its sign is rounding, and AdamW makes a step of it.
+                // After some updates: where a gradient is almost zero its sign is rounding, and AdamW makes a step of
+                // it.
                 let off = relative(&got.gradient, &want.gradient);
                 assert!(off < 1e-3, "{}: gradient off by {off:e}", fixture.name);
                 let off = relative(&values(&got.weights), &values(&want.weights));

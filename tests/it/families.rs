@@ -1,9 +1,9 @@
 //! Every family in small and odd shapes, against Transformers: the settings that the larger fixtures do not have.
 //!
-//! `tests/fixtures/families` (or `families` of the folder that `NUDGE_FIXTURES` names) holds model folders, each with an
-//! `expected.safetensors`: `input_ids`, their `logits`, `grad.<tensor>` of the sum of all log-probs with every weight
-//! trained, an adapter of rank 2 (`adapter.<name>`, alpha 4, all linear layers) and its gradients `lora.<name>`, and
-//! the `greedy` continuation of the first six tokens, EOS not stopping.
+//! `tests/fixtures/families` (or `families` of the folder that `NUDGE_FIXTURES` names) holds model folders, each with
+//! an `expected.safetensors`: `input_ids`, their `logits`, `grad.<tensor>` of the sum of all log-probs with every
+//! weight trained, an adapter of rank 2 (`adapter.<name>`, alpha 4, all linear layers) and its gradients `lora.<name>`,
+//! and the `greedy` continuation of the first six tokens, EOS not stopping.
 
 use std::{collections::HashMap, fs, ops::ControlFlow, path::PathBuf};
 

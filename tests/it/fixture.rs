@@ -1,5 +1,6 @@
-//! Tiny models with what PyTorch, Transformers, PEFT and TRL compute on them. Read from `tests/fixtures`, or from the folder
-//! that `NUDGE_FIXTURES` names (with `models/` and `expected/` in it), where every model of a supported family is tried.
+//! Tiny models with what PyTorch, Transformers, PEFT and TRL compute on them. Read from `tests/fixtures`, or from the
+//! folder that `NUDGE_FIXTURES` names (with `models/` and `expected/` in it), where every model of a supported family
+//! is tried.
 
 use std::{
     collections::HashMap,
@@ -40,8 +41,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// Those that can be tried here: a card where a driver answers (always, with `CI` set), CUDA only in a build with it, on
-    /// a machine that has it.
+    /// Those that can be tried here: a card where a driver answers (always, with `CI` set), CUDA only in a build with
+    /// it, on a machine that has it.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::Processor, Self::Composed];
         all.extend(card().map(|_| Self::Card));
@@ -195,8 +196,8 @@ impl Fixture {
         Self { folder: self.folder.clone(), ..Self::read(name, place) }
     }
 
-    /// A copy of the model in `to` whose matrices are in f32, each number moved by up to `share` of its power of two, at
-    /// random.
+    /// A copy of the model in `to` whose matrices are in f32, each number moved by up to `share` of its power of two,
+    /// at random.
     pub fn moved(&self, share: f64, seed: u64, to: &Path) -> Self {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         for entry in fs::read_dir(&self.folder).unwrap() {

@@ -1,5 +1,5 @@
-//! Compare tells which pairs fought back in which runs, and leads to them; what happened on the way stands on its charts; and
-//! the step that is read is one for charts, answers and tokens.
+//! Compare tells which pairs fought back in which runs, and leads to them; what happened on the way stands on its
+//! charts; and the step that is read is one for charts, answers and tokens.
 
 use egui::Key;
 use egui_kittest::SnapshotResults;
@@ -11,7 +11,8 @@ use nudge::{
 
 use crate::stage::{Stage, past_run};
 
-/// Two methods that met the ten labelled pairs six times. In both pair 3 fell while the others rose, in the second pair 8 too.
+/// Two methods that met the ten labelled pairs six times. In both pair 3 fell while the others rose, in the second pair
+/// 8 too.
 fn fought(project: &mut Project) {
     for (method, slowness, lost) in [(Method::Mpo, 30.0, &[3][..]), (Method::Dpo, 50.0, &[3, 8])] {
         let run = past_run(project, method, 0.1, slowness);

@@ -1,4 +1,5 @@
-//! What a frame costs with more runs and steps than anybody has, and a key in a long text: drawn from made-up state, without a card.
+//! What a frame costs with more runs and steps than anybody has, and a key in a long text: drawn from made-up state,
+//! without a card.
 //!
 //! `cargo test --release -p nudge --test it -- --ignored --nocapture frames::` measures.
 

@@ -127,8 +127,8 @@ fn gradients_are_those_of_the_dequantised_twin() {
     }
 }
 
-/// The stated bounds for rounding on load, as a share of the logits' own spread, on models whose weights are random: real
-/// ones lose less.
+/// The stated bounds for rounding on load, as a share of the logits' own spread, on models whose weights are random:
+/// real ones lose less.
 #[test]
 fn rounding_on_load_stays_within_its_bounds() {
     let fixture = fixture::one("llama_gqa_rope3");

@@ -1,4 +1,5 @@
-//! A merged model as one GGUF file: what is read back is the trained model, rounded as the file's type rounds and no more.
+//! A merged model as one GGUF file: what is read back is the trained model, rounded as the file's type rounds and no
+//! more.
 
 use std::{fs, ops::ControlFlow, path::Path};
 

@@ -67,7 +67,8 @@ fn marks(toy: &Toy, run: RunId) -> Vec<(u64, String)> {
     log.into_iter().filter(|line| line.mark).map(|line| (line.step, line.text)).collect()
 }
 
-/// Trains until a step is done, then everything ends as a killed process ends: without the checkpoint of an orderly stop.
+/// Trains until a step is done, then everything ends as a killed process ends: without the checkpoint of an orderly
+/// stop.
 fn killed_after(toy: &Toy, run: RunId, step: u64, last_checkpoint: u64) {
     let engine = start();
     toy.queue(&engine, run);

@@ -363,7 +363,8 @@ fn the_token_goes_to_the_hub_and_nowhere_else() {
     }
 }
 
-/// What is told before a download is what comes: of shards all, from a mirror without sizes too, and less what is there.
+/// What is told before a download is what comes: of shards all, from a mirror without sizes too, and less what is
+/// there.
 #[test]
 fn what_is_offered_is_what_comes() {
     for (name, names_only) in [("llama_sharded", false), ("qwen2_bf16", true)] {

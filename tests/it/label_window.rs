@@ -1,5 +1,5 @@
-//! Labelling beyond a verdict: flags, tags, notes, several answers in order, pairs gone through again, edits that keep the
-//! original, and where the end of a session leads.
+//! Labelling beyond a verdict: flags, tags, notes, several answers in order, pairs gone through again, edits that keep
+//! the original, and where the end of a session leads.
 
 use std::path::Path;
 

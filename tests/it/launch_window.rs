@@ -133,7 +133,8 @@ fn methods_that_learn_from_scores_say_what_they_need_and_run_behind_it() {
     assert!(runs[1].config_toml.contains("negatives = \"all\""), "{}", runs[1].config_toml);
 }
 
-/// The whole way to RLHF on a project that has no reward model: one press fits it, the next has the policy wait behind it.
+/// The whole way to RLHF on a project that has no reward model: one press fits it, the next has the policy wait behind
+/// it.
 #[test]
 fn a_reward_model_is_fitted_first_and_what_learns_from_it_waits_its_turn() {
     let mut stage = Stage::new();

@@ -1,4 +1,5 @@
-//! What runs by other methods show of themselves in the window: the answers that RLHF learns from, and what tokens weigh.
+//! What runs by other methods show of themselves in the window: the answers that RLHF learns from, and what tokens
+//! weigh.
 
 use std::{fs, sync::Arc};
 

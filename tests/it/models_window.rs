@@ -1,4 +1,5 @@
-//! The Models and Projects places as a user meets them: look around, add a model, make a project with it, try it, export a run.
+//! The Models and Projects places as a user meets them: look around, add a model, make a project with it, try it,
+//! export a run.
 
 use std::{fs, path::Path, sync::Arc};
 

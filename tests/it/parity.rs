@@ -1,5 +1,5 @@
-//! The policy and a run's own step against PyTorch: logits, log-probs, greedy answers, the gradients of every objective, five
-//! AdamW steps.
+//! The policy and a run's own step against PyTorch: logits, log-probs, greedy answers, the gradients of every
+//! objective, five AdamW steps.
 
 use candle_core::Tensor;
 use nudge::{

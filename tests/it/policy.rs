@@ -196,8 +196,8 @@ fn recomputing_activations_changes_no_bit() {
     }
 }
 
-/// Activations that wait in bf16 and products in bf16 move log-probs and gradient by no more than the format's own error
-/// does in this very model, whatever multiplies.
+/// Activations that wait in bf16 and products in bf16 move log-probs and gradient by no more than the format's own
+/// error does in this very model, whatever multiplies.
 #[test]
 fn gradients_in_bf16_are_near_those_in_f32() {
     let fixture = fixture::one(FIXTURE);

@@ -1,5 +1,5 @@
-//! Reference answers and retention text on the Pairs screen: written by the model, read, edited, pinned, dropped, and what
-//! of the pairs' topics they speak for.
+//! Reference answers and retention text on the Pairs screen: written by the model, read, edited, pinned, dropped, and
+//! what of the pairs' topics they speak for.
 
 use std::{fs, sync::Arc};
 

@@ -142,8 +142,8 @@ fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
     }
 }
 
-/// `nudge score` with the exported adapter says what the run's own weights say, of third answers too; log-probs of a language
-/// model that nobody trained to speak are no answer.
+/// `nudge score` with the exported adapter says what the run's own weights say, of third answers too; log-probs of a
+/// language model that nobody trained to speak are no answer.
 fn score_by_file(toy: &Toy, run: RunId, adapter: &Path) {
     let home = toy.project.parent().unwrap();
     let file = home.join("pairs.jsonl");

@@ -1,5 +1,5 @@
-//! A reward model against PyTorch: the scores of Transformers' sequence classification under PEFT, the Bradley–Terry loss, its
-//! gradients, five AdamW steps.
+//! A reward model against PyTorch: the scores of Transformers' sequence classification under PEFT, the Bradley–Terry
+//! loss, its gradients, five AdamW steps.
 
 use candle_core::{Device, Tensor};
 use nudge::{
@@ -112,7 +112,8 @@ fn five_steps_end_where_pytorch_ends() {
         for want in fixture.expected["reward"]["training"].as_array().unwrap() {
             let objective = BradleyTerry { center: 0.01, margin: 0.0 };
             let (loss, _) = pairs.step(&mut trainer, objective, training["lr"].as_f64().unwrap());
-            // AdamW's first steps round where a gradient is near zero; a small loss then is the tail of a margin of order 1.
+            // AdamW's first steps round where a gradient is near zero; a small loss then is the tail of a margin of
+            // order 1.
             check_number_of(loss, want, 1.0, &format!("{} loss of step {}", fixture.name, trainer.optimizer.step()));
         }
     }

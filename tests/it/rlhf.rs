@@ -1,4 +1,5 @@
-//! PPO, RLOO and GRPO: from a reward model to a policy, with the golden start, exact resume, and sentences where it cannot be.
+//! PPO, RLOO and GRPO: from a reward model to a policy, with the golden start, exact resume, and sentences where it
+//! cannot be.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,5 @@
-//! PPO, RLOO and GRPO where memory is short: what sampling holds is in the plan, and where none is found a run goes on with less.
+//! PPO, RLOO and GRPO where memory is short: what sampling holds is in the plan, and where none is found a run goes on
+//! with less.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -1,7 +1,8 @@
-//! How many pairs a project can take: time, memory and disk, measured on text with the words and neighbours of the README.
+//! How many pairs a project can take: time, memory and disk, measured on text with the words and neighbours of the
+//! README.
 //!
-//! `NUDGE_PAIRS=1000000 cargo test --release -p nudge --test it -- --ignored --nocapture scale::` measures; without a number it is
-//! a hundred thousand.
+//! `NUDGE_PAIRS=1000000 cargo test --release -p nudge --test it -- --ignored --nocapture scale::` measures; without a
+//! number it is a hundred thousand.
 
 use std::{
     collections::HashMap,

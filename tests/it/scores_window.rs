@@ -1,5 +1,5 @@
-//! What a model thinks of the pairs, in the window: asked for, shown, sorted; the pairs of a stretch of steps; and tokens
-//! coloured by what a model makes of them.
+//! What a model thinks of the pairs, in the window: asked for, shown, sorted; the pairs of a stretch of steps; and
+//! tokens coloured by what a model makes of them.
 
 use std::{path::Path, sync::Arc};
 

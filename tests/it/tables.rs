@@ -1,5 +1,5 @@
-//! One fact, one table: what a run writes, what sentences advise and what other rooms name is held against the tables of metrics
-//! and settings.
+//! One fact, one table: what a run writes, what sentences advise and what other rooms name is held against the tables
+//! of metrics and settings.
 
 use std::{
     collections::BTreeSet,

@@ -32,7 +32,8 @@ fn says(toy: &Toy, run: RunId, what: &str) -> bool {
 const FITTED: &str = "Fitted the contrast pair for the token weights";
 const FOUND: &str = "is in the project already";
 
-/// Whatever the method, weights that are all 1 are what a run has always been: to the bit, in every number and in what it learnt.
+/// Whatever the method, weights that are all 1 are what a run has always been: to the bit, in every number and in what
+/// it learnt.
 #[test]
 fn weights_of_one_change_no_bit_of_a_run() {
     let toy = Toy::new();

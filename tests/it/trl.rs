@@ -1,5 +1,6 @@
-//! Reward model, PPO, RLOO and GRPO against TRL's own trainers on fixed token ids, by the pieces that a run is made of: losses
-//! of five AdamW steps, the gradient of the first and the weights after the last. `tests/fixtures/trl_trainers.py` makes the numbers.
+//! Reward model, PPO, RLOO and GRPO against TRL's own trainers on fixed token ids, by the pieces that a run is made of:
+//! losses of five AdamW steps, the gradient of the first and the weights after the last.
+//! `tests/fixtures/trl_trainers.py` makes the numbers.
 
 use std::{
     collections::{BTreeMap, HashMap},

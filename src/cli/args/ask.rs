@@ -10,22 +10,23 @@ use super::several::precision;
 
 /// Log-probs of given pairs, token by token, or of a project's pairs
 ///
-/// With a project its pairs are scored under what runs start from, or under a run's checkpoint, and the scores stay in the
-/// project: what is there already is not computed again, and the window shows the same numbers.
+/// With a project its pairs are scored under what runs start from, or under a run's checkpoint, and the scores stay in
+/// the project: what is there already is not computed again, and the window shows the same numbers.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["project", "pairs", "batch_file"]).required(true))]
 pub struct Score {
     /// A project's folder.
     #[arg(conflicts_with_all = ["model", "device", "adapter", "dtype", "max_prompt_tokens", "max_answer_tokens"])]
     pub project: Option<PathBuf>,
-    /// A run of the project (number, name or "last"), at its newest checkpoint or at STEP [default: what runs start from]
+    /// A run of the project (number, name or "last"), at its newest checkpoint or at STEP [default: what runs start
+    /// from]
     #[arg(value_name = "RUN[@STEP]", requires = "project")]
     pub run: Option<String>,
     /// A run that fitted a reward model, whose scores are wanted instead of log-probs; in standard deviations.
     #[arg(long, value_name = "RUN[@STEP]", requires = "project", conflicts_with = "run")]
     pub reward: Option<String>,
-    /// What each token of the labelled pairs counts in the margin of this run (objective.token_weights), and how its log-prob
-    /// has changed.
+    /// What each token of the labelled pairs counts in the margin of this run (objective.token_weights), and how its
+    /// log-prob has changed.
     #[arg(long, requires = "run")]
     pub weights: bool,
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
@@ -82,8 +83,8 @@ pub struct Generate {
     /// Token ids, e.g. 1,2,3.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub prompt_ids: Vec<u32>,
-    /// Many prompts at once: a line each of {"prompt": TEXT}, {"messages": [..]} or {"prompt_ids": [..]}; "-" reads standard
-    /// input.
+    /// Many prompts at once: a line each of {"prompt": TEXT}, {"messages": [..]} or {"prompt_ids": [..]}; "-" reads
+    /// standard input.
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     /// So many answers to each prompt.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 /// Put a run into one file that opens elsewhere, to be looked at
 ///
-/// In it are the run's settings, curves, log and answers, the pairs and texts as it saw them, and its newest checkpoint: nothing
-/// of other runs, no later pairs, and not the model that it started from.
+/// In it are the run's settings, curves, log and answers, the pairs and texts as it saw them, and its newest
+/// checkpoint: nothing of other runs, no later pairs, and not the model that it started from.
 #[derive(Debug, clap::Args)]
 pub struct Bundle {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".

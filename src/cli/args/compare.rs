@@ -21,8 +21,8 @@ pub struct Compare {
     /// The demo project instead.
     #[arg(long)]
     pub demo: bool,
-    /// Which methods, in this order; mpo:all and dpo:all train against all rejected answers of a pair. ppo, rloo and grpo
-    /// learn from a reward model: one that is there, or reward before them.
+    /// Which methods, in this order; mpo:all and dpo:all train against all rejected answers of a pair. ppo, rloo and
+    /// grpo learn from a reward model: one that is there, or reward before them.
     #[arg(long, value_parser = contenders(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
     pub methods: Vec<Contender>,
     /// Runs of each method, which differ in nothing but train.shuffle_seed: 0, 1, ..

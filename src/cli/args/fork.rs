@@ -4,8 +4,8 @@ use kernels::device::DeviceChoice;
 
 /// Go on from a checkpoint of a run as a run of its own, with changed settings or without some pairs
 ///
-/// Weights, optimizer, order of the pairs and curves go on; the run that it was forked from stays as it is. What belongs to
-/// the checkpoint, like the model or the rank of the adapter, stays and says why.
+/// Weights, optimizer, order of the pairs and curves go on; the run that it was forked from stays as it is. What
+/// belongs to the checkpoint, like the model or the rank of the adapter, stays and says why.
 #[derive(Debug, clap::Args)]
 pub struct Fork {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
@@ -17,8 +17,8 @@ pub struct Fork {
     /// The step whose checkpoint it goes on from; 0 for the same beginning.
     #[arg(long, value_name = "STEP")]
     pub at: u64,
-    /// A setting that it has otherwise, e.g. objective.beta=0.2; an empty value takes it back to its default. Can be given
-    /// again.
+    /// A setting that it has otherwise, e.g. objective.beta=0.2; an empty value takes it back to its default. Can be
+    /// given again.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Pairs with this tag are not trained on. Can be given again.

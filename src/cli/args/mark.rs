@@ -38,7 +38,8 @@ pub struct Mark {
     pub archive: bool,
     #[arg(long)]
     pub unarchive: bool,
-    /// Takes back what was said last about any run of the project, here or in the window; once more what was said before that.
+    /// Takes back what was said last about any run of the project, here or in the window; once more what was said
+    /// before that.
     #[arg(long, conflicts_with_all = CHANGES, conflicts_with = "redo")]
     pub undo: bool,
     /// Says again what was taken back last.

@@ -70,8 +70,9 @@ pub struct Which {
 pub struct Pairs {
     #[command(flatten)]
     pub place: Place,
-    /// Ends in .jsonl, .json, .csv or .tsv, with .gz behind if it should be packed, or in .parquet; "-" for standard output.
-    /// Where there are pairs with text prompts and conversations, NAME.jsonl becomes NAME.text.jsonl and NAME.chat.jsonl.
+    /// Ends in .jsonl, .json, .csv or .tsv, with .gz behind if it should be packed, or in .parquet; "-" for standard
+    /// output. Where there are pairs with text prompts and conversations, NAME.jsonl becomes NAME.text.jsonl and
+    /// NAME.chat.jsonl.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Replace files that are there already.

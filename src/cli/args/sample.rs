@@ -23,15 +23,15 @@ pub struct Draws {
 
 /// Have a model answer prompts, as new pairs to be labelled
 ///
-/// Every prompt gets two or more different answers; the pairs are in the project without a verdict, with where each answer
-/// came from.
+/// Every prompt gets two or more different answers; the pairs are in the project without a verdict, with where each
+/// answer came from.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["prompts", "of_pairs"]))]
 pub struct Sample {
     /// The project's folder.
     pub project: PathBuf,
-    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default: those that were
-    /// imported without answers]
+    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default: those
+    /// that were imported without answers]
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     /// The prompts of the pairs that are there already, each once.
@@ -40,8 +40,8 @@ pub struct Sample {
     /// So many answers to each prompt.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=16))]
     pub answers: usize,
-    /// Whose answers: "start" for the model as runs start from it, or a run (number, name or "last"), at its newest checkpoint
-    /// or at STEP.
+    /// Whose answers: "start" for the model as runs start from it, or a run (number, name or "last"), at its newest
+    /// checkpoint or at STEP.
     #[arg(long, value_name = "start|RUN[@STEP]", default_value = "start")]
     pub from: String,
     /// Half of the pairs with one optimistic and one pessimistic answer: where a label tells most (arXiv 2502.04270).
@@ -68,8 +68,8 @@ pub struct Sample {
 pub struct References {
     /// The project's folder.
     pub project: PathBuf,
-    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default: everyday
-    /// ones, and what the retention text gives rise to, without those that pairs are about]
+    /// Prompts, one a line: plain text, {"prompt": ..} or {"messages": [..]}; "-" reads standard input [default:
+    /// everyday ones, and what the retention text gives rise to, without those that pairs are about]
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     /// The prompts of the pairs: there the KL term pulls against the preference.

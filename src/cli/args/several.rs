@@ -11,8 +11,8 @@ pub struct Settings {
     /// Settings for this run, instead of the project's own.
     #[arg(long, value_name = "RUN_TOML")]
     pub config: Option<PathBuf>,
-    /// One setting, e.g. objective.beta=0.2; an empty value takes it back to its default. A relative path counts from here
-    /// if it is there, else from the project. Can be given again.
+    /// One setting, e.g. objective.beta=0.2; an empty value takes it back to its default. A relative path counts from
+    /// here if it is there, else from the project. Can be given again.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Optimizer steps.

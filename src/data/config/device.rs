@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 /// The device that somebody asks for: `auto`, `cpu`, `gpu:0` (or `gpu`), `cuda:0` (or `cuda`), `metal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DeviceChoice {
-    /// The first CUDA device that answers, else Metal, else a graphics card that was tried and is worth it, else the processor.
+    /// The first CUDA device that answers, else Metal, else a graphics card that was tried and is worth it, else the
+    /// processor.
     Auto,
     #[default]
     Cpu,

@@ -1,4 +1,5 @@
-//! The methods: what each is called, what it learns from, and what its margin and weights are where settings leave them open.
+//! The methods: what each is called, what it learns from, and what its margin and weights are where settings leave them
+//! open.
 
 use serde::{Deserialize, Serialize};
 

@@ -18,8 +18,8 @@ impl ObjectiveConfig {
         self.retention_weight.unwrap_or(0.0)
     }
 
-    /// What is set here and another method cannot take: there its own default counts. All else that is set counts for every
-    /// method, so that methods are compared with the rest alike.
+    /// What is set here and another method cannot take: there its own default counts. All else that is set counts for
+    /// every method, so that methods are compared with the rest alike.
     pub fn not_for(&self, method: Method) -> Vec<Setting> {
         let margin = self.margin.is_some_and(|margin| !method.takes(margin)).then_some(Self::MARGIN);
         let negatives = !method.takes_several() && self.negatives != Negatives::First;

@@ -1,7 +1,8 @@
-//! A setting as everything around the training sees it: what it is called, what it does, what it may be, and where it stands.
+//! A setting as everything around the training sees it: what it is called, what it does, what it may be, and where it
+//! stands.
 //!
-//! [`super::RunConfig::settings`] is the table of all of them. Launch sheet, validation, `--set`, `--print-config`, `nudge settings`
-//! and Compare read it; a setting is written down nowhere else.
+//! [`super::RunConfig::settings`] is the table of all of them. Launch sheet, validation, `--set`, `--print-config`,
+//! `nudge settings` and Compare read it; a setting is written down nowhere else.
 
 use toml::Value;
 
@@ -17,8 +18,8 @@ pub struct Setting {
     /// One sentence: what it does. The same that documents the field.
     pub about: &'static str,
     pub kind: SettingKind,
-    /// Where the sheet has its field, and the how-manieth it is there. Absent: it has a control of its own, or stands in the
-    /// file only.
+    /// Where the sheet has its field, and the how-manieth it is there. Absent: it has a control of its own, or stands
+    /// in the file only.
     pub place: Option<(Group, u8)>,
     pub counts: When,
     /// How it may change while a run goes on, if it may.

@@ -1,7 +1,7 @@
 //! What settings are where nobody has set them: the one rule that follows the data and the model.
 //!
-//! Launch sheet and command line read it, and both show its reasons. A run's own `config.toml` has every value, so a run that
-//! was begun never changes with the rule.
+//! Launch sheet and command line read it, and both show its reasons. A run's own `config.toml` has every value, so a
+//! run that was begun never changes with the rule.
 
 use super::{DataConfig, Length, OptimizerConfig, RunConfig, Setting, TrainConfig};
 use crate::counted;
@@ -41,11 +41,11 @@ pub const FOLLOWING: [Setting; 8] = [
     TrainConfig::CHECKPOINT_EVERY,
 ];
 
-// The numbers were found with the demo's model (1 million parameters) on 30, 80 and 300 of its pairs, MPO with its defaults, and
-// 120 other pairs to judge by. What a run learns hangs on steps × learning rate, hardly on the pairs: at 1e-3, 20 steps bring
-// the chosen answer ahead in 88 to 91 of 100 pairs, 40 steps in all, and 160 steps move margins tenfold for nothing. At 3e-4 it
-// takes 80. A batch of 16 learns no more from 80 pairs than one of 8. Sizes of models beyond that are judgement: what is
-// usual for adapters of half a billion to eight billion parameters.
+// The numbers were found with the demo's model (1 million parameters) on 30, 80 and 300 of its pairs, MPO with its
+// defaults, and 120 other pairs to judge by. What a run learns hangs on steps × learning rate, hardly on the pairs: at
+// 1e-3, 20 steps bring the chosen answer ahead in 88 to 91 of 100 pairs, 40 steps in all, and 160 steps move margins
+// tenfold for nothing. At 3e-4 it takes 80. A batch of 16 learns no more from 80 pairs than one of 8. Sizes of models
+// beyond that are judgement: what is usual for adapters of half a billion to eight billion parameters.
 
 /// Pairs that are trained on in a step: enough for a steady direction, few enough for many steps.
 const BATCHES: [(usize, usize); 3] = [(0, 8), (200, 16), (10_000, 32)];
@@ -143,8 +143,8 @@ fn share_held_out(pairs: usize) -> String {
     format!("{:?}", (share * 1000.0).round() / 1000.0)
 }
 
-/// Falls with the fourth root of the size: 1e-3 up to ten million parameters, 4e-4 at half a billion, 2e-4 at eight. All weights
-/// take a tenth of what an adapter takes.
+/// Falls with the fourth root of the size: 1e-3 up to ten million parameters, 4e-4 at half a billion, 2e-4 at eight.
+/// All weights take a tenth of what an adapter takes.
 fn learning_rate(parameters: u64, full: bool) -> f64 {
     const AT: f64 = 1e7;
     let adapter = 1e-3 * (AT / (parameters as f64).max(AT)).powf(0.25);

@@ -81,8 +81,8 @@ impl RunConfig {
         texts.collect()
     }
 
-    /// The same with what the method implies written out, so that an absent key and its default are the same: what runs are
-    /// compared by.
+    /// The same with what the method implies written out, so that an absent key and its default are the same: what runs
+    /// are compared by.
     pub fn texts_in_full(&self) -> BTreeMap<String, String> {
         let mut config = self.clone();
         let objective = &mut config.objective;

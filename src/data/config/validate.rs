@@ -9,8 +9,8 @@ use super::{
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
 ///
-/// Only what the config alone can tell: whether folders exist and fit each other is found out by loading them. A setting that
-/// has no say under the others is not judged.
+/// Only what the config alone can tell: whether folders exist and fit each other is found out by loading them. A
+/// setting that has no say under the others is not judged.
 pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
     let mut faults = out_of_range(config);
     for (setting, sentence) in

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::{Answer, Choice, Pair};
 
-/// The place of the first one with a label, or of the first where none has one. Nothing where the labels disagree, for then
-/// somebody has to look.
+/// The place of the first one with a label, or of the first where none has one. Nothing where the labels disagree, for
+/// then somebody has to look.
 pub(super) fn place(group: &[Pair]) -> Option<usize> {
     let mut labelled = group.iter().enumerate().filter(|(_, pair)| label(pair).is_some());
     let Some((place, kept)) = labelled.next() else { return Some(0) };

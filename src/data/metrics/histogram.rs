@@ -1,6 +1,6 @@
-//! How the held-out scores of a reward model are spread at an evaluation: the shares of the chosen and of the rejected answers
-//! in bins of one width, from the lowest score to the highest. They are stored as metrics, `eval_histogram/chosen/00` and so
-//! on, and drawn together.
+//! How the held-out scores of a reward model are spread at an evaluation: the shares of the chosen and of the rejected
+//! answers in bins of one width, from the lowest score to the highest. They are stored as metrics,
+//! `eval_histogram/chosen/00` and so on, and drawn together.
 
 use crate::PairSide;
 

@@ -1,5 +1,5 @@
-//! What the rules of a project count: `judged/<rule>`, with the ends of its 95 % interval. A project names its rules itself,
-//! so they stand in no table.
+//! What the rules of a project count: `judged/<rule>`, with the ends of its 95 % interval. A project names its rules
+//! itself, so they stand in no table.
 
 const PREFIX: &str = "judged/";
 const LOW: &str = "/low";

@@ -121,7 +121,8 @@ pub fn answer(
     answers.into_iter().next().ok_or_else(missing)
 }
 
-/// Answers several prompts at once, each as it would be on its own. `on_text` hears the index of the prompt and its text.
+/// Answers several prompts at once, each as it would be on its own. `on_text` hears the index of the prompt and its
+/// text.
 pub fn answer_all(
     policy: &Policy,
     codec: &Codec,
@@ -248,8 +249,8 @@ impl<'a> Writer<'a> {
 }
 
 impl Sampling {
-    /// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it. Greedy
-    /// where there is none or it does not ask for sampling.
+    /// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it.
+    /// Greedy where there is none or it does not ask for sampling.
     pub fn of_model(folder: &Path) -> Result<Self> {
         const NAME: &str = "generation_config.json";
         #[derive(Default, Deserialize)]
@@ -364,7 +365,8 @@ impl Speakers {
                 Voice::Scaled(project.clone(), *run, at(project, *run, *step)?, strength.as_percent())
             }
         };
-        // Where no step was asked for, a newest one that is damaged is passed over; who asks for it by name gets no other.
+        // Where no step was asked for, a newest one that is damaged is passed over; who asks for it by name gets no
+        // other.
         let asked = match weights {
             Weights::Run { step, .. } | Weights::Scaled { step, .. } => *step,
             Weights::Model { .. } | Weights::Start { .. } => None,

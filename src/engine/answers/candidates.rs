@@ -15,8 +15,9 @@ use crate::{
 /// Prompts whose answers are drawn together.
 const AT_ONCE: usize = 16;
 
-/// Draws answers to all prompts with `policy`'s weights; `each` hears of every prompt once, by its index, unless it is no
-/// longer `wanted` (asked before every token). `whose` is written into the answers' origin, e.g. `run 7 at step 120`.
+/// Draws answers to all prompts with `policy`'s weights; `each` hears of every prompt once, by its index, unless it is
+/// no longer `wanted` (asked before every token). `whose` is written into the answers' origin, e.g.
+/// `run 7 at step 120`.
 ///
 /// What comes out for a prompt depends on the prompt and the seed, not on the other prompts.
 pub fn draw(

@@ -19,8 +19,8 @@ use crate::{
 /// Why nothing is weighed under what runs start from.
 const NO_RUN: &str = "Weights are those of a run: choose a checkpoint of one that has token weights";
 
-/// Reads answers that share a prompt, as training would, under what runs start from or a run's checkpoint, and under what
-/// that run started from; with what each token counts in that run, the first answer being the chosen one.
+/// Reads answers that share a prompt, as training would, under what runs start from or a run's checkpoint, and under
+/// what that run started from; with what each token counts in that run, the first answer being the chosen one.
 pub fn read(
     speakers: &mut Speakers,
     project: &Path,

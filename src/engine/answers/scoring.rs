@@ -1,4 +1,5 @@
-//! A project's pairs that are being scored, some at a time: a run that is going and other questions get their turn between.
+//! A project's pairs that are being scored, some at a time: a run that is going and other questions get their turn
+//! between.
 
 use std::{
     collections::VecDeque,
@@ -58,8 +59,8 @@ pub struct Turned {
 }
 
 impl ScoringJob {
-    /// Loads the weights and looks what is missing. `run`: a checkpoint, its newest without a step; absent: what runs start
-    /// from.
+    /// Loads the weights and looks what is missing. `run`: a checkpoint, its newest without a step; absent: what runs
+    /// start from.
     pub fn begin(speakers: &mut Speakers, dir: &Path, run: Option<(RunId, Option<u64>)>) -> Result<Self> {
         let mut project = Project::open(dir)?;
         let at = dir.to_owned();

@@ -140,8 +140,8 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     Ok(report)
 }
 
-/// The reward model that the run would learn from, loaded as the run would, and what is to be said of it. One that is not
-/// fitted yet cannot be looked at: the run may wait its turn behind it.
+/// The reward model that the run would learn from, loaded as the run would, and what is to be said of it. One that is
+/// not fitted yet cannot be looked at: the run may wait its turn behind it.
 fn reward_model(
     project: &Project,
     config: &RunConfig,
@@ -211,7 +211,8 @@ fn step_zero(
     Ok(())
 }
 
-/// Tries the largest row: the peak of memory, and the time that the steps of a run take. `is_fitted`: its contrast pair is there already.
+/// Tries the largest row: the peak of memory, and the time that the steps of a run take. `is_fitted`: its contrast pair
+/// is there already.
 fn try_row(
     report: &mut PreflightReport,
     policy: &mut Policy,
@@ -273,8 +274,8 @@ fn try_sampling(
     Ok(())
 }
 
-/// What a token that was sampled costs in forwards with their backwards, each of which is two forwards: the policy's, the
-/// reference's and the reward model's word on it, and the updates; the critic has its own word and its own updates.
+/// What a token that was sampled costs in forwards with their backwards, each of which is two forwards: the policy's,
+/// the reference's and the reward model's word on it, and the updates; the critic has its own word and its own updates.
 fn passes(config: &RunConfig) -> f64 {
     let (frozen, updates) = (3.0, 2.0 * config.rlhf_epochs() as f64);
     let critic = if config.objective.kind == Method::Ppo { 1.0 + updates } else { 0.0 };
@@ -282,8 +283,8 @@ fn passes(config: &RunConfig) -> f64 {
 }
 
 impl PreflightReport {
-    /// A run takes up to so many times what one row says: that row is the largest, whose tokens go quickest, and the better of
-    /// two tries; shorter rows, the optimizer and other programs come on top.
+    /// A run takes up to so many times what one row says: that row is the largest, whose tokens go quickest, and the
+    /// better of two tries; shorter rows, the optimizer and other programs come on top.
     pub const SLOWER: f64 = 2.0;
 
     /// "2 to 4 min".

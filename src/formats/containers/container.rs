@@ -101,8 +101,8 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Watches how much a record says: its bytes, with an escape (`\n`, `\u00e9`) as the letter that it stands for. So a text that
-/// is written in ASCII may say as much as the same in UTF-8.
+/// Watches how much a record says: its bytes, with an escape (`\n`, `\u00e9`) as the letter that it stands for. So a
+/// text that is written in ASCII may say as much as the same in UTF-8.
 pub struct Growth {
     longest: usize,
     /// Bytes that were looked at, what they say, and the length from which on it can be too much.

@@ -2,8 +2,8 @@
 
 use crate::object::TABLE;
 
-/// What a file is that cannot be read, e.g. "a Parquet file", and a sentence about the way out; absent for what may be JSON.
-/// `start` is the beginning of the file.
+/// What a file is that cannot be read, e.g. "a Parquet file", and a sentence about the way out; absent for what may be
+/// JSON. `start` is the beginning of the file.
 pub fn recognise(start: &[u8]) -> Option<(String, &'static str)> {
     if let Some(found) = no_text(start) {
         return Some(found);

@@ -1,5 +1,5 @@
-//! JSON lines, JSON values one after another, and one JSON array: taken apart into the texts of their records, in bounded
-//! memory, whatever is wrong with some.
+//! JSON lines, JSON values one after another, and one JSON array: taken apart into the texts of their records, in
+//! bounded memory, whatever is wrong with some.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -105,12 +105,12 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// What stands between two commas of the outermost array, or one value after another. Brackets and quotes are followed,
-    /// nothing else is understood.
+    /// What stands between two commas of the outermost array, or one value after another. Brackets and quotes are
+    /// followed, nothing else is understood.
     ///
-    /// A record with a quote too few or too many would take all that follow with it. It shows as soon as a text ends with its
-    /// line, or is followed by what may not follow a text. From there on the record is broken and ends, at the latest, where
-    /// another begins with the name that records of this file begin with.
+    /// A record with a quote too few or too many would take all that follow with it. It shows as soon as a text ends
+    /// with its line, or is followed by what may not follow a text. From there on the record is broken and ends, at the
+    /// latest, where another begins with the name that records of this file begin with.
     fn next_element(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
         let mut scan = Scan::default();
         let mut line = self.source.line();
@@ -366,8 +366,8 @@ fn first_key(record: &[u8]) -> &[u8] {
     &name[..end + 2]
 }
 
-/// Where in a broken record the next begins, if what was read last is `, {"key"` with the name that records begin with. As
-/// long as no record has shown that name, any will do behind a record that is closed.
+/// Where in a broken record the next begins, if what was read last is `, {"key"` with the name that records begin with.
+/// As long as no record has shown that name, any will do behind a record that is closed.
 fn next_begins(record: &[u8], key: &[u8]) -> Option<usize> {
     let name = if key.is_empty() { last_text(record)? } else { key };
     let before = record.strip_suffix(name)?.trim_ascii_end().strip_suffix(b"{")?;

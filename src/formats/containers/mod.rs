@@ -1,5 +1,5 @@
-//! What records lie in: a container is a file here that yields them one by one, each with its place, as the text of a JSON
-//! value. Which fields they have is none of its business; that is what shapes are for.
+//! What records lie in: a container is a file here that yields them one by one, each with its place, as the text of a
+//! JSON value. Which fields they have is none of its business; that is what shapes are for.
 
 mod arrow;
 mod container;

@@ -49,8 +49,9 @@ impl<R: Read> Read for TellsWindow<R> {
     }
 }
 
-/// Texts shrink to a tenth; where they repeat themselves, to next to nothing. They are read as a stream, so that is no matter of
-/// memory; but what unpacks to so many times its size, and is longer than any set of pairs, is there to never end.
+/// Texts shrink to a tenth; where they repeat themselves, to next to nothing. They are read as a stream, so that is no
+/// matter of memory; but what unpacks to so many times its size, and is longer than any set of pairs, is there to never
+/// end.
 const RATIO: u64 = 400;
 const MOST: u64 = 64 << 30;
 /// What is packed already does not shrink again: of that no more is read.

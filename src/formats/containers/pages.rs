@@ -181,8 +181,8 @@ impl<R: Read> Thrift<R> {
         }
     }
 
-    /// Groups of columns that lie in one another, field 2 of the footer: so many levels that nobody comes back from them are
-    /// refused.
+    /// Groups of columns that lie in one another, field 2 of the footer: so many levels that nobody comes back from
+    /// them are refused.
     fn check_schema(&mut self) -> io::Result<()> {
         let mut number = 0;
         while let Some((at, kind)) = self.field(number)? {

@@ -1,5 +1,5 @@
-//! Argilla's records: fields and questions under the names of each project, flattened or not; and the set of columns that
-//! its first versions wrote.
+//! Argilla's records: fields and questions under the names of each project, flattened or not; and the set of columns
+//! that its first versions wrote.
 //!
 //! Source: <https://github.com/argilla-io/argilla>, `argilla/records/_io/_generic.py`. Only what was submitted counts.
 

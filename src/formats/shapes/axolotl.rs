@@ -1,5 +1,5 @@
-//! Messages up to the question, and two answers beside them: Axolotl's `chat_template.default`; and ms-swift's, where the
-//! better answer ends the messages.
+//! Messages up to the question, and two answers beside them: Axolotl's `chat_template.default`; and ms-swift's, where
+//! the better answer ends the messages.
 //!
 //! Sources: <https://docs.axolotl.ai/docs/rlhf.html>,
 //! <https://swift.readthedocs.io/en/latest/Customization/Custom-dataset.html>.

@@ -1,7 +1,7 @@
 //! H2O LLM Studio's rows: those with a `parent_id` go on with the conversation of the row of that id.
 //!
-//! Source: <https://docs.h2o.ai/h2o-llmstudio/guide/datasets/data-connectors-format>. Columns have any names there; these are
-//! the ones its own data sets use.
+//! Source: <https://docs.h2o.ai/h2o-llmstudio/guide/datasets/data-connectors-format>. Columns have any names there;
+//! these are the ones its own data sets use.
 
 use super::{alpaca::answer, shape::Shape};
 use crate::{

@@ -73,8 +73,8 @@ fn vote(result: &Json, names: &[String; 2]) -> Option<Vote> {
     }
 }
 
-/// The verdict of a row of its tables (CSV, JSON-MIN): they have a column for each tag, under the name that the project gave it,
-/// which holds the name of a side, alone or as the pairwise tag writes it.
+/// The verdict of a row of its tables (CSV, JSON-MIN): they have a column for each tag, under the name that the project
+/// gave it, which holds the name of a side, alone or as the pairwise tag writes it.
 pub fn selected(record: &Record<'_>, names: &[String; 2]) -> Option<Json> {
     if !record.shows("annotation_id") {
         return None;

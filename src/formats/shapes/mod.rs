@@ -1,4 +1,5 @@
-//! What a record says: a shape is a file here that recognises one and reads it. What it lies in is told by `containers`.
+//! What a record says: a shape is a file here that recognises one and reads it. What it lies in is told by
+//! `containers`.
 
 mod alpaca;
 mod argilla;
@@ -76,8 +77,8 @@ pub fn named(format: Format) -> Option<&'static Shape> {
     SHAPES.iter().find(|shape| shape.format == format)
 }
 
-/// The shape of a record, in a file whose records had another so far (or none). What says where its prompt and answers are is
-/// read as TRL's; what is no shape at all too, whose reader says what it lacks.
+/// The shape of a record, in a file whose records had another so far (or none). What says where its prompt and answers
+/// are is read as TRL's; what is no shape at all too, whose reader says what it lacks.
 pub fn recognise(record: &Record<'_>, so_far: Format) -> &'static Shape {
     if record.maps(&["prompt", "chosen", "rejected"]) {
         return if record.maps(&["completion"]) { &unpaired::SHAPE } else { &trl::SHAPE };

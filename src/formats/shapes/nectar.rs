@@ -1,7 +1,7 @@
 //! Nectar: a prompt and several answers, each with its rank, the best having the lowest.
 //!
-//! Source: <https://huggingface.co/datasets/berkeley-nest/Nectar>. Its prompts are marked like those of Anthropic HH and
-//! stay as they are.
+//! Source: <https://huggingface.co/datasets/berkeley-nest/Nectar>. Its prompts are marked like those of Anthropic HH
+//! and stay as they are.
 
 use serde_json::Value as Json;
 

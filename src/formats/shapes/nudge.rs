@@ -96,8 +96,8 @@ fn answer(answer: &Json) -> Result<Answer, String> {
     Ok(Answer { text: text.to_owned(), origin, extras: Extras::default() })
 }
 
-/// A value of an object inside the record, absent where it is not there or null. What is there and not `what` is no reason to
-/// go on without it.
+/// A value of an object inside the record, absent where it is not there or null. What is there and not `what` is no
+/// reason to go on without it.
 fn member<T>(
     object: &Json,
     of: &str,

@@ -1,7 +1,7 @@
 //! OpenAI's preference fine-tuning: the messages and tools of an input, and two outputs of one message each.
 //!
-//! Source: <https://developers.openai.com/api/docs/guides/direct-preference-optimization>. Together and Fireworks take the
-//! same.
+//! Source: <https://developers.openai.com/api/docs/guides/direct-preference-optimization>. Together and Fireworks take
+//! the same.
 
 use serde_json::Value as Json;
 

@@ -1,7 +1,7 @@
 //! LLaMA-Factory's ranking records in ShareGPT's fields: a conversation, and two messages that may follow it.
 //!
-//! Source: <https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md>. Its `dataset_info.json` may give every name
-//! here another, see `dataset_info`.
+//! Source: <https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md>. Its `dataset_info.json` may give every
+//! name here another, see `dataset_info`.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,7 +1,8 @@
 //! Answers that were said to be good or bad one by one (KTO): a good one and a bad one of the same prompt make a pair.
 //!
-//! Source: <https://huggingface.co/docs/trl/dataset_formats>, unpaired preference. TRL's own `unpair_preference_dataset`
-//! writes all good ones of a batch before the bad ones, so what belongs together may be far apart.
+//! Source: <https://huggingface.co/docs/trl/dataset_formats>, unpaired preference. TRL's own
+//! `unpair_preference_dataset` writes all good ones of a batch before the bad ones, so what belongs together may be far
+//! apart.
 
 use serde_json::Value as Json;
 

@@ -1,8 +1,9 @@
-//! Preference files as they are written: one of the shapes that are read, in the container that the file's name asks for.
+//! Preference files as they are written: one of the shapes that are read, in the container that the file's name asks
+//! for.
 //!
-//! `datasets` takes the columns of a file, and what they hold, from its first records. So texts and conversations go into a
-//! file each, and a column of ours is in every record of a file or in none. Pairs are looked at once to know which, once more
-//! where columns have types, and then written: none is held.
+//! `datasets` takes the columns of a file, and what they hold, from its first records. So texts and conversations go
+//! into a file each, and a column of ours is in every record of a file or in none. Pairs are looked at once to know
+//! which, once more where columns have types, and then written: none is held.
 
 mod columns;
 mod files;
@@ -112,7 +113,8 @@ impl Side {
 /// What was written, where, and what was not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
-    /// With the number of pairs of each kind, text and chat. More than one file where there are both kinds, or both sides.
+    /// With the number of pairs of each kind, text and chat. More than one file where there are both kinds, or both
+    /// sides.
     pub files: Vec<(PathBuf, [usize; 2])>,
     /// Without a chosen and a rejected answer.
     pub undecided: usize,
@@ -177,15 +179,16 @@ impl Written {
     }
 }
 
-/// Gives every pair, in order, to what it is called with. It is called [`WritePlan::passes`] times and should give the same pairs
-/// each time.
+/// Gives every pair, in order, to what it is called with. It is called [`WritePlan::passes`] times and should give the
+/// same pairs each time.
 pub type EachPair<'a, E> = &'a mut dyn FnMut(&mut dyn FnMut(&Pair) -> Result<(), E>) -> Result<(), E>;
 
 /// Writes the pairs that the format has a place for; where there are texts and conversations, to two files,
-/// `NAME.text.jsonl` and `NAME.chat.jsonl` for `NAME.jsonl`, and with splits `NAME.train.jsonl` and `NAME.eval.jsonl`. A
-/// pipe or a terminal gets all. Without such a pair nothing is touched.
+/// `NAME.text.jsonl` and `NAME.chat.jsonl` for `NAME.jsonl`, and with splits `NAME.train.jsonl` and `NAME.eval.jsonl`.
+/// A pipe or a terminal gets all. Without such a pair nothing is touched.
 ///
-/// All files are whole when this returns. One that is there already is [`WriteError::Exists`], unless it may be replaced.
+/// All files are whole when this returns. One that is there already is [`WriteError::Exists`], unless it may be
+/// replaced.
 pub fn to_path<E: From<FormatError>>(plan: &WritePlan, pairs: EachPair<'_, E>) -> Result<Written, E> {
     let refused = |error: WriteError| E::from(FormatError::Output(error));
     let place = OutputPlace::of(&plan.path).map_err(refused)?;

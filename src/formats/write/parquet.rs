@@ -1,7 +1,7 @@
 //! Parquet as pandas, `datasets` and the hub read it: packed with snappy, a few megabytes in a group of rows.
 //!
-//! A value of a column that lies in others is told by two levels: how much of its way is there, and at which list it goes on.
-//! Source: <https://parquet.apache.org/docs/file-format/nestedencoding/>.
+//! A value of a column that lies in others is told by two levels: how much of its way is there, and at which list it
+//! goes on. Source: <https://parquet.apache.org/docs/file-format/nestedencoding/>.
 
 use std::{io, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! What is no number among the operands is none among the results, by every implementation: damaged weights must not look
-//! like plausible ones.
+//! What is no number among the operands is none among the results, by every implementation: damaged weights must not
+//! look like plausible ones.
 
 use super::*;
 

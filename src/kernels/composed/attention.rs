@@ -1,9 +1,9 @@
 //! Attention over the segments of a packed row, block by block of queries.
 //!
-//! A *block* is some consecutive rows and the rows that at least one of them sees. Short documents share a block, because
-//! a device is slow to start on small work; a long segment is cut so that its scores fit [`Limits::scores`]. Who sees
-//! whom inside a block is told by a bias that is added to the scores: 0, or [`HIDDEN`]. It is made on the device from
-//! three numbers a row (position, segment, segment of the prompt), which are uploaded once a layout.
+//! A *block* is some consecutive rows and the rows that at least one of them sees. Short documents share a block,
+//! because a device is slow to start on small work; a long segment is cut so that its scores fit [`Limits::scores`].
+//! Who sees whom inside a block is told by a bias that is added to the scores: 0, or [`HIDDEN`]. It is made on the
+//! device from three numbers a row (position, segment, segment of the prompt), which are uploaded once a layout.
 
 use std::{
     ops::Range,
@@ -220,8 +220,8 @@ impl Marks {
         })
     }
 
-    /// 0 where a query of the block sees a key, else minus [`HIDDEN`]: `[queries, keys]`. A key is seen when it is of the
-    /// query's segment or of its prompt, not later, and inside the window.
+    /// 0 where a query of the block sees a key, else minus [`HIDDEN`]: `[queries, keys]`. A key is seen when it is of
+    /// the query's segment or of its prompt, not later, and inside the window.
     fn bias(&self, block: &Block, shape: &AttentionShape) -> Result<Tensor> {
         let rows = |marks: &Tensor| -> Result<Tensor> {
             let rows = marks.narrow(0, block.rows.start, block.rows.len())?;

@@ -2,14 +2,15 @@
 //!
 //! # Conventions
 //!
-//! - Activations have one element type, f32 or bf16, chosen when the implementation is made ([`Composed`]): the embedding
-//!   gives it and everything downstream keeps it. Matrices that are stored otherwise are brought to it for the product.
+//! - Activations have one element type, f32 or bf16, chosen when the implementation is made ([`Composed`]): the
+//!   embedding gives it and everything downstream keeps it. Matrices that are stored otherwise are brought to it for
+//!   the product.
 //! - Every reduction, exponential and softmax is computed in f32, and so are `inv_rms`, `lse` and `u`. The head is
 //!   computed in f32 altogether: a log-prob is a small difference of large logits.
 //! - Trained values, gradients and moments are f32, in the flat buffers of the trait.
 //! - Nothing waits for the device, except where the trait returns plain numbers.
-//! - Nothing is as large as `T × T` or `A × V`: attention goes block by block of queries, the head slice by slice of the
-//!   vocabulary.
+//! - Nothing is as large as `T × T` or `A × V`: attention goes block by block of queries, the head slice by slice of
+//!   the vocabulary.
 //!
 //! It is also a second opinion on the hand-written kernels: on the processor both must give the same numbers, which
 //! `tests` checks operation by operation.

@@ -30,8 +30,8 @@ pub(super) fn name(number: usize) -> Option<String> {
     result::device::get_name(device).ok()
 }
 
-/// Opens a device on the current thread's own stream. Memory that a step gives back stays with this process, so that the
-/// next step need not ask the driver for it.
+/// Opens a device on the current thread's own stream. Memory that a step gives back stays with this process, so that
+/// the next step need not ask the driver for it.
 pub(super) fn open(number: usize) -> Result<Device, String> {
     let known = count()?;
     if number >= known {

@@ -1,11 +1,12 @@
 //! CUDA's libraries, opened when they are first called, so that a program built with CUDA starts without them.
 //!
-//! candle links the driver, cuBLAS, cuRAND and the runtime as ordinary shared libraries: a program that needs them cannot
-//! even start on a machine that lacks one. So the functions that are called get an entry of the same name here. The
-//! linker finds it before the libraries, finds nothing else to take from them, and does not write them down as needed.
+//! candle links the driver, cuBLAS, cuRAND and the runtime as ordinary shared libraries: a program that needs them
+//! cannot even start on a machine that lacks one. So the functions that are called get an entry of the same name here.
+//! The linker finds it before the libraries, finds nothing else to take from them, and does not write them down as
+//! needed.
 //!
-//! An entry jumps to where its record points. At first that is [`nudge_lazy_resolve`], which opens the library, looks the
-//! function up and corrects the record; from then on an entry costs one jump. Where a library is missing the record
+//! An entry jumps to where its record points. At first that is [`nudge_lazy_resolve`], which opens the library, looks
+//! the function up and corrects the record; from then on an entry costs one jump. Where a library is missing the record
 //! points to a function that says "there is no device", which is how the rest of the program then sees it.
 //!
 //! A function that is called but not listed here costs only this: the program needs its library to start, as before.

@@ -86,8 +86,8 @@ pub fn remember(trials: Trials) {
 /// What tries the cards of this machine when one is first asked for.
 static LOOK: OnceLock<fn()> = OnceLock::new();
 
-/// Has the cards be tried by `look`, which makes known how they did, before one is first chosen or asked for by its number.
-/// Until then, and by whoever works on the processor, nothing is tried.
+/// Has the cards be tried by `look`, which makes known how they did, before one is first chosen or asked for by its
+/// number. Until then, and by whoever works on the processor, nothing is tried.
 pub fn try_before_use(look: fn()) {
     if LOOK.set(look).is_err() {
         tracing::debug!("how cards are tried was said twice");

@@ -5,9 +5,9 @@
 //! are shared out to the threads, each a few panels of either side, and `tile` multiplies two panels. Every element of
 //! the target is summed by one thread in the order of the depth, so the bits do not depend on how many there are.
 //!
-//! `tile` has a body for each [`Multiplier`]: two for the instructions, and plain loops over the same panels, right on any
-//! processor. The instructions take denormals for zero and keep their own order inside a step, so the bodies agree up to
-//! the rounding of their sums.
+//! `tile` has a body for each [`Multiplier`]: two for the instructions, and plain loops over the same panels, right on
+//! any processor. The instructions take denormals for zero and keep their own order inside a step, so the bodies agree
+//! up to the rounding of their sums.
 
 mod pack;
 mod panel;

@@ -16,7 +16,8 @@ use super::{
 
 static BLOCKS: Shader = Shader::new("blocks", concat!(include_str!("stored.wgsl"), include_str!("blocks.wgsl")), 3);
 
-/// The number of a format in the shader; nothing for those that it does not read, which are widened when they are loaded.
+/// The number of a format in the shader; nothing for those that it does not read, which are widened when they are
+/// loaded.
 fn code(format: BlockFormat) -> Option<u32> {
     Some(match format {
         BlockFormat::Q8_0 => 0,

@@ -1,5 +1,5 @@
-//! Attention of one new token for each of several sequences, each over its own cache: the keys are cut into stretches that
-//! are worked on at once and joined after, so that a single long sequence keeps a card busy.
+//! Attention of one new token for each of several sequences, each over its own cache: the keys are cut into stretches
+//! that are worked on at once and joined after, so that a single long sequence keeps a card busy.
 
 use candle_core::DType;
 
@@ -84,8 +84,8 @@ pub(super) fn forward(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionSh
     Ok(o.into())
 }
 
-/// Joins the stretches of each row, those from number `starts[i]` to number `starts[i + 1]`. Where a row has more of them than
-/// one operand spans, some at a time become one first, until they do.
+/// Joins the stretches of each row, those from number `starts[i]` to number `starts[i + 1]`. Where a row has more of
+/// them than one operand spans, some at a time become one first, until they do.
 fn join_all(o: &Piece, sums: Piece, starts: Vec<usize>, shape: &AttentionShape) -> Result<()> {
     let (card, record) = (o.card(), shape.heads * (shape.head_dim + 2));
     let most = columns::rows_per_run(card, record).max(2);

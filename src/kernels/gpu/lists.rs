@@ -1,9 +1,10 @@
-//! Lists of numbers that shaders read: positions, plans, targets. Layer after layer asks for the same ones, so the last few
-//! stay on the card.
+//! Lists of numbers that shaders read: positions, plans, targets. Layer after layer asks for the same ones, so the last
+//! few stay on the card.
 
 use std::{collections::VecDeque, sync::Mutex};
 
-/// How many stay. A step has a handful: a plan of queries and one of keys for each width of attention, positions, targets.
+/// How many stay. A step has a handful: a plan of queries and one of keys for each width of attention, positions,
+/// targets.
 const RECENT: usize = 16;
 
 /// Words of a list that is worth keeping at most: 4 MiB.

@@ -1,5 +1,5 @@
-//! Products of a few rows with a weight as it is stored, for generation: each of the weight's numbers is read once for eight
-//! rows and widened where it is used, so that a token costs little more than reading the model.
+//! Products of a few rows with a weight as it is stored, for generation: each of the weight's numbers is read once for
+//! eight rows and widened where it is used, so that a token costs little more than reading the model.
 
 #[cfg(test)]
 mod tests;

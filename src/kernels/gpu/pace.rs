@@ -1,5 +1,5 @@
-//! How much is handed over at once: what the card was last seen to do in a hundredth of a second, so that a stop acts soon, a
-//! frame of the desktop comes in between and no driver's watchdog bites, however fast the card is.
+//! How much is handed over at once: what the card was last seen to do in a hundredth of a second, so that a stop acts
+//! soon, a frame of the desktop comes in between and no driver's watchdog bites, however fast the card is.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

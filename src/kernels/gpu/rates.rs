@@ -1,5 +1,5 @@
-//! How fast a card is, and the processor beside it, at the kinds of product that a model is made of: a card that is quick at
-//! one of them may be slow at another.
+//! How fast a card is, and the processor beside it, at the kinds of product that a model is made of: a card that is
+//! quick at one of them may be slow at another.
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
-//! Whether a card computes what the processor does: every operation at small odd shapes, before anything is trusted to it.
-//! Drivers have compiled right programs wrongly before, and a model that is trained on wrong sums shows it late.
+//! Whether a card computes what the processor does: every operation at small odd shapes, before anything is trusted to
+//! it. Drivers have compiled right programs wrongly before, and a model that is trained on wrong sums shows it late.
 
 use std::sync::Arc;
 

@@ -40,7 +40,8 @@ pub(in super::super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
         let last = (first + columns).min(m);
         let mut out = vec![0.0; (last - first) * n];
         let mut workspace = Vec::new();
-        // What has to be widened stays in the first-level cache while few rows pass, in the second-level one while many do.
+        // What has to be widened stays in the first-level cache while few rows pass, in the second-level one while many
+        // do.
         let step = match w {
             Rows::Bf16(..) | Rows::Quantized(_) if n <= BLOCK => WIDENED,
             _ => last - first,

@@ -15,7 +15,8 @@ use super::super::{
 /// Columns of the result in one tile.
 const STRIP: usize = VECTOR;
 
-/// Rows of the result in one tile: as many sums as there are registers for, on processors with 32 wide ones and on others.
+/// Rows of the result in one tile: as many sums as there are registers for, on processors with 32 wide ones and on
+/// others.
 const TALL: usize = 12;
 const LOW: usize = 6;
 

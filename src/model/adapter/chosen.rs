@@ -1,8 +1,8 @@
-//! Which layers PEFT makes out of a config. What a file holds for other layers PEFT leaves unread and says nothing; here
-//! it is an error.
+//! Which layers PEFT makes out of a config. What a file holds for other layers PEFT leaves unread and says nothing;
+//! here it is an error.
 //!
-//! Source: `check_target_module_exists` and `get_pattern_key` in PEFT's `tuners/tuners_utils.py` and `utils/other.py`, as of
-//! version 0.21.
+//! Source: `check_target_module_exists` and `get_pattern_key` in PEFT's `tuners/tuners_utils.py` and `utils/other.py`,
+//! as of version 0.21.
 
 use fancy_regex::Regex;
 use serde_json::{Map, Value};

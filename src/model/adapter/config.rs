@@ -79,8 +79,8 @@ impl PeftConfig {
                 return Err("its config does not say that it is a LoRA (`peft_type`)".to_owned());
             }
         }
-        // A reward model: sequence classification with one label. PEFT writes the names that such a head may have beside the
-        // one that was asked for.
+        // A reward model: sequence classification with one label. PEFT writes the names that such a head may have
+        // beside the one that was asked for.
         let is_head = |name: &Value| ["score", "classifier"].iter().any(|head| name == head);
         let of_a_head = |saved: &Vec<Value>| saved.iter().all(is_head) && saved.iter().any(|name| name == "score");
         let scores = config.get("task_type").and_then(Value::as_str) == Some("SEQ_CLS")

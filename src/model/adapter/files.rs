@@ -1,4 +1,5 @@
-//! What the layouts have in common: the adapter that is read, how its halves are found, and what is said where some are not.
+//! What the layouts have in common: the adapter that is read, how its halves are found, and what is said where some are
+//! not.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -1,9 +1,9 @@
-//! `adapter_config.json` and `adapters.safetensors` of mlx-lm: `lora_a` `[in, r]` and `lora_b` `[r, out]`, PEFT's A and B
-//! transposed, and ΔW = scale · (lora_a lora_b)ᵀ with the scale itself in the config.
+//! `adapter_config.json` and `adapters.safetensors` of mlx-lm: `lora_a` `[in, r]` and `lora_b` `[r, out]`, PEFT's A and
+//! B transposed, and ΔW = scale · (lora_a lora_b)ᵀ with the scale itself in the config.
 //!
-//! Source: `linear_to_lora_layers` and `load_adapters` in mlx-lm's `tuner/utils.py`. It makes one rank and one scale for
-//! all of the last `num_layers` blocks' linear layers that `keys` names inside a block; a layer that the file leaves out
-//! keeps its B of zeros.
+//! Source: `linear_to_lora_layers` and `load_adapters` in mlx-lm's `tuner/utils.py`. It makes one rank and one scale
+//! for all of the last `num_layers` blocks' linear layers that `keys` names inside a block; a layer that the file
+//! leaves out keeps its B of zeros.
 
 use std::{collections::BTreeMap, path::Path};
 

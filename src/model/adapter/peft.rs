@@ -156,8 +156,8 @@ fn module(spec: &Spec, path: &str) -> String {
     inner.map_or_else(|| path.to_owned(), |inner| format!("{INSIDE}{inner}"))
 }
 
-/// `target_modules`: names or paths, or inside a larger model an expression that leaves out the layers of the same names
-/// that read images.
+/// `target_modules`: names or paths, or inside a larger model an expression that leaves out the layers of the same
+/// names that read images.
 fn target_modules(spec: &Spec, targets: &[String]) -> Value {
     if spec.part_of.is_none() {
         return json!(targets);

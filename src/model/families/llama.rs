@@ -1,4 +1,5 @@
-//! Llama 1 to 3 and everything that declares itself one (SmolLM 1 and 2, TinyLlama, many fine-tunes): the plainest block.
+//! Llama 1 to 3 and everything that declares itself one (SmolLM 1 and 2, TinyLlama, many fine-tunes): the plainest
+//! block.
 
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! One file a decoder family: how its `config.json` reads as a [`Spec`], and how it is written.
 //!
-//! A family says what Transformers assumes where a file is silent ([`Silent`](decoder::Silent)), lets [`decoder`](decoder::decoder) read the keys that all
-//! families share, and then changes the facts that are its own.
+//! A family says what Transformers assumes where a file is silent ([`Silent`](decoder::Silent)), lets
+//! [`decoder`](decoder::decoder) read the keys that all families share, and then changes the facts that are its own.
 
 mod decoder;
 mod gemma2;

@@ -1,5 +1,5 @@
-//! Models that read images too. Inside their config stands another one, `text_config`, of a family's own type: that part
-//! is read, and given text alone it computes what the whole computes. The rest stays on disk as it is.
+//! Models that read images too. Inside their config stands another one, `text_config`, of a family's own type: that
+//! part is read, and given text alone it computes what the whole computes. The rest stays on disk as it is.
 
 use crate::{config::Config, spec::Spec};
 

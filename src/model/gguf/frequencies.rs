@@ -1,10 +1,10 @@
 //! Llama 3's rotary scaling, found again in the factors that the converter made of it.
 //!
-//! A `config.json` names four numbers; the converter computes one divisor a frequency from them and keeps only those. The
-//! formula (`LlamaModel.generate_extra_tensors`): wavelengths λ below `original / high` are left alone, those above
+//! A `config.json` names four numbers; the converter computes one divisor a frequency from them and keeps only those.
+//! The formula (`LlamaModel.generate_extra_tensors`): wavelengths λ below `original / high` are left alone, those above
 //! `original / low` are divided by `factor`, and between them the divisor is `1 / ((1−s)/factor + s)` with
-//! `s = (original/λ − low) / (high − low)`. Only `a = original / (high − low)` and `b = low / (high − low)` matter, so `low`
-//! is taken as 1, which is also what Meta's models say.
+//! `s = (original/λ − low) / (high − low)`. Only `a = original / (high − low)` and `b = low / (high − low)` matter, so
+//! `low` is taken as 1, which is also what Meta's models say.
 
 use std::f64::consts::TAU;
 

@@ -1,9 +1,9 @@
-//! A model in a GGUF file: its settings as a `config.json` would say them, its tensors under their Hugging Face names. And
-//! the way back: `settings` and `write` make such a file of a trained policy.
+//! A model in a GGUF file: its settings as a `config.json` would say them, its tensors under their Hugging Face names.
+//! And the way back: `settings` and `write` make such a file of a trained policy.
 //!
-//! llama.cpp's converter changes some tensors on the way: it interleaves the rows of Llama's q and k, because its rotation
-//! pairs neighbours instead of halves, and it adds the 1 to Gemma's norms. Both are undone here. Matrices in blocks stay
-//! in the mapped file, except those whose rows are put back in order.
+//! llama.cpp's converter changes some tensors on the way: it interleaves the rows of Llama's q and k, because its
+//! rotation pairs neighbours instead of halves, and it adds the 1 to Gemma's norms. Both are undone here. Matrices in
+//! blocks stay in the mapped file, except those whose rows are put back in order.
 
 mod config;
 mod frequencies;

@@ -4,8 +4,8 @@ use crate::{Family, Spec};
 
 const MISTRAL_3: &str = "mistral3";
 
-/// The architecture that a model is converted to. Mistral and SmolLM files call themselves `llama`; a Mistral that reads
-/// images has a name of its own.
+/// The architecture that a model is converted to. Mistral and SmolLM files call themselves `llama`; a Mistral that
+/// reads images has a name of its own.
 pub(crate) fn architecture(spec: &Spec) -> &'static str {
     match spec.family {
         Family::Mistral if spec.part_of == Some(MISTRAL_3) => MISTRAL_3,
@@ -20,8 +20,8 @@ pub(crate) fn architecture(spec: &Spec) -> &'static str {
     }
 }
 
-/// The architecture of a whole model written here. The text part of a Mistral that reads images computes what any Mistral
-/// computes, and is written as one.
+/// The architecture of a whole model written here. The text part of a Mistral that reads images computes what any
+/// Mistral computes, and is written as one.
 pub(super) fn whole_architecture(spec: &Spec) -> &'static str {
     match architecture(spec) {
         MISTRAL_3 => "llama",

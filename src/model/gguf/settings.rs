@@ -117,8 +117,8 @@ pub(super) fn difference(meant: &Spec, read: &Spec) -> Option<&'static str> {
     checks.into_iter().find(|(same, _)| !same).map(|(_, what)| what)
 }
 
-/// Whether every block is told positions alike. Frequencies are compared, not how they are written: Llama 3's scaling can
-/// be said in more than one way, and the file has factors in f32.
+/// Whether every block is told positions alike. Frequencies are compared, not how they are written: Llama 3's scaling
+/// can be said in more than one way, and the file has factors in f32.
 fn same_rotations(meant: &Spec, read: &Spec) -> bool {
     let of = |spec: &Spec, layer: &Layer| {
         let rope = spec.ropes.get(layer.rope?)?;

@@ -81,13 +81,14 @@ impl GgufType {
     }
 }
 
-/// Hears of each tensor, by its Hugging Face name, what a reader of the file will find: its numbers as they were rounded.
+/// Hears of each tensor, by its Hugging Face name, what a reader of the file will find: its numbers as they were
+/// rounded.
 pub type OnTensor<'a> = dyn FnMut(&str, Vec<f32>) -> Result<()> + 'a;
 
 /// Writes the model in `base` with the policy's training folded in into one new file. `about` holds what else the file
 /// says: its name, its tokenizer. Tensors are read, changed, rounded and written one at a time. Before any of them is
-/// written, what the file says of itself is read back; a model that its settings cannot describe is refused by what they
-/// lack. `on_share` hears the share written and stops by breaking.
+/// written, what the file says of itself is read back; a model that its settings cannot describe is refused by what
+/// they lack. `on_share` hears the share written and stops by breaking.
 pub fn write_gguf(
     policy: &Policy,
     base: &Path,

@@ -35,9 +35,10 @@ pub struct MergedOptions {
     pub max_shard_bytes: u64,
 }
 
-/// Writes the model in `folder` with the policy's training folded in into `dir`: every tensor of the base's files, under
-/// its own name. Tensors are read, changed and written one at a time, so one copy of one of them is all the memory it takes.
-/// `on_share` hears the share written; when it breaks, what was written is of no use and [`LoadError::Stopped`] says so.
+/// Writes the model in `folder` with the policy's training folded in into `dir`: every tensor of the base's files,
+/// under its own name. Tensors are read, changed and written one at a time, so one copy of one of them is all the
+/// memory it takes. `on_share` hears the share written; when it breaks, what was written is of no use and
+/// [`LoadError::Stopped`] says so.
 pub fn write_merged(
     policy: &Policy,
     folder: &Path,

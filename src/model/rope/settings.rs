@@ -33,8 +33,9 @@ const KNOWN: [&str; 12] = [
     "truncate",
 ];
 
-/// Rotary settings in either dialect: `rope_parameters` (Transformers 5), or `rope_theta` with `rope_scaling` (4), which
-/// wins where both are there, as in Transformers. Gives one rotation, or that of full attention and the local one.
+/// Rotary settings in either dialect: `rope_parameters` (Transformers 5), or `rope_theta` with `rope_scaling` (4),
+/// which wins where both are there, as in Transformers. Gives one rotation, or that of full attention and the local
+/// one.
 pub(crate) fn read(config: &mut Config<'_>, silent: &SilentRope) -> Result<Vec<Rope>, String> {
     let outer = Outer::read(config, silent)?;
     let five = config.object("rope_parameters")?;

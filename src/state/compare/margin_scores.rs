@@ -18,7 +18,8 @@ pub struct MarginScores {
 }
 
 impl MarginScores {
-    /// Those of these runs that are to be read, each as it stands now. A run that goes is read again when it is a quarter longer.
+    /// Those of these runs that are to be read, each as it stands now. A run that goes is read again when it is a
+    /// quarter longer.
     pub fn wanted(&self, shown: &[&RunRecord], revision: Revision) -> Vec<(RunId, Stand)> {
         let is_due = |record: &&&RunRecord| {
             let Some((step, pairs)) = self.asked.get(&record.id) else { return record.step > 0 };

@@ -149,8 +149,8 @@ fn compare(runs: &Runs, one: &RunRecord, other: &RunRecord, by: &SortRunsBy) -> 
     order.then(newest_first)
 }
 
-/// Which way is better in a column, where runs of any method may be compared by it. The best stands first, and where nothing is
-/// better the largest.
+/// Which way is better in a column, where runs of any method may be compared by it. The best stands first, and where
+/// nothing is better the largest.
 pub fn better(runs: &Runs, column: &RunColumn) -> Better {
     match column {
         RunColumn::Setting(_) => Better::Neither,

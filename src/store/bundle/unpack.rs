@@ -18,7 +18,8 @@ use crate::{
 };
 
 impl Project {
-    /// Unpacks a bundle into a folder, which becomes a project to be looked at. One that is there from the same bundle stays.
+    /// Unpacks a bundle into a folder, which becomes a project to be looked at. One that is there from the same bundle
+    /// stays.
     ///
     /// # Errors
     /// [`StoreError::NotABundle`] says what is wrong with the file; then nothing of it stays.

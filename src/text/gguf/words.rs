@@ -1,7 +1,8 @@
 //! How a byte-level BPE cuts text into words before it merges, by the name that llama.cpp's converter gives it.
 //!
-//! The patterns are those of the models' own `tokenizer.json`, because what Transformers makes of a text is what the model
-//! was trained on; llama.cpp rewrites some for its own engine. Names: `llama-vocab.cpp`, `llama_vocab::impl::load`.
+//! The patterns are those of the models' own `tokenizer.json`, because what Transformers makes of a text is what the
+//! model was trained on; llama.cpp rewrites some for its own engine. Names: `llama-vocab.cpp`,
+//! `llama_vocab::impl::load`.
 
 use serde_json::{Value as Json, json};
 

@@ -1,7 +1,8 @@
 //! A tokenizer, its special tokens and its chat template as the values of a GGUF file: the way back of `read`.
 //!
-//! The file holds no way to cut words, only a name that llama.cpp has one for. So the name is chosen whose way cuts texts
-//! as the tokenizer does; one without a name is refused. SentencePiece scores are made from the order of the merges.
+//! The file holds no way to cut words, only a name that llama.cpp has one for. So the name is chosen whose way cuts
+//! texts as the tokenizer does; one without a name is refused. SentencePiece scores are made from the order of the
+//! merges.
 
 use std::{collections::HashMap, path::Path};
 
@@ -19,15 +20,15 @@ use crate::{
 };
 use ::gguf::{Gguf, build::Build};
 
-/// Words, blanks, digits, signs, letters of many scripts, line ends of both kinds: what tokenizers cut in different ways.
-/// In composed form, because llama.cpp does not normalise.
+/// Words, blanks, digits, signs, letters of many scripts, line ends of both kinds: what tokenizers cut in different
+/// ways. In composed form, because llama.cpp does not normalise.
 pub const WORDS: &str = "The quick brown fox doesn't  jump:\n\n\n   it's 3.14159, 1234567 or 'LL we'll\t\ttabs\r\nend  \n \
     HelloWorld camelCase SHOUT ÄÖÜ éàç ñandú Привет мир 你好，世界 こんにちは 한국어 สวัสดี שלום 🦙🦙 🚀👩‍🚀 <b>x</b> a+b=c; \
     f(x)->y { return 0xFF; } ... !!! ??? $100 50% e-mail@example.org https://example.org/?q=1&r=2   ";
 
 impl Codec {
-    /// What a GGUF file says of this tokenizer, for a model of `vocab_size` rows. A model that is a GGUF file itself keeps its
-    /// own values. `plain_style` is the template of a model that has none.
+    /// What a GGUF file says of this tokenizer, for a model of `vocab_size` rows. A model that is a GGUF file itself
+    /// keeps its own values. `plain_style` is the template of a model that has none.
     pub fn gguf_fields(&self, model: &Path, vocab_size: usize, plain_style: Option<&str>) -> Result<Build, TextError> {
         let no_way = |reason: String| TextError::NoGguf { model: model.to_owned(), reason };
         if let Some(path) = Gguf::find(model) {
@@ -114,8 +115,8 @@ impl Codec {
             .texts("tokenizer.ggml.merges", &merges))
     }
 
-    /// Whether llama.cpp is to put a blank before a text, which it then does behind each special token too. Where Transformers
-    /// does so at the start alone, a conversation that starts with a special token never sees it.
+    /// Whether llama.cpp is to put a blank before a text, which it then does behind each special token too. Where
+    /// Transformers does so at the start alone, a conversation that starts with a special token never sees it.
     fn space_before(&self, tokenizer: &Json) -> bool {
         let scheme = |splitter: &Json| splitter["prepend_scheme"].as_str().map(str::to_owned);
         let parts = |part: &Json, list: &str| match part[list].as_array() {

@@ -1,4 +1,5 @@
-//! Arguments of Jinja's filters, which may come by place or by name, and the filters whose engine takes them one way only.
+//! Arguments of Jinja's filters, which may come by place or by name, and the filters whose engine takes them one way
+//! only.
 
 use minijinja::{
     Error, ErrorKind, State, Value, filters,

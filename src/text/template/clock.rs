@@ -43,8 +43,8 @@ fn now() -> DateTime {
     jiff::ZonedDateTime::now().datetime()
 }
 
-/// The format in conversions that mean here what they mean in C, whose names of days and months Python uses. Where there is
-/// no zone Python writes nothing for it.
+/// The format in conversions that mean here what they mean in C, whose names of days and months Python uses. Where
+/// there is no zone Python writes nothing for it.
 fn in_known(format: &str) -> Result<String, Error> {
     let mut out = String::new();
     let mut chars = format.chars();

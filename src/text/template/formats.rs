@@ -34,7 +34,8 @@ fn plain(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     }
 }
 
-/// The format with conversions that the engine knows: `%r` is `%s` of what Python's `repr` gives, `%d` cuts a fraction off.
+/// The format with conversions that the engine knows: `%r` is `%s` of what Python's `repr` gives, `%d` cuts a fraction
+/// off.
 fn in_known(state: &State<'_, '_>, format: &str, args: &mut [Value]) -> Result<String, Error> {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;

@@ -53,8 +53,8 @@ fn without(text: &str, open: &str, close: &str) -> String {
     kept + rest
 }
 
-/// `html.unescape`, of numbers and of the names that everybody knows. What may be one of the two thousand others is refused
-/// rather than left as it is.
+/// `html.unescape`, of numbers and of the names that everybody knows. What may be one of the two thousand others is
+/// refused rather than left as it is.
 fn unescape(text: &str) -> Result<String, Error> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,9 +1,9 @@
 //! What Jinja can spell and the template engine cannot, put in its words before it is compiled.
 //!
-//! `{% generation %}`; what a loop goes through, whose length the engine does not know of a text; operators that work as
-//! Python's do (`%`, `~`, a plus in front of a value); names that Python's own types have; texts with Python's escapes;
-//! arguments of macros that begin as others are. What would come out otherwise than in Jinja is refused. Only tags are
-//! looked into; what stands around them, in comments or between `raw` and `endraw` stays as it is.
+//! `{% generation %}`; what a loop goes through, whose length the engine does not know of a text; operators that work
+//! as Python's do (`%`, `~`, a plus in front of a value); names that Python's own types have; texts with Python's
+//! escapes; arguments of macros that begin as others are. What would come out otherwise than in Jinja is refused. Only
+//! tags are looked into; what stands around them, in comments or between `raw` and `endraw` stays as it is.
 
 mod marked;
 mod nodes;
@@ -54,8 +54,8 @@ pub fn translate(source: &str) -> Result<String, String> {
             Some("macro") => macros += 1,
             Some("endmacro") => macros = macros.saturating_sub(1),
             Some("generation") => {
-                // It marks assistant text for loss masks; masks are made by position here. A `with` keeps the white space
-                // control of the tag and, like it, keeps to itself what is set inside.
+                // It marks assistant text for loss masks; masks are made by position here. A `with` keeps the white
+                // space control of the tag and, like it, keeps to itself what is set inside.
                 out.push_str(&tag.replacen("generation", "with", 1));
                 continue;
             }

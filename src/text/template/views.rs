@@ -1,4 +1,5 @@
-//! What Python hands out in place of a list: looks into a map, ranges, what is gone through once, methods that nobody called.
+//! What Python hands out in place of a list: looks into a map, ranges, what is gone through once, methods that nobody
+//! called.
 
 use std::{
     collections::VecDeque,
@@ -149,7 +150,8 @@ pub fn is_generator(value: &Value) -> bool {
     value.downcast_object_ref::<Generator>().is_some()
 }
 
-/// A list or a tuple of Python's. What the engine goes through without a list of its own, such as a part of a list, is one too.
+/// A list or a tuple of Python's. What the engine goes through without a list of its own, such as a part of a list, is
+/// one too.
 pub fn is_list(value: &Value) -> bool {
     match value.kind() {
         ValueKind::Seq => value.downcast_object_ref::<Range>().is_none(),

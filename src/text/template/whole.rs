@@ -64,7 +64,8 @@ pub fn is_one(value: &Value) -> bool {
     value.downcast_object_ref::<Whole>().is_some()
 }
 
-/// `int` of Python: signs, underscores between digits, and the prefixes of bases; base 0 reads the base from the prefix.
+/// `int` of Python: signs, underscores between digits, and the prefixes of bases; base 0 reads the base from the
+/// prefix.
 pub fn read(text: &str, base: u32) -> Option<Value> {
     let text = &in_ascii(text);
     let (sign, body) = match text.strip_prefix('-') {

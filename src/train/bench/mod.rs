@@ -1,8 +1,8 @@
 //! `nudge bench`: some training steps with the engine's own parts, measured.
 //!
-//! A step here is a run's own ([`Trainer::step`] on a [`Batch`]), without a project around it: `shapes` gives models and
-//! pairs when none are named, `timed` breaks the step down by part, `peak` says how fast the machine could be, `report`
-//! puts it together. `generation` measures answers instead.
+//! A step here is a run's own ([`Trainer::step`] on a [`Batch`]), without a project around it: `shapes` gives models
+//! and pairs when none are named, `timed` breaks the step down by part, `peak` says how fast the machine could be,
+//! `report` puts it together. `generation` measures answers instead.
 
 mod generation;
 mod peak;

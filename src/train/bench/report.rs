@@ -32,8 +32,8 @@ pub struct BenchReport {
     pub tokens_per_s: f64,
     /// Tokens that were computed, each prompt once.
     pub computed_tokens_per_s: f64,
-    /// The most memory that was held on the device, loading included. This and the next three are of a card's own memory
-    /// where the model lies there.
+    /// The most memory that was held on the device, loading included. This and the next three are of a card's own
+    /// memory where the model lies there.
     pub peak_memory_mb: f64,
     /// The most that the process held in the machine's memory, where the device is another.
     #[serde(skip_serializing_if = "Option::is_none")]

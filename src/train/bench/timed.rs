@@ -29,8 +29,8 @@ pub enum StepPart {
     ForwardAttention,
     ForwardRest,
     Head,
-    /// Blocks whose forward runs again inside the backward; their norms and gates count as [`StepPart::BackwardRest`], where
-    /// they are computed again in any case.
+    /// Blocks whose forward runs again inside the backward; their norms and gates count as [`StepPart::BackwardRest`],
+    /// where they are computed again in any case.
     Recompute,
     BackwardHead,
     BackwardLinear,

@@ -1,8 +1,9 @@
 //! Of many rejected answers a few that are likely and unlike each other, chosen once before a run.
 //!
-//! The greedy rule of arXiv 2509.25717 for text: an answer's score is its log-prob a token at step 0 plus the distance of its
-//! embedding from the chosen answer's, each scaled to 0..1 over the pair's answers; taken is the one with the most of score +
-//! η · (distance from the nearest of those taken). Embedding: the mean of the last hidden states under the start model.
+//! The greedy rule of arXiv 2509.25717 for text: an answer's score is its log-prob a token at step 0 plus the distance
+//! of its embedding from the chosen answer's, each scaled to 0..1 over the pair's answers; taken is the one with the
+//! most of score + η · (distance from the nearest of those taken). Embedding: the mean of the last hidden states under
+//! the start model.
 
 use std::ops::ControlFlow;
 
@@ -17,9 +18,9 @@ use crate::{error::Result, measure::reference::write_cache};
 /// η: what unlikeness counts beside the score.
 const UNLIKE: f64 = 0.5;
 
-/// Cuts each pair with more than `negatives_max` rejected answers to those that the rule takes, if the settings ask for it;
-/// the others stay out of training and measuring. `policy` is at step 0, or has its start weights in itself. What was
-/// chosen is kept in the project by content. `tick` hears the share done; when it breaks, so is the answer.
+/// Cuts each pair with more than `negatives_max` rejected answers to those that the rule takes, if the settings ask for
+/// it; the others stay out of training and measuring. `policy` is at step 0, or has its start weights in itself. What
+/// was chosen is kept in the project by content. `tick` hears the share done; when it breaks, so is the answer.
 pub fn choose(
     dataset: &mut Dataset,
     config: &ObjectiveConfig,
@@ -130,8 +131,8 @@ mod tests {
             answer(-3.0, [1.0, 0.1]),
             answer(-1.5, [-1.0, 0.0]),
         ];
-        // Scores: likely (1, .95, 0, .75) + far (.498, .448, 0, 1): the last; then beside it the first two are 1.5 + ½·1 and
-        // 1.4 + ½·1.1, and what remains of them is nearly the same as the one taken.
+        // Scores: likely (1, .95, 0, .75) + far (.498, .448, 0, 1): the last; then beside it the first two are 1.5 +
+        // ½·1 and 1.4 + ½·1.1, and what remains of them is nearly the same as the one taken.
         assert_eq!(unlike(&answers, 1), [0, 4]);
         assert_eq!(unlike(&answers, 2), [0, 1, 4]);
         assert_eq!(unlike(&answers, 4), [0, 1, 2, 3, 4]);

@@ -19,8 +19,8 @@ pub struct DrawnNegatives {
 }
 
 impl DrawnNegatives {
-    /// At most `most` of the rejected answers, all equally likely, a function of seed, step and pair; absent where they are no
-    /// more.
+    /// At most `most` of the rejected answers, all equally likely, a function of seed, step and pair; absent where they
+    /// are no more.
     pub fn of(pair: &PairDoc, most: usize, seed: u64, step: u64) -> Option<Self> {
         let (pool, most) = (pair.rejected(), most.max(1));
         if pool <= most {

@@ -1,4 +1,5 @@
-//! The pairs of a run: held in memory where they are few, read from the document as they are wanted where they may be many.
+//! The pairs of a run: held in memory where they are few, read from the document as they are wanted where they may be
+//! many.
 
 use std::{ops::ControlFlow, path::Path};
 

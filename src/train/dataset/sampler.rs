@@ -15,8 +15,9 @@ enum Way {
     Apart,
 }
 
-/// An endless walk over `len` items, each once an epoch and none twice in a step. The permutation is a function of seed,
-/// stream, epoch, and of what the step that crossed into the epoch had met before, so the position is its whole state.
+/// An endless walk over `len` items, each once an epoch and none twice in a step. The permutation is a function of
+/// seed, stream, epoch, and of what the step that crossed into the epoch had met before, so the position is its whole
+/// state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sampler {
     seed: u64,

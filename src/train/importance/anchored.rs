@@ -17,8 +17,8 @@ const TOP_K: usize = 50;
 const TOP_P: f64 = 0.95;
 
 impl Training {
-    /// An answer to the prompt of each of these pairs, by pair; none where the policy said nothing. The seed is the step's.
-    /// `None` = stopped meanwhile.
+    /// An answer to the prompt of each of these pairs, by pair; none where the policy said nothing. The seed is the
+    /// step's. `None` = stopped meanwhile.
     pub fn sample_anchors(
         &mut self,
         met: &[usize],

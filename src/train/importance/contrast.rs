@@ -1,7 +1,7 @@
 //! The two models whose difference weighs a token, π⁺ and π⁻: adapters on the run's own base, fitted in two short runs.
 //!
-//! They are named by everything they depend on and kept in the project, `contrast/<name>/`, so that whoever trains with weights on
-//! the same pairs again, by whatever method, finds them there.
+//! They are named by everything they depend on and kept in the project, `contrast/<name>/`, so that whoever trains with
+//! weights on the same pairs again, by whatever method, finds them there.
 
 use std::{
     collections::BTreeSet,
@@ -104,9 +104,9 @@ pub fn keep(project: &Project, name: &str, sets: &[Policy; 2]) -> Result<Contras
     Ok(kept)
 }
 
-/// Deletes the pairs that no checkpoint of any run names, and what is left of a stopped fit whose run is gone or done. `going`:
-/// the run that asks, and the pair that it is about to have. While another run is going nothing is deleted: it may have one
-/// that it has not noted yet.
+/// Deletes the pairs that no checkpoint of any run names, and what is left of a stopped fit whose run is gone or done.
+/// `going`: the run that asks, and the pair that it is about to have. While another run is going nothing is deleted: it
+/// may have one that it has not noted yet.
 pub fn clear(project: &Project, going: Option<(RunId, &str)>) {
     if let Err(error) = delete_unneeded(project, going) {
         // It is nobody's loss but disk.
@@ -151,7 +151,8 @@ pub fn steps(tis: &TisConfig, total: u64) -> u64 {
     tis.steps.unwrap_or(total.div_ceil(2)).max(1)
 }
 
-/// Of everything that the two depend on: the base, how they are fitted in `steps` steps, and these pairs in their order.
+/// Of everything that the two depend on: the base, how they are fitted in `steps` steps, and these pairs in their
+/// order.
 pub fn name_of<'p>(
     reference: &Reference,
     config: &RunConfig,
@@ -184,7 +185,8 @@ pub fn name_of<'p>(
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// The pair that one of the two learns from by DPO: as it is, or with its answers swapped. Of several rejected answers the first.
+/// The pair that one of the two learns from by DPO: as it is, or with its answers swapped. Of several rejected answers
+/// the first.
 pub fn lesson(pair: &PairDoc, side: PairSide) -> PairDoc {
     let places = match side {
         PairSide::Chosen => [0, 1],

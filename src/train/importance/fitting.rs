@@ -74,8 +74,8 @@ impl Training {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// One of the two, and what it came to at its last step: reward margin, or loss a token. Goes on where it was stopped
-    /// before. `None` = stopped meanwhile.
+    /// One of the two, and what it came to at its last step: reward margin, or loss a token. Goes on where it was
+    /// stopped before. `None` = stopped meanwhile.
     fn fit_one(
         &mut self,
         side: PairSide,

@@ -1,9 +1,10 @@
 //! Token importance: how much each token of an answer counts in the margin.
 //!
-//! A kind of weights is a file that implements [`Weighing`], and an arm of [`kind_of`]. `tis`: from the contrast of two models, pure.
-//! `ti`: from gradients and places, pure. `contrast`: the two models, fitted once and kept in the project by content; `fitting`: how;
-//! `unfinished`: what a stopped fit leaves. `weigher`: the weights of a run's pairs as it meets them. `training`: the same as part of
-//! a run. `anchored`: the answers that TI-DPO's triplet term samples. `seen`: the weights of given answers, for whoever looks at them.
+//! A kind of weights is a file that implements [`Weighing`], and an arm of [`kind_of`]. `tis`: from the contrast of two
+//! models, pure. `ti`: from gradients and places, pure. `contrast`: the two models, fitted once and kept in the project
+//! by content; `fitting`: how; `unfinished`: what a stopped fit leaves. `weigher`: the weights of a run's pairs as it
+//! meets them. `training`: the same as part of a run. `anchored`: the answers that TI-DPO's triplet term samples.
+//! `seen`: the weights of given answers, for whoever looks at them.
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO) with its released code, 2505.19653 (TI-DPO).
 
@@ -85,8 +86,8 @@ pub fn reads(config: &RunConfig) -> Option<TokenReads> {
     kind_of(config).map(Weighing::reads)
 }
 
-/// Bytes that weighing tokens will hold beside a policy and does not yet: values and gradients of two adapters, and the moments
-/// of the one that is fitted.
+/// Bytes that weighing tokens will hold beside a policy and does not yet: values and gradients of two adapters, and the
+/// moments of the one that is fitted.
 pub fn later_bytes(config: &RunConfig, policy: &Policy) -> u64 {
     const FLOAT: u64 = 4;
     if reads(config) == Some(TokenReads::Contrasts) { 6 * FLOAT * policy.trainable_parameters() as u64 } else { 0 }

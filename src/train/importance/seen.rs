@@ -20,8 +20,8 @@ use crate::{
 /// What a run whose tokens all count alike says of weights.
 pub const ALIKE: &str = "This run counts all tokens alike (objective.token_weights)";
 
-/// Weights of a document's answers, the first of them as a chosen one and the others as rejected, by the run's settings and with
-/// `policy` holding its weights of `step`. A sentence where there are none.
+/// Weights of a document's answers, the first of them as a chosen one and the others as rejected, by the run's settings
+/// and with `policy` holding its weights of `step`. A sentence where there are none.
 pub fn weights(
     project: &mut Project,
     record: &RunRecord,

@@ -1,8 +1,9 @@
 //! TI-DPO: a token's weight from the gradient that reaches it, and from its place.
 //!
-//! I_i = ‖∂z/∂e_i‖₁, e_i the token's embedding and z the largest logit where the answer's last token is predicted; I scaled to a sum
-//! of 1. P(t) = exp(−½((t − μ)/σ)²), μ = (T − 1)/2, σ = T/4. W = λ·I + (1 − λ)·P, scaled to a mean of 1: the paper leaves open on
-//! what scale the two are mixed (P to a sum of 1 as released, or with 1 at its peak), and unscaled β would shrink about fivefold. The token that is predicted there has I = 0.
+//! I_i = ‖∂z/∂e_i‖₁, e_i the token's embedding and z the largest logit where the answer's last token is predicted; I
+//! scaled to a sum of 1. P(t) = exp(−½((t − μ)/σ)²), μ = (T − 1)/2, σ = T/4. W = λ·I + (1 − λ)·P, scaled to a mean of
+//! 1: the paper leaves open on what scale the two are mixed (P to a sum of 1 as released, or with 1 at its peak), and
+//! unscaled β would shrink about fivefold. The token that is predicted there has I = 0.
 
 use data::{
     PairSide,

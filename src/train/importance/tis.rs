@@ -1,8 +1,8 @@
 //! TIS-DPO: a token's weight from its contrast, δ = log π⁺ − log π⁻.
 //!
-//! A chosen answer's tokens count by δ, a rejected one's by −δ: what a model of the good answers finds likelier is what makes a
-//! chosen answer good, and what is least to blame in a rejected one. The paper takes e^clamp(δ, −0.5, 1.5), and of a rejected
-//! answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer, their
+//! A chosen answer's tokens count by δ, a rejected one's by −δ: what a model of the good answers finds likelier is what
+//! makes a chosen answer good, and what is least to blame in a rejected one. The paper takes e^clamp(δ, −0.5, 1.5), and
+//! of a rejected answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer, their
 //! contrasts rounded to two decimals, and spreads 0.7 to 1.3 over the ranks.
 
 use data::{

@@ -1,4 +1,5 @@
-//! Token weights as part of a run: the contrast pair that there is by its first step, weights computed as pairs are met.
+//! Token weights as part of a run: the contrast pair that there is by its first step, weights computed as pairs are
+//! met.
 
 use std::{ops::ControlFlow, time::Instant};
 
@@ -26,8 +27,8 @@ use crate::{
 type Read = Result<StepEnd<StepDoc, Option<LogProbs>>>;
 
 impl Training {
-    /// Has the contrast pair that the run's weights come from, where they come from one: the one that it had before, one that
-    /// the project has, or a new one. `Break` = stopped meanwhile.
+    /// Has the contrast pair that the run's weights come from, where they come from one: the one that it had before,
+    /// one that the project has, or a new one. `Break` = stopped meanwhile.
     pub fn ready_contrast(&mut self, before: Option<Contrasted>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         if reads(&self.config) != Some(TokenReads::Contrasts) {
             return Ok(ControlFlow::Continue(()));
@@ -47,7 +48,8 @@ impl Training {
         self.fit(&name, context)
     }
 
-    /// Finds or computes the token weights of a step's pairs, whose step-0 log-probs are known. `Break` = stopped meanwhile.
+    /// Finds or computes the token weights of a step's pairs, whose step-0 log-probs are known. `Break` = stopped
+    /// meanwhile.
     pub fn weigh(&mut self, chosen: &[usize], context: &mut Context<'_>) -> Result<StepEnd<StepDoc, ControlFlow<()>>> {
         let which: Vec<Which> = chosen.iter().map(|&index| Which::Train(index)).collect();
         self.weigh_these(&which, context)
@@ -139,7 +141,8 @@ impl Training {
         Ok(Some(contrasts(&read[0], &read[1])))
     }
 
-    /// Loads the contrast pair, if it is not at hand; fits it again where its files are gone. `Break` = stopped meanwhile.
+    /// Loads the contrast pair, if it is not at hand; fits it again where its files are gone. `Break` = stopped
+    /// meanwhile.
     fn open_contrast(&mut self, contrasted: &Contrasted, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         if self.weigher.as_ref().is_none_or(|weigher| weigher.contrast.is_some()) {
             return Ok(ControlFlow::Continue(()));
@@ -222,8 +225,8 @@ impl Training {
     }
 }
 
-/// Reads documents under a name, from the cache or with `read`; whoever asks meanwhile is answered by `speaker`. `None` =
-/// stopped meanwhile.
+/// Reads documents under a name, from the cache or with `read`; whoever asks meanwhile is answered by `speaker`. `None`
+/// = stopped meanwhile.
 fn keep_reading(
     (named, codec, cache): (&Reference, &text::Codec, &mut store::Project),
     (policy, speaker, budget): (&mut Policy, Option<&Policy>, usize),

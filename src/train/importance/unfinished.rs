@@ -1,5 +1,5 @@
-//! A contrast pair whose fit was stopped or killed: what was done of it, kept beside the finished ones so that whoever is to
-//! have the pair goes on from there, to the bit.
+//! A contrast pair whose fit was stopped or killed: what was done of it, kept beside the finished ones so that whoever
+//! is to have the pair goes on from there, to the bit.
 
 use std::{
     fs,

@@ -81,8 +81,8 @@ impl Weigher {
         }
     }
 
-    /// The training pairs are others now: `before` gives the place that a pair had, where it is the same. `measured`: the
-    /// held-out pairs that are measured stay.
+    /// The training pairs are others now: `before` gives the place that a pair had, where it is the same. `measured`:
+    /// the held-out pairs that are measured stay.
     pub fn move_to(&mut self, pairs: usize, before: impl Fn(usize) -> Option<usize>, measured: bool) {
         let old = std::mem::take(&mut self.train);
         self.train = (0..pairs).map(|index| before(index).and_then(|place| old[place].clone())).collect();

@@ -1,7 +1,7 @@
 //! The step-0 log-probs that a run is measured against, each computed when the run first needs it.
 //!
-//! A step computes those of its own pairs, an evaluation those that it uses. With full weights the reference is gone after
-//! the first step, so all that the run will visit are computed before it.
+//! A step computes those of its own pairs, an evaluation those that it uses. With full weights the reference is gone
+//! after the first step, so all that the run will visit are computed before it.
 
 use std::{
     ops::ControlFlow,
@@ -32,8 +32,8 @@ use crate::{
 const LONG: Duration = Duration::from_secs(1);
 
 impl Training {
-    /// Looks that the policy is its own reference, on the pairs of the step that comes next. The policy must be at step 0;
-    /// `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
+    /// Looks that the policy is its own reference, on the pairs of the step that comes next. The policy must be at step
+    /// 0; `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
     pub fn check_start(&mut self, next: &Sampler, step: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let chosen = self.drawn(&mut next.clone(), step);
         if self.config.objective.kind == Method::Reward {
@@ -77,8 +77,8 @@ impl Training {
         )
     }
 
-    /// What full weights need before they move: the values of all that the run will visit and measure. `Break` = stopped
-    /// meanwhile.
+    /// What full weights need before they move: the values of all that the run will visit and measure. `Break` =
+    /// stopped meanwhile.
     pub fn anchor_ahead(&mut self, next: &Sampler, first: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let mut order = next.clone();
         let steps = first..=self.length.steps;
@@ -98,8 +98,8 @@ impl Training {
         Ok(if measured { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
-    /// The same for pairs that join a run of full weights on its way: `start`, its start model, is loaded once more and let
-    /// go of again. `Break` = stopped meanwhile.
+    /// The same for pairs that join a run of full weights on its way: `start`, its start model, is loaded once more and
+    /// let go of again. `Break` = stopped meanwhile.
     pub fn anchor_ahead_with(&mut self, start: Policy, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let trained = std::mem::replace(&mut self.trainer.policy, start);
         self.anchors.stand_in = true;

@@ -1,8 +1,9 @@
-//! What a pair's texts are like to the model, small enough to keep beside every pair, and which pairs are unlike others.
+//! What a pair's texts are like to the model, small enough to keep beside every pair, and which pairs are unlike
+//! others.
 //!
-//! An embedding is the mean of the last hidden states that predict an answer's tokens ([`Policy::embeddings`]), averaged over
-//! the pair's answers. Wider ones are projected onto random signs (Achlioptas 2003), which keeps angles to about
-//! 1/√[`WIDTH`].
+//! An embedding is the mean of the last hidden states that predict an answer's tokens ([`Policy::embeddings`]),
+//! averaged over the pair's answers. Wider ones are projected onto random signs (Achlioptas 2003), which keeps angles
+//! to about 1/√[`WIDTH`].
 //!
 //! [`Policy::embeddings`]: model::Policy::embeddings
 
@@ -52,8 +53,9 @@ fn narrowed(wide: Vec<f32>) -> Vec<f32> {
     kept
 }
 
-/// Places of `asked`, those first that are the furthest from all of `known` and, among the first, from each other. Without any
-/// that is known the most ordinary one comes first. Each embedding counts by its angle from the mean of all.
+/// Places of `asked`, those first that are the furthest from all of `known` and, among the first, from each other.
+/// Without any that is known the most ordinary one comes first. Each embedding counts by its angle from the mean of
+/// all.
 pub fn furthest_first(asked: &[Vec<f32>], known: &[Vec<f32>]) -> Vec<usize> {
     let step = asked.len().div_ceil(MOST_ASKED).max(1);
     let compared: Vec<usize> = (0..asked.len()).step_by(step).collect();

@@ -174,8 +174,8 @@ impl Training {
         Ok(log_probs.map(|log_probs| log_probs.iter().flatten().map(|values| sum(values)).sum()))
     }
 
-    /// log π_θ of each token of each answer of some documents. Before the first update the policy is the reference, so its
-    /// log-probs (`at_start`, where they have just been looked up) are those of the policy.
+    /// log π_θ of each token of each answer of some documents. Before the first update the policy is the reference, so
+    /// its log-probs (`at_start`, where they have just been looked up) are those of the policy.
     fn log_probs(
         &self,
         docs: &[&Doc],
@@ -188,7 +188,8 @@ impl Training {
         log_probs(&self.trainer.policy, docs, self.state.budget, &mut |_| context.attend(Some(self.weights())))
     }
 
-    /// `answers/mean_tokens`, `stop/eos_rate` with its interval and `kl/policy_k3` on answers drawn from the policy as it is now.
+    /// `answers/mean_tokens`, `stop/eos_rate` with its interval and `kl/policy_k3` on answers drawn from the policy as
+    /// it is now.
     fn fresh_answers(&mut self, context: &mut Context<'_>) -> Measured {
         let wanted = self.config.train.eval_answers;
         let mut prompts: Vec<Vec<u32>> = self.dataset.eval_prompts.clone();

@@ -1,4 +1,5 @@
-//! What must hold at step 0: the policy is its own reference, so every reward is 0 and an anchored loss has a known value.
+//! What must hold at step 0: the policy is its own reference, so every reward is 0 and an anchored loss has a known
+//! value.
 
 use model::{Doc, Policy};
 
@@ -18,8 +19,8 @@ pub const TOLERANCE_PER_TOKEN: f64 = 1e-3;
 /// Measured at step 0 beside what theory says: (name, measured, expected).
 pub type Golden = Vec<(String, f64, f64)>;
 
-/// Runs the first pairs through the policy at step 0. A miss is an error that says which part disagrees. `weighed`: by place
-/// among `pairs`, where their tokens have weights.
+/// Runs the first pairs through the policy at step 0. A miss is an error that says which part disagrees. `weighed`: by
+/// place among `pairs`, where their tokens have weights.
 pub fn check(
     policy: &Policy,
     objective: &Objective,

@@ -119,8 +119,8 @@ fn keep(path: &Path, text: &str) -> Result<()> {
 
 impl Training {
     /// Answers the prompts of the rules with the present weights; the answers are in the project when this returns.
-    /// `judged/<rule>` is the share that the rule counts, `/low` and `/high` the ends of its 95 % interval. `None` = stopped
-    /// meanwhile.
+    /// `judged/<rule>` is the share that the rule counts, `/low` and `/high` the ends of its 95 % interval. `None` =
+    /// stopped meanwhile.
     ///
     /// The seed is that of the rules at every step, so that only the weights change the answers.
     pub fn judge(&self, judging: &Judging, context: &mut Context<'_>) -> Result<Option<Metrics>> {

@@ -12,8 +12,8 @@ pub type LogProbs = Vec<Vec<Vec<f32>>>;
 /// Σ by document and answer.
 pub type Sums = Vec<Vec<f64>>;
 
-/// log π_θ of each token of each answer, in rows of up to `row_tokens`. `tick` hears before each row how many documents are
-/// done; when it breaks, the answer is `None`.
+/// log π_θ of each token of each answer, in rows of up to `row_tokens`. `tick` hears before each row how many documents
+/// are done; when it breaks, the answer is `None`.
 pub fn log_probs(
     policy: &Policy,
     docs: &[&Doc],

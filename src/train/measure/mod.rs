@@ -1,5 +1,5 @@
-//! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers and judged ones, given pairs;
-//! and how long all that takes.
+//! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers and judged ones,
+//! given pairs; and how long all that takes.
 
 mod anchoring;
 pub mod anchors;

@@ -1,4 +1,5 @@
-//! What measuring takes beside the steps: held-out data, answers that are sampled afresh, judged ones, the probe prompts.
+//! What measuring takes beside the steps: held-out data, answers that are sampled afresh, judged ones, the probe
+//! prompts.
 
 use std::{cell::Cell, time::Instant};
 

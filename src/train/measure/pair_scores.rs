@@ -70,8 +70,8 @@ pub fn identity(weights: &str, codec: &Codec, limits: Limits) -> String {
 pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u64)>) -> Result<Objective> {
     let Some((run, step)) = at else { return Ok(Objective::of(&config.objective)) };
     if config.objective.kind == Method::Reward {
-        // With scores in place of log-probs, and 0 at the start, the loss of DPO is that of Bradley and Terry; what is told in
-        // standard deviations was fitted in the head's own unit.
+        // With scores in place of log-probs, and 0 at the start, the loss of DPO is that of Bradley and Terry; what is
+        // told in standard deviations was fitted in the head's own unit.
         let scale = checkpoint::state_of(&project.run(run)?.checkpoints, step).and_then(|state| state.scale);
         let beta = scale.map_or(1.0, |scale| scale.std);
         return Ok(Objective::Dpo(Dpo { beta, margin: Margin::AnchoredSum, smoothing: Smoothing::None }));
@@ -81,8 +81,8 @@ pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u6
 }
 
 /// Scores the two answers of each pair, in rows of up to `row_tokens`; those that cannot be scored have none. With
-/// `embedding`, what each pair's texts are like to the model comes of the same pass, unless it is a reward model. `wanted` is
-/// asked before every row; when it says no, the answer is `None`.
+/// `embedding`, what each pair's texts are like to the model comes of the same pass, unless it is a reward model.
+/// `wanted` is asked before every row; when it says no, the answer is `None`.
 pub fn score(
     (policy, under, embedding): (&Policy, Under, bool),
     codec: &Codec,

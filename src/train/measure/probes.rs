@@ -27,8 +27,8 @@ impl Default for Draw {
 type Said = (String, usize, bool);
 
 impl Training {
-    /// Answers every probe with the present weights, by the likeliest tokens and as `draw` has it; the answers to one are in the
-    /// project before they are told.
+    /// Answers every probe with the present weights, by the likeliest tokens and as `draw` has it; the answers to one
+    /// are in the project before they are told.
     ///
     /// A probe that this model cannot be asked (its template refuses the turns) is left out with a warning at step 0.
     pub fn answer_probes(&self, probes: &[Probe], draw: Draw, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
@@ -67,7 +67,8 @@ impl Training {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// What the present weights say to prompts: text, tokens, and whether it ended by itself. `None` = stopped meanwhile.
+    /// What the present weights say to prompts: text, tokens, and whether it ended by itself. `None` = stopped
+    /// meanwhile.
     fn say(&self, prompts: &[Vec<u32>], draw: Draw, context: &mut Context<'_>) -> Result<Option<Vec<Said>>> {
         if prompts.is_empty() {
             return Ok(Some(Vec::new()));

@@ -135,9 +135,9 @@ impl Reference {
 
     /// Reads what is cached, computes the rest and caches it.
     ///
-    /// All documents are packed together, cached or not, and a row is computed whole: so a value does not depend on what a
-    /// stopped run had computed already. `tick` hears the share done after every row; when it breaks, what was computed so
-    /// far is kept and `None` returned.
+    /// All documents are packed together, cached or not, and a row is computed whole: so a value does not depend on
+    /// what a stopped run had computed already. `tick` hears the share done after every row; when it breaks, what was
+    /// computed so far is kept and `None` returned.
     pub fn log_probs(
         &self,
         source: &mut ReferenceSource<'_>,

@@ -1,5 +1,5 @@
-//! Log-probs of given pairs under given weights, token by token, or a reward model's scores of them: what other tools can be
-//! compared with.
+//! Log-probs of given pairs under given weights, token by token, or a reward model's scores of them: what other tools
+//! can be compared with.
 
 use std::{fmt::Display, ops::ControlFlow, path::Path};
 

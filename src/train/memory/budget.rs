@@ -32,8 +32,8 @@ pub struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet. `others`:
-    /// bytes of this process that are none of the run's and will be free when it goes.
+    /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet.
+    /// `others`: bytes of this process that are none of the run's and will be free when it goes.
     pub fn new(asked: Option<u64>, policy: &Policy, others: u64) -> Self {
         let place = policy.place();
         let used = process::used_on(place).saturating_sub(others);
@@ -74,7 +74,8 @@ impl MemoryLimit {
         self.limit
     }
 
-    /// Bytes at the peak of a row that is estimated to take `row_bytes`, or of a checkpoint, which takes its turn with rows.
+    /// Bytes at the peak of a row that is estimated to take `row_bytes`, or of a checkpoint, which takes its turn with
+    /// rows.
     pub fn peak(self, policy: &Policy, row_bytes: u64) -> u64 {
         self.standing(policy) + row_bytes.max(policy.saving_bytes())
     }
@@ -91,14 +92,14 @@ impl MemoryLimit {
         self.whole(policy).min(free)
     }
 
-    /// Bytes that keys and values of sampled answers may take, which take their turn with rows: half of what there is, the
-    /// rest being for what prompts are computed in.
+    /// Bytes that keys and values of sampled answers may take, which take their turn with rows: half of what there is,
+    /// the rest being for what prompts are computed in.
     pub fn for_caches(self, policy: &Policy) -> u64 {
         self.now(policy) / 2
     }
 
-    /// Takes in what was measured: `peak` bytes in all while a row ran that was estimated to take `row_bytes`. Gives the
-    /// peak of a step, with the optimizer's moments, which were not there yet.
+    /// Takes in what was measured: `peak` bytes in all while a row ran that was estimated to take `row_bytes`. Gives
+    /// the peak of a step, with the optimizer's moments, which were not there yet.
     pub fn learn(&mut self, policy: &Policy, peak: u64, row_bytes: u64) -> u64 {
         let peak = peak.saturating_sub(self.others) + MOMENTS * policy.trainable_parameters() as u64;
         self.beside = peak.saturating_sub(policy.fixed_bytes() + row_bytes);

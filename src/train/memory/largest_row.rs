@@ -1,5 +1,5 @@
-//! The largest row forward and backward before the first step: what memory it takes, how long it lasts, and what follows
-//! from that for the run.
+//! The largest row forward and backward before the first step: what memory it takes, how long it lasts, and what
+//! follows from that for the run.
 
 use std::{cmp::Reverse, time::Instant};
 
@@ -51,9 +51,9 @@ struct Attempt {
     secs: f64,
 }
 
-/// Tries the largest row that rows of `budget` tokens make. What it takes corrects `room`, and with it how many blocks run
-/// their forward again; `budget` is halved until its rows fit. `again`: a second time where the first was quick, because the
-/// first time pays for fresh memory.
+/// Tries the largest row that rows of `budget` tokens make. What it takes corrects `room`, and with it how many blocks
+/// run their forward again; `budget` is halved until its rows fit. `again`: a second time where the first was quick,
+/// because the first time pays for fresh memory.
 pub fn try_out(
     policy: &mut Policy,
     config: &RunConfig,
@@ -234,7 +234,8 @@ pub fn texts<'a>(config: &RunConfig, dataset: &'a Dataset) -> (&'a [TextDoc], &'
     )
 }
 
-/// The largest row of at most `most` of `docs` that fits. Halves `budget` while rows of several do not fit; a document that does not fit on its own is passed over. The policy knows of the room afterwards.
+/// The largest row of at most `most` of `docs` that fits. Halves `budget` while rows of several do not fit; a document
+/// that does not fit on its own is passed over. The policy knows of the room afterwards.
 fn largest(
     policy: &mut Policy,
     (docs, reads): (&[&Doc], Reads),

@@ -13,7 +13,8 @@ pub struct MemoryOutlook {
     pub peak_memory_is: EstimateBasis,
     /// Weights, optimizer, gradients and activations of that row alone, counted from their shapes.
     pub estimated_memory_bytes: u64,
-    /// What keys and values of the answers that a step samples at once take, while no row is worked on; 0 where none samples.
+    /// What keys and values of the answers that a step samples at once take, while no row is worked on; 0 where none
+    /// samples.
     pub cache_bytes: u64,
     /// `train.memory_mb`, or a share of what is free.
     pub memory_limit_bytes: u64,

@@ -16,8 +16,8 @@ pub struct Diagnostics {
     /// Mean of chosen reward − rejected reward; of several rejected answers the best.
     pub rewards_margins: f64,
     /// Share of pairs whose chosen reward is above the rejected one, strictly as in TRL; ties among the labels have
-    /// no right answer and are left out. `None` if nothing else is there, or while no pair has moved: at step 0 every reward
-    /// is 0 and accuracy has no value.
+    /// no right answer and are left out. `None` if nothing else is there, or while no pair has moved: at step 0 every
+    /// reward is 0 and accuracy has no value.
     pub rewards_accuracies: Option<f64>,
     /// Mean Σ log π_θ of each side.
     pub logps_chosen: f64,
@@ -154,7 +154,8 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
     })
 }
 
-/// Share of the decided pairs whose chosen answer has the higher reward, with its interval. `None` where no reward has moved.
+/// Share of the decided pairs whose chosen answer has the higher reward, with its interval. `None` where no reward has
+/// moved.
 pub fn accuracy(terms: &[PairTerm]) -> Option<Share> {
     let decided = || terms.iter().filter(|term| term.certainty != 0.5);
     let right = decided().filter(|term| term.chosen_reward > term.against.best_reward).count();

@@ -246,7 +246,8 @@ fn constants_without_meaning_are_refused_in_words() {
 /// Every objective on three pairs, as computed in f64 by PyTorch and confirmed by TRL 1.16 for DPO and IPO.
 ///
 /// `tests/fixtures/objective_golden.json` holds, per model, the `lora.objectives` and `lora.ref_logps` parts of a
-/// PyTorch script's record for tiny random models: log-probs of an adapted policy, of its base as reference, and losses.
+/// PyTorch script's record for tiny random models: log-probs of an adapted policy, of its base as reference, and
+/// losses.
 #[test]
 fn losses_are_those_of_pytorch_and_trl() {
     let golden: serde_json::Value =

@@ -23,7 +23,8 @@ impl Objective {
         self.method().push_formula()
     }
 
-    /// The method's name with its variant, never ambiguous: "MPO anchored-sum", "DPO anchored-mean (robust)", "IPO sum (paper)".
+    /// The method's name with its variant, never ambiguous: "MPO anchored-sum", "DPO anchored-mean (robust)", "IPO sum
+    /// (paper)".
     pub fn name(&self) -> String {
         self.method().name()
     }

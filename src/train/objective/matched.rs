@@ -1,14 +1,16 @@
 //! Methods made comparable: constants under which the first gradient of each is as long as the other's.
 //!
-//! An anchored margin is 0 for every pair at step 0, so every pair has the same push there (MPO β/4, DPO β/2, IPO 1/τ) and the
-//! gradient of the preference loss is that push times a mean of ∇m that no method has a say in. Equal pushes are equal gradients.
+//! An anchored margin is 0 for every pair at step 0, so every pair has the same push there (MPO β/4, DPO β/2, IPO 1/τ)
+//! and the gradient of the preference loss is that push times a mean of ∇m that no method has a say in. Equal pushes
+//! are equal gradients.
 
 use data::config::{Method, Negatives, ObjectiveConfig, RunConfig};
 
 use super::{Objective, PairLogProbs};
 
 impl Objective {
-    /// What a certain pair is pushed with before the first step; absent for reference-free margins, which start anywhere.
+    /// What a certain pair is pushed with before the first step; absent for reference-free margins, which start
+    /// anywhere.
     pub fn first_push(&self) -> Option<f64> {
         let pair = PairLogProbs {
             policy_chosen: 0.0,
@@ -34,7 +36,8 @@ fn with_first_push(config: &ObjectiveConfig, push: f64) -> Option<ObjectiveConfi
     Some(matched)
 }
 
-/// Gives all runs the first gradient of the first one, as far as their margins are anchored. Says what was set, a sentence a run.
+/// Gives all runs the first gradient of the first one, as far as their margins are anchored. Says what was set, a
+/// sentence a run.
 pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
     let Some((first, others)) = configs.split_first_mut() else {
         return Vec::new();

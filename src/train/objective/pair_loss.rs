@@ -1,4 +1,5 @@
-//! What a method is: ℓ(m) of a margin with its slope, what it needs, and how it is told. Each is a file beside this one.
+//! What a method is: ℓ(m) of a margin with its slope, what it needs, and how it is told. Each is a file beside this
+//! one.
 
 use data::config::{Margin, ObjectiveConfig};
 
@@ -23,8 +24,8 @@ pub trait PairLoss {
         None
     }
 
-    /// What the reward r and the labeller's probability μ of a pair multiply its loss with: r/μ where the method has importance
-    /// weights.
+    /// What the reward r and the labeller's probability μ of a pair multiply its loss with: r/μ where the method has
+    /// importance weights.
     fn weight(&self, _reward: f64, _behaviour: f64) -> f64 {
         1.0
     }

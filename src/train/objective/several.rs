@@ -1,11 +1,11 @@
 //! One chosen answer against several rejected ones: a softmax over all answers of the prompt.
 //!
-//! Source: arXiv 2406.09215 (softmax DPO), text part of 2509.25717 (MISP-DPO). With a_i = −β·m_i against rejected answer i and
-//! S = Σ e^(a_i): p_w = 1/(1+S), p_i = e^(a_i)/(1+S). DPO is −log p_w; MPO, whose preference policy then has one action an
-//! answer, −p_w. One rejected answer gives σ(β·m) and with it the loss of a pair.
+//! Source: arXiv 2406.09215 (softmax DPO), text part of 2509.25717 (MISP-DPO). With a_i = −β·m_i against rejected
+//! answer i and S = Σ e^(a_i): p_w = 1/(1+S), p_i = e^(a_i)/(1+S). DPO is −log p_w; MPO, whose preference policy then
+//! has one action an answer, −p_w. One rejected answer gives σ(β·m) and with it the loss of a pair.
 //!
-//! Of a pool of n answers K may have been drawn, each standing for `1/(K·q)` of them, q its probability a draw: the mean of
-//! Ŝ = Σ e^(a_i)/(K·q_i) is S, but log(1 + Ŝ) and 1/(1 + Ŝ) come out a little low and high (Jensen).
+//! Of a pool of n answers K may have been drawn, each standing for `1/(K·q)` of them, q its probability a draw: the
+//! mean of Ŝ = Σ e^(a_i)/(K·q_i) is S, but log(1 + Ŝ) and 1/(1 + Ŝ) come out a little low and high (Jensen).
 //!
 //! A label of certainty c knows that one of the others is best with 1 − c, all of them alike: the loss is
 //! `c·f(p_w) + (1−c)·mean f(p_i)`, f the method's −p or −log p; smoothing likewise.
@@ -52,8 +52,8 @@ impl Term {
 }
 
 impl Objective {
-    /// Loss, gradient and measurements of a chosen answer against one or more. A method without a form for several knows one:
-    /// the first.
+    /// Loss, gradient and measurements of a chosen answer against one or more. A method without a form for several
+    /// knows one: the first.
     pub fn evaluate_against(&self, label: Label, chosen: AnswerLogProbs, rejected: &[AnswerLogProbs]) -> Term {
         let is_pair = matches!(rejected, [] | [AnswerLogProbs { stands_for: 1.0, .. }]);
         if let Some(form) = self.method().several().filter(|_| !is_pair) {

@@ -1,8 +1,9 @@
-//! The triplet term of TI-DPO: a freshly sampled answer, the anchor, is pulled to the chosen answer and away from the rejected one.
+//! The triplet term of TI-DPO: a freshly sampled answer, the anchor, is pulled to the chosen answer and away from the
+//! rejected one.
 //!
-//! L = max(0, Σ_t (d_t − b_t)² − Σ_t (d_t − c_t)² + α), d, b and c being the tokens' log-ratios to the reference of anchor, chosen and
-//! rejected answer. Tokens are matched by their place, as far as both answers go. Where c_t > d_t the far part raises the
-//! rejected token: it is symmetric.
+//! L = max(0, Σ_t (d_t − b_t)² − Σ_t (d_t − c_t)² + α), d, b and c being the tokens' log-ratios to the reference of
+//! anchor, chosen and rejected answer. Tokens are matched by their place, as far as both answers go. Where c_t > d_t
+//! the far part raises the rejected token: it is symmetric.
 //!
 //! Source: arXiv 2505.19653.
 

@@ -1,9 +1,9 @@
 //! The margin where some tokens count more than others.
 //!
-//! m = Σ_t w_t·a_t of the chosen answer − the same of the rejected one, a = log π_θ − log π_ref; the mean kinds divide by Σw. The
-//! weights know nothing of the objective and the objective nothing of where they come from, so they go with every one:
-//! ∂L/∂(log-prob of a token) is the slope of its answer times w_t. Rewards and log-probs that are told stay unweighted, so that
-//! runs compare.
+//! m = Σ_t w_t·a_t of the chosen answer − the same of the rejected one, a = log π_θ − log π_ref; the mean kinds divide
+//! by Σw. The weights know nothing of the objective and the objective nothing of where they come from, so they go with
+//! every one: ∂L/∂(log-prob of a token) is the slope of its answer times w_t. Rewards and log-probs that are told stay
+//! unweighted, so that runs compare.
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO), 2505.19653 (TI-DPO).
 
@@ -48,8 +48,8 @@ impl WeighedAnswer<'_> {
 }
 
 impl Objective {
-    /// [`Objective::evaluate_against`] of answers whose tokens have weights. Its slopes are those of the weighted sums: a token's
-    /// is its answer's times its weight.
+    /// [`Objective::evaluate_against`] of answers whose tokens have weights. Its slopes are those of the weighted sums:
+    /// a token's is its answer's times its weight.
     pub fn evaluate_weighed(&self, label: Label, chosen: WeighedAnswer<'_>, rejected: &[WeighedAnswer<'_>]) -> Term {
         let weighed: Vec<AnswerLogProbs> = rejected.iter().map(WeighedAnswer::weighed).collect();
         let Term { pair, slopes } = self.evaluate_against(label, chosen.weighed(), &weighed);

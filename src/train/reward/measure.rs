@@ -1,4 +1,5 @@
-//! What a reward model's scores are like: on held-out pairs, before the first update, and on the answers of the reference.
+//! What a reward model's scores are like: on held-out pairs, before the first update, and on the answers of the
+//! reference.
 
 use std::ops::ControlFlow;
 
@@ -18,8 +19,8 @@ use crate::{
     step::{go_on, gradient},
 };
 
-/// Mean and standard deviation of the raw scores of a reward model, on the answers of the reference where there are any: it
-/// puts a KL coefficient on one scale for every project.
+/// Mean and standard deviation of the raw scores of a reward model, on the answers of the reference where there are
+/// any: it puts a KL coefficient on one scale for every project.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ScoreScale {
     #[serde(with = "data::exact")]
@@ -111,8 +112,8 @@ pub fn check_start(policy: &mut Policy, config: &RunConfig, pairs: &[PairDoc], r
     Ok(golden)
 }
 
-/// ∂L/∂w = −½·mean(n_w − n_l), n being the normed states behind the answers, read from rows of one pair each; that of the
-/// adapter is 0, exactly.
+/// ∂L/∂w = −½·mean(n_w − n_l), n being the normed states behind the answers, read from rows of one pair each; that of
+/// the adapter is 0, exactly.
 fn check_gradient(policy: &mut Policy, objective: BradleyTerry, pairs: &[PairDoc], row_tokens: usize) -> Result<()> {
     let wrong =
         |what: &str| TrainError::Golden(format!("{what}. The gradient of the scores disagrees with its definition"));

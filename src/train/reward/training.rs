@@ -81,8 +81,8 @@ impl Training {
         Ok(Some(metrics.chain(bins).collect()))
     }
 
-    /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile is
-    /// answered; it is not cut short, since a checkpoint is of use with it only.
+    /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile
+    /// is answered; it is not cut short, since a checkpoint is of use with it only.
     pub fn scale(&self, context: &mut Context<'_>) -> Result<Option<ScoreScale>> {
         if self.config.objective.kind != Method::Reward {
             return Ok(None);

@@ -42,7 +42,8 @@ pub fn token_rewards(policy: &[f64], reference: &[f64], penalty: Penalty, score:
 }
 
 impl Gae {
-    /// Advantages of an answer's slots from their rewards and the values before each; behind the last slot the value is 0.
+    /// Advantages of an answer's slots from their rewards and the values before each; behind the last slot the value is
+    /// 0.
     pub fn advantages(self, rewards: &[f64], values: &[f64]) -> Vec<f64> {
         let mut advantages = vec![0.0; rewards.len()];
         let (mut later, mut next) = (0.0, 0.0);

@@ -1,4 +1,5 @@
-//! What an update makes smaller: the clipped policy loss with the terms on texts beside it, and the critic's squared error.
+//! What an update makes smaller: the clipped policy loss with the terms on texts beside it, and the critic's squared
+//! error.
 
 use data::config::{LossType, Method, RunConfig};
 
@@ -84,7 +85,8 @@ impl Moved {
 pub struct PolicyLoss<'a> {
     config: &'a RunConfig,
     rollout: &'a Rollout,
-    /// Answers of the part and their tokens: counted before the first row, so that it makes no difference how it is cut.
+    /// Answers of the part and their tokens: counted before the first row, so that it makes no difference how it is
+    /// cut.
     answers: usize,
     tokens: usize,
     pub moved: Moved,

@@ -50,8 +50,8 @@ pub struct RolloutPrompt {
 }
 
 impl Training {
-    /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. Each leaves
-    /// room for an answer: it was kept with one that fits.
+    /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. Each
+    /// leaves room for an answer: it was kept with one that fits.
     pub(super) fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<RolloutPrompt> {
         let references = of_references(&self.config, &self.dataset);
         let seed = self.config.train.shuffle_seed;

@@ -1,4 +1,5 @@
-//! The answers of a step: sampled, scored, and everything about them that stays as it was while the updates go over them.
+//! The answers of a step: sampled, scored, and everything about them that stays as it was while the updates go over
+//! them.
 
 use std::time::Duration;
 
@@ -304,8 +305,8 @@ impl Training {
         Ok(StepEnd::Done(()))
     }
 
-    /// log π_old and log π_ref of these rows' answers. By the very rows that the updates go over: packed otherwise, sums
-    /// would round otherwise, and the first ratio would not be 1.
+    /// log π_old and log π_ref of these rows' answers. By the very rows that the updates go over: packed otherwise,
+    /// sums would round otherwise, and the first ratio would not be 1.
     pub fn freeze_log_probs(
         &self,
         rollout: &mut Rollout,

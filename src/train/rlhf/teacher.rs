@@ -1,4 +1,5 @@
-//! The reward model that a policy learns from, and the critic: adapters and scalar heads of their own on the policy's base.
+//! The reward model that a policy learns from, and the critic: adapters and scalar heads of their own on the policy's
+//! base.
 
 use data::{
     config::{Method, RunConfig},
@@ -85,8 +86,8 @@ pub fn refuse_to_delete(project: &Project, run: RunId) -> Result<()> {
     })
 }
 
-/// The run whose reward model a run of these settings learns from, or what to do. `may_wait`: one that is not fitted yet will
-/// do, since a run may wait its turn behind it.
+/// The run whose reward model a run of these settings learns from, or what to do. `may_wait`: one that is not fitted
+/// yet will do, since a run may wait its turn behind it.
 pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<RunRecord> {
     let method = crate::objective::name(&config.objective);
     let has_checkpoint = |record: &RunRecord| may_wait || checkpoint::newest_state(&record.checkpoints).is_some();
@@ -116,9 +117,9 @@ pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<Run
     })
 }
 
-/// The checkpoint that a run learns from: the one that is named, else of those that were evaluated the one whose scores put
-/// most held-out pairs in order, of equal ones that with the lowest loss and then the newest; where none was, the newest. One
-/// that cannot be read is passed over.
+/// The checkpoint that a run learns from: the one that is named, else of those that were evaluated the one whose scores
+/// put most held-out pairs in order, of equal ones that with the lowest loss and then the newest; where none was, the
+/// newest. One that cannot be read is passed over.
 fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<TeacherCheckpoint> {
     let folders = &record.checkpoints;
     let measured = |name: &str| project.series(record.id, name, None);
@@ -172,8 +173,8 @@ fn choose(project: &Project, record: RunRecord, named: Option<u64>) -> Result<Te
 }
 
 impl Rlhf {
-    /// Loads reward model and critic onto the base of `policy`. `before`: the reward model that the run learnt from so far.
-    /// The critic's memory is without a limit as yet.
+    /// Loads reward model and critic onto the base of `policy`. `before`: the reward model that the run learnt from so
+    /// far. The critic's memory is without a limit as yet.
     pub fn open(
         project: &Project,
         config: &RunConfig,
@@ -215,8 +216,8 @@ impl Rlhf {
         Ok((Self { reward, scale, teacher, critic: critic.transpose()? }, opened))
     }
 
-    /// Bytes that it will hold and does not yet: the critic's gradients and moments, and what a step goes back to where it is
-    /// stopped between two updates, values and moments of whatever it trains.
+    /// Bytes that it will hold and does not yet: the critic's gradients and moments, and what a step goes back to where
+    /// it is stopped between two updates, values and moments of whatever it trains.
     pub fn later_bytes(&self, policy: &Policy) -> u64 {
         const FLOAT: u64 = 4;
         let numbers = |policy: &Policy| policy.trainable_parameters() as u64;

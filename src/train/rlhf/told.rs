@@ -28,8 +28,8 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// `loss` and its parts with the gradients they gave, means over the updates. While the critic alone learns there is no
-    /// loss of the policy to tell.
+    /// `loss` and its parts with the gradients they gave, means over the updates. While the critic alone learns there
+    /// is no loss of the policy to tell.
     pub fn losses(&self, config: &RunConfig) -> Vec<(String, f64)> {
         let mut told = Vec::new();
         if !self.policy.is_empty() {

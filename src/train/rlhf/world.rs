@@ -158,7 +158,8 @@ fn the_gradient_of_many_draws_is_that_of_all_answers() {
     }
 }
 
-/// One word an answer: π_ref (.5, .3, .2), scores (1, 0, −1), kl_coef ½. The best policy is π_ref·e^{s/kl_coef}, normalised.
+/// One word an answer: π_ref (.5, .3, .2), scores (1, 0, −1), kl_coef ½. The best policy is π_ref·e^{s/kl_coef},
+/// normalised.
 #[test]
 fn a_world_of_one_word_ends_at_its_best_policy() {
     let (reference, scores, kl_coef) = ([0.5f64, 0.3, 0.2], [1.0, 0.0, -1.0], 0.5);
@@ -281,8 +282,8 @@ fn all_groups_of_rloo_together_have_the_exact_gradient() {
     }
 }
 
-/// What GRPO's groups come to together: of two answers that differ each is 1/√2 of its spread from the mean, whatever the scores
-/// are; and k3, sampled from the policy, slopes as KL(π_ref ‖ π) does: by π − π_ref.
+/// What GRPO's groups come to together: of two answers that differ each is 1/√2 of its spread from the mean, whatever
+/// the scores are; and k3, sampled from the policy, slopes as KL(π_ref ‖ π) does: by π − π_ref.
 #[test]
 fn all_groups_of_grpo_together_have_the_gradient_of_what_it_makes_smaller() {
     let (policy, reference, _) = ONE_WORD;

@@ -1,8 +1,8 @@
 //! The budget of KL drift: what is done at an evaluation that measures more than the run may drift.
 //!
-//! Steering is a controller with λ_ref as its only state, which is a knob and so part of every checkpoint: a run that is
-//! resumed goes on to the bit. Above the limit λ_ref grows by as much as the drift is over it, at most twofold; below half of
-//! the limit it comes down again, never below where the run has it or a hand has turned it.
+//! Steering is a controller with λ_ref as its only state, which is a knob and so part of every checkpoint: a run that
+//! is resumed goes on to the bit. Above the limit λ_ref grows by as much as the drift is over it, at most twofold;
+//! below half of the limit it comes down again, never below where the run has it or a hand has turned it.
 
 use data::{
     config::{DriftAction, Knob, Knobs, TrainConfig},

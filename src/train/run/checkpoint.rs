@@ -1,10 +1,10 @@
 //! Checkpoints: one folder a step, whole or not there at all.
 //!
 //! `checkpoints/step-000120/` holds `state.json` (everything small, and the hashes of the other files), the trained
-//! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, of PPO the critic
-//! (`critic.safetensors`) and its moments, and for an adapter the PEFT files that other tools read. It is written under another name, synced, read back and compared, and
-//! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were. Which of them stay is
-//! for [`super::rotation`].
+//! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, of PPO the
+//! critic (`critic.safetensors`) and its moments, and for an adapter the PEFT files that other tools read. It is
+//! written under another name, synced, read back and compared, and only then renamed: a killed process or a full disk
+//! leaves the earlier checkpoints as they were. Which of them stay is for [`super::rotation`].
 
 use std::{
     collections::BTreeMap,
@@ -35,8 +35,8 @@ use crate::{
     run::rotation,
 };
 
-/// The layout that this program writes and the newest it reads. Since 2 the order keeps the way it was drawn in, which a
-/// program that does not know of it would change in silence.
+/// The layout that this program writes and the newest it reads. Since 2 the order keeps the way it was drawn in, which
+/// a program that does not know of it would change in silence.
 const FORMAT: u32 = 2;
 const STATE: &str = "state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -66,8 +66,8 @@ pub struct State {
     pub aside: Aside,
     /// Steps in a row that were not applied.
     pub refused: u32,
-    /// The newest step whose weights are known to give a finite loss and gradient: those that the last applied update began
-    /// with.
+    /// The newest step whose weights are known to give a finite loss and gradient: those that the last applied update
+    /// began with.
     #[serde(default)]
     pub proven: u64,
     /// The revision of the pairs it trains on now.
@@ -76,8 +76,8 @@ pub struct State {
     /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<SeenRevision>,
-    /// Prompts on a side of the hold-out that their pairs, as they are by now, would not put them on, and whether they are
-    /// held out: what was trained on measures nothing, and what was measured is not trained on.
+    /// Prompts on a side of the hold-out that their pairs, as they are by now, would not put them on, and whether they
+    /// are held out: what was trained on measures nothing, and what was measured is not trained on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_sides: Vec<(PromptKey, bool)>,
     /// From where on its length counts.
@@ -332,7 +332,8 @@ pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
     Some(Index::read(&newest).ok()?.state)
 }
 
-/// The revisions of the pairs that the checkpoint of a step was trained on, oldest first; none where it is gone or cannot be read.
+/// The revisions of the pairs that the checkpoint of a step was trained on, oldest first; none where it is gone or
+/// cannot be read.
 pub fn seen(folders: &[PathBuf], step: u64) -> Vec<SeenRevision> {
     let Some(State { seen, revision, .. }) = state_of(folders, step) else {
         return Vec::new();
@@ -401,8 +402,8 @@ impl Checkpoint {
         self.index.files.get(&self.index.weights).map_or("", String::as_str)
     }
 
-    /// Puts what was trained back into a policy of the run's settings, unless that is of other files by now: what was trained
-    /// on one model is nothing on another.
+    /// Puts what was trained back into a policy of the run's settings, unless that is of other files by now: what was
+    /// trained on one model is nothing on another.
     pub fn restore(&self, policy: &mut Policy) -> Result<()> {
         let State { step, reference, .. } = &self.index.state;
         if !reference.files.is_empty() && reference.files != policy.files() {
@@ -431,8 +432,8 @@ impl Checkpoint {
     }
 }
 
-/// The same files, with this state, as a checkpoint of another run. Nothing is written twice where the disk can give one file
-/// two names: a checkpoint never changes.
+/// The same files, with this state, as a checkpoint of another run. Nothing is written twice where the disk can give
+/// one file two names: a checkpoint never changes.
 pub fn lay_down(saved: &Checkpoint, state: &State, parent: &Path) -> Result<()> {
     let aside = parent.join(format!(".{}.writing", rotation::name_of(state.step)));
     fs::create_dir_all(&aside).map_err(TrainError::io("create", &aside))?;

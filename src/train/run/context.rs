@@ -105,8 +105,8 @@ impl<'h> Context<'h> {
         Timer { started: Instant::now(), rested: self.rested }
     }
 
-    /// Writes to the project. While another program holds it locked the run rests, `weights` answering what is asked, and
-    /// goes on when it is free; it is [`StoreError::Locked`] only once the run is to stop.
+    /// Writes to the project. While another program holds it locked the run rests, `weights` answering what is asked,
+    /// and goes on when it is free; it is [`StoreError::Locked`] only once the run is to stop.
     pub fn write<T>(
         &mut self,
         weights: Option<CurrentWeights<'_>>,
@@ -175,9 +175,9 @@ impl<'h> Context<'h> {
         Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
-    /// Answers for the run's own measurements. Before every token it attends to what is asked, so that a pause rests here
-    /// too. Where no memory is found for so many at once, half as many are answered from then on: what is drawn hangs on no
-    /// company. `None` = stop with what is done.
+    /// Answers for the run's own measurements. Before every token it attends to what is asked, so that a pause rests
+    /// here too. Where no memory is found for so many at once, half as many are answered from then on: what is drawn
+    /// hangs on no company. `None` = stop with what is done.
     pub fn generate(
         &mut self,
         weights: CurrentWeights<'_>,

@@ -21,9 +21,9 @@ pub trait Host {
     /// What the run is to do; looked at between micro-batches.
     fn signal(&self) -> Signal;
 
-    /// Looks after whatever else is asked, with the run's weights where it has some by then. With `patience` the run has
-    /// nothing to do meanwhile, and so long may be waited for a question; without, whatever is there already is answered.
-    /// Gives what kept the run from its work.
+    /// Looks after whatever else is asked, with the run's weights where it has some by then. With `patience` the run
+    /// has nothing to do meanwhile, and so long may be waited for a question; without, whatever is there already is
+    /// answered. Gives what kept the run from its work.
     fn attend(&mut self, weights: Option<CurrentWeights<'_>>, patience: Option<Duration>) -> Vec<Rest>;
 
     /// What somebody asked of the run since its last step border; the run takes it out.
@@ -179,6 +179,6 @@ pub enum SaveAnswer {
     GoOn,
 }
 
-/// Name and value, in the order they are to be shown. Names are TRL's (`rewards/margins`, `eval_rewards/accuracies`, `kl/ref`).
-/// A value that is NaN or infinite is kept as it is: it says where a run went wrong.
+/// Name and value, in the order they are to be shown. Names are TRL's (`rewards/margins`, `eval_rewards/accuracies`,
+/// `kl/ref`). A value that is NaN or infinite is kept as it is: it says where a run went wrong.
 pub type Metrics = Vec<(String, f64)>;

@@ -1,5 +1,5 @@
-//! When labels that were made meanwhile join a run: at an end of an epoch, when somebody asks or always, and again where
-//! they joined in an earlier life of it.
+//! When labels that were made meanwhile join a run: at an end of an epoch, when somebody asks or always, and again
+//! where they joined in an earlier life of it.
 
 use data::config::Length;
 use store::{Project, Revision, RunRecord, TakeIn};
@@ -25,7 +25,8 @@ pub struct Joining {
 }
 
 impl Joining {
-    /// Of a run that begins or goes on as `start` says. Where somebody named the step, nothing that joined later counts.
+    /// Of a run that begins or goes on as `start` says. Where somebody named the step, nothing that joined later
+    /// counts.
     pub fn of(project: &Project, record: &RunRecord, always: bool, start: Start) -> Result<Self> {
         if start.is_named() {
             return Ok(Self { always, ..Self::default() });

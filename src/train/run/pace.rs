@@ -26,8 +26,8 @@ impl Pace {
         self.sampling.add(took);
     }
 
-    /// Seconds after `step` of `total` was done, with what is still to be measured. Not known before the first step; what was
-    /// not measured yet counts for nothing.
+    /// Seconds after `step` of `total` was done, with what is still to be measured. Not known before the first step;
+    /// what was not measured yet counts for nothing.
     pub fn left(&self, train: &TrainConfig, step: u64, total: u64) -> Option<f64> {
         let steps = total.saturating_sub(step) as f64 * self.step.secs()?;
         let measured = |mean: &Mean, every| mean.secs().unwrap_or(0.0) * times(every, step, total) as f64;

@@ -174,8 +174,8 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     Ok(Some((training, Asked { probes, judging })))
 }
 
-/// Chooses the rejected answers of pairs that have too many, where the settings ask for some that are unlike each other.
-/// `Break` = stopped meanwhile.
+/// Chooses the rejected answers of pairs that have too many, where the settings ask for some that are unlike each
+/// other. `Break` = stopped meanwhile.
 pub fn choose_answers(
     dataset: &mut Dataset,
     config: &RunConfig,
@@ -268,8 +268,8 @@ pub fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<(
     Ok(())
 }
 
-/// Loads the reward model. It and its step are named in the run's settings from now on, so that whoever begins it again learns from the
-/// same, and its checkpoint stays.
+/// Loads the reward model. It and its step are named in the run's settings from now on, so that whoever begins it again
+/// learns from the same, and its checkpoint stays.
 fn learn_from(
     context: &mut Context<'_>,
     run: RunId,
@@ -358,7 +358,8 @@ fn report_rate(training: &Training, record: &RunRecord, context: &mut Context<'_
     Ok(())
 }
 
-/// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no say.
+/// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no
+/// say.
 fn report_data(context: &mut Context<'_>, config: &RunConfig, dataset: &Dataset, resumed: bool) -> Result<()> {
     if resumed {
         return Ok(());
@@ -410,8 +411,8 @@ fn try_row(
     Ok(tried.never_fit)
 }
 
-/// What only a policy at step 0 can do: show that it is its own reference and, with full weights, be it for the last time.
-/// `Break` = stopped meanwhile.
+/// What only a policy at step 0 can do: show that it is its own reference and, with full weights, be it for the last
+/// time. `Break` = stopped meanwhile.
 fn at_step_zero(
     training: &mut Training,
     saved: Option<&Checkpoint>,

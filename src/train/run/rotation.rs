@@ -1,7 +1,7 @@
 //! A run's checkpoints as folders: which there are, which make room for later ones, which are in doubt.
 //!
-//! `step-000120/` is a checkpoint to go on from; with `asked-for.txt` in it, it stays for good. `doubtful-000120/` is one
-//! after which no step gave a number any more: only whoever names its step goes on from there.
+//! `step-000120/` is a checkpoint to go on from; with `asked-for.txt` in it, it stays for good. `doubtful-000120/` is
+//! one after which no step gave a number any more: only whoever names its step goes on from there.
 
 use std::{
     fs,

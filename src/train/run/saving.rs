@@ -24,8 +24,8 @@ pub enum Saving {
     Without,
 }
 
-/// Writes the checkpoint of the present step. While that fails the run rests, its weights in memory, until somebody says
-/// what to do; it fails when nobody does.
+/// Writes the checkpoint of the present step. While that fails the run rests, its weights in memory, until somebody
+/// says what to do; it fails when nobody does.
 pub fn save_checkpoint(training: &Training, context: &mut Context<'_>) -> Result<Saving> {
     context.phase("Saving a checkpoint", None);
     let step = training.state.step;

@@ -1,9 +1,9 @@
 //! Labels that join a run on its way: verdicts, edits, removals and flips made meanwhile, at an end of an epoch.
 //!
 //! They join when somebody asks ([`Project::ask_to_take_in`](store::Project::ask_to_take_in)), or always
-//! (`data.live_labels`). The step before ends with its epoch, so that no pair of either data is met twice or left out. What
-//! joined is recorded with its step and revision: a run that goes through its steps once more takes in the same there, and
-//! nothing else before it is where it had been.
+//! (`data.live_labels`). The step before ends with its epoch, so that no pair of either data is met twice or left out.
+//! What joined is recorded with its step and revision: a run that goes through its steps once more takes in the same
+//! there, and nothing else before it is where it had been.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

@@ -169,8 +169,8 @@ impl Training {
         drawn
     }
 
-    /// The step's pairs as rows, each with what was sampled to its prompt, and with `pairs_per_step` reference answers and texts
-    /// where their weights are not 0. Moves `next` on by these.
+    /// The step's pairs as rows, each with what was sampled to its prompt, and with `pairs_per_step` reference answers
+    /// and texts where their weights are not 0. Moves `next` on by these.
     fn pack(&self, next: &mut State, met: Vec<usize>, sampled: BTreeMap<usize, Anchor>) -> Result<Batch> {
         let knobs = self.state.knobs;
         let train = &self.dataset.pairs.train;
@@ -233,8 +233,8 @@ impl Training {
         length(&self.config.train, &self.state, self.dataset.pairs.train.len())
     }
 
-    /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose old
-    /// momentum would move the weights though nothing was learnt.
+    /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose
+    /// old momentum would move the weights though nothing was learnt.
     pub(crate) fn pass_over(&mut self, next: State) -> StepReport {
         self.enter(next);
         let step = self.state.step;
@@ -266,8 +266,8 @@ impl Training {
     }
 }
 
-/// One update of what `trainer` trains, the same in every kind of step. Whoever asks meanwhile is answered by `speaker`, or by
-/// what is trained.
+/// One update of what `trainer` trains, the same in every kind of step. Whoever asks meanwhile is answered by
+/// `speaker`, or by what is trained.
 pub(crate) fn update(
     trainer: &mut Trainer,
     plan: Plan<'_, StepDoc>,

@@ -1,4 +1,5 @@
-//! Fixed prompts down, runs and their steps across. What changed against the first step is marked, what did not is faded.
+//! Fixed prompts down, runs and their steps across. What changed against the first step is marked, what did not is
+//! faded.
 
 use data::{Prompt, Role, Turn, counted};
 use egui::{

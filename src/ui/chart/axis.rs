@@ -7,7 +7,8 @@ pub(super) const MARGIN: f64 = 0.08;
 /// Sums of log-probs are not more exact than this.
 const ROUNDING: f64 = 1e-9;
 
-/// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be drawn.
+/// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be
+/// drawn.
 pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale) -> Extent {
     let levels = metrics::levels(metric).iter().copied();
     // What is read against zero and is as good as zero would be drawn as a mountain of rounding.

@@ -143,7 +143,8 @@ fn next_step<'p, I: Iterator<Item = &'p [Point]>>(at: Option<f64>, later: bool, 
 }
 
 impl Chart<'_> {
-    /// Where the group is read, moved as it was asked. Beyond the last step that is measured it is read at its end again.
+    /// Where the group is read, moved as it was asked. Beyond the last step that is measured it is read at its end
+    /// again.
     pub(super) fn cursor(&self, ui: &Ui) -> Option<f64> {
         let at = get(ui, self.group, self.across).map(|cursor| cursor.step);
         if self.lines.is_empty() {

@@ -1,9 +1,10 @@
-//! The lines of a chart as triangles that are kept: a frame in which nothing changed hands over those of the frame before.
+//! The lines of a chart as triangles that are kept: a frame in which nothing changed hands over those of the frame
+//! before.
 //!
-//! Even that costs with every corner, so there are few. A calm line has no point that lies between its neighbours anyway. One
-//! that goes up and down all the time has a hundred times the edge of a calm one: its edges are not smoothed, since they lie so
-//! close together that nobody would see it, and where it has more than a point to a pixel it is a band, as all of its points
-//! would be, with the spikes that stand out of it.
+//! Even that costs with every corner, so there are few. A calm line has no point that lies between its neighbours
+//! anyway. One that goes up and down all the time has a hundred times the edge of a calm one: its edges are not
+//! smoothed, since they lie so close together that nobody would see it, and where it has more than a point to a pixel
+//! it is a band, as all of its points would be, with the spikes that stand out of it.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -230,7 +231,8 @@ fn simpler(piece: Vec<Pos2>) -> Vec<Pos2> {
     kept
 }
 
-/// A line with more points than pixels: what lies between its lowest and its highest, and the spikes that stand out of it.
+/// A line with more points than pixels: what lies between its lowest and its highest, and the spikes that stand out of
+/// it.
 fn band(mut piece: Vec<Pos2>, look: &Look, mesh: &mut Mesh) {
     let half = look.width / 2.0;
     let reach = |of: &[Pos2]| {
@@ -271,7 +273,8 @@ fn band(mut piece: Vec<Pos2>, look: &Look, mesh: &mut Mesh) {
     }
 }
 
-/// Whether a line goes up and down so much that a pattern of dashes along it could not be seen; it would be thousands of them.
+/// Whether a line goes up and down so much that a pattern of dashes along it could not be seen; it would be thousands
+/// of them.
 fn is_rough(places: &[Point], transform: &PlotTransform) -> bool {
     let climbs = places.windows(2).map(|two| (two[1][1] - two[0][1]).abs()).filter(|climb| climb.is_finite());
     let climb = climbs.sum::<f64>() * transform.dpos_dvalue_y().abs();

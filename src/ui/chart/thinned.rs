@@ -1,4 +1,5 @@
-//! What is drawn of a chart's series in a view, and the axis that it needs: worked out again only when one of them has changed.
+//! What is drawn of a chart's series in a view, and the axis that it needs: worked out again only when one of them has
+//! changed.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

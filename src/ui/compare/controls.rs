@@ -1,5 +1,5 @@
-//! How the charts are drawn, and which of them: a row of controls, which folds into one line where there is no room for it, and
-//! a card that unfolds under it.
+//! How the charts are drawn, and which of them: a row of controls, which folds into one line where there is no room for
+//! it, and a card that unfolds under it.
 
 use data::{
     Across, Scale,

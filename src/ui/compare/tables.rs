@@ -99,8 +99,8 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], present: &[String
     });
 }
 
-/// What rules counted before the first step, by column; nothing where none did. What is measured against step 0 says nothing
-/// there.
+/// What rules counted before the first step, by column; nothing where none did. What is measured against step 0 says
+/// nothing there.
 fn before(columns: &[(String, String, String)], at_start: impl Fn(&str) -> Option<f64>) -> Option<Vec<String>> {
     let told = |name: &str| judged::rule(name).and_then(|_| metrics::told(name, &at_start));
     let cells: Vec<Option<String>> = columns.iter().map(|(_, _, name)| told(name)).collect();

@@ -134,8 +134,8 @@ pub(super) fn toggle(ui: &Ui, view: &mut ModelsView, to: AddForm) {
     }
 }
 
-/// A named field of a strip that leaves `rest` points for its buttons; whether Enter was pressed in it. It takes the caret
-/// when the strip `opens`.
+/// A named field of a strip that leaves `rest` points for its buttons; whether Enter was pressed in it. It takes the
+/// caret when the strip `opens`.
 fn line(ui: &mut Ui, name: &str, text: &mut String, hint: &str, opens: &mut bool, rest: f32) -> bool {
     let label = ui.label(name);
     let width = (ui.available_width() - rest).max(160.0);

@@ -1,4 +1,5 @@
-//! Verdicts on one prompt that go round in a circle, as a small graph: answers, and arrows from the better to the worse.
+//! Verdicts on one prompt that go round in a circle, as a small graph: answers, and arrows from the better to the
+//! worse.
 
 use std::sync::Arc;
 

@@ -41,8 +41,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     if !label.presses.is_empty() {
         ui.request_repaint();
     }
-    // What leads on is carried out first: the next pair is drawn in the frame of the key. What is written may have keys of this
-    // frame yet.
+    // What leads on is carried out first: the next pair is drawn in the frame of the key. What is written may have keys
+    // of this frame yet.
     let is_written = label.field.is_some() || label.editing.is_some();
     if let Some(first) = act.take_if(|act| act.leads_on() && !is_written) {
         apply(first, pair, &mut label, &mut view.label, workspace, commands);
@@ -415,7 +415,8 @@ enum Asked {
     All,
 }
 
-/// One button a verdict, with its key. With `labelled` the pair has a verdict that skipping does not touch: that takes Shift.
+/// One button a verdict, with its key. With `labelled` the pair has a verdict that skipping does not touch: that takes
+/// Shift.
 fn buttons(ui: &mut Ui, labelled: bool, asked: Asked) -> Option<Act> {
     let mut act = None;
     let palette = parts::palette(ui);

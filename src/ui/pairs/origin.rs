@@ -9,7 +9,8 @@ use crate::{parts, theme::size};
 /// Characters of an edited answer's original that a hover shows.
 const ORIGINAL: usize = 600;
 
-/// Where an answer comes from, on what is left of its first row beside `room` points of buttons: a model's name can be long.
+/// Where an answer comes from, on what is left of its first row beside `room` points of buttons: a model's name can be
+/// long.
 pub fn ui(ui: &mut Ui, origin: &Origin, room: f32) {
     let text = RichText::new(word(origin)).size(size::SMALL).color(parts::palette(ui).weak);
     ui.scope(|ui| {

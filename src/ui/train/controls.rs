@@ -1,4 +1,5 @@
-//! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has ended.
+//! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has
+//! ended.
 
 use data::config::typed;
 use egui::{Button, Key, RichText, TextEdit, Ui};

@@ -20,8 +20,8 @@ const NUMBER: f32 = 60.0;
 /// Below this width the list stands under the charts.
 const BESIDE: f32 = 860.0;
 
-/// Takes what was brushed in the charts, and draws the list while it is open. `last`: the newest step, and whether there
-/// will be more.
+/// Takes what was brushed in the charts, and draws the list while it is open. `last`: the newest step, and whether
+/// there will be more.
 pub fn ui(
     ui: &mut Ui,
     workspace: &Workspace,

@@ -21,8 +21,8 @@ use crate::{
 
 /// The project's pairs are dots on the curves, where they have scores.
 ///
-/// `faulty`: a setting of the method that cannot be used, by its label. Curves for another value than the one that stands
-/// there would mislead.
+/// `faulty`: a setting of the method that cannot be used, by its label. Curves for another value than the one that
+/// stands there would mislead.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Option<&str>, commands: &Commands) {
     parts::heading(ui, "What a pair feels");
     ui.label(objective.in_words());

@@ -1,4 +1,5 @@
-//! How the scores of a reward model are spread over held-out answers: the chosen ones above a line, the rejected ones below.
+//! How the scores of a reward model are spread over held-out answers: the chosen ones above a line, the rejected ones
+//! below.
 
 use data::metrics::histogram::ScoreHistogram;
 use egui::Ui;

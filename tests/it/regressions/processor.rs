@@ -38,7 +38,8 @@ fn a2_a_bf16_folder_is_multiplied_by_what_was_measured() {
     }
 }
 
-/// Log-probs of rounded factors are other numbers, so they are not another policy's reference; what rounds alike is one.
+/// Log-probs of rounded factors are other numbers, so they are not another policy's reference; what rounds alike is
+/// one.
 #[test]
 fn a2_what_rounds_has_an_identity_of_its_own() {
     let fixture = fixture::one("smollm");

@@ -1,5 +1,5 @@
-//! Tokenizers, chat templates, messages. What is right is what Transformers 5.23 makes of the same folder; its answers are
-//! kept in `tests/fixtures/tokens.json` and `templates/idioms.json`.
+//! Tokenizers, chat templates, messages. What is right is what Transformers 5.23 makes of the same folder; its answers
+//! are kept in `tests/fixtures/tokens.json` and `templates/idioms.json`.
 
 use std::{fs, path::Path};
 

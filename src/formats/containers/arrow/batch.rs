@@ -1,6 +1,7 @@
 //! The buffers of one batch, read one after another.
 //!
-//! Source: <https://arrow.apache.org/docs/format/Columnar.html#recordbatch-message> and Message.fbs, whose numbers stand here.
+//! Source: <https://arrow.apache.org/docs/format/Columnar.html#recordbatch-message> and Message.fbs, whose numbers
+//! stand here.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
-//! The values of a column, as JSON. Nothing that a file says about its buffers is believed: every place is looked up in them.
+//! The values of a column, as JSON. Nothing that a file says about its buffers is believed: every place is looked up in
+//! them.
 
 use std::rc::Rc;
 
@@ -155,7 +156,8 @@ impl Column {
         if from > to { Err(OUTSIDE.to_owned()) } else { Ok((from, to)) }
     }
 
-    /// Four bytes of length; then up to twelve of the value, or four of them and where all lie: a buffer and a place in it.
+    /// Four bytes of length; then up to twelve of the value, or four of them and where all lie: a buffer and a place in
+    /// it.
     fn view(&self, at: usize) -> Result<&[u8], String> {
         let views = self.buffer(0)?;
         let view = views.as_chunks::<16>().0.get(at).ok_or(OUTSIDE)?;

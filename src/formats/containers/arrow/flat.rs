@@ -1,4 +1,5 @@
-//! FlatBuffers, as far as Arrow's messages go: tables whose fields may be absent, each looked for inside the bytes only.
+//! FlatBuffers, as far as Arrow's messages go: tables whose fields may be absent, each looked for inside the bytes
+//! only.
 //!
 //! Source: <https://flatbuffers.dev/internals/>.
 

@@ -1,8 +1,8 @@
-//! Arrow, as pyarrow, polars and `datasets` write it: a stream of batches, or a file (Feather) that holds one; its buffers
-//! packed with lz4 or zstd, or not at all.
+//! Arrow, as pyarrow, polars and `datasets` write it: a stream of batches, or a file (Feather) that holds one; its
+//! buffers packed with lz4 or zstd, or not at all.
 //!
-//! Source: <https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc>. A file is
-//! read as the stream that is in it, from its beginning; what lies where, at its end, is for those who jump.
+//! Source: <https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc>. A
+//! file is read as the stream that is in it, from its beginning; what lies where, at its end, is for those who jump.
 
 mod batch;
 mod column;
@@ -84,7 +84,8 @@ fn header(message: Table<'_>) -> io::Result<u8> {
     message.number(1).map(|[kind]| kind)
 }
 
-/// The next message's description, or nothing at the end; its buffers follow. A file tells its end, a stream may just end.
+/// The next message's description, or nothing at the end; its buffers follow. A file tells its end, a stream may just
+/// end.
 fn next_message(source: &mut Source, is_file: bool) -> io::Result<Option<Vec<u8>>> {
     let mut word = [0; 4];
     match source.read_exact(&mut word) {

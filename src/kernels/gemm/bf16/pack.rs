@@ -19,7 +19,8 @@ pub(crate) trait Element: Copy + Send + Sync {
     fn across(from: &[Self], stride: usize, lines: usize, len: usize, out: &mut [Step]);
 }
 
-/// Rows `first..` of a matrix, as many as a panel holds, from a run of columns: `[line][pair]`. What is past the end is zero.
+/// Rows `first..` of a matrix, as many as a panel holds, from a run of columns: `[line][pair]`. What is past the end is
+/// zero.
 pub(super) fn pack_left<T: Element>(from: Matrix<'_, T>, first: usize, depth: Range<usize>, out: &mut [Step]) {
     let lines = SIDE.min(from.rows - first);
     let from_first = &from.data[first * from.row_stride + depth.start * from.col_stride..];

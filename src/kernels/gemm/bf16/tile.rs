@@ -131,15 +131,15 @@ static CONFIG: TileConfig = TileConfig {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// By the tile registers (AMX-BF16): four hold the sums, two a step of either panel. In assembly, because the compiler has
-/// no stable name for these instructions yet.
+/// By the tile registers (AMX-BF16): four hold the sums, two a step of either panel. In assembly, because the compiler
+/// has no stable name for these instructions yet.
 ///
 /// # Safety
 /// The processor has them, and the system has permitted this process to use them.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 unsafe fn by_tiles(left: &[Step], right: &[Step], sums: &mut Sums) {
-    // SAFETY: reads `left.len()` steps of 2 KiB of each panel, which are as many, and writes the 4 KiB of `sums`. The tile
-    // registers are no one else's: they are configured here and released at the end.
+    // SAFETY: reads `left.len()` steps of 2 KiB of each panel, which are as many, and writes the 4 KiB of `sums`. The
+    // tile registers are no one else's: they are configured here and released at the end.
     unsafe {
         std::arch::asm!(
             "ldtilecfg [{config}]",

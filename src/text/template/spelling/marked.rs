@@ -1,7 +1,7 @@
 //! Texts that were escaped or marked as safe.
 //!
-//! Jinja has a kind of text of its own for them, which escapes whatever it is put together with. A prompt has no use for
-//! that: here they are texts like others, and where that would make a difference the template is refused.
+//! Jinja has a kind of text of its own for them, which escapes whatever it is put together with. A prompt has no use
+//! for that: here they are texts like others, and where that would make a difference the template is refused.
 
 use super::nodes::{BETWEEN, Kind, Node};
 

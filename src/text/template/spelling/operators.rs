@@ -129,8 +129,8 @@ fn method_in_brackets<'a>(open: char, inner: &[Node<'a>], behind: &[Node<'a>]) -
     (inside.next().is_none() && !called).then_some(name)
 }
 
-/// Nodes of the value that begins here: signs, a value, what is behind it by dot, bracket, filter or test, and its powers;
-/// of a product its factors too.
+/// Nodes of the value that begins here: signs, a value, what is behind it by dot, bracket, filter or test, and its
+/// powers; of a product its factors too.
 fn operand_length(nodes: &[Node<'_>], product: bool) -> usize {
     let mut wants_value = true;
     let mut test = false;
