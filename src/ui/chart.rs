@@ -190,6 +190,7 @@ impl<'a> Chart<'a> {
         let palette = parts::palette(ui);
         let at = self.cursor(ui);
         let frame = parts::card_frame(ui).inner_margin(egui::Margin::same(space::M as i8));
+        let edge = frame.total_margin().sum().y;
         frame
             .show(ui, |ui| {
                 ui.set_width(ui.available_width());
@@ -197,7 +198,9 @@ impl<'a> Chart<'a> {
                 let top = ui.cursor().top();
                 self.header(ui, palette, at);
                 let note = self.note_galley(ui, palette);
-                let used = ui.cursor().top() - top + note.size().y + 2.0 * space::M;
+                // A text without words is a row high all the same.
+                let under = if self.note.is_empty() { 0.0 } else { note.size().y + ui.spacing().item_spacing.y };
+                let used = ui.cursor().top() - top + under + edge;
                 let height = (self.height - used).max(LOWEST);
                 let room = egui::vec2(ui.available_width(), height);
                 let response = if self.lines.is_empty() {
@@ -372,31 +375,26 @@ impl<'a> Chart<'a> {
         self.lines.iter().filter(|line| !line.faint)
     }
 
-    /// "Loss chart, latest 0.42 at step 120", and the other lines after it.
+    /// "Loss chart, latest 0.42 at step 120"; of several lines each with its name, and its step where that is another.
     fn spoken(&self) -> String {
-        let mut lines = self.shown_lines().filter_map(|line| Some((line, line.series.latest()?)));
         let faulty = self.shown_lines().filter(|line| line.series.not_finite() > 0);
         let faulty: Vec<String> = faulty.map(|line| format!("{} {}", line.name, faults(line.series))).collect();
-        let Some((_, [step, value])) = lines.next() else {
+        let newest: Vec<_> = self.shown_lines().filter_map(|line| Some((line, line.series.latest()?))).collect();
+        let Some((_, [first, _])) = newest.first().copied() else {
             return match &faulty[..] {
                 [] => format!("{} chart, nothing measured yet", self.title),
                 some => format!("{} chart, no value that is a number; {}", self.title, some.join("; ")),
             };
         };
-        let mut text = format!(
-            "{} chart, latest {} at {}",
-            self.title,
-            metrics::value(self.metric, value),
-            self.across.place(step)
-        );
-        for (line, [_, value]) in lines {
-            let value = metrics::value(self.metric, value);
-            text = format!("{text}; {} {value}", line.name);
-        }
-        for more in self.levels.iter().map(|level| &level.name).chain(&faulty) {
-            text = format!("{text}; {more}");
-        }
-        text
+        let told = newest.iter().enumerate().map(|(index, (line, [place, value]))| {
+            let name = if newest.len() > 1 { format!("{} ", line.name) } else { String::new() };
+            let value = metrics::value(self.metric, *value);
+            let at = (index == 0 || place != &first).then(|| format!(" at {}", self.across.place(*place)));
+            format!("{name}{value}{}", at.unwrap_or_default())
+        });
+        let levels = self.levels.iter().map(|level| level.name.clone());
+        let told: Vec<String> = told.chain(levels).chain(faulty).collect();
+        format!("{} chart, latest {}", self.title, told.join("; "))
     }
 }
 
@@ -444,4 +442,51 @@ fn nothing_yet(ui: &mut Ui, palette: &Palette, height: f32) -> Response {
 fn words(ui: &Ui, palette: &Palette, rect: egui::Rect, text: &str) {
     let font = egui::FontId::proportional(size::SMALL);
     ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, text, font, palette.weak);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn height(chart: Chart<'_>) -> f32 {
+        let mut chart = Some(chart);
+        let mut height = 0.0;
+        let mut output = egui::Context::default().run_ui(egui::RawInput::default(), |ui| {
+            if let Some(chart) = chart.take() {
+                height = ui.scope(|ui| chart.show(ui)).response.rect.height();
+            }
+        });
+        output.textures_delta.clear();
+        height
+    }
+
+    #[test]
+    fn a_card_is_as_high_as_asked_whatever_stands_in_it() {
+        let series = Series::from_points([[0.0, 1.0], [10.0, 2.0]]);
+        let chart = |name: &str, note: &str| Chart {
+            id: "loss",
+            title: "Loss".to_owned(),
+            lines: vec![Line::new(name, &series, 0)],
+            note: note.to_owned(),
+            height: 232.0,
+            ..Chart::default()
+        };
+        let long = "A sentence that is far too long for one line of a card. ".repeat(6);
+        for (name, note) in [("whole", ""), ("whole", "One line"), ("whole", &long)] {
+            let height = height(chart(name, note));
+            assert!((height - 232.0).abs() < 0.5, "{height} with {note:?}");
+        }
+        let height = height(Chart { lines: Vec::new(), ..chart("whole", "") });
+        assert!((height - 232.0).abs() < 0.5, "{height} before anything is measured");
+    }
+
+    #[test]
+    fn of_several_lines_each_is_said_with_its_name_and_a_step_of_its_own() {
+        let [long, short] = [10.0, 5.0].map(|end| Series::from_points([[0.0, 1.0], [end, 2.0]]));
+        let chart = |lines| Chart { title: "Loss".to_owned(), lines, ..Chart::default() };
+        let one = || Line::new("MPO", &long, 0);
+        assert_eq!(chart(vec![one()]).spoken(), "Loss chart, latest 2 at step 10");
+        let said = chart(vec![one(), Line::new("DPO", &short, 1)]).spoken();
+        assert_eq!(said, "Loss chart, latest MPO 2 at step 10; DPO 2 at step 5");
+    }
 }

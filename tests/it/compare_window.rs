@@ -364,10 +364,12 @@ fn every_chart_is_named_with_its_newest_value() {
     let charts = board.charts(&nudge::state::compare::metrics_present(runs, &shown));
     assert!(charts.len() >= 4);
     for name in charts {
-        let newest = runs.history(shown[0].id).unwrap().latest(&name).unwrap();
-        let caption = metrics::caption(&name);
-        let value = metrics::value(&name, newest);
-        assert!(stage.says(&format!("{caption} chart, latest {value} at step 120")), "{caption}, {value}");
+        let newest = |run: usize| {
+            let newest = runs.history(shown[run].id).unwrap().latest(&name).unwrap();
+            format!("{} {}", shown[run].name, metrics::value(&name, newest))
+        };
+        let said = format!("{} chart, latest {} at step 120; {}", metrics::caption(&name), newest(0), newest(1));
+        assert!(stage.says(&said), "{said}");
     }
     assert!(stage.says("Frontier chart; "));
 }
