@@ -90,7 +90,8 @@ impl App {
 impl App {
     /// Where the window is not looked at, the system's bar of windows calls to it and the desktop tells why.
     fn call_for_attention(&self, what: &str) {
-        if !self.ctx.input(|input| input.focused) {
+        // While the window is hidden no frame is drawn, and only the raw input says that it is.
+        if !self.ctx.input(|input| input.raw.focused) {
             let wish = egui::UserAttentionType::Informational;
             self.ctx.send_viewport_cmd(egui::ViewportCommand::RequestUserAttention(wish));
             let project = self.workspace.project.as_ref().map_or("", |project| &project.name);

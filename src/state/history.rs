@@ -164,7 +164,14 @@ impl History {
     /// Takes over what the store has beyond what is here.
     pub fn extend(&mut self, stored: StoredRun) {
         for (step, metrics) in &stored.steps {
-            self.take_metrics(*step, metrics);
+            // An evaluation comes after its step, and may be new where the step is not.
+            let known = |name: &str| self.series.get(name).and_then(Series::last_step);
+            let is_new = |(name, _): &&(String, f64)| known(name).is_none_or(|last| last < *step as f64);
+            let said = metrics.iter().filter(|(name, _)| !says_nothing(name, metrics));
+            let newer: Metrics = said.filter(is_new).cloned().collect();
+            if !newer.is_empty() {
+                self.take_metrics(*step, &newer);
+            }
         }
         (self.log, self.marks) = (Vec::new(), self.alarms.iter().map(Mark::of).collect());
         for line in stored.log {

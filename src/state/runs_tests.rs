@@ -154,3 +154,16 @@ fn accuracy_is_not_drawn_before_anything_moved() {
     history.take_metrics(10, &measured(0.8, 1.5));
     assert_eq!(history.series[&name].points(), [[10.0, 0.8]]);
 }
+
+#[test]
+fn an_evaluation_is_taken_over_after_its_step() {
+    let steps = |metrics: &[(&str, f64)]| {
+        let metrics = metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        StoredRun { steps: vec![(10, metrics)], ..StoredRun::default() }
+    };
+    let mut history = History::default();
+    history.fill(steps(&[("loss", 1.0)]));
+    history.extend(steps(&[("loss", 1.0), ("kl/ref", 0.2)]));
+    assert_eq!(history.latest("kl/ref"), Some(0.2));
+    assert_eq!(history.series("loss").unwrap().points(), [[10.0, 1.0]], "once");
+}

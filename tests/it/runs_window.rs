@@ -1,5 +1,6 @@
 //! The window as a person uses it: by label, with the engine played by the test.
 
+use eframe::App as _;
 use egui::accesskit::Role;
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
@@ -128,6 +129,41 @@ fn events_move_the_charts() {
     assert!(stage.says("Loss 0.0"), "the sparkline of the status strip has a name");
     stage.say([Event::Evaluated { run, step: 2, metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)] }]);
     assert!(stage.says("Preference accuracy chart, latest"));
+}
+
+#[test]
+fn a_run_that_ends_behind_another_window_calls() {
+    for focused in [true, false] {
+        let mut stage = Stage::new();
+        let run = start(&mut stage);
+        stage.say([Event::Started { run, first_step: 1, total_steps: 400, arithmetic: stage::arithmetic() }]);
+        stage.events.send(Event::Finished { run, outcome: Outcome::Completed }).unwrap();
+        // A hidden window draws no frame: what it is told of itself is the raw input alone.
+        let (input, ctx) = (egui::RawInput { focused, ..Default::default() }, stage.harness.ctx.clone());
+        let mut frame = eframe::Frame::_new_kittest();
+        let app = stage.harness.state_mut();
+        let mut output = ctx.run_logic(&input, |ctx| app.logic(ctx, &mut frame));
+        let commands = output.viewport_commands.remove(&egui::ViewportId::ROOT).unwrap_or_default();
+        let called = commands.iter().any(|it| matches!(it, egui::ViewportCommand::RequestUserAttention(_)));
+        assert_eq!(called, !focused, "{commands:?}");
+    }
+}
+
+#[test]
+fn an_evaluation_of_a_run_elsewhere_is_seen_though_its_step_was() {
+    let mut stage = Stage::new();
+    let mut project = Project::open(&stage.dir).unwrap();
+    let run = past_run(&mut project, Method::Mpo, 0.1, 30.0);
+    project.set_run_status(run, RunStatus::Running, None).unwrap();
+    stage.until("its record is here", |app| app.workspace().runs.record(run).is_some());
+    stage.click("Compare");
+    stage.until("its history is here", |app| app.workspace().runs.history(run).is_some_and(|it| it.last_step() > 0.0));
+    for (name, value) in [("loss", 0.5), ("kl/ref", 0.9)] {
+        project.append_step(run, 121, 40_000, &[(name.to_owned(), value)]).unwrap();
+        stage.until(name, |app| {
+            app.workspace().runs.history(run).and_then(|it| it.series(name)?.latest()) == Some([121.0, value])
+        });
+    }
 }
 
 #[test]
