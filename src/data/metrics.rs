@@ -31,6 +31,8 @@ pub const HELD_OUT_MARGIN: &str = "eval_rewards/margins";
 /// Of the margins of a step's pairs: the middle one, and those that a tenth of the pairs lie below and above.
 pub const MARGIN_MIDDLE: &str = "margin/q50";
 pub const HELD_OUT_MARGIN_MIDDLE: &str = "eval_margin/q50";
+pub const HELD_OUT_MARGIN_LOW: &str = "eval_margin/q10";
+pub const HELD_OUT_MARGIN_HIGH: &str = "eval_margin/q90";
 pub const MARGIN_LOW: &str = "margin/q10";
 pub const MARGIN_HIGH: &str = "margin/q90";
 pub const CHOSEN_CHANGE: &str = "logps/chosen_change";

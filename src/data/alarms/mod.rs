@@ -27,6 +27,8 @@ pub enum AlarmKind {
     RateTooLow,
     /// A change too small to see already wins or loses a pair.
     BetaTooLarge,
+    /// The pairs weigh next to nothing beside the reference answers.
+    BetaTooSmall,
     /// Hardly any pair is pushed, though they are not won.
     Asleep,
     /// Hardly any pair is pushed, because they are won.
@@ -60,6 +62,7 @@ pub enum Cure {
     TripleRate,
     DoubleBeta,
     TenthOfBeta,
+    TenfoldBeta,
     /// Half the margin that IPO pulls to.
     DoubleTau,
     /// λ_ref twice as large, or its usual value where it is 0.
@@ -68,11 +71,12 @@ pub enum Cure {
 }
 
 impl AlarmKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StrangeText,
         Self::RateTooHigh,
         Self::RateTooLow,
         Self::BetaTooLarge,
+        Self::BetaTooSmall,
         Self::Asleep,
         Self::Saturated,
         Self::ChosenFalls,
@@ -91,6 +95,7 @@ impl AlarmKind {
             Self::RateTooHigh => "The learning rate is too high",
             Self::RateTooLow => "The learning rate is too low",
             Self::BetaTooLarge => "β is too large",
+            Self::BetaTooSmall => "β is too small",
             Self::Asleep => "The pairs are asleep",
             Self::Saturated => "The pairs are won",
             Self::ChosenFalls => "Chosen answers fall",
@@ -107,7 +112,7 @@ impl AlarmKind {
     pub fn chart(self) -> ChartId {
         match self {
             Self::StrangeText | Self::BetaTooLarge | Self::ReferenceFights => ChartId::Loss,
-            Self::RateTooHigh | Self::RateTooLow | Self::ChosenFalls => ChartId::Moved,
+            Self::RateTooHigh | Self::RateTooLow | Self::BetaTooSmall | Self::ChosenFalls => ChartId::Moved,
             Self::Asleep | Self::Saturated => ChartId::Sleeping,
             Self::HeldOutFalls => ChartId::Margin,
             Self::DriftTooLarge => ChartId::Drift,
@@ -124,6 +129,7 @@ impl AlarmKind {
             Self::RateTooHigh => &[Cure::TenthOfRate],
             Self::RateTooLow => &[Cure::TripleRate],
             Self::BetaTooLarge | Self::Asleep => &[Cure::TenthOfBeta],
+            Self::BetaTooSmall => &[Cure::TenfoldBeta, Cure::HoldLess],
             Self::ChosenFalls => &[Cure::DoubleBeta, Cure::DoubleTau, Cure::HalveRate],
             Self::Saturated | Self::HeldOutFalls | Self::GradientSpikes => &[Cure::HalveRate],
             Self::DriftTooLarge | Self::NeverEnds | Self::Repeats => &[Cure::HoldMore, Cure::HalveRate],
@@ -138,7 +144,7 @@ impl Cure {
     fn has_a_say(self, method: Method) -> bool {
         match self {
             Self::HalveRate | Self::TenthOfRate | Self::TripleRate => true,
-            Self::DoubleBeta | Self::TenthOfBeta => matches!(method, Method::Mpo | Method::Dpo),
+            Self::DoubleBeta | Self::TenthOfBeta | Self::TenfoldBeta => matches!(method, Method::Mpo | Method::Dpo),
             Self::DoubleTau => method == Method::Ipo,
             Self::HoldMore | Self::HoldLess => method != Method::Reward,
         }
@@ -152,6 +158,7 @@ impl Cure {
             Self::TripleRate => "three times the learning rate",
             Self::DoubleBeta => "β × 2",
             Self::TenthOfBeta => "β ÷ 10",
+            Self::TenfoldBeta => "β × 10",
             Self::DoubleTau => "τ × 2",
             Self::HoldMore => "more λ ref",
             Self::HoldLess => "half of λ ref",
@@ -169,6 +176,7 @@ impl Cure {
             Self::TripleRate => *rate *= 3.0,
             Self::DoubleBeta => objective.beta *= 2.0,
             Self::TenthOfBeta => objective.beta /= 10.0,
+            Self::TenfoldBeta => objective.beta *= 10.0,
             Self::DoubleTau => objective.tau *= 2.0,
             Self::HoldMore => {
                 let usual = ObjectiveConfig::default().reference_weight();

@@ -12,7 +12,8 @@ use crate::{
     digits,
     metrics::{
         self, CHOSEN_CHANGE, END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
-        HELD_OUT_MARGIN, OWN_MARKS_GAIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
+        HELD_OUT_ACCURACY_LOW, HELD_OUT_MARGIN, HELD_OUT_MARGIN_HIGH, HELD_OUT_MARGIN_LOW, OWN_MARKS_GAIN,
+        PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
     },
 };
 
@@ -27,6 +28,7 @@ pub const ALL: &[(AlarmKind, Rule)] = &[
     (AlarmKind::RateTooHigh, rate_too_high),
     (AlarmKind::RateTooLow, rate_too_low),
     (AlarmKind::BetaTooLarge, beta_too_large),
+    (AlarmKind::BetaTooSmall, beta_too_small),
     (AlarmKind::Asleep, asleep),
     (AlarmKind::Saturated, saturated),
     (AlarmKind::ChosenFalls, chosen_falls),
@@ -51,6 +53,8 @@ const FALL: (f64, f64) = (3.0, 0.1);
 /// Nats that an adapter at a usable rate has moved answers by, some steps after the warm-up.
 const STILL: f64 = 0.02;
 const STEPS_TO_MOVE: usize = 30;
+/// Of λ ref: a pair pulls by a quarter of β at most, and below this nobody hears it beside the reference answers.
+const UNHEARD: f64 = 0.01;
 /// Share of pairs without a push, and the share won that tells rest from stupor.
 const MOST_ASLEEP: f64 = 0.7;
 const ALL_ASLEEP: f64 = 0.95;
@@ -73,8 +77,8 @@ fn strange_text(seen: &Seen) -> Raised {
     let gain = seen.of(OWN_MARKS_GAIN).at_start().unwrap_or(0.0);
     if gain > GAIN {
         let text = format!(
-            "Before the first step the chosen answers are {gain:.2} nats a token likelier between the turn marks that the tokenizer has \
-             than as the chat template writes them: is it the template that the model was trained with?"
+            "Before the first step the pairs' answers are {gain:.2} nats a token likelier between the turn marks that the tokenizer has \
+             than as turns are written now: is the chat template the one that the model was trained with?"
         );
         return Some((0, text));
     }
@@ -92,6 +96,11 @@ fn strange_text(seen: &Seen) -> Raised {
     })
 }
 
+/// With the sign that numbers have elsewhere.
+fn signed(nats: f64, decimals: usize) -> String {
+    format!("{nats:.decimals$}").replace('-', "−")
+}
+
 /// How far an answer may fall: more where answers are long.
 fn bound(seen: &Seen) -> Option<f64> {
     let change = seen.of(CHOSEN_CHANGE).latest()?.1;
@@ -106,27 +115,49 @@ pub fn rate_too_high(seen: &Seen) -> Raised {
     let both_fall = chosen < -bound && rejected < -bound;
     (both_fall && chosen - rejected < bound / 2.0).then(|| {
         let text = format!(
-            "Chosen and rejected answers both lose probability ({chosen:.1} and {rejected:.1} nats over the last {FEW} steps) and the \
-             margin does not grow: the learning rate tears the model apart"
+            "Chosen and rejected answers both lose probability ({} and {} nats over the last {FEW} steps) and the margin does not grow: \
+             the learning rate tears the model apart",
+            signed(chosen, 1),
+            signed(rejected, 1)
         );
         (from, text)
     })
 }
 
 fn rate_too_low(seen: &Seen) -> Raised {
+    let (from, moved) = still(seen).filter(|_| !is_unheard(seen))?;
+    let text = format!(
+        "After {} steps the answers' log-probs have hardly moved ({moved:.3} nats): the learning rate is too low to teach anything",
+        seen.of(CHOSEN_CHANGE).count()
+    );
+    Some((from, text))
+}
+
+fn beta_too_small(seen: &Seen) -> Raised {
+    let (from, moved) = still(seen).filter(|_| is_unheard(seen))?;
+    let text = format!(
+        "After {} steps the answers' log-probs have hardly moved ({moved:.3} nats): at β = {} the pairs weigh next to nothing beside \
+         λ ref {}",
+        seen.of(CHOSEN_CHANGE).count(),
+        digits(seen.beta),
+        digits(seen.held)
+    );
+    Some((from, text))
+}
+
+/// How far answers have moved where that is next to nothing.
+fn still(seen: &Seen) -> Option<(u64, f64)> {
     let (chosen, rejected) = (seen.of(CHOSEN_CHANGE), seen.of(REJECTED_CHANGE));
     if chosen.count() < STEPS_TO_MOVE + seen.warmup as usize {
         return None;
     }
     let (from, moved) = chosen.recent()?;
     let moved = moved.abs().max(rejected.recent()?.1.abs());
-    (moved < STILL).then(|| {
-        let text = format!(
-            "After {} steps the answers' log-probs have hardly moved ({moved:.3} nats): the learning rate is too low to teach anything",
-            chosen.count()
-        );
-        (from, text)
-    })
+    (moved < STILL).then_some((from, moved))
+}
+
+fn is_unheard(seen: &Seen) -> bool {
+    matches!(seen.method, Method::Mpo | Method::Dpo) && seen.beta < UNHEARD * seen.held
 }
 
 /// Whatever wins a pair in a step loses others: a loss that has no upper end tells it.
@@ -138,7 +169,7 @@ fn beta_too_large(seen: &Seen) -> Raised {
     let (start, (from, now)) = (loss.first()?, loss.recent()?);
     let (chosen, rejected) = (seen.of(CHOSEN_CHANGE).recent()?.1, seen.of(REJECTED_CHANGE).recent()?.1);
     let moved = chosen.abs().max(rejected.abs());
-    (now > WORSE * start && moved < FALL.0).then(|| {
+    (start > 0.0 && now > WORSE * start && moved < FALL.0).then(|| {
         let text = format!(
             "The pairs' loss is {now:.1} over the last {FEW} steps, {start:.1} before the first one, and answers have moved by \
              {moved:.2} nats: at β = {} so little already wins a pair outright, or loses it",
@@ -183,8 +214,9 @@ fn chosen_falls(seen: &Seen) -> Raised {
     let (_, rejected) = seen.of(REJECTED_CHANGE).recent()?;
     (chosen < -bound(seen)?).then(|| {
         let text = format!(
-            "The margin grows because rejected answers fall faster ({rejected:.1} nats), but the chosen ones fell too, by {:.1} nats: \
-             both lose to answers that nobody wrote",
+            "The margin grows because rejected answers fall faster ({} nats), but the chosen ones fell too, by {:.1} nats: both lose to \
+             answers that nobody wrote",
+            signed(rejected, 1),
             -chosen
         );
         (from, text)
@@ -209,15 +241,31 @@ fn held_out_falls(seen: &Seen) -> Raised {
         return Some((held_out.latest()?.0, text));
     }
     let (best_at, best) = held_out.best()?;
-    let fallen = |(_, value): &(u64, f64)| *value < 0.6 * best;
+    // Of a few pairs the mean goes up and down with one of them.
+    let noise = 2.0 * held_out_error(seen).unwrap_or(0.0);
+    let fallen = |(_, value): &(u64, f64)| *value < 0.6 * best && best - value > noise;
     let last = held_out.last(2)?;
     (best > 0.0 && trained > best && last.iter().all(fallen)).then(|| {
         let text = format!(
             "The margin of the pairs that are trained on grows, and that of the held-out ones fell from {best:.2} at step {best_at} to \
-             {now:.2}: the pairs are learnt by heart"
+             {}: the pairs are learnt by heart",
+            signed(now, 2)
         );
         (best_at, text)
     })
+}
+
+/// The standard error of the mean held-out margin, in rewards: from the 10 % and 90 % quantiles of a normal spread, and the
+/// number of pairs that the accuracy's interval (Wilson's) speaks of.
+fn held_out_error(seen: &Seen) -> Option<f64> {
+    const Z: f64 = 1.96;
+    const QUANTILES_APART: f64 = 2.563;
+    let of = |name| seen.of(name).latest().map(|(_, value)| value);
+    let accuracy = of(HELD_OUT_ACCURACY)?;
+    let end = if accuracy > 0.5 { of(HELD_OUT_ACCURACY_LOW)? } else { of(HELD_OUT_ACCURACY_HIGH)? };
+    let pairs = Z.powi(2) * end * (1.0 - end) / (accuracy - end).powi(2);
+    let deviation = (of(HELD_OUT_MARGIN_HIGH)? - of(HELD_OUT_MARGIN_LOW)?) / QUANTILES_APART;
+    Some(seen.beta * deviation / pairs.sqrt()).filter(|error| error.is_finite())
 }
 
 fn drift_too_large(seen: &Seen) -> Raised {

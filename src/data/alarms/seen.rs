@@ -6,7 +6,8 @@ use crate::{
     config::{Method, RunConfig},
     metrics::{
         self, CHOSEN_CHANGE, END_KNOWN, ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
-        HELD_OUT_MARGIN, KL_POLICY, KL_REF, OWN_MARKS_GAIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
+        HELD_OUT_ACCURACY_LOW, HELD_OUT_MARGIN, HELD_OUT_MARGIN_HIGH, HELD_OUT_MARGIN_LOW, KL_POLICY, KL_REF,
+        OWN_MARKS_GAIN, PREFERENCE_LOSS, REFERENCE_ENDED, REJECTED_CHANGE,
     },
 };
 
@@ -16,7 +17,7 @@ pub const FEW: usize = 10;
 const KEPT: usize = 40;
 
 /// The metrics that any rule reads.
-const WATCHED: [&str; 23] = [
+const WATCHED: [&str; 26] = [
     PREFERENCE_LOSS,
     "loss/reference",
     "rewards/accuracies",
@@ -27,8 +28,11 @@ const WATCHED: [&str; 23] = [
     "grad_norm",
     "push/asleep",
     HELD_OUT_ACCURACY,
+    HELD_OUT_ACCURACY_LOW,
     HELD_OUT_ACCURACY_HIGH,
     HELD_OUT_MARGIN,
+    HELD_OUT_MARGIN_LOW,
+    HELD_OUT_MARGIN_HIGH,
     "eval_loss/reference",
     KL_REF,
     KL_POLICY,

@@ -223,6 +223,42 @@ fn a_loss_that_beta_magnifies_is_told_from_one_that_learns() {
 }
 
 #[test]
+fn a_held_out_margin_of_a_few_pairs_falls_by_accident() {
+    // As nine held-out pairs of thirty in all had it, and the same of a hundred times as many.
+    let of = |low: f64| {
+        let numbers: &[(&str, &dyn Fn(f64) -> f64)] = &[
+            ("rewards/margins", &|s| 0.02 * s),
+            ("eval_rewards/margins", &|s| if s <= 20.0 { 0.0014 * s } else { 0.028 - 0.0024 * (s - 20.0) }),
+            ("eval_rewards/accuracies", &|_| 0.667),
+            ("eval_rewards/accuracies_low", &|_| low),
+            ("eval_margin/q10", &|_| -3.3),
+            ("eval_margin/q90", &|_| 2.8),
+        ];
+        kinds(&made(50, numbers))
+    };
+    assert_eq!(of(0.354), []);
+    assert_eq!(of(0.635), [AlarmKind::HeldOutFalls]);
+}
+
+#[test]
+fn answers_that_do_not_move_are_told_by_what_keeps_them() {
+    let numbers = |_| [("logps/chosen", -30.0), ("logps/chosen_change", 0.002), ("logps/rejected_change", -0.003)];
+    let steps: Vec<_> =
+        (1..=60).map(|step| (step, numbers(step).map(|(name, it)| (name.to_owned(), it)).to_vec())).collect();
+    let of = |beta: f64, held: f64, method| {
+        let mut config = demo(method);
+        (config.objective.beta, config.objective.reference_weight) = (beta, Some(held));
+        let alarms = Watch::all(&config, None, &steps);
+        assert!(alarms[0].to <= 50, "{alarms:?}");
+        kinds(&alarms)
+    };
+    assert_eq!(of(1e-4, 0.3, Method::Mpo), [AlarmKind::BetaTooSmall]);
+    assert_eq!(of(1.0, 0.3, Method::Mpo), [AlarmKind::RateTooLow]);
+    assert_eq!(of(1e-4, 0.0, Method::Dpo), [AlarmKind::RateTooLow], "alone the pairs are heard at any β");
+    assert_eq!(of(1e-4, 0.3, Method::Ipo), [AlarmKind::RateTooLow], "IPO has no β");
+}
+
+#[test]
 fn a_fork_tells_what_is_wrong_of_its_own_steps_and_of_those_again() {
     let steps = |until: u64, falls: u64| -> Vec<(u64, Vec<(String, f64)>)> {
         let numbers = move |step: u64| {
@@ -291,4 +327,5 @@ fn every_alarm_says_what_can_be_done() {
     assert_eq!(AlarmKind::ChosenFalls.cures(Method::Ppo), [Cure::HalveRate]);
     assert_eq!(AlarmKind::Asleep.cures(Method::Dpo), [Cure::TenthOfBeta]);
     assert_eq!(AlarmKind::Asleep.cures(Method::Ipo), []);
+    assert_eq!(AlarmKind::BetaTooSmall.cures(Method::Mpo), [Cure::TenfoldBeta, Cure::HoldLess]);
 }

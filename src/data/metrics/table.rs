@@ -417,8 +417,8 @@ pub const METRICS: &[Metric] = &[
         "gain by own marks",
         Measured::Evaluations,
         Unit::NatsPerToken,
-        "How much likelier chosen answers are between the turn marks that the tokenizer has, where the chat template writes others; 0 \
-         where most are not; measured before the first step",
+        "How much likelier the pairs' answers are between the turn marks that the tokenizer has, where turns are written without them; \
+         0 where that may be an accident; measured before the first step",
     ),
     metric(
         "answers/repeated",
