@@ -90,6 +90,7 @@ impl Across {
             // Runs of a moment are told apart by parts of a second.
             Self::Seconds if place < 60.0 => format!("{} s", super::digits(place)),
             Self::Seconds => duration(place),
+            Self::Drift if place < 0.0 => format!("−{}", super::digits(-place)),
             Self::Drift => super::digits(place),
         }
     }
@@ -101,7 +102,7 @@ impl Across {
             Self::Pairs => format!("{} pairs", short(place.round())),
             Self::Tokens => format!("{} tokens", short(place.round())),
             Self::Seconds => self.tick(place),
-            Self::Drift => format!("KL {}", super::digits(place)),
+            Self::Drift => format!("KL {}", self.tick(place)),
         }
     }
 }
@@ -267,6 +268,7 @@ mod tests {
         assert_eq!(Across::Steps.place(40.0), "step 40");
         assert_eq!(Across::Tokens.place(12_345.4), "12.35k tokens");
         assert_eq!(Across::Drift.place(0.0123), "KL 0.0123");
+        assert_eq!(Across::Drift.place(-0.0005), "KL −0.0005");
     }
 
     #[test]

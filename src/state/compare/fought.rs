@@ -55,6 +55,9 @@ impl FoughtPair {
     }
 }
 
+/// So many ways are named in a sentence.
+const MOST_NAMED: usize = 4;
+
 /// What fought back in some runs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FoughtPairs {
@@ -113,6 +116,28 @@ impl FoughtPairs {
             other.ways().cmp(&one.ways()).then(depth(other).total_cmp(&depth(one))).then(one.pair.cmp(&other.pair))
         });
         Self { ways, rows, judged }
+    }
+
+    /// How many pairs fought back in several ways: "Of 390 pairs 29 fought back in every run; 56 did in MPO, 31 in DPO".
+    pub fn in_words(&self) -> Option<String> {
+        if self.ways.len() < 2 || self.rows.is_empty() {
+            return None;
+        }
+        let everywhere = match self.rows.iter().filter(|row| row.is_everywhere()).count() {
+            0 => "none".to_owned(),
+            some => some.to_string(),
+        };
+        let lost = |way: usize| self.rows.iter().filter(|row| row.fared[way].is_some_and(Fared::is_lost)).count();
+        let mut ways: Vec<(usize, &str)> =
+            self.ways.iter().enumerate().map(|(place, way)| (lost(place), way.name.as_str())).collect();
+        ways.sort_by_key(|(lost, _)| std::cmp::Reverse(*lost));
+        let did = |(place, (lost, name)): (usize, &(usize, &str))| {
+            if place == 0 { format!("{lost} did in {name}") } else { format!("{lost} in {name}") }
+        };
+        let each: Vec<String> = ways.iter().take(MOST_NAMED).enumerate().map(did).collect();
+        let more = if ways.len() > MOST_NAMED { ", .." } else { "" };
+        let judged = counted(self.judged, "pair", "pairs");
+        Some(format!("Of {judged} {everywhere} fought back in every run; {}{more}", each.join(", ")))
     }
 
     /// All of them, those that fought back everywhere, and those of one way alone.
@@ -197,7 +222,10 @@ mod tests {
         assert_eq!(lists[..2], titles.map(|title| (title, 1)));
         assert_eq!(lists[2], ("2 pairs that fought back".to_owned(), 2));
         assert!(Arc::ptr_eq(&told, &view.of(&runs, &shown)));
+        let said = format!("Of 4 pairs 1 fought back in every run; 2 did in {other}, 1 in {}", told.ways[0].name);
+        assert_eq!(told.in_words(), Some(said));
         let alone = view.of(&runs, &shown[2..]);
+        assert_eq!(alone.in_words(), None);
         assert_eq!(alone.lists().len(), 1, "of one run nothing is everywhere");
     }
 

@@ -111,17 +111,25 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
     record.parent_step.filter(|step| *step > 0 && is_shown).map(|step| step as f64)
 }
 
-/// Every two of some runs against each other, those that differ in their seed only by their mean. Worked out again only when
-/// what one of them has measured is changed.
+/// Some runs against each other in words, those that differ in their seed only by their mean. Worked out again only when what
+/// one of them has measured is changed.
 #[derive(Debug, Default)]
 pub struct Sentences {
     /// Of which runs, and of which measurements.
     of: Vec<(RunId, String, [Option<Stamp>; 2])>,
-    said: Vec<String>,
+    said: Said,
+}
+
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Of all of them.
+    pub all: Option<String>,
+    /// Of every two; nothing where there are no more.
+    pub every_two: Vec<String>,
 }
 
 impl Sentences {
-    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> &[String] {
+    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> &Said {
         let series = |record: &RunRecord, name: &str| runs.history(record.id)?.series(name);
         let points = |record: &RunRecord, name: &str| series(record, name).map_or(&[][..], Series::points);
         let stamps = |record: &RunRecord| [ACCURACY, DRIFT].map(|name| series(record, name).map(Series::stamp));
@@ -134,7 +142,8 @@ impl Sentences {
                 (name, data::frontier::path(&curves))
             });
             let ways: Vec<(String, Vec<Reached>)> = ways.collect();
-            (self.of, self.said) = (of, data::frontier::every_two(&ways));
+            let every_two = if ways.len() > 2 { data::frontier::every_two(&ways) } else { Vec::new() };
+            (self.of, self.said) = (of, Said { all: data::frontier::all_in_words(&ways), every_two });
         }
         &self.said
     }

@@ -147,18 +147,22 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
     }
     view.board.offer(&present);
     controls::ui(ui, view, &present);
-    charts::ui(ui, runs, view, &shown, &present, commands);
-    ui.add_space(space::S);
-    for sentence in view.sentences.of(runs, &shown).iter().take(SENTENCES) {
-        ui.label(sentence);
-    }
-    tables::summary(ui, runs, &shown, &present);
-    ui.add_space(space::S);
     let wanted = runs.fought.wanted(&shown, workspace.pairs.revision);
     if !wanted.is_empty() {
         commands.push(Command::Runs(RunCommand::ReadFought(wanted)));
     }
-    fought::ui(ui, workspace, &view.fought.of(runs, &shown), commands);
+    let told = view.fought.of(runs, &shown);
+    for sentence in view.sentences.of(runs, &shown).all.iter().chain(&told.in_words()) {
+        ui.label(sentence);
+    }
+    charts::ui(ui, runs, view, &shown, &present, commands);
+    ui.add_space(space::S);
+    for sentence in view.sentences.of(runs, &shown).every_two.iter().take(SENTENCES) {
+        ui.label(sentence);
+    }
+    tables::summary(ui, runs, &shown, &present);
+    ui.add_space(space::S);
+    fought::ui(ui, workspace, &told, commands);
     frontier::ui(ui, runs, &shown, view, &present, commands);
     ui.add_space(space::S);
     if has_many(workspace, view) {
