@@ -55,6 +55,10 @@ fn with_nothing_changed_a_fork_is_the_uninterrupted_run_to_the_bit() {
     let tree: Vec<(usize, i64)> = family(&runs, runs.iter()).iter().map(|(depth, run)| (*depth, run.id.0)).collect();
     assert_eq!(tree, [(0, 1), (1, 2), (2, 4), (1, 3)]);
 
+    // Another one from there has a name of its own.
+    let twin = forked(&toy, &of(whole, 10, config()));
+    assert_eq!(project.run(twin).unwrap().name, "toy run from 10 (2)");
+
     // It stands by itself: what its parent leaves behind when it is deleted is its own.
     let mut project = project;
     project.delete_run(whole).unwrap();

@@ -69,7 +69,8 @@ fn prompts_that_fill_the_context_are_told_of() {
     // All of them: the pairs themselves do not fit.
     let full = Toy::new().with(only(400));
     let error = error_of(full.train(&config(None)).1);
-    let why = "There is nothing to train on: 0 pairs have no label to train on, 8 cannot be used and 0 held out";
+    let why = "There is nothing to train on: 0 pairs have no label to train on, 8 cannot be used (e.g. the prompt has 1604 tokens, \
+               more than the limit of 1024) and 0 held out";
     assert_eq!(error, why);
 
     // Some of them.

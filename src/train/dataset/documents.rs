@@ -400,8 +400,13 @@ impl Dataset {
         if aside + held_out + self.unlabelled == 0 {
             return "the project has no pairs yet; import some or label some".to_owned();
         }
+        let reason = match self.reasons()[..] {
+            [] => String::new(),
+            [(_, only)] => format!(" ({only})"),
+            [(_, first), ..] => format!(" (e.g. {first})"),
+        };
         let why = format!(
-            "{} no label to train on, {aside} cannot be used and {held_out} held out",
+            "{} no label to train on, {aside} cannot be used{reason} and {held_out} held out",
             counted(self.unlabelled, "pair has", "pairs have")
         );
         // A prompt is held out with all its pairs.

@@ -43,6 +43,13 @@ pub fn name_of(parent: &RunRecord, at: u64, config: &RunConfig) -> String {
     }
 }
 
+/// The name, or the same with the first number behind it that no run has: forks from one step are told apart.
+fn unused(name: &str, runs: &[RunRecord]) -> String {
+    let is_free = |name: &String| runs.iter().all(|run| run.name != *name);
+    let numbered = (2..).map(|number| format!("{name} ({number})"));
+    std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
+}
+
 /// Records the fork; it stands as a run that was stopped at that step.
 pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     let parent = project.run(fork.run)?;
@@ -72,9 +79,13 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
         (before, more) => before.or(more),
     };
     refuse_nothing_left(project, &fork.config, left_out.as_ref())?;
+    let name = match &fork.name {
+        Some(name) => name.clone(),
+        None => unused(&name_of(&parent, fork.at, &fork.config), &project.runs()?),
+    };
     let run = project.fork_run(
         &NewRun {
-            name: fork.name.clone().unwrap_or_else(|| name_of(&parent, fork.at, &fork.config)),
+            name,
             config_toml: fork.config.to_toml()?,
             method: objective::name(&fork.config.objective),
             revision: saved.as_ref().map_or(parent.revision, |saved| saved.state().revision),
