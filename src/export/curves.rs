@@ -89,6 +89,8 @@ struct CurvesOfRun {
     from: Option<f64>,
     /// By step.
     series: BTreeMap<String, Vec<Point>>,
+    /// The ends of the intervals of those that have one.
+    ends: BTreeMap<String, [Vec<Point>; 2]>,
     /// Where it stood across, by step.
     places: Vec<Point>,
     /// Steps at which something was changed, and the one that a fork goes on from.
@@ -129,9 +131,14 @@ impl Curves {
             let record = project.run(run)?;
             let hangs = record.parent.is_some_and(|parent| shown.contains(&parent));
             let from = record.parent_step.filter(|step| *step > 0 && hangs).map(|step| step as f64);
-            let mut series = BTreeMap::new();
+            let (mut series, mut ends) = (BTreeMap::new(), BTreeMap::new());
             for name in &order.metrics {
                 series.insert(name.clone(), points(run, name)?);
+                let [low, high] = metrics::interval(name);
+                let [low, high] = [points(run, &low)?, points(run, &high)?];
+                if !low.is_empty() && low.len() == high.len() {
+                    ends.insert(name.clone(), [low, high]);
+                }
             }
             let places = match (order.across, order.across.counts()) {
                 (_, Some(counted)) => summed(&points(run, counted)?),
@@ -148,7 +155,7 @@ impl Curves {
             let forked = record.parent_step.filter(|step| *step > 0);
             let mut marks: Vec<u64> = changes.filter(own).chain(forked).collect();
             marks.sort_unstable();
-            Ok(CurvesOfRun { record, style, from, series, places, marks })
+            Ok(CurvesOfRun { record, style, from, series, ends, places, marks })
         });
         let runs: Vec<CurvesOfRun> = runs.collect::<Result<_>>()?;
         let records: Vec<&RunRecord> = runs.iter().map(|run| &run.record).collect();
@@ -216,7 +223,10 @@ impl Curves {
                 Some(smooth) => (smooth, Some(raw).filter(|_| band.is_none())),
                 None => (raw, None),
             };
-            Drawn { name, style: run.style, points, raw, band: band.map(|edges| edges.map(|edge| own(&edge))) }
+            // A path that goes back and forth has no room for an interval.
+            let band = band.or_else(|| run.ends.get(metric).filter(|_| self.order.across.grows()).cloned());
+            let band = band.map(|edges| edges.map(|edge| own(&edge)));
+            Drawn { name, style: run.style, points, raw, band }
         });
         drawn.filter(|drawn| !drawn.points.is_empty()).collect()
     }
@@ -464,6 +474,17 @@ mod tests {
         assert!(matches!(curves.write(CurveFile::Png, &project, &file, false), Err(ExportError::Exists { .. })));
         assert_eq!(CurveFile::of(&file), Some(CurveFile::Png));
         assert_eq!(CurveFile::of(Path::new("a.gif")), None);
+    }
+
+    #[test]
+    fn a_share_of_one_run_lies_in_its_interval() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut project, run) = project(dir.path());
+        let ends = ["", "_low", "_high"].map(|end| format!("eval_rewards/accuracies{end}"));
+        project.append_step(run, 4, 2000, &ends.clone().map(|name| (name, 0.7))).unwrap();
+        let asked = CurveOrder { metrics: ends[..1].to_vec(), ..order(run) };
+        project.append_step(run, 5, 2500, &ends.map(|name| (name, 0.8))).unwrap();
+        assert!(Curves::of(&project, asked).unwrap().drawing().svg().contains("fill-opacity=\"0.16\""));
     }
 
     #[test]
