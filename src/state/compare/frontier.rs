@@ -117,11 +117,11 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
 pub struct Sentences {
     /// Of which runs, and of which measurements.
     of: Vec<(RunId, String, [Option<Stamp>; 2])>,
-    said: Said,
+    said: RunsInWords,
 }
 
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct RunsInWords {
     /// Of all of them.
     pub all: Option<String>,
     /// Of every two; nothing where there are no more.
@@ -129,7 +129,7 @@ pub struct Said {
 }
 
 impl Sentences {
-    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> &Said {
+    pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> &RunsInWords {
         let series = |record: &RunRecord, name: &str| runs.history(record.id)?.series(name);
         let points = |record: &RunRecord, name: &str| series(record, name).map_or(&[][..], Series::points);
         let stamps = |record: &RunRecord| [ACCURACY, DRIFT].map(|name| series(record, name).map(Series::stamp));
@@ -143,7 +143,7 @@ impl Sentences {
             });
             let ways: Vec<(String, Vec<Reached>)> = ways.collect();
             let every_two = if ways.len() > 2 { data::frontier::every_two(&ways) } else { Vec::new() };
-            (self.of, self.said) = (of, Said { all: data::frontier::all_in_words(&ways), every_two });
+            (self.of, self.said) = (of, RunsInWords { all: data::frontier::all_in_words(&ways), every_two });
         }
         &self.said
     }
