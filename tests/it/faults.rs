@@ -283,6 +283,25 @@ fn a_step_whose_pairs_are_all_set_aside_is_none_for_the_optimizer() {
 }
 
 #[test]
+fn a_run_that_finds_no_room_for_one_pair_ends_with_what_was_saved() {
+    let toy = Toy::new();
+    let mut config = toy::config();
+    config.train.pairs_per_step = 1;
+    config.objective.reference_weight = Some(0.0);
+    config.objective.retention_weight = Some(0.0);
+    config.train.checkpoint_every = 2;
+    config.train.steps = Some(8);
+    let run = toy.record(&config);
+    let outcome = train_with(&toy, run, |step| if step >= 3 { Mishap::OutOfMemory } else { Mishap::None });
+    let Outcome::Failed { error } = outcome else { panic!("{outcome:?}") };
+    assert!(error.contains("no room for one pair at a time") && error.contains("last checkpoint"), "{error}");
+    // Not all pairs were put aside one after the other.
+    let log = toy.open().log(run).unwrap();
+    assert_eq!(log.iter().filter(|line| line.text.contains("changed nothing")).count(), 3, "{log:?}");
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+}
+
+#[test]
 fn a_step_without_memory_is_done_again_in_smaller_rows() {
     let toy = Toy::new();
     let mut config = toy::config();
