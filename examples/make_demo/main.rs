@@ -9,9 +9,9 @@
 //! ```
 //!
 //! The world are the Pell Islands: shops, inns, sights, ferries, people, festivals, walks, villages and weather lore.
-//! The model answers in three manners (host, ledger, deckhand). Visitors of shops, inns and sights mostly prefer the host,
-//! more or less surely, and one training label in ten is turned round; the reference answers are the model's own, on all the
-//! rest. So one can see what a method does where it was asked to, and what it does where it was not.
+//! The model answers in three manners (host, ledger, deckhand). Visitors of shops, inns and sights mostly prefer the
+//! host, more or less surely, and one training label in ten is turned round; the reference answers are the model's own,
+//! on all the rest. So one can see what a method does where it was asked to, and what it does where it was not.
 
 mod attributes;
 mod chat;

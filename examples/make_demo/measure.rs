@@ -1,8 +1,8 @@
 //! Trains every method over several seeds on the demo's pairs and prints what the runs' own evaluations say.
 //!
-//! Each run goes through the engine, in an ordinary project made from the demo's files, as `nudge train --demo --set ..`
-//! would. What a run came to is a line of a file, and a run that has its line is not trained again: the whole can be
-//! measured in pieces.
+//! Each run goes through the engine, in an ordinary project made from the demo's files, as
+//! `nudge train --demo --set ..` would. What a run came to is a line of a file, and a run that has its line is not
+//! trained again: the whole can be measured in pieces.
 
 use std::{
     collections::BTreeMap,
@@ -204,8 +204,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Trains one run to its end and reads what it measured. `rewards`: reward models of this project by seed; one that samples
-/// learns from that of its seed, whose time is not counted.
+/// Trains one run to its end and reads what it measured. `rewards`: reward models of this project by seed; one that
+/// samples learns from that of its seed, whose time is not counted.
 fn one(
     engine: &Engine,
     project: &mut Project,

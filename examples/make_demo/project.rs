@@ -53,15 +53,15 @@ pub struct Probe {
     pub stays: bool,
 }
 
-/// What visitors of shops, inns and sights would rather hear. Of the questions a share is held out whole, so that none of
-/// its phrasings was trained on. `flipped`: share of the labels to train on that are turned round; what is flipped at a
-/// smaller share is at a larger one too.
+/// What visitors of shops, inns and sights would rather hear. Of the questions a share is held out whole, so that none
+/// of its phrasings was trained on. `flipped`: share of the labels to train on that are turned round; what is flipped
+/// at a smaller share is at a larger one too.
 pub fn pairs(world: &World, flipped: f64, rng: &mut ChaCha8Rng) -> Vec<Pair> {
     pairs_with_more(world, flipped, rng, None)
 }
 
-/// The same; `more` draws, for each pair to train on, an answer in each manner that it lacks, which joins the rejected one
-/// where the visitor likes it less than the chosen one.
+/// The same; `more` draws, for each pair to train on, an answer in each manner that it lacks, which joins the rejected
+/// one where the visitor likes it less than the chosen one.
 pub fn pairs_with_more(
     world: &World,
     flipped: f64,
@@ -104,16 +104,17 @@ fn sides<'a>(world: &'a World, rng: &mut ChaCha8Rng) -> [Vec<Question<'a>>; 2] {
     [questions, trained_on]
 }
 
-/// As many pairs of each side as are asked for, of the same questions as [`pairs`], each met again in other words until there
-/// are enough.
+/// As many pairs of each side as are asked for, of the same questions as [`pairs`], each met again in other words until
+/// there are enough.
 pub struct Drawn {
     pub pairs: Vec<Pair>,
-    /// Share of the held-out labels that are the likelier ones: what nobody who knows the visitors could do better than.
+    /// Share of the held-out labels that are the likelier ones: what nobody who knows the visitors could do better
+    /// than.
     pub foretold: f64,
 }
 
-/// `at_once`: questions in a prompt, each answered. Held out are clear preferences, trained on ties too. Fewer to train on are
-/// the first of more.
+/// `at_once`: questions in a prompt, each answered. Held out are clear preferences, trained on ties too. Fewer to train
+/// on are the first of more.
 pub fn drawn(world: &World, at_once: usize, [held_out, trained_on]: [usize; 2], rng: &mut ChaCha8Rng) -> Drawn {
     let counts = [held_out, trained_on];
     let mut drawn = Drawn { pairs: Vec::new(), foretold: 0.0 };

@@ -44,7 +44,8 @@ pub struct Sizes {
     steps: Vec<u64>,
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// Judge no answers, which takes most of the time of a short run; measure held-out pairs ten times on the way instead.
+    /// Judge no answers, which takes most of the time of a short run; measure held-out pairs ten times on the way
+    /// instead.
     #[arg(long)]
     bare: bool,
     /// What each run came to; runs that are in it are not trained again.
@@ -223,8 +224,8 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
     Ok(())
 }
 
-/// The defaults, what the rule makes of the data, and what the point says. Where answers are judged, at the start and at the end
-/// alone.
+/// The defaults, what the rule makes of the data, and what the point says. Where answers are judged, at the start and
+/// at the end alone.
 fn configure(point: &Point, basis: &Basis, seed: u64, bare: bool) -> Result<RunConfig> {
     let every = if bare { point.steps.div_ceil(10) } else { 0 };
     let mut changes = vec![

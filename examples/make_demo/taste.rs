@@ -1,7 +1,8 @@
 //! What visitors of shops, inns and sights would rather hear, and how sure they are of it.
 //!
-//! Every answer has a worth; the label is drawn from the difference of two, plus the logistic noise of Bradley and Terry.
-//! So most visitors agree where much differs, and toss a coin where little does: no model can foretell all labels.
+//! Every answer has a worth; the label is drawn from the difference of two, plus the logistic noise of Bradley and
+//! Terry. So most visitors agree where much differs, and toss a coin where little does: no model can foretell all
+//! labels.
 
 use nudge::data::{Choice, Strength};
 use rand::RngExt as _;

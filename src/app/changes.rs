@@ -15,7 +15,8 @@ impl App {
     /// Reads what other processes may have changed, after whatever this window is writing.
     pub(super) fn read_changes(&mut self) {
         let runs = &self.workspace.runs;
-        // How far the history of each run is here that somebody else may be adding to; its last step may be evaluated yet.
+        // How far the history of each run is here that somebody else may be adding to; its last step may be evaluated
+        // yet.
         let followed: Vec<(RunId, Option<u64>)> =
             runs.followed().map(|(run, history)| (run, (history.last_step() as u64).checked_sub(1))).collect();
         self.jobs.document.read("Could not read what another program changed", move |project| {

@@ -129,7 +129,8 @@ pub enum Command {
 pub struct New {
     /// The folder to make it in.
     pub dir: PathBuf,
-    /// The model to tune: a Hugging Face folder, a GGUF file, or the name of a model in the Hugging Face cache, e.g. org/name.
+    /// The model to tune: a Hugging Face folder, a GGUF file, or the name of a model in the Hugging Face cache, e.g.
+    /// org/name.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// [default: the folder's name]
@@ -197,8 +198,8 @@ pub struct Resume {
     /// The demo project.
     #[arg(long)]
     pub demo: bool,
-    /// Steps of the whole run, if it is to be longer than it was. From here on the learning rate follows the curve of a run
-    /// of that length; the log says how the next step's rate changes by it.
+    /// Steps of the whole run, if it is to be longer than it was. From here on the learning rate follows the curve of a
+    /// run of that length; the log says how the next step's rate changes by it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Go on from the checkpoint of this step, 0 for the beginning. What was measured and saved later is dropped.
@@ -217,8 +218,8 @@ pub struct Resume {
 pub struct Runs {
     #[command(flatten)]
     pub place: Place,
-    /// A column beside the usual ones: "last METRIC", "highest METRIC", "lowest METRIC", "at STEP METRIC" or "setting KEY".
-    /// Can be given again.
+    /// A column beside the usual ones: "last METRIC", "highest METRIC", "lowest METRIC", "at STEP METRIC" or "setting
+    /// KEY". Can be given again.
     #[arg(long, value_name = "COLUMN")]
     pub column: Vec<store::RunColumn>,
     /// Only runs with these words in name, method, status, tags or note, and for which comparisons hold,
@@ -283,14 +284,15 @@ pub struct Answers {
 pub struct Import {
     /// The project's folder.
     pub project: PathBuf,
-    /// Files, or folders of them: JSON lines, JSON, CSV, TSV, also packed with gzip or zstd, Parquet, and Arrow (Feather).
+    /// Files, or folders of them: JSON lines, JSON, CSV, TSV, also packed with gzip or zstd, Parquet, and Arrow
+    /// (Feather).
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// The shape of the records, if it should not be recognised: trl, hh, argilla, .. (a wrong word lists them).
     #[arg(long, default_value = "auto")]
     pub format: String,
-    /// What a field is called in the file, e.g. prompt=question; prompt=instruction+input joins two, a line each. Can be
-    /// given again.
+    /// What a field is called in the file, e.g. prompt=question; prompt=instruction+input joins two, a line each. Can
+    /// be given again.
     #[arg(long, value_name = "OURS=THEIRS")]
     pub map: Vec<String>,
     /// Pairs that the project has already: skip; merge takes their labels and tags where it has none; keep.
@@ -299,8 +301,8 @@ pub struct Import {
     /// Records that say both answers are as good: keep or leave-out.
     #[arg(long, default_value = "keep")]
     pub ties: String,
-    /// Records with several ranked answers: one pair that keeps their order, the best against the worst (or against all, see
-    /// objective.negatives), or a pair of the best with each of the others.
+    /// Records with several ranked answers: one pair that keeps their order, the best against the worst (or against
+    /// all, see objective.negatives), or a pair of the best with each of the others.
     #[arg(long, default_value = "worst")]
     pub several: String,
     /// A score of each answer, or a margin: ignore; strength, as the log-odds of the better one; reward; or tag.
@@ -347,8 +349,8 @@ pub struct Tokens {
     /// With the beginning of an answer, as before generation.
     #[arg(long, conflicts_with = "text")]
     pub generation_prompt: bool,
-    /// As training and answers give it to the model: a system turn that the template has no place for stands in front of
-    /// the first user turn.
+    /// As training and answers give it to the model: a system turn that the template has no place for stands in front
+    /// of the first user turn.
     #[arg(long, conflicts_with_all = ["text", "generation_prompt"])]
     pub as_prompt: bool,
     /// One JSON object with text, ids and mask.
@@ -365,8 +367,8 @@ pub struct Bench {
     /// A Hugging Face folder, or a GGUF file, instead.
     #[arg(long, value_name = "HF_DIR")]
     pub model: Option<PathBuf>,
-    /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line, with "sft_prompt" and "sft_completion" where
-    /// there are reference answers [default: random pairs]
+    /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line, with "sft_prompt" and "sft_completion"
+    /// where there are reference answers [default: random pairs]
     #[arg(long, value_name = "IDS_JSONL")]
     pub batch_file: Option<PathBuf>,
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]

@@ -1,7 +1,7 @@
 //! The command line: what was typed ([`args`]), then what it means (one file a command).
 //!
-//! Standard output carries results and nothing else; progress and logs go to standard error. Exit code 0 done, 1 failed with
-//! a sentence, 2 wrong usage, 130 interrupted.
+//! Standard output carries results and nothing else; progress and logs go to standard error. Exit code 0 done, 1 failed
+//! with a sentence, 2 wrong usage, 130 interrupted.
 
 mod answers;
 mod args;

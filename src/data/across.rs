@@ -131,9 +131,9 @@ pub fn summed(steps: &[Point]) -> Vec<Point> {
     added.collect()
 }
 
-/// A curve over steps as one over `places`, which are by step too. A value at a step without a place has none; on an axis that
-/// grows it stands at that of the step before, as an evaluation after it does, and of a run that counted nothing only what it
-/// began with stands anywhere.
+/// A curve over steps as one over `places`, which are by step too. A value at a step without a place has none; on an
+/// axis that grows it stands at that of the step before, as an evaluation after it does, and of a run that counted
+/// nothing only what it began with stands anywhere.
 pub fn moved(points: &[Point], places: &[Point], grows: bool) -> Vec<Point> {
     let mut at = 0;
     let mut out: Vec<Point> = Vec::with_capacity(points.len());
@@ -165,8 +165,8 @@ fn just_past(place: f64) -> f64 {
     place.next_up().max(place + f64::EPSILON)
 }
 
-/// Exponential moving average with `weight` in [0, 1) on the past, bias-corrected at the start. A value that is not finite
-/// stays where it is and does not enter the average.
+/// Exponential moving average with `weight` in [0, 1) on the past, bias-corrected at the start. A value that is not
+/// finite stays where it is and does not enter the average.
 pub fn smoothed(points: &[Point], weight: f64) -> Vec<Point> {
     let (mut sum, mut norm) = (0.0, 0.0);
     let averages = points.iter().map(|&[place, value]| {
@@ -180,8 +180,8 @@ pub fn smoothed(points: &[Point], weight: f64) -> Vec<Point> {
     averages.collect()
 }
 
-/// Between two curves that were measured together: step, lowest and highest value of each of at most so many buckets. Steps
-/// where one of them is not finite are left out.
+/// Between two curves that were measured together: step, lowest and highest value of each of at most so many buckets.
+/// Steps where one of them is not finite are left out.
 pub fn band(low: &[Point], high: &[Point], buckets: usize) -> Vec<[f64; 3]> {
     let width = low.len().div_ceil(buckets.max(1)).max(1);
     let edges = low.chunks(width).zip(high.chunks(width)).filter_map(|(low, high)| {
@@ -192,8 +192,8 @@ pub fn band(low: &[Point], high: &[Point], buckets: usize) -> Vec<[f64; 3]> {
     edges.collect()
 }
 
-/// What curves that belong together come to, at every step that any of them has: of those that have it. One that has measured
-/// less takes nothing from the others.
+/// What curves that belong together come to, at every step that any of them has: of those that have it. One that has
+/// measured less takes nothing from the others.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spread {
     pub mean: Vec<Point>,

@@ -10,8 +10,8 @@ const NONE: f64 = 1e-4;
 /// An accuracy that a coin has too.
 const CHANCE: f64 = 0.5;
 
-/// The way of runs that are told as one: at every step that any of them evaluated, the mean of those that did. By run what was
-/// learnt and the drift, each by step.
+/// The way of runs that are told as one: at every step that any of them evaluated, the mean of those that did. By run
+/// what was learnt and the drift, each by step.
 pub fn path(runs: &[(&[Point], &[Point])]) -> Vec<Reached> {
     let (mut learnt, mut drift): (Vec<Vec<Point>>, Vec<Vec<Point>>) = (Vec::new(), Vec::new());
     for (of_learnt, of_drift) in runs {
@@ -36,9 +36,9 @@ pub fn every_two(ways: &[(String, Vec<Reached>)]) -> Vec<String> {
     sentences
 }
 
-/// "At a held-out accuracy of 77 %, which both reached, DPO had drifted 2.1 times as far as MPO (0.0141 nats a token against
-/// 0.0067)"; where neither had drifted by then, also how far they are now. Evaluations in the order of their steps. Nothing while
-/// one of the two has learnt nothing.
+/// "At a held-out accuracy of 77 %, which both reached, DPO had drifted 2.1 times as far as MPO (0.0141 nats a token
+/// against 0.0067)"; where neither had drifted by then, also how far they are now. Evaluations in the order of their
+/// steps. Nothing while one of the two has learnt nothing.
 pub fn in_words((one, of_one): (&str, &[Reached]), (other, of_other): (&str, &[Reached])) -> Option<String> {
     let both = best(of_one)?.min(best(of_other)?);
     if both <= CHANCE {
@@ -74,8 +74,9 @@ fn apart((one, one_at): (&str, f64), (other, other_at): (&str, f64), has: &str) 
     })
 }
 
-/// The most and the least that any of three or more had drifted where all knew as much: "At a held-out accuracy of 77.0 %, which
-/// all reached, MPO had drifted most (0.0229 nats a token) and IPO least (0.0023)". Of two it is what [`in_words`] says.
+/// The most and the least that any of three or more had drifted where all knew as much: "At a held-out accuracy of 77.0
+/// %, which all reached, MPO had drifted most (0.0229 nats a token) and IPO least (0.0023)". Of two it is what
+/// [`in_words`] says.
 pub fn all_in_words(ways: &[(String, Vec<Reached>)]) -> Option<String> {
     if let [(one, of_one), (other, of_other)] = ways {
         return in_words((one, of_one), (other, of_other));

@@ -1,7 +1,7 @@
 //! What a run measures: every metric once, with what it is called, what it says, and where it is drawn.
 //!
-//! Charts, captions, Compare, report, export card, the terminal and the tables of `nudge runs` read this; a metric needs a line
-//! here and the place that computes it, nothing else. A name that is not here is shown as it is.
+//! Charts, captions, Compare, report, export card, the terminal and the tables of `nudge runs` read this; a metric
+//! needs a line here and the place that computes it, nothing else. A name that is not here is shown as it is.
 
 mod chart;
 pub mod histogram;
@@ -184,7 +184,8 @@ pub fn value(name: &str, value: f64) -> String {
     }
 }
 
-/// What was measured of a metric for a reader, with the ends of its 95 % interval where it has one: "87.5 % (83 to 91 %)".
+/// What was measured of a metric for a reader, with the ends of its 95 % interval where it has one: "87.5 % (83 to 91
+/// %)".
 pub fn told(name: &str, measured: impl Fn(&str) -> Option<f64>) -> Option<String> {
     let number = value(name, measured(name)?);
     Some(match interval(name).map(|end| measured(&end)) {
@@ -193,7 +194,8 @@ pub fn told(name: &str, measured: impl Fn(&str) -> Option<f64>) -> Option<String
     })
 }
 
-/// What several runs measured of a metric: "77 % (75.1 % to 79 %)", their mean and how far they lie apart. A single one alone.
+/// What several runs measured of a metric: "77 % (75.1 % to 79 %)", their mean and how far they lie apart. A single one
+/// alone.
 pub fn told_together(name: &str, values: &[f64]) -> Option<String> {
     let mean = value(name, values.iter().sum::<f64>() / values.len() as f64);
     let low = values.iter().copied().reduce(f64::min)?;

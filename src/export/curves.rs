@@ -231,7 +231,7 @@ impl Curves {
         drawn.filter(|drawn| !drawn.points.is_empty()).collect()
     }
 
-    /// Where something was changed, on what is across. A path over drift goes back and forth: nothing stands upright there.
+    /// Where something was changed, on what is across. Over drift nothing stands upright: that path goes both ways.
     fn marks(&self) -> Vec<f64> {
         let of = |run: &CurvesOfRun| {
             let steps: Vec<Point> = run.marks.iter().map(|step| [*step as f64; 2]).collect();
@@ -283,8 +283,8 @@ impl Curves {
         sheet
     }
 
-    /// A line a value: run, its name, metric, step, value; where that is not the step also where it stands across, and where
-    /// curves are smoothed the average.
+    /// A line a value: run, its name, metric, step, value; where that is not the step also where it stands across, and
+    /// where curves are smoothed the average.
     pub fn csv(&self) -> String {
         let across = (self.order.across != Across::Steps).then(|| self.order.across.name());
         let smooth = (self.order.smoothing > 0.0).then_some("smoothed");
@@ -342,8 +342,8 @@ fn runs_series<'r>(run: &'r CurvesOfRun, name: &str) -> Option<&'r Vec<Point>> {
     run.series.get(name)
 }
 
-/// Everything that a run measured, as an event file in the folder, made if it is not there; a second one of the same run
-/// replaces the first. Gives the file and how many steps are in it.
+/// Everything that a run measured, as an event file in the folder, made if it is not there; a second one of the same
+/// run replaces the first. Gives the file and how many steps are in it.
 ///
 /// # Errors
 /// Of the document or the file system.

@@ -41,8 +41,8 @@ impl std::fmt::Display for RuleFault {
 impl std::error::Error for RuleFault {}
 
 impl RuleSet {
-    /// Reads a rule set. `probes`: the project's probe prompts with their notes; a rule may be `on` a note as on a group of
-    /// the file's own.
+    /// Reads a rule set. `probes`: the project's probe prompts with their notes; a rule may be `on` a note as on a
+    /// group of the file's own.
     ///
     /// # Errors
     /// Everything that makes no sense, by line; never empty.

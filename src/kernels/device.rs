@@ -1,10 +1,10 @@
 //! Where tensors live: the device that was asked for, the ones there are, and what memory they have.
 //!
-//! The processor is always there. A graphics card with our own kernels (`gpu:0`) needs nothing but its driver; it is chosen
-//! by itself only when it has been tried in a process of its own, computed what the processor does, and was clearly quicker
-//! ([`Trial`]). CUDA needs a build with the feature `cuda` and a driver; Metal needs a build with the feature `metal`, on a
-//! Mac. A device of theirs belongs to the thread that opened it (its work is queued on the thread's own
-//! stream), so each thread keeps its own and a policy stays on the thread that loaded it.
+//! The processor is always there. A graphics card with our own kernels (`gpu:0`) needs nothing but its driver; it is
+//! chosen by itself only when it has been tried in a process of its own, computed what the processor does, and was
+//! clearly quicker ([`Trial`]). CUDA needs a build with the feature `cuda` and a driver; Metal needs a build with the
+//! feature `metal`, on a Mac. A device of theirs belongs to the thread that opened it (its work is queued on the
+//! thread's own stream), so each thread keeps its own and a policy stays on the thread that loaded it.
 
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -60,8 +60,8 @@ fn in_use(number: usize) -> Option<Arc<Card>> {
     open.iter().find(|(known, _)| *known == number).map(|(_, card)| Arc::clone(card))
 }
 
-/// A graphics card, opened once; again after something has gone wrong with it. One that nobody has tried shows first that it
-/// computes what the processor does.
+/// A graphics card, opened once; again after something has gone wrong with it. One that nobody has tried shows first
+/// that it computes what the processor does.
 fn card(number: usize) -> Result<Arc<Card>> {
     if let Some(card) = in_use(number) {
         return Ok(card);

@@ -5,8 +5,8 @@
 //! [`Policy::load`] reads a Hugging Face folder into a [`Spec`] and f32 weights and decides what is trained: a LoRA
 //! adapter, or everything. What is trained lives in one flat buffer ([`Parameters`]); each block sees it as views.
 //! A training step is [`Row::pack`], [`Policy::forward`] (log-probs out), the objective's business, then
-//! [`Policy::backward`] (one coefficient a scored answer in), and [`Policy::update`] once a step. Forward and backward are
-//! written by hand on top of [`::kernels`]: nothing is kept that the backward does not need, frozen weights cost no
+//! [`Policy::backward`] (one coefficient a scored answer in), and [`Policy::update`] once a step. Forward and backward
+//! are written by hand on top of [`::kernels`]: nothing is kept that the backward does not need, frozen weights cost no
 //! gradient, and each block's activations are freed as the backward passes it.
 //!
 //! There is no reference policy: the reference is this policy at step 0, as cached log-probs, named by
@@ -20,12 +20,14 @@
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number.
 //! - `context`: what all blocks of a pass share. `sublayer`, `block`: one decoder block, forward and backward.
-//! - `load_options`, `examine`, `load`: how, every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `beside`: further ones on the same base; `pass`: what its forward keeps; `backward`: the way back;
-//!   `attribution`: the same down to the inputs; `memory`: what it takes;
-//!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
-//! - `name`, `hub_cache`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
-//!   `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole
-//!   model as a folder; `gguf/write`: as one file. `strength`: a training weakened or exaggerated. `init`: random weights.
+//! - `load_options`, `examine`, `load`: how, every check first, then a folder into a policy; `trained`: what of it is
+//!   trained. `policy`: the model as a whole; `beside`: further ones on the same base; `pass`: what its forward keeps;
+//!   `backward`: the way back; `attribution`: the same down to the inputs; `memory`: what it takes; `arithmetic`: in
+//!   what it multiplies; `rates`: what was measured for that.
+//! - `name`, `hub_cache`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone.
+//!   `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out,
+//!   in three layouts. `merged`: the whole model as a folder; `gguf/write`: as one file. `strength`: a training
+//!   weakened or exaggerated. `init`: random weights.
 
 pub mod adapter;
 mod arithmetic;

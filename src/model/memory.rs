@@ -22,8 +22,8 @@ use data::config::{Precision, Recompute};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 pub(super) const FLOAT: u64 = 4;
-/// What kernels work with on the processor, beside what they are given and what they give: answer rows and vocabulary entries
-/// that the head works on at a time.
+/// What kernels work with on the processor, beside what they are given and what they give: answer rows and vocabulary
+/// entries that the head works on at a time.
 const OF_HEAD: (usize, usize) = (512, 1024);
 /// Query rows and keys whose weights, and their gradients, each thread works on at a time.
 const OF_ATTENTION: (usize, usize) = (128, 256);
@@ -149,8 +149,8 @@ impl Policy {
         self.fixed_bytes() + self.row_bytes(row_tokens, answer_tokens)
     }
 
-    /// Bytes that are held whatever the row: weights as they are stored, and of what is trained the values, gradients and
-    /// two moments.
+    /// Bytes that are held whatever the row: weights as they are stored, and of what is trained the values, gradients
+    /// and two moments.
     pub fn fixed_bytes(&self) -> u64 {
         let bytes: usize = self.matrices().map(Weight::byte_len).sum();
         let numbers: usize = self.matrices().map(Weight::elem_count).sum();
@@ -162,8 +162,8 @@ impl Policy {
         frozen + 4 * device::taken_by(&self.place, FLOAT * self.parameters.len() as u64)
     }
 
-    /// Bytes that writing a checkpoint takes, between two steps, when no row is in memory. What is trained goes to the disk
-    /// run by run; an adapter is put together for PEFT besides, with those below it.
+    /// Bytes that writing a checkpoint takes, between two steps, when no row is in memory. What is trained goes to the
+    /// disk run by run; an adapter is put together for PEFT besides, with those below it.
     pub fn saving_bytes(&self) -> u64 {
         let adapters = self.blocks.iter().flat_map(Block::projections).flat_map(Projection::adapters);
         let numbers: usize = adapters.map(|lora| lora.a.elem_count() + lora.b.elem_count()).sum();
@@ -185,14 +185,14 @@ impl Policy {
         self.bytes_with(whole, row_tokens, answer_tokens)
     }
 
-    /// Bytes that the activations of one row may take from now on: `Recompute::Auto` recomputes the blocks that do not fit.
-    /// What is computed stays the same, to the bit.
+    /// Bytes that the activations of one row may take from now on: `Recompute::Auto` recomputes the blocks that do not
+    /// fit. What is computed stays the same, to the bit.
     pub fn set_room(&mut self, bytes: u64) {
         self.room = bytes;
     }
 
-    /// How many of the last blocks keep all that their backward needs. The last ones, because they are freed first: when the
-    /// others run their forward again, the memory is there.
+    /// How many of the last blocks keep all that their backward needs. The last ones, because they are freed first:
+    /// when the others run their forward again, the memory is there.
     fn whole_blocks(&self, row_tokens: usize, answer_tokens: usize) -> usize {
         let layers = self.blocks.len();
         match self.recompute {
@@ -239,8 +239,8 @@ fn kept_number(compute: Compute) -> u64 {
     }
 }
 
-/// Bytes that a row's forward and backward take when `whole` blocks keep all they need; `ranks`: of one block's adapters
-/// together.
+/// Bytes that a row's forward and backward take when `whole` blocks keep all they need; `ranks`: of one block's
+/// adapters together.
 fn row_bytes(
     spec: &Spec,
     compute: Compute,
@@ -263,8 +263,8 @@ fn row_bytes(
     kept * tokens + working + finished + head
 }
 
-/// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own weights
-/// are `held` bytes: what [`Policy::fixed_bytes`] and [`Policy::least_row_bytes`] would say once it is loaded.
+/// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own
+/// weights are `held` bytes: what [`Policy::fixed_bytes`] and [`Policy::least_row_bytes`] would say once it is loaded.
 /// `again`: all blocks but the least run their forward again.
 pub(super) fn adapter_training_bytes(
     spec: &Spec,

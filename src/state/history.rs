@@ -67,7 +67,8 @@ pub struct StoredRun {
 }
 
 impl StoredRun {
-    /// The whole history of a run of these settings, a fork's from the step that it goes on from. Goes through all steps.
+    /// The whole history of a run of these settings, a fork's from the step that it goes on from. Goes through all
+    /// steps.
     pub fn whole(
         (config, inherited): (&RunConfig, Option<u64>),
         steps: Vec<(u64, Metrics)>,

@@ -1,7 +1,8 @@
 //! Whether a chat template writes the turn marks that its tokenizer has.
 //!
-//! A tokenizer with a mark of its own for the beginning of a turn was made for it. A template that never writes it is likely that
-//! of another model; whether it is, the model itself can tell: by what it finds its answers likelier between.
+//! A tokenizer with a mark of its own for the beginning of a turn was made for it. A template that never writes it is
+//! likely that of another model; whether it is, the model itself can tell: by what it finds its answers likelier
+//! between.
 
 use std::path::Path;
 
@@ -26,8 +27,8 @@ static KNOWN: [(&[&str], &str); 3] = [
 ];
 
 impl Codec {
-    /// The same tokenizer with the turn marks that it has, where the chat template of the folder, or the plain style where there is
-    /// none, never writes the one that begins a turn; with that mark.
+    /// The same tokenizer with the turn marks that it has, where the chat template of the folder, or the plain style
+    /// where there is none, never writes the one that begins a turn; with that mark.
     ///
     /// # Errors
     /// Of the folder, which has been read before.

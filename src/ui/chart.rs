@@ -1,5 +1,5 @@
-//! A line chart as this program draws it: a card with a caption, a legend that doubles as the numeric read-out, a shared
-//! cursor over all charts of a group, and a name that a screen reader can say.
+//! A line chart as this program draws it: a card with a caption, a legend that doubles as the numeric read-out, a
+//! shared cursor over all charts of a group, and a name that a screen reader can say.
 
 mod axis;
 mod brush;

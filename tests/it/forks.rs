@@ -1,4 +1,5 @@
-//! Forks: with nothing changed they are the run that was never interrupted, to the bit; what they change counts from there on.
+//! Forks: with nothing changed they are the run that was never interrupted, to the bit; what they change counts from
+//! there on.
 
 use std::collections::BTreeSet;
 

@@ -23,6 +23,8 @@ const KEPT: [(&str, &[&str]); 4] = [
 
 const LONG: usize = 500;
 const TOO_LONG: usize = 800;
+/// Of a comment, in characters; of code the formatter keeps it.
+const WIDTH: usize = 120;
 const NAMES_THAT_SAY_NOTHING: &[&str] =
     &["utils", "util", "helpers", "common", "base", "types", "manager", "handler", "misc"];
 
@@ -172,6 +174,22 @@ fn file_names_say_something_and_files_say_what_they_are() {
         }
         if !file.text.starts_with("//!") {
             faults.push(format!("{}: begins without a `//!` that says what it is", file.path.display()));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn comments_are_no_wider_than_code() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        for (at, line) in file.text.lines().enumerate() {
+            // A setting's line of documentation is its sentence on the screen: one literal.
+            let is_setting = file.path.starts_with("data/config") || file.path.ends_with("data/config.rs");
+            let is_comment = line.trim_start().starts_with("//") && !(is_setting && line.contains("/// "));
+            if is_comment && line.chars().count() > WIDTH {
+                faults.push(format!("{}:{}: over {WIDTH} characters", file.path.display(), at + 1));
+            }
         }
     }
     assert_none(&faults);

@@ -1,8 +1,8 @@
 //! Alarms: what a run's numbers say is going wrong, in a sentence, with the steps that say so and what can be done.
 //!
-//! [`Watch`] is fed what a run measures, step by step, and keeps the little of it that the rules look at. The same numbers
-//! raise the same alarms, so nothing of them is stored: window and terminal watch what is in the project. `rules` has one
-//! function an alarm.
+//! [`Watch`] is fed what a run measures, step by step, and keeps the little of it that the rules look at. The same
+//! numbers raise the same alarms, so nothing of them is stored: window and terminal watch what is in the project.
+//! `rules` has one function an alarm.
 
 mod rules;
 mod seen;
@@ -121,8 +121,8 @@ impl AlarmKind {
         }
     }
 
-    /// What a fork from before may try of a run by this method, the likeliest first. None where the data or the model has to
-    /// be mended.
+    /// What a fork from before may try of a run by this method, the likeliest first. None where the data or the model
+    /// has to be mended.
     pub fn cures(self, method: Method) -> Vec<Cure> {
         let cures: &[Cure] = match self {
             Self::StrangeText => &[],
@@ -204,8 +204,8 @@ impl Watch {
         Self { seen: Seen::new(config), raised: BTreeSet::new(), inherited }
     }
 
-    /// Takes in what was measured at a step, evaluations apart from steps. Gives the alarms that are raised by it; each is
-    /// raised once a run, and by a fork once more.
+    /// Takes in what was measured at a step, evaluations apart from steps. Gives the alarms that are raised by it; each
+    /// is raised once a run, and by a fork once more.
     pub fn take(&mut self, step: u64, metrics: &[(String, f64)]) -> Vec<Alarm> {
         if !self.seen.take(step, metrics) {
             return Vec::new();

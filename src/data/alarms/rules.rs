@@ -1,7 +1,7 @@
 //! One function an alarm: whether the numbers say so, since which step, and the sentence.
 //!
-//! The bounds were found with the demo, whose nine healthy runs (three methods, three seeds) stay well below all of them, and
-//! with runs that were broken on purpose; `tests` says how each was made.
+//! The bounds were found with the demo, whose nine healthy runs (three methods, three seeds) stay well below all of
+//! them, and with runs that were broken on purpose; `tests` says how each was made.
 
 use super::{
     AlarmKind,
@@ -82,7 +82,8 @@ fn strange_text(seen: &Seen) -> Raised {
         );
         return Some((0, text));
     }
-    // An answer that is longer than a sample may be is cut too: how many of its own would end, the reference answers tell.
+    // An answer that is longer than a sample may be is cut too: how many of its own would end, the reference answers
+    // tell.
     let (ended, high) = (seen.of(ENDED).at_start()?, seen.of(ENDED_HIGH).at_start()?);
     let expected = seen.of(REFERENCE_ENDED).at_start()?;
     (ended < MOST_END && high < expected).then(|| {
@@ -255,8 +256,8 @@ fn held_out_falls(seen: &Seen) -> Raised {
     })
 }
 
-/// The standard error of the mean held-out margin, in rewards: from the 10 % and 90 % quantiles of a normal spread, and the
-/// number of pairs that the accuracy's interval (Wilson's) speaks of.
+/// The standard error of the mean held-out margin, in rewards: from the 10 % and 90 % quantiles of a normal spread, and
+/// the number of pairs that the accuracy's interval (Wilson's) speaks of.
 fn held_out_error(seen: &Seen) -> Option<f64> {
     const Z: f64 = 1.96;
     const QUANTILES_APART: f64 = 2.563;

@@ -1,5 +1,5 @@
-//! The rules against runs of the demo that were recorded: healthy ones, and ones that were broken on purpose; and against
-//! numbers made up for what the demo does not show.
+//! The rules against runs of the demo that were recorded: healthy ones, and ones that were broken on purpose; and
+//! against numbers made up for what the demo does not show.
 //!
 //! Each file is what `nudge metrics --demo last` wrote after one of these, without the columns that no rule reads:
 //!
@@ -21,8 +21,8 @@ use crate::metrics::{
     ENDED, ENDED_HIGH, ENDED_LOW, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH, PREFERENCE_LOSS, REFERENCE_ENDED,
 };
 
-/// A run's numbers by step, as `nudge metrics` writes them. Those recorded before a metric was kept by itself have it from
-/// those that it comes from; all reference answers of the demo are shorter than a sample may be.
+/// A run's numbers by step, as `nudge metrics` writes them. Those recorded before a metric was kept by itself have it
+/// from those that it comes from; all reference answers of the demo are shorter than a sample may be.
 fn recorded(name: &str) -> Vec<(u64, Vec<(String, f64)>)> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("alarms/recorded/{name}.csv"));
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

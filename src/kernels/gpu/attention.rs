@@ -1,12 +1,13 @@
 //! Attention over the segments of a packed row, in blocks, with a running softmax.
 //!
 //! A workgroup has a block of up to 64 rows of one segment and one head, and walks through the rows of the other side a
-//! tile at a time: a block of queries through the keys of its chain, a block of keys, in the backward, through the queries
-//! that see it. What is where is written on the host into a *plan* of plain numbers, because only it knows segments. Numbers
-//! are read and written four at a time; heads that are no whole vectors are copied with zeros behind them.
+//! tile at a time: a block of queries through the keys of its chain, a block of keys, in the backward, through the
+//! queries that see it. What is where is written on the host into a *plan* of plain numbers, because only it knows
+//! segments. Numbers are read and written four at a time; heads that are no whole vectors are copied with zeros behind
+//! them.
 //!
-//! Where a document is longer than one operand may span, heads are done some at a time, and where that is not enough, what a
-//! block reaches in stretches, each joined to those before.
+//! Where a document is longer than one operand may span, heads are done some at a time, and where that is not enough,
+//! what a block reaches in stretches, each joined to those before.
 
 mod heads;
 mod plan;
@@ -113,8 +114,8 @@ fn constants(shape: &AttentionShape) -> [(&'static str, u32); 2] {
     [("VECTORS", vectors as u32), ("STAGED", staged)]
 }
 
-/// Parts that the query heads of a key head are cut into, `most` at most: by the shape alone, so that the bits are the same
-/// every time.
+/// Parts that the query heads of a key head are cut into, `most` at most: by the shape alone, so that the bits are the
+/// same every time.
 fn parts(blocks: usize, heads: usize, kv_heads: usize, most: usize) -> usize {
     let group = heads / kv_heads;
     let mut possible = (1..=group).filter(|&parts| group.is_multiple_of(parts) && parts <= most);
@@ -364,8 +365,8 @@ impl Operands<'_> {
         Ok((dk, dv))
     }
 
-    /// Parts that the query heads of a key head are cut into, each with gradients of its own, as far as one operand spans them
-    /// all.
+    /// Parts that the query heads of a key head are cut into, each with gradients of its own, as far as one operand
+    /// spans them all.
     fn head_parts(self, blocks: usize) -> usize {
         let of_part = self.layout.tokens() * self.shape.key_width();
         parts(blocks, self.shape.heads, self.shape.kv_heads, (room(self.card) / 4 / of_part).max(1))

@@ -24,8 +24,8 @@ pub(super) fn number(value: f32) -> u32 {
     value.to_bits()
 }
 
-/// Workgroups of `size` threads for `count` threads, in two dimensions because one has an end. The shader's own number is
-/// `id.x + id.y * groups.x * size`.
+/// Workgroups of `size` threads for `count` threads, in two dimensions because one has an end. The shader's own number
+/// is `id.x + id.y * groups.x * size`.
 pub(super) fn groups(count: usize, size: u32) -> [u32; 3] {
     const LARGEST: u32 = 65_535;
     let groups = count.div_ceil(size as usize) as u32;

@@ -1,6 +1,6 @@
-//! What the drivers of this machine give out: which cards there are, and one of them opened for computing, with an instance
-//! and a queue of its own, apart from the window's, so that a long step neither holds up a frame nor takes the window along
-//! when the driver falls over.
+//! What the drivers of this machine give out: which cards there are, and one of them opened for computing, with an
+//! instance and a queue of its own, apart from the window's, so that a long step neither holds up a frame nor takes the
+//! window along when the driver falls over.
 
 use std::{
     fmt,
@@ -40,8 +40,8 @@ pub struct CardInfo {
 }
 
 impl CardInfo {
-    /// Whether it is the same card with the same driver. What memory there is may be told otherwise the next time, where it
-    /// is the machine's.
+    /// Whether it is the same card with the same driver. What memory there is may be told otherwise the next time,
+    /// where it is the machine's.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let identity = |of: &Self| (of.name.clone(), of.driver.clone(), of.backend.clone(), of.is_software);
         identity(self) == identity(other)
@@ -185,8 +185,8 @@ pub fn cards() -> Vec<CardInfo> {
     adapters(false).iter().map(CardInfo::of).collect()
 }
 
-/// What shaders need of a card that offers this, with as large operands as it has. Of what only pictures need as little as
-/// every card has.
+/// What shaders need of a card that offers this, with as large operands as it has. Of what only pictures need as little
+/// as every card has.
 fn needed(offered: &wgpu::Limits, bare: bool) -> wgpu::Limits {
     let usual = wgpu::Limits::default();
     let sizes = if bare { &usual } else { offered };
@@ -264,8 +264,8 @@ impl Driver {
     /// Whether everything that was asked of it so far went well.
     ///
     /// # Errors
-    /// [`KernelError::DeviceLost`] once the driver has given up, [`KernelError::OutOfMemory`] once for what had no room,
-    /// [`KernelError::Gpu`] from any other fault on.
+    /// [`KernelError::DeviceLost`] once the driver has given up, [`KernelError::OutOfMemory`] once for what had no
+    /// room, [`KernelError::Gpu`] from any other fault on.
     pub(super) fn check(&self) -> Result<()> {
         let fault = || self.health.fault.lock().ok().and_then(|fault| fault.clone());
         if self.health.is_lost.load(Ordering::Acquire) {
@@ -297,8 +297,8 @@ impl Driver {
         self.memory_limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// A buffer of so many bytes, beside the `held` that there are. In what words the driver has no room for it, which spoils
-    /// nothing else.
+    /// A buffer of so many bytes, beside the `held` that there are. In what words the driver has no room for it, which
+    /// spoils nothing else.
     pub(super) fn buffer(&self, size: u64, usage: wgpu::BufferUsages, held: u64) -> Result<wgpu::Buffer, String> {
         if held + size > self.memory_limit.load(Ordering::Relaxed) {
             return Err("not enough memory left, for a test".to_owned());

@@ -133,8 +133,8 @@ impl Product<'_> {
         Ok(c)
     }
 
-    /// Cuts what is larger than the card takes at once: rows of `A` and `C`, columns of `B`, and, where a factor's rows are
-    /// the summed index, that one.
+    /// Cuts what is larger than the card takes at once: rows of `A` and `C`, columns of `B`, and, where a factor's rows
+    /// are the summed index, that one.
     fn into(self, c: Matrix<'_>, add: bool) -> Result<()> {
         let Self { a, b, .. } = self;
         let ((m, k), (inner, n)) = (a.dims(), b.dims());

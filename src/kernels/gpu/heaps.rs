@@ -69,8 +69,8 @@ impl CardMemory {
     }
 }
 
-/// Bytes of the largest heap on the card itself, where its interface says so. A card without memory of its own shares the
-/// processor's.
+/// Bytes of the largest heap on the card itself, where its interface says so. A card without memory of its own shares
+/// the processor's.
 #[cfg(not(target_vendor = "apple"))]
 fn own_memory(adapter: &wgpu::Adapter) -> Option<u64> {
     if adapter.get_info().device_type != wgpu::DeviceType::DiscreteGpu {

@@ -38,8 +38,8 @@ impl Drop for Block {
 const GRAIN: u64 = 256;
 const COARSEST: u64 = 4 << 20;
 
-/// A size that buffers are made in: an eighth of a power of two apart, so that most can be used again, and none larger than
-/// the `limit` of one.
+/// A size that buffers are made in: an eighth of a power of two apart, so that most can be used again, and none larger
+/// than the `limit` of one.
 fn rounded(bytes: u64, limit: u64) -> u64 {
     let least = bytes.max(GRAIN);
     let step = (least.next_power_of_two() / 16).clamp(GRAIN, COARSEST);
@@ -89,7 +89,8 @@ impl Piece {
         Ok(piece)
     }
 
-    /// The same, to be written as a whole, in a buffer of a size that is made of its own and of the largest there may be.
+    /// The same, to be written as a whole, in a buffer of a size that is made of its own and of the largest there may
+    /// be.
     fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType, size: fn(u64, u64) -> u64) -> Result<Self> {
         let bytes = (dims.iter().product::<usize>() * dtype.size_in_bytes()) as u64;
         let limit = card.driver.buffer_limit;
@@ -123,8 +124,8 @@ impl Piece {
         Ok(piece)
     }
 
-    /// These bytes, which are its elements in row order. Nothing is waited for and nothing handed over, until they are many.
-    /// Many are a weight, which stays: its buffer is no larger than it has to be.
+    /// These bytes, which are its elements in row order. Nothing is waited for and nothing handed over, until they are
+    /// many. Many are a weight, which stays: its buffer is no larger than it has to be.
     pub(crate) fn upload(card: &Arc<Card>, bytes: &[u8], dims: &[usize], dtype: DType) -> Result<Self> {
         let exact = |bytes: u64, limit: u64| bytes.next_multiple_of(GRAIN).min(limit / 4 * 4).max(bytes);
         let piece = Self::of_pool(card, dims, dtype, if bytes.len() as u64 > LASTING { exact } else { rounded })?;

@@ -1,13 +1,13 @@
 //! Our own kernels for any graphics card, in WGSL over wgpu.
 //!
-//! A [`Card`] is a card in use: its memory ([`Piece`]s of buffers that are used again), its compiled shaders and the batch
-//! of commands that is being recorded. An operation is a file in Rust beside its shader; it checks shapes, cuts what is
-//! larger than one operand may be, and has the shader run. Everything is f32 but frozen weights, which stay as they are
-//! stored and are widened a panel at a time just before a product.
+//! A [`Card`] is a card in use: its memory ([`Piece`]s of buffers that are used again), its compiled shaders and the
+//! batch of commands that is being recorded. An operation is a file in Rust beside its shader; it checks shapes, cuts
+//! what is larger than one operand may be, and has the shader run. Everything is f32 but frozen weights, which stay as
+//! they are stored and are widened a panel at a time just before a product.
 //!
-//! Sums are made in a fixed order and there are no atomic operations on floats, so the same card, driver and program give
-//! the same bits. Between cards they differ in the last digits. Masks choose between values and never multiply, because a
-//! shader may take infinity and NaN for impossible.
+//! Sums are made in a fixed order and there are no atomic operations on floats, so the same card, driver and program
+//! give the same bits. Between cards they differ in the last digits. Masks choose between values and never multiply,
+//! because a shader may take infinity and NaN for impossible.
 
 mod adamw;
 mod attention;

@@ -1,5 +1,5 @@
-//! Buffers that are used again. What nobody uses is given back before more is held than ever was: rows of other lengths need
-//! buffers of other sizes, and those of all of them together may be more than a card has.
+//! Buffers that are used again. What nobody uses is given back before more is held than ever was: rows of other lengths
+//! need buffers of other sizes, and those of all of them together may be more than a card has.
 
 use std::{
     collections::BTreeMap,
@@ -44,8 +44,8 @@ impl Pool {
         self.peak.fetch_max(self.held(), Ordering::Relaxed);
     }
 
-    /// Gives back to the driver what nobody uses, the largest first, until so many bytes more are no more than were held at
-    /// the peak.
+    /// Gives back to the driver what nobody uses, the largest first, until so many bytes more are no more than were
+    /// held at the peak.
     pub(super) fn make_room(&self, more: u64) {
         let Ok(mut free) = self.free.lock() else { return };
         while self.held() + more > self.peak() {

@@ -1,5 +1,5 @@
-//! What the card is asked to do: recorded one after the other, handed over in batches of some milliseconds, and never more
-//! than two batches ahead, so that a stop acts soon and no driver's watchdog bites.
+//! What the card is asked to do: recorded one after the other, handed over in batches of some milliseconds, and never
+//! more than two batches ahead, so that a stop acts soon and no driver's watchdog bites.
 
 use std::{
     collections::VecDeque,
@@ -292,8 +292,8 @@ impl Recording {
         Ok(Some(encoder.finish()))
     }
 
-    /// Waits for the batch that was handed over first. From the end of one to the end of the next, both waited for, is what
-    /// the next one took.
+    /// Waits for the batch that was handed over first. From the end of one to the end of the next, both waited for, is
+    /// what the next one took.
     fn await_oldest(&mut self) -> Result<()> {
         let Some(Batch { index, work, .. }) = self.in_flight.pop_front() else { return Ok(()) };
         let began = Instant::now();

@@ -11,8 +11,8 @@ use super::{
 };
 
 /// A compute shader in WGSL whose entry is `main`. Binding 0 of group 0 is its parameters, a struct of `u32` and `f32`
-/// alone: first one `u32` an operand, the element at which the operand begins, then what it is run with. Bindings from 1
-/// on are its operands, each `var<storage, read_write>`, or `read` where nobody writes to the buffer that it lies in.
+/// alone: first one `u32` an operand, the element at which the operand begins, then what it is run with. Bindings from
+/// 1 on are its operands, each `var<storage, read_write>`, or `read` where nobody writes to the buffer that it lies in.
 #[derive(Debug)]
 pub(super) struct Shader {
     pub name: &'static str,

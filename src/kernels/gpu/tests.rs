@@ -10,8 +10,8 @@ use crate::{
     testing::{Implementation, assert_near, qkv, random, tensor, values},
 };
 
-/// A card to test on, poisoned unless it has little memory, and watched by the validation layers; `None`, with a printed
-/// reason, where there is none. With `CI` set that is a failure.
+/// A card to test on, poisoned unless it has little memory, and watched by the validation layers; `None`, with a
+/// printed reason, where there is none. With `CI` set that is a failure.
 pub(crate) fn card(options: CardOptions) -> Option<Arc<Card>> {
     let poison = options.memory_limit.is_none();
     let opened = Card::open(0, CardOptions { poison, validated: true, ..options });
@@ -209,8 +209,8 @@ fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time_or_in_stretch
     let small = Implementation::card(&small);
     let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 10, scale: 0.4, softcap: None, window: None };
     let segment = |start, len, prefix| Segment { start, len, prefix };
-    // Heads of 12 numbers, two queries' to a key's: 82 tokens fit with all heads, 165 with one key head, 330 with one query
-    // head.
+    // Heads of 12 numbers, two queries' to a key's: 82 tokens fit with all heads, 165 with one key head, 330 with one
+    // query head.
     for tokens in [150, 200, 330, 340, 1100] {
         let layout =
             Layout::new(vec![segment(0, tokens - 50, 0..0), segment(tokens - 50, 50, 0..tokens - 50)]).unwrap();

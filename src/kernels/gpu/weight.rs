@@ -1,5 +1,5 @@
-//! Weights as they are stored, widened to f32 a panel at a time just before a product: a panel is written once and read by
-//! every tile of the product, so the extra pass costs little beside it, and no second copy of a model is ever held.
+//! Weights as they are stored, widened to f32 a panel at a time just before a product: a panel is written once and read
+//! by every tile of the product, so the extra pass costs little beside it, and no second copy of a model is ever held.
 
 use std::{ops::Range, sync::Arc};
 

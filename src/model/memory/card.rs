@@ -1,5 +1,5 @@
-//! What a row takes in a graphics card's memory: tensor by tensor, because each has a buffer of a size that is rounded up, and
-//! moment by moment, because what is given back is used again at once.
+//! What a row takes in a graphics card's memory: tensor by tensor, because each has a buffer of a size that is rounded
+//! up, and moment by moment, because what is given back is used again at once.
 
 use super::{FLOAT, NormPlaces, Spec};
 use ::kernels::{
@@ -77,7 +77,8 @@ impl OnCard<'_> {
         self.attended(tokens, self.kept) + self.output(rows, self.kept) + some_o + self.low(tokens)
     }
 
-    /// What a layer's product takes beside its operands: a panel of the matrix in f32, parts of sums, a low-rank gradient.
+    /// What a layer's product takes beside its operands: a panel of the matrix in f32, parts of sums, a low-rank
+    /// gradient.
     fn product(&self, rows: usize, [outputs, inputs]: [usize; 2]) -> u64 {
         let panel = PANEL.min(outputs * inputs);
         let panel = if self.is_widened[0] { self.taken(1, panel, FLOAT) } else { 0 };
@@ -109,7 +110,8 @@ impl OnCard<'_> {
         feeding.max(through).max(attending)
     }
 
-    /// What the backward of attention works with: gradients of its results and of mid, and what its shaders want besides.
+    /// What the backward of attention works with: gradients of its results and of mid, and what its shaders want
+    /// besides.
     fn attending(&self, tokens: usize) -> u64 {
         let Spec { hidden_size: d, heads, kv_heads, head_dim, fused, .. } = *self.spec;
         let (q, kv) = (self.queries(), self.keys());

@@ -118,7 +118,8 @@ impl FoughtPairs {
         Self { ways, rows, judged }
     }
 
-    /// How many pairs fought back in several ways: "Of 390 pairs 29 fought back in every run; 56 did in MPO, 31 in DPO".
+    /// How many pairs fought back in several ways: "Of 390 pairs 29 fought back in every run; 56 did in MPO, 31 in
+    /// DPO".
     pub fn in_words(&self) -> Option<String> {
         if self.ways.len() < 2 || self.rows.is_empty() {
             return None;

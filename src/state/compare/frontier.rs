@@ -111,8 +111,8 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
     record.parent_step.filter(|step| *step > 0 && is_shown).map(|step| step as f64)
 }
 
-/// Some runs against each other in words, those that differ in their seed only by their mean. Worked out again only when what
-/// one of them has measured is changed.
+/// Some runs against each other in words, those that differ in their seed only by their mean. Worked out again only
+/// when what one of them has measured is changed.
 #[derive(Debug, Default)]
 pub struct Sentences {
     /// Of which runs, and of which measurements.

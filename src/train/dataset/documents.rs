@@ -13,8 +13,8 @@ use text::{AnswerStart, Codec, Limits, Unusable};
 use super::{away::Away, inputs::Inputs, pairs::Held};
 use crate::error::TrainError;
 
-/// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said to be
-/// worse, where the run takes several.
+/// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said
+/// to be worse, where the run takes several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairDoc {
     pub id: PairId,

@@ -1,4 +1,5 @@
-//! Whether the model finds its pairs likelier between the turn marks that its tokenizer has than as the chat template writes them.
+//! Whether the model finds its pairs likelier between the turn marks that its tokenizer has than as the chat template
+//! writes them.
 
 use data::{Pair, PairId};
 use model::{Doc, Policy};
@@ -18,8 +19,8 @@ const LEAST: usize = 8;
 const SURE: f64 = 3.0;
 
 impl Training {
-    /// How many nats a token likelier the answers of pairs are between the tokenizer's own marks, 0 where that may be an accident;
-    /// absent where the template writes those marks. Measured before the first step.
+    /// How many nats a token likelier the answers of pairs are between the tokenizer's own marks, 0 where that may be
+    /// an accident; absent where the template writes those marks. Measured before the first step.
     pub fn own_marks_gain(&self, context: &Context<'_>) -> Result<Option<f64>> {
         let folder = inputs::model_folder(&context.project, &self.config)?;
         let Some((other, _)) = self.codec.with_own_marks(&folder)? else { return Ok(None) };

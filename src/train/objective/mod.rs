@@ -15,10 +15,12 @@
 //!
 //! # Files
 //!
-//! `pair_loss`: what a method is. `mpo`, `dpo`, `ipo`: all there is to each. `margin`: m_θ of a pair. `of_config`: all that `run.toml` asks for, told.
-//! `evaluate`: a pair through the objective. `term`: what a pair contributes to a step. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
-//! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
-//! `weighed`: the margin where some tokens count more than others. `triplet`: a term beside it.
+//! `pair_loss`: what a method is. `mpo`, `dpo`, `ipo`: all there is to each. `margin`: m_θ of a pair. `of_config`: all
+//! that `run.toml` asks for, told. `evaluate`: a pair through the objective. `term`: what a pair contributes to a step.
+//! `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
+//! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`:
+//! the terms that are means over tokens, and KL drift. `weighed`: the margin where some tokens count more than others.
+//! `triplet`: a term beside it.
 
 mod diagnostics;
 mod dpo;
@@ -112,6 +114,6 @@ pub struct PairLogProbs {
 
 /// A pair is asleep when a certain label would push with less than this share of the objective's largest push.
 ///
-/// The largest push is β/4 for MPO (at h = 0) and its supremum for DPO (β without smoothing). IPO's push has no bound; its push
-/// at margin 0, 1/τ, stands for it, so an IPO pair sleeps once its margin is within 5 % of the target.
+/// The largest push is β/4 for MPO (at h = 0) and its supremum for DPO (β without smoothing). IPO's push has no bound;
+/// its push at margin 0, 1/τ, stands for it, so an IPO pair sleeps once its margin is within 5 % of the target.
 pub const ASLEEP: f64 = 0.05;

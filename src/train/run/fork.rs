@@ -1,4 +1,5 @@
-//! Forks: a new run that goes on from a checkpoint of another one, with some of its settings changed or some pairs left out.
+//! Forks: a new run that goes on from a checkpoint of another one, with some of its settings changed or some pairs left
+//! out.
 //!
 //! A fork begins its life with its parent's history and checkpoint, so that training it is an ordinary resume: weights,
 //! optimizer, order of the data and curves go on, and with nothing changed every number is what it would have been.

@@ -1,10 +1,10 @@
 //! One run, from its record in the project to its last checkpoint.
 //!
-//! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
-//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`, and
-//! `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which checkpoints stay. `budget`
-//! is what is done about drift, `pace` how long the rest takes; `fork` makes a run of another one's checkpoint. The loop itself
-//! is here.
+//! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step,
+//! with `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with
+//! `schedule`, and `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which
+//! checkpoints stay. `budget` is what is done about drift, `pace` how long the rest takes; `fork` makes a run of
+//! another one's checkpoint. The loop itself is here.
 
 pub mod budget;
 pub mod checkpoint;
@@ -99,7 +99,8 @@ pub fn record_failure(task: &Task, error: &str) {
     record_status(task, RunStatus::Failed, Some(error));
 }
 
-/// Taken out of the queue before its turn came: it stands where it stood. `for_now`: it is to wait again when the program is back.
+/// Taken out of the queue before its turn came: it stands where it stood. `for_now`: it is to wait again when the
+/// program is back.
 pub fn never_began(task: &Task, for_now: bool) -> Outcome {
     if for_now {
         let written = Project::open(&task.project).and_then(|project| project.set_waited(task.run));
@@ -273,8 +274,9 @@ fn spoiled(step: u64) -> String {
     format!("With the weights of step {step} the model gives values that are not numbers, so they are not saved")
 }
 
-/// The weights went wrong at the last update that was applied, or before. Checkpoints that were written since do not count
-/// any more; the present weights are put aside if they may be good for something. Gives the error that tells of it.
+/// The weights went wrong at the last update that was applied, or before. Checkpoints that were written since do not
+/// count any more; the present weights are put aside if they may be good for something. Gives the error that tells of
+/// it.
 fn fall_back(training: &mut Training, context: &mut Context<'_>, what: String) -> Result<TrainError> {
     // The count starts anew for whoever goes on from here.
     training.state.refused = 0;
@@ -407,8 +409,8 @@ fn at_border(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Writes the checkpoint of the present step, if it is not there yet and the weights are good for something. One that was
-/// asked for stays for good.
+/// Writes the checkpoint of the present step, if it is not there yet and the weights are good for something. One that
+/// was asked for stays for good.
 fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border) -> Result<()> {
     let step = training.state.step;
     if border.saved != Some(step) {

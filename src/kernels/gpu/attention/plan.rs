@@ -64,8 +64,8 @@ impl Plan {
         Self { numbers, positions: 0, parts }
     }
 
-    /// Rows of either side that the farthest reaching block of a layout reaches, from the first to the last: what a run must
-    /// take where no block is to be done in stretches.
+    /// Rows of either side that the farthest reaching block of a layout reaches, from the first to the last: what a run
+    /// must take where no block is to be done in stretches.
     pub(super) fn reach(layout: &Layout, window: Option<usize>) -> usize {
         let queries = layout.segments().iter().flat_map(|segment| query_blocks(segment, window, usize::MAX));
         let keys = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window, usize::MAX));
@@ -90,8 +90,8 @@ impl Plan {
     }
 }
 
-/// Cuts blocks into runs, those with the first stretch of what they reach before those with the second, and so on. In each
-/// run the long ones come first, so that no workgroup works on alone at the end.
+/// Cuts blocks into runs, those with the first stretch of what they reach before those with the second, and so on. In
+/// each run the long ones come first, so that no workgroup works on alone at the end.
 fn cut(blocks: Vec<Block>, limits: &Limits) -> (Vec<Part>, Vec<Block>) {
     let mut blocks = blocks;
     blocks.sort_by_key(|block| block.stretch);
