@@ -75,7 +75,9 @@ impl Checked {
         let steps = self.steps()?;
         let met = steps as f64 * train.pairs_per_step.min(to_train_on) as f64;
         let passes = if train.steps.is_none() { train.epochs } else { met / to_train_on as f64 };
-        let passes = (passes * 10.0).round() / 10.0;
+        // Of a part of one the second digit still says something.
+        let digits = if passes < 1.0 { 100.0 } else { 10.0 };
+        let passes = (passes * digits).round() / digits;
         let word = if passes == 1.0 { "pass" } else { "passes" };
         Some(format!(
             "= {}, {passes} {word} over {}",
