@@ -105,6 +105,9 @@ struct Runs {
     /// Only methods whose name begins so.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only runs on these labels.
+    #[arg(long)]
+    labels: Option<methods::Labels>,
     /// A setting of all runs, as `nudge train --set`.
     #[arg(long, value_parser = setting)]
     set: Vec<(String, String)>,
@@ -123,6 +126,7 @@ impl Runs {
         measure::Options {
             seeds,
             only: &self.only,
+            labels: self.labels,
             settings: self.set.clone(),
             results: &self.results,
             patience: self.minutes.map(|minutes| Duration::from_secs(60 * minutes)),

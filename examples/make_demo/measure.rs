@@ -59,6 +59,7 @@ pub struct Options<'a> {
     pub seeds: std::ops::Range<u64>,
     /// Only methods whose name begins so.
     pub only: &'a str,
+    pub labels: Option<Labels>,
     /// `section.key` and value, on top of the demo's settings and under the method's own.
     pub settings: Vec<(String, String)>,
     /// What runs came to, a line each.
@@ -93,7 +94,8 @@ pub fn measure(
     let began = Instant::now();
     let mut lines = read(options.results)?;
     let engine = Engine::start(no_waker(), EngineOptions::with_threads(options.threads))?;
-    for (labels, methods) in tables {
+    let is_asked = |labels: &Labels| options.labels.is_none_or(|asked| asked == *labels);
+    for (labels, methods) in tables.iter().filter(|(labels, _)| is_asked(labels)) {
         let place = tempfile::tempdir().context("no room for a temporary project")?;
         let dir = islands(world, seed, assets, *labels, place.path())?;
         let mut project = Project::open(&dir)?;

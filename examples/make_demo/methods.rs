@@ -1,9 +1,10 @@
 //! What is measured: labels, methods, and the settings that each is searched over.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// Which labels are trained on. Held-out ones are always the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Labels {
     /// The demo's own: one in ten turned round.
     AsMade,

@@ -123,6 +123,11 @@ impl Jobs {
         });
     }
 
+    /// Whether all that the project and its tokenizer were asked has come back.
+    pub fn project_is_at_rest(&self) -> bool {
+        self.document.under_way + self.tokens.under_way + self.aside[Lane::List as usize].under_way == 0
+    }
+
     /// Takes in one finished job and gives what is to be done next; absent when there was none.
     pub fn take_in(&mut self, workspace: &mut Workspace, views: &mut Views) -> Option<Vec<Command>> {
         let aside = self.aside.iter_mut().find_map(Worker::finished);
@@ -173,6 +178,7 @@ pub struct Worker<D> {
     /// Jobs that found the channel full. The window never waits for the disk.
     overflow: VecDeque<Job<D>>,
     finished: Receiver<Finished>,
+    under_way: usize,
     writes_under_way: usize,
     thread: Option<JoinHandle<()>>,
 }
@@ -202,7 +208,7 @@ impl<D: 'static> Worker<D> {
                 }
             })
             .ok();
-        Self { jobs: Some(jobs), overflow: VecDeque::new(), finished, writes_under_way: 0, thread }
+        Self { jobs: Some(jobs), overflow: VecDeque::new(), finished, under_way: 0, writes_under_way: 0, thread }
     }
 
     /// A job that may open, replace or close what is kept.
@@ -242,6 +248,7 @@ impl<D: 'static> Worker<D> {
     }
 
     fn push(&mut self, job: Job<D>) {
+        self.under_way += 1;
         self.overflow.push_back(job);
         self.flush();
     }
@@ -263,6 +270,7 @@ impl<D: 'static> Worker<D> {
     fn finished(&mut self) -> Option<Finished> {
         self.flush();
         let finished = self.finished.try_recv().ok()?;
+        self.under_way -= 1;
         if finished.writes {
             self.writes_under_way -= 1;
         }

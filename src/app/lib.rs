@@ -200,6 +200,11 @@ impl App {
         &mut self.views
     }
 
+    /// Whether all that the project and its tokenizer were asked has come back.
+    pub fn project_is_at_rest(&self) -> bool {
+        self.jobs.project_is_at_rest()
+    }
+
     /// Has a job done beside the open document, e.g. one that a test ends when it likes.
     pub fn aside(&mut self, lane: Lane, failure: &str, work: impl FnOnce() -> anyhow::Result<Update> + Send + 'static) {
         self.jobs.aside(lane, failure, work);

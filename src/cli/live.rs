@@ -18,7 +18,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 /// has standard output for itself.
 pub struct Live {
     bar: ProgressBar,
-    is_terminal: bool,
+    reader: Reader,
     total: u64,
     /// Held-out numbers of the last evaluation.
     evaluated: Option<String>,
@@ -26,22 +26,26 @@ pub struct Live {
     phase: String,
 }
 
+/// Who has standard error before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Somebody at a terminal.
+    Person,
+    /// A file or a pipe that is read later.
+    Log,
+    /// A script that has the numbers as `--json`: it needs no second copy of them, but what went wrong.
+    Script,
+}
+
 impl Live {
     pub fn new(is_json: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        let is_terminal = !bar.is_hidden();
-        if is_json && !is_terminal {
-            // A script reads the numbers; it needs no second copy of them.
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        Self {
-            bar,
-            is_terminal: is_terminal || is_json,
-            total: 0,
-            evaluated: None,
-            last_line: Instant::now(),
-            phase: String::new(),
-        }
+        let reader = match (bar.is_hidden(), is_json) {
+            (false, _) => Reader::Person,
+            (true, false) => Reader::Log,
+            (true, true) => Reader::Script,
+        };
+        Self { bar, reader, total: 0, evaluated: None, last_line: Instant::now(), phase: String::new() }
     }
 
     pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
@@ -85,8 +89,8 @@ impl Live {
     pub fn logged(&mut self, level: LogLevel, text: &str) {
         match level {
             LogLevel::Info => self.say(text),
-            LogLevel::Warning => self.say(&format!("warning: {text}")),
-            LogLevel::Error => self.say(&format!("error: {text}")),
+            LogLevel::Warning => self.warn(&format!("warning: {text}")),
+            LogLevel::Error => self.warn(&format!("error: {text}")),
         }
     }
 
@@ -100,15 +104,23 @@ impl Live {
 
     /// A line that stays, above the bar.
     fn say(&mut self, text: &str) {
-        if self.is_terminal {
-            self.bar.println(text);
-        } else {
-            self.plain(text);
+        match self.reader {
+            Reader::Person => self.bar.println(text),
+            Reader::Log => self.plain(text),
+            Reader::Script => {}
+        }
+    }
+
+    /// The same, for scripts too.
+    fn warn(&mut self, text: &str) {
+        match self.reader {
+            Reader::Person | Reader::Log => self.say(text),
+            Reader::Script => output::note(text),
         }
     }
 
     fn plain(&mut self, text: &str) {
-        if !self.is_terminal {
+        if self.reader == Reader::Log {
             self.last_line = Instant::now();
             output::note(text);
         }

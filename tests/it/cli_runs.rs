@@ -78,6 +78,25 @@ fn a_run_is_trained_listed_read_and_gone_on_with() {
     assert_ne!(before[0]["chosen_logp"], after[0]["chosen_logp"], "the adapter does something");
 }
 
+/// With `--json` into a pipe the numbers have standard output, and what went wrong still has standard error.
+#[test]
+fn a_script_is_told_that_a_damaged_checkpoint_was_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    let mut args = vec!["train", &project, "--steps", "4", "--set", "train.checkpoint_every=2", "--json"];
+    args.extend(SMALL);
+    let said = String::from_utf8_lossy(&terminal::run(home, &args).stderr).into_owned();
+    assert!(said.lines().all(|line| line.starts_with("warning: ")), "no numbers, no progress: {said}");
+    fs::write(Path::new(&project).join("runs/1/checkpoints/step-000004/state.json"), "{").unwrap();
+
+    let output = terminal::run(home, &["resume", &project, "1", "--steps", "6", "--json"]);
+    let (said, lines) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert!(said.contains("warning: ") && said.contains("step-000004"), "{said}");
+    let first = json_lines(&lines).into_iter().find(|line| !line["metrics"]["loss"].is_null()).unwrap();
+    assert_eq!(first["step"], 3, "from the newest that is whole");
+}
+
 #[test]
 fn a_run_is_forked_and_listed_under_its_own() {
     let home = tempfile::tempdir().unwrap();

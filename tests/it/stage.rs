@@ -183,8 +183,8 @@ impl Stage {
     pub fn picture(&mut self, name: &str, results: &mut SnapshotResults) {
         // Whatever the test put into the state is drawn first; then until() draws once more.
         self.harness.run();
-        self.until("what was done is saved", |app| {
-            app.workspace().saving.under_way == 0 && !app.workspace().saving.writing
+        self.until("what was done is saved and read", |app| {
+            app.project_is_at_rest() && !app.workspace().saving.writing
         });
         if let Err(error) = self.harness.render() {
             assert!(std::env::var_os("CI").is_none(), "no picture of {name}: {error}");

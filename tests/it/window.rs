@@ -102,14 +102,11 @@ impl Window {
                 let (pairs, models) = (&workspace.pairs, &workspace.models);
                 let (seen, all) = models.progress();
                 seen == all
+                    && app.project_is_at_rest()
                     && models.looked != Loaded::Asked
-                    && workspace.saving.under_way == 0
                     && !pairs.listing
                     && !pairs.health.is_under_way()
                     && pairs.transfer.is_none()
-                    && !pairs.rows.is_waiting()
-                    && !pairs.pairs.is_waiting()
-                    && !pairs.histories.is_waiting()
             });
         }
     }
