@@ -68,7 +68,7 @@ impl Checked {
         known.then(|| Length::of(&self.config.train, to_train_on).steps)
     }
 
-    /// "= 64 steps, 8 passes over 65 pairs".
+    /// "= 64 steps, 8 passes over 65 pairs", and "about" before what the prompts decide.
     pub fn outlook(&self) -> Option<String> {
         let train = &self.config.train;
         let to_train_on = self.config.pairs_to_train_on(&self.basis);
@@ -79,8 +79,10 @@ impl Checked {
         let digits = if passes < 1.0 { 100.0 } else { 10.0 };
         let passes = (passes * digits).round() / digits;
         let word = if passes == 1.0 { "pass" } else { "passes" };
+        let about = if self.config.knows_sides(&self.basis) { "" } else { "about " };
+        let about_steps = if train.steps.is_none() { about } else { "" };
         Some(format!(
-            "= {}, {passes} {word} over {}",
+            "= {about_steps}{}, {passes} {word} over {about}{}",
             counted(steps as usize, "step", "steps"),
             counted(to_train_on, "pair", "pairs")
         ))

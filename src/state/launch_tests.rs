@@ -210,3 +210,18 @@ fn every_field_is_a_key_of_the_config() {
         assert_eq!(launch.checked().problems.get(field.key), None, "{}", field.key);
     }
 }
+
+#[test]
+fn what_the_prompts_decide_is_told_as_about() {
+    let outlook = |basis: Basis, steps: &str| {
+        let mut launch = Launch::following(&RunConfig::default(), &BTreeSet::new());
+        launch.set_basis(basis);
+        launch.set(TrainConfig::STEPS.key, steps);
+        launch.checked().outlook().unwrap()
+    };
+    let open = Basis { pairs: 81, ..Basis::default() };
+    assert_eq!(outlook(open, ""), "= about 65 steps, 8 passes over about 65 pairs");
+    assert_eq!(outlook(open, "65"), "= 65 steps, 8 passes over about 65 pairs");
+    let named = Basis { held_out: 16, trained_on: 65, ..open };
+    assert_eq!(outlook(named, ""), "= 65 steps, 8 passes over 65 pairs");
+}

@@ -112,7 +112,8 @@ impl RunConfig {
             }
             key if key == TrainConfig::PAIRS_PER_STEP.key => {
                 let fitting = BATCHES.iter().rev().find(|(from, _)| to_train_on >= *from)?;
-                Some((fitting.1.to_string(), format!("{to_train_on} of your {pairs} are trained on")))
+                let about = if self.knows_sides(basis) { "" } else { "about " };
+                Some((fitting.1.to_string(), format!("{about}{to_train_on} of your {pairs} are trained on")))
             }
             key if key == TrainConfig::EPOCHS.key => {
                 if self.train.steps.is_some() {
@@ -165,6 +166,12 @@ impl RunConfig {
         let open = pairs.saturating_sub(held_out + trained_on);
         // The share may be one that is refused later.
         trained_on + open.saturating_sub((open as f64 * self.data.eval_fraction).round() as usize)
+    }
+
+    /// Whether [`Self::pairs_to_train_on`] is what the run will train on: every pair has its side, or none is held out
+    /// by its prompt.
+    pub fn knows_sides(&self, basis: &Basis) -> bool {
+        basis.pairs <= basis.held_out + basis.trained_on || self.data.eval_fraction == 0.0
     }
 }
 
@@ -272,6 +279,10 @@ mod tests {
         config.data.eval_fraction = 0.1;
         let basis = Basis { held_out: 240, trained_on: 340, ..of_pairs(680, 0) };
         assert_eq!(config.pairs_to_train_on(&basis), 340 + 90);
+        assert!(!config.knows_sides(&basis), "the prompts of a hundred decide");
+        assert!(config.knows_sides(&Basis { trained_on: 440, ..basis }));
+        config.data.eval_fraction = 0.0;
+        assert!(config.knows_sides(&basis), "who has no side is trained on");
         assert_eq!(config.pairs_to_train_on(&Basis { held_out: 680, ..of_pairs(680, 0) }), 0);
     }
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use data::{
-    config::{Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
+    config::{
+        Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig, Word,
+    },
     counted,
 };
 use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
@@ -179,7 +181,7 @@ fn look_ahead(workspace: &Workspace, view: &TrainView, checked: &Checked, comman
     }
 }
 
-/// "= 64 steps, 8 passes over 65 pairs, 2 to 4 min, 310 MB".
+/// "= about 64 steps, 8 passes over about 65 pairs, 2 to 4 min, 310 MB".
 fn outlook(workspace: &Workspace, checked: &Checked) -> Option<String> {
     let text = checked.outlook()?;
     let known = workspace.pace.estimate(&checked.config, checked.steps()?, &workspace.runs);
@@ -215,7 +217,7 @@ fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
 
 fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     if let Some(project) = &workspace.project {
-        ui.label(to_train_on(&project.counts, checked.config.pairs_to_train_on(&project.counts.basis(None))));
+        ui.label(to_train_on(&project.counts, &checked.config));
     }
     ui.horizontal_top(|ui| {
         let gap = space::L;
@@ -242,8 +244,11 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     });
 }
 
-/// "10 of 12 pairs have a preference; 1 tied, 1 set aside by its label; 9 are trained on, 2 held out".
-fn to_train_on(counts: &Counts, trained_on: usize) -> String {
+/// "10 of 12 pairs have a preference; 1 tied, 1 set aside by its label; 9 are trained on, 2 held out", or "about 9 are
+/// trained on and about 2 held out" where the prompts decide.
+fn to_train_on(counts: &Counts, config: &RunConfig) -> String {
+    let basis = counts.basis(None);
+    let trained_on = config.pairs_to_train_on(&basis);
     let all = counted(counts.total(), "pair", "pairs");
     let verb = if counts.better == 1 { "has" } else { "have" };
     let aside = counts.both_bad + counts.skip;
@@ -251,10 +256,14 @@ fn to_train_on(counts: &Counts, trained_on: usize) -> String {
     let aside = (aside > 0).then(|| counted(aside, "set aside by its label", "set aside by their labels"));
     let rest: Vec<String> = tied.into_iter().chain(aside).collect();
     let rest = if rest.is_empty() { String::new() } else { format!("; {}", rest.join(", ")) };
-    let held_out = (counts.better + counts.tie).saturating_sub(trained_on);
-    let sides = match held_out {
+    let sides = match basis.pairs.saturating_sub(trained_on) {
         0 => String::new(),
-        held_out => format!("; {} trained on, {held_out} held out", counted(trained_on, "is", "are")),
+        held_out if config.knows_sides(&basis) => {
+            format!("; {} trained on, {held_out} held out", counted(trained_on, "is", "are"))
+        }
+        held_out => {
+            format!("; about {} trained on and about {held_out} held out", counted(trained_on, "is", "are"))
+        }
     };
     format!("{} of {all} {verb} a preference{rest}{sides}", counts.better)
 }
