@@ -1,6 +1,7 @@
 //! "Who moved?": the sentence under the chart that answers the question people ask most.
 
-/// Says in words what the margin is made of. Both are mean changes of the summed log-prob since step 0, in nats.
+/// Says in words what the margin is made of. Both are mean changes of the summed log-prob since step 0, in nats, of the
+/// newest steps together: a step has few pairs, and its own numbers, which stand over the chart, may point elsewhere.
 pub fn sentence(chosen: f64, rejected: f64) -> String {
     /// Smaller changes are noise.
     const STILL: f64 = 0.05;
@@ -11,7 +12,7 @@ pub fn sentence(chosen: f64, rejected: f64) -> String {
     let gap = chosen - rejected;
     if gap < -STILL {
         return format!(
-            "The margin shrinks: chosen {} {}, rejected {} {}",
+            "Of late the margin shrinks: chosen {} {}, rejected {} {}",
             verb(chosen),
             nats(chosen),
             verb(rejected),
@@ -20,21 +21,21 @@ pub fn sentence(chosen: f64, rejected: f64) -> String {
     }
     if gap.abs() <= STILL {
         return format!(
-            "Chosen and rejected {} together by {}, so the margin stays",
+            "Of late chosen and rejected {} together by {}, so the margin stays",
             if chosen > 0.0 { "rise" } else { "fall" },
             nats(chosen)
         );
     }
     match (chosen >= 0.0, rejected <= 0.0) {
         (true, true) => format!(
-            "The margin grows from both sides: chosen gained {}, rejected lost {}",
+            "Of late the margin grows from both sides: chosen gained {}, rejected lost {}",
             nats(chosen),
             nats(rejected)
         ),
         (true, false) => {
-            format!("The margin grows because chosen rises faster; rejected also gained {}", nats(rejected))
+            format!("Of late the margin grows because chosen rises faster; rejected also gained {}", nats(rejected))
         }
-        (false, _) => format!("The margin grows because rejected falls faster; chosen also lost {}", nats(chosen)),
+        (false, _) => format!("Of late the margin grows because rejected falls faster; chosen also lost {}", nats(chosen)),
     }
 }
 
@@ -59,6 +60,7 @@ mod tests {
         for (chosen, rejected, part) in cases {
             let sentence = sentence(chosen, rejected);
             assert!(sentence.contains(part), "{sentence}");
+            assert!(sentence.starts_with("Of late ") || sentence.starts_with("Nothing"), "{sentence}");
         }
     }
 }

@@ -177,7 +177,7 @@ fn who_moved_is_said_in_a_sentence() {
         metrics: vec![("logps/chosen_change".to_owned(), -3.1), ("logps/rejected_change".to_owned(), -9.0)],
         eta_secs: None,
     }]);
-    assert!(stage.says("The margin grows because rejected falls faster; chosen also lost 3.1 nats"));
+    assert!(stage.says("Of late the margin grows because rejected falls faster; chosen also lost 3.1 nats"));
 }
 
 #[test]
