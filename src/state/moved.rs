@@ -35,7 +35,9 @@ pub fn sentence(chosen: f64, rejected: f64) -> String {
         (true, false) => {
             format!("Of late the margin grows because chosen rises faster; rejected also gained {}", nats(rejected))
         }
-        (false, _) => format!("Of late the margin grows because rejected falls faster; chosen also lost {}", nats(chosen)),
+        (false, _) => {
+            format!("Of late the margin grows because rejected falls faster; chosen also lost {}", nats(chosen))
+        }
     }
 }
 

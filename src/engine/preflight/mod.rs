@@ -284,7 +284,7 @@ fn passes(config: &RunConfig) -> f64 {
 
 impl PreflightReport {
     /// A run takes up to so many times what one row says: that row is the largest, whose tokens go quickest, and the
-    /// better of two tries; shorter rows, the optimizer and other programs come on top.
+    /// quickest of some tries; shorter rows, the optimizer and other programs come on top.
     pub const SLOWER: f64 = 2.0;
 
     /// "2 to 4 min".
