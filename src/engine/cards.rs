@@ -3,9 +3,10 @@
 //! program in the user's cache folder, with what drivers there were; when those are others, the cards are tried again.
 
 mod drivers;
+mod end;
 
 use std::{
-    fmt, fs,
+    fs,
     io::{self, BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -18,6 +19,8 @@ use kernels::{
     gpu::{self, Card, CardInfo, CardOptions, Rates},
 };
 use serde::{Deserialize, Serialize};
+
+use end::End;
 
 /// The command of the child.
 pub const COMMAND: &str = "probe-gpu";
@@ -174,31 +177,6 @@ struct Heard {
     end: End,
 }
 
-/// How it ended. Displayed as a sentence without a subject, for what was not finished.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum End {
-    FellOver(String),
-    Late(Duration),
-    NotStarted(String),
-}
-
-impl End {
-    /// Whether another look would come to the same.
-    fn is_verdict(&self) -> bool {
-        matches!(self, Self::FellOver(_))
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FellOver(how) => write!(f, "a driver fell over meanwhile ({how})"),
-            Self::Late(patience) => write!(f, "it did not finish within {} seconds", patience.as_secs()),
-            Self::NotStarted(why) => write!(f, "it could not be tried ({why})"),
-        }
-    }
-}
-
 fn ask(program: &Path, from: usize, patience: Duration) -> Heard {
     let child = Command::new(program)
         .args([COMMAND, FROM, &from.to_string()])
@@ -234,7 +212,7 @@ fn listen(child: &mut Child, heard: &mut Heard, from: usize, patience: Duration)
             Ok(_) | Err(RecvTimeoutError::Timeout) => continue,
             // Nothing more will be said; whoever only closed its output may still hang.
             Err(RecvTimeoutError::Disconnected) => {
-                let how = ended(child, deadline).map(|status| End::FellOver(status.to_string()));
+                let how = ended(child, deadline).map(End::of);
                 return Ok(how.unwrap_or(End::Late(patience)));
             }
         }
@@ -366,7 +344,7 @@ mod tests {
     fn a_driver_that_falls_over_spoils_its_own_card_alone() {
         let dir = tempfile::tempdir().unwrap();
         let (cards, well) = lines();
-        for (signal, told) in [("SEGV", "signal: 11"), ("KILL", "signal: 9")] {
+        for (signal, told) in [("SEGV", "signal: 11"), ("ABRT", "signal: 6")] {
             // The first card kills the child, the second is tried by another.
             let script = format!("echo noise; echo '{cards}'; test $3 = 0 && kill -{signal} $$; echo '{well}'");
             let (trials, is_open) = look(&program(dir.path(), &script), PATIENCE);
@@ -382,13 +360,34 @@ mod tests {
     #[test]
     fn a_driver_that_falls_over_while_cards_are_counted_is_told_and_kept() {
         let dir = tempfile::tempdir().unwrap();
-        for (signal, told) in [("SEGV", "signal: 11"), ("KILL", "signal: 9")] {
+        for (signal, told) in [("SEGV", "signal: 11"), ("ABRT", "signal: 6")] {
             let (trials, is_open) = look(&program(dir.path(), &format!("kill -{signal} $$")), PATIENCE);
             let [sentence] = &trials.in_words()[..] else { panic!("{trials:?}") };
             assert!(sentence.contains("could not be counted") && sentence.contains(told), "{sentence}");
             let file = dir.path().join(signal);
             keep(&file, &trials, is_open).unwrap();
             assert_eq!(kept(&file).filter(Kept::counts).map(|kept| kept.trials), Some(trials));
+        }
+    }
+
+    /// The system does so where memory runs out, and Ctrl-C ends what a terminal has started together.
+    #[test]
+    fn a_child_that_is_ended_from_outside_is_no_verdict_on_a_driver() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cards, well) = lines();
+        for signal in ["KILL", "TERM", "INT", "HUP"] {
+            let script = format!("echo '{cards}'; test $3 = 0 && kill -{signal} $$; echo '{well}'");
+            let (trials, is_open) = look(&program(dir.path(), &script), PATIENCE);
+            let fault = trials.cards[0].rates.as_ref().unwrap_err();
+            assert!(fault.contains("ended from outside") && !fault.contains("fell over") && is_open, "{fault}");
+            assert_eq!(trials.cards[1].rates, Ok(rates(900.0)));
+            let (uncounted, is_open) = look(&program(dir.path(), &format!("kill -{signal} $$")), PATIENCE);
+            assert!(uncounted.fault.unwrap().contains("ended from outside") && is_open);
+            let file = dir.path().join(signal);
+            for expected in [false, false, true] {
+                keep(&file, &trials, is_open).unwrap();
+                assert_eq!(kept(&file).unwrap().counts(), expected, "{signal}");
+            }
         }
     }
 
