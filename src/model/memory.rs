@@ -226,6 +226,7 @@ impl Policy {
             ranks: &ranks,
             is_widened: [!matrices.all(|layer| is_f32(&layer.linear().weight)), !is_f32(&self.head)],
             is_full: self.trains_its_weights(),
+            is_scalar: self.scalar.is_some(),
         };
         on_card.row_bytes(whole, Rows { tokens: row_tokens, answers: answer_tokens })
     }

@@ -19,6 +19,8 @@ pub(super) struct OnCard<'a> {
     pub(super) is_widened: [bool; 2],
     /// Whether all weights are trained.
     pub(super) is_full: bool,
+    /// Whether the scalar head reads the row, which makes one number of each row and knows no vocabulary.
+    pub(super) is_scalar: bool,
 }
 
 /// Rows of a packed row: all, and those that something is read of.
@@ -145,7 +147,7 @@ impl OnCard<'_> {
             again as u64 * self.taken(tokens, d, FLOAT) + whole as u64 * self.whole(tokens, tokens)
         };
         // The last states, u, and the gradients of both; the predictors, where the head learns.
-        let learns = if self.is_full { self.floats(answers, [d]) } else { 0 };
+        let learns = if self.is_full || self.is_scalar { self.floats(answers, [d]) } else { 0 };
         let finished = self.floats(rows, [d, d]) + self.floats(answers, [d]) + learns;
         let head = self.whole(tokens, rows) + self.head(rows, answers);
         let last = below(1) + head.max(finished + self.block(tokens, rows));
@@ -158,9 +160,12 @@ impl OnCard<'_> {
         angles + last.max(below(2) + finished + self.block(tokens, tokens).max(again))
     }
 
-    /// What the log-probs are made with, beside what the blocks keep.
+    /// What the log-probs, or the scalar head's numbers, are made with, beside what the blocks keep.
     fn head(&self, rows: usize, answers: usize) -> u64 {
         let (d, vocabulary) = (self.spec.hidden_size, self.spec.vocab_size);
+        if self.is_scalar {
+            return self.floats(rows, [d, d]) + self.floats(answers, [d, 1]);
+        }
         let (some, slice) = (answers.min(HEAD_ROWS), HEAD_SLICE.min(vocabulary));
         let panel = if self.is_widened[1] { self.floats(slice, [d]) } else { 0 };
         let product = panel + split_bytes([some, d, slice]);

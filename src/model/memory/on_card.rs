@@ -1,7 +1,7 @@
 //! What a step holds in a graphics card's memory, beside what is foretold of it.
 
 use super::*;
-use crate::{AdamW, AdamWOptions, AdapterShape, Doc, init};
+use crate::{AdamW, AdamWOptions, AdapterShape, Doc, Reads, ScalarHead, init};
 use ::kernels::{
     device::DeviceChoice,
     gpu::{Card, CardOptions},
@@ -38,10 +38,12 @@ struct Way {
     rank: Option<usize>,
     precision: Precision,
     recompute: Recompute,
+    /// The head that the row is read by, where that is not the vocabulary's.
+    scalar: Option<ScalarHead>,
 }
 
 /// Bytes at the peak of a step on one row, and what was foretold of it; nothing where no driver answers.
-fn peak_of_step(config: &str, way: Way, documents: &[Doc]) -> Option<(u64, u64)> {
+fn peak_of_step(config: &str, way: Way, reads: Reads, documents: &[Doc]) -> Option<(u64, u64)> {
     let card = match Card::open(0, CardOptions::default()) {
         Ok(card) => card,
         Err(error) if std::env::var_os("CI").is_some() => panic!("with CI set a card must answer: {error}"),
@@ -56,6 +58,7 @@ fn peak_of_step(config: &str, way: Way, documents: &[Doc]) -> Option<(u64, u64)>
         precision: way.precision,
         recompute: way.recompute,
         full: way.rank.is_none(),
+        scalar: way.scalar,
         adapter: way.rank.map(|rank| AdapterShape {
             rank,
             alpha: 32.0,
@@ -68,41 +71,55 @@ fn peak_of_step(config: &str, way: Way, documents: &[Doc]) -> Option<(u64, u64)>
     };
     let mut policy = Policy::load(dir.path(), &options).unwrap();
     let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    let row = Row::pack(documents).unwrap();
+    let row = Row::pack_for(documents, reads).unwrap();
     let foretold = policy.estimate_bytes(row.tokens(), row.answer_tokens());
     device::forget_peak(policy.place());
     let pass = policy.forward(&row).unwrap();
-    let coefficients = vec![-0.1; row.scored.len()];
-    policy.backward(pass, &coefficients).unwrap();
+    policy.backward_tokens(pass, &vec![-0.1; row.answer_tokens()]).unwrap();
     policy.update(&mut optimizer, 1e-4, 1.0).unwrap();
     Some((device::memory(policy.place()).unwrap().peak, foretold))
 }
 
 #[test]
 fn a_step_takes_what_was_foretold() {
-    let plain = Way { rank: Some(8), precision: Precision::F32, recompute: Recompute::Never };
+    let plain = Way { rank: Some(8), precision: Precision::F32, recompute: Recompute::Never, scalar: None };
     let pair = || vec![document(200, &[40, 50])];
-    let cases: Vec<(&str, &str, Way, Vec<Doc>)> = vec![
-        ("llama", LLAMA, plain, pair()),
-        ("full weights", LLAMA, Way { rank: None, ..plain }, pair()),
-        ("recomputed", LLAMA, Way { recompute: Recompute::Always, ..plain }, pair()),
-        ("bf16", LLAMA, Way { precision: Precision::Bf16, ..plain }, pair()),
-        ("rank 64", LLAMA, Way { rank: Some(64), ..plain }, pair()),
-        ("wide", WIDE, plain, vec![document(40, &[100, 160])]),
-        ("wide, full, recomputed", WIDE, Way { rank: None, recompute: Recompute::Always, ..plain }, pair()),
-        ("packed", LLAMA, plain, (0..9).map(|n| document(30 + n, &[20, 25 + n])).collect()),
-        ("several answers", LLAMA, plain, vec![document(100, &[20, 30, 35, 40, 45])]),
-        ("long", LLAMA, Way { recompute: Recompute::Always, ..plain }, vec![document(900, &[60, 90])]),
-        ("qwen2", QWEN, plain, pair()),
-        ("qwen3", QWEN3, plain, pair()),
-        ("phi3", PHI, plain, pair()),
-        ("gemma2", GEMMA, plain, pair()),
-        ("gemma2, full, bf16", GEMMA, Way { rank: None, precision: Precision::Bf16, ..plain }, pair()),
-        ("one long text", WIDE, Way { precision: Precision::Bf16, ..plain }, vec![document(1, &[400])]),
+    let rewarding = Way { scalar: Some(ScalarHead::Plain), ..plain };
+    let valuing = Way { scalar: Some(ScalarHead::WithBias), ..plain };
+    let again = Recompute::Always;
+    let packed = || (0..9).map(|n| document(30 + n, &[20, 25 + n])).collect();
+    let cases: Vec<(&str, &str, Way, Reads, Vec<Doc>)> = vec![
+        ("reward", LLAMA, rewarding, Reads::Ends, pair()),
+        ("reward, recomputed", LLAMA, Way { recompute: again, ..rewarding }, Reads::Ends, pair()),
+        ("reward, full", LLAMA, Way { rank: None, ..rewarding }, Reads::Ends, pair()),
+        ("reward, packed", QWEN, rewarding, Reads::Ends, packed()),
+        ("reward, wide", WIDE, rewarding, Reads::Ends, pair()),
+        ("reward, gemma2", GEMMA, rewarding, Reads::Ends, pair()),
+        ("critic", LLAMA, valuing, Reads::States, pair()),
+        ("critic, recomputed", LLAMA, Way { recompute: again, ..valuing }, Reads::States, pair()),
+        ("critic, wide", WIDE, valuing, Reads::States, vec![document(40, &[100, 160])]),
+        ("critic, packed", QWEN, valuing, Reads::States, packed()),
+        ("critic, one long text", WIDE, valuing, Reads::States, vec![document(1, &[400])]),
+        ("llama", LLAMA, plain, Reads::LogProbs, pair()),
+        ("full weights", LLAMA, Way { rank: None, ..plain }, Reads::LogProbs, pair()),
+        ("recomputed", LLAMA, Way { recompute: Recompute::Always, ..plain }, Reads::LogProbs, pair()),
+        ("bf16", LLAMA, Way { precision: Precision::Bf16, ..plain }, Reads::LogProbs, pair()),
+        ("rank 64", LLAMA, Way { rank: Some(64), ..plain }, Reads::LogProbs, pair()),
+        ("wide", WIDE, plain, Reads::LogProbs, vec![document(40, &[100, 160])]),
+        ("wide, full, recomputed", WIDE, Way { rank: None, recompute: Recompute::Always, ..plain }, Reads::LogProbs, pair()),
+        ("packed", LLAMA, plain, Reads::LogProbs, packed()),
+        ("several answers", LLAMA, plain, Reads::LogProbs, vec![document(100, &[20, 30, 35, 40, 45])]),
+        ("long", LLAMA, Way { recompute: Recompute::Always, ..plain }, Reads::LogProbs, vec![document(900, &[60, 90])]),
+        ("qwen2", QWEN, plain, Reads::LogProbs, pair()),
+        ("qwen3", QWEN3, plain, Reads::LogProbs, pair()),
+        ("phi3", PHI, plain, Reads::LogProbs, pair()),
+        ("gemma2", GEMMA, plain, Reads::LogProbs, pair()),
+        ("gemma2, full, bf16", GEMMA, Way { rank: None, precision: Precision::Bf16, ..plain }, Reads::LogProbs, pair()),
+        ("one long text", WIDE, Way { precision: Precision::Bf16, ..plain }, Reads::LogProbs, vec![document(1, &[400])]),
     ];
     let mut wrong = Vec::new();
-    for (name, config, way, documents) in cases {
-        let Some((peak, foretold)) = peak_of_step(config, way, &documents) else { return };
+    for (name, config, way, reads, documents) in cases {
+        let Some((peak, foretold)) = peak_of_step(config, way, reads, &documents) else { return };
         let ratio = foretold as f64 / peak as f64;
         let told = format!("{name}: foretold {foretold}, took {peak}, {ratio:.3}");
         eprintln!("{told}");
