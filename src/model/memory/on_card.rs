@@ -106,7 +106,13 @@ fn a_step_takes_what_was_foretold() {
         ("bf16", LLAMA, Way { precision: Precision::Bf16, ..plain }, Reads::LogProbs, pair()),
         ("rank 64", LLAMA, Way { rank: Some(64), ..plain }, Reads::LogProbs, pair()),
         ("wide", WIDE, plain, Reads::LogProbs, vec![document(40, &[100, 160])]),
-        ("wide, full, recomputed", WIDE, Way { rank: None, recompute: Recompute::Always, ..plain }, Reads::LogProbs, pair()),
+        (
+            "wide, full, recomputed",
+            WIDE,
+            Way { rank: None, recompute: Recompute::Always, ..plain },
+            Reads::LogProbs,
+            pair(),
+        ),
         ("packed", LLAMA, plain, Reads::LogProbs, packed()),
         ("several answers", LLAMA, plain, Reads::LogProbs, vec![document(100, &[20, 30, 35, 40, 45])]),
         ("long", LLAMA, Way { recompute: Recompute::Always, ..plain }, Reads::LogProbs, vec![document(900, &[60, 90])]),
@@ -115,7 +121,13 @@ fn a_step_takes_what_was_foretold() {
         ("phi3", PHI, plain, Reads::LogProbs, pair()),
         ("gemma2", GEMMA, plain, Reads::LogProbs, pair()),
         ("gemma2, full, bf16", GEMMA, Way { rank: None, precision: Precision::Bf16, ..plain }, Reads::LogProbs, pair()),
-        ("one long text", WIDE, Way { precision: Precision::Bf16, ..plain }, Reads::LogProbs, vec![document(1, &[400])]),
+        (
+            "one long text",
+            WIDE,
+            Way { precision: Precision::Bf16, ..plain },
+            Reads::LogProbs,
+            vec![document(1, &[400])],
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, config, way, reads, documents) in cases {
