@@ -57,11 +57,8 @@ impl App {
     }
 
     pub(super) fn make_project(&mut self, new: NewProject) {
-        if let Some(live) = &self.workspace.runs.live {
-            let run = self.workspace.runs.name(live.run);
-            self.workspace.projects.making = Making::Failed(format!(
-                "{run} is still going, and making a project would close this one. Stop the run first"
-            ));
+        if self.workspace.runs.live.is_some() {
+            self.workspace.projects.making = Making::WhileARunGoes;
             return;
         }
         self.commit_drafts();

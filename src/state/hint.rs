@@ -98,6 +98,10 @@ impl Guide {
         if let Some(hint) = reward_alone(milestone, workspace, views) {
             return Some(hint);
         }
+        // Nothing is left to be labelled.
+        if milestone == Milestone::Label && workspace.project.as_ref().is_some_and(|it| it.counts.unlabelled == 0) {
+            return None;
+        }
         let about = workspace.project.as_ref().map(|project| &project.about);
         let story = about.and_then(|about| about.0.get(milestone.chapter())).cloned();
         let (next, action) = next(milestone, workspace);

@@ -36,6 +36,8 @@ pub enum Making {
     UnderWay,
     /// A sentence; what was typed stays.
     Failed(String),
+    /// It was asked for while a run went.
+    WhileARunGoes,
 }
 
 /// What a look at the paths of the form found, while they are typed.

@@ -10,7 +10,7 @@ use state::{
 };
 
 use super::{
-    parts, perform,
+    help, parts, perform,
     theme::{self, size, space},
 };
 
@@ -73,7 +73,9 @@ fn lines(ui: &mut Ui, list: &[PaletteLine], at: usize) -> Option<Action> {
     if list.is_empty() {
         parts::caption(ui, "No command answers to these letters");
     }
-    ScrollArea::vertical().id_salt("commands").max_height(HEIGHT).auto_shrink([false, true]).show(ui, |ui| {
+    // The sheet offers no more room than the list of one letter less has taken; a longer one takes its own.
+    let area = ScrollArea::vertical().id_salt("commands").min_scrolled_height(HEIGHT).max_height(HEIGHT);
+    area.auto_shrink([false, true]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         for (index, found) in list.iter().enumerate() {
             let chosen = index == at && found.possible.is_ok();
@@ -110,7 +112,7 @@ fn line(ui: &mut Ui, found: &PaletteLine, chosen: bool) -> egui::Response {
         ui.add(egui::Label::new(name).selectable(false));
         let keys: Vec<String> = found.entry.keys.iter().map(|keys| spelled(keys)).collect();
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let keys = RichText::new(keys.join(", ")).monospace().size(size::SMALL).color(palette.weak);
+            let keys = RichText::new(help::together(&keys)).monospace().size(size::SMALL).color(palette.weak);
             ui.add(egui::Label::new(keys).selectable(false));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let about = RichText::new(about).size(size::SMALL).color(palette.weak);

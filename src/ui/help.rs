@@ -63,8 +63,9 @@ fn column(ui: &mut Ui, place: Scope) {
     });
 }
 
-/// "Shift ↑ ↓ PgUp" for keys that are held with the same others, else "1, ←".
-fn together(keys: &[String]) -> String {
+/// "Shift ↑ ↓ PgUp" for keys that are held with the same others, ", ." where a comma between them would be read as one,
+/// else "1, ←".
+pub fn together(keys: &[String]) -> String {
     let apart = |keys: &'_ String| keys.rsplit_once(' ').map(|(with, last)| (with.to_owned(), last.to_owned()));
     let parts: Option<Vec<(String, String)>> = keys.iter().map(apart).collect();
     match parts.as_deref() {
@@ -72,7 +73,18 @@ fn together(keys: &[String]) -> String {
             let last: Vec<&str> = parts.iter().flatten().map(|(_, last)| last.as_str()).collect();
             format!("{first} {}", last.join(" "))
         }
-        _ if keys.len() > 3 => keys.join(" "),
+        _ if keys.len() > 3 || keys.iter().any(|key| key == ",") => keys.join(" "),
         _ => keys.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn keys_are_told_apart() {
+        let together = |keys: &[&str]| super::together(&keys.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(together(&["Shift ↑", "Shift ↓"]), "Shift ↑ ↓");
+        assert_eq!(together(&["M", "Shift M"]), "M, Shift M");
+        assert_eq!(together(&[",", "."]), ", .");
     }
 }

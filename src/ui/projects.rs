@@ -236,7 +236,7 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
         {
             send(ProjectsCommand::Make(Box::new(new.clone())));
         }
-        match (&ready, going) {
+        match (&ready, &going) {
             (Err(missing), _) => parts::caption(ui, *missing),
             (Ok(_), Some(run)) => parts::caption(ui, format!("Once {run} has ended or was stopped")),
             (Ok(_), None) => parts::caption(ui, "Next: import or write pairs"),
@@ -248,7 +248,12 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
         Making::Failed(sentence) if !typed.contains(&Some(sentence)) => Some(sentence),
         _ => None,
     };
-    let faults: Vec<&String> = failed.into_iter().chain(typed.into_iter().flatten()).collect();
+    // It says so as long as it is so.
+    let would_close = going
+        .filter(|_| data.making == Making::WhileARunGoes)
+        .map(|run| format!("{run} is still going, and making a project would close this one. Stop the run first"));
+    let faults = failed.into_iter().chain(&would_close).chain(typed.into_iter().flatten());
+    let faults: Vec<&String> = faults.collect();
     if !faults.is_empty() {
         parts::strip(ui, palette.error_soft, |ui| {
             ui.set_width(ui.available_width());

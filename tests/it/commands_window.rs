@@ -5,8 +5,8 @@ use std::path::Path;
 use egui::{Key, Modifiers};
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
-    data::{Change, Edit, Pair, PairId, Prompt, config::Method},
-    engine::protocol::Request,
+    data::{Change, Choice, Edit, Pair, PairId, Prompt, Verdict, config::Method},
+    engine::protocol::{Event, Outcome, Request},
     state::{
         Screen, ThemeChoice,
         guide::{Guide, Milestone},
@@ -17,7 +17,8 @@ use nudge::{
 };
 
 use crate::{
-    stage::{Stage, past_run},
+    runs_window::start,
+    stage::{Stage, arithmetic, past_run},
     window::Window,
 };
 
@@ -52,6 +53,28 @@ fn a_command_is_found_by_a_few_letters_and_carried_out_with_enter() {
     window.key(Key::Enter);
     assert_eq!(window.harness.state().views().screen, Screen::Pairs);
     window.assert_shows("0 of 4 labelled");
+}
+
+#[test]
+fn the_list_grows_again_with_what_the_letters_find() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.keys(Modifiers::COMMAND, Key::K);
+    window.settle();
+    let height = |window: &Window| {
+        let sheet = egui::Id::unique("command palette");
+        window.harness.ctx.memory(|memory| memory.area_rect(sheet)).unwrap().height()
+    };
+    let all = height(&window);
+    window.type_text("zzz");
+    window.settle();
+    assert!(height(&window) < all / 2.0, "nothing is found");
+    for _ in 0..3 {
+        window.key(Key::Backspace);
+    }
+    window.settle();
+    assert_eq!(height(&window), all);
 }
 
 #[test]
@@ -235,6 +258,25 @@ fn a_project_of_ones_own_shows_the_way_to_its_first_run() {
 }
 
 #[test]
+fn nobody_is_asked_to_label_where_nothing_is_left_to_label() {
+    let asks = |open: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        project(dir.path(), open);
+        let mut project = Project::open(dir.path()).unwrap();
+        let mut pair = Pair::new(PairId::NEW, Prompt::Text("Labelled".to_owned()), &["one", "two"]);
+        pair.verdict = Some(Verdict::imported(Choice::Tie, 0));
+        project.apply(&Change::new("Import", vec![Edit::add(pair)])).unwrap();
+        past_run(&mut project, Method::Mpo, 0.1, 30.0);
+        drop(project);
+        let mut window = Window::open(dir.path(), Screen::Pairs);
+        window.harness.state_mut().views_mut().guide = Guide::default();
+        window.harness.step();
+        window.shows("Next: say which of two answers is better")
+    };
+    assert!(asks(1) && !asks(0));
+}
+
+#[test]
 fn the_longest_button_of_a_hint_covers_no_words() {
     let dir = tempfile::tempdir().unwrap();
     project(dir.path(), 3);
@@ -266,4 +308,19 @@ fn pictures_of_the_palette_and_the_keys() {
     window.settle();
     window.key(Key::Questionmark);
     window.picture("keys_dark_small", &mut results);
+}
+
+#[test]
+fn a_run_that_hinders_a_new_project_is_named_as_long_as_it_goes() {
+    let mut stage = Stage::new();
+    let run = start(&mut stage);
+    stage.say([Event::Started { run, first_step: 1, total_steps: 400, arithmetic: arithmetic() }]);
+    stage.keys(Modifiers::COMMAND, Key::N);
+    stage.enter("Name", "Mine");
+    stage.enter("Model to tune", "/models/mine");
+    stage.click("Make the project");
+    assert!(stage.says("Stop the run first"));
+    stage.say([Event::Finished { run, outcome: Outcome::Completed }]);
+    assert!(!stage.says("Stop the run first"), "nothing hinders it now");
+    assert!(stage.says("Next: import or write pairs"));
 }

@@ -98,7 +98,7 @@ const FIRST: &[ActionLine] = &[
         always,
         "Finds what can be done here by a few of its letters",
     ),
-    line(Action::Help, "Keys of this place", &["?", "F1"], EVERYWHERE, always, "Shows and hides this sheet"),
+    line(Action::Help, "Keys of this place", &["?", "F1"], EVERYWHERE, always, "Shows and hides the sheet of all keys"),
 ];
 
 #[rustfmt::skip] // a table is read by its columns
