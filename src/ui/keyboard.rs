@@ -9,7 +9,7 @@ use state::{
     keyboard::{Keyboard, Over},
 };
 
-use super::{pairs, perform};
+use super::{perform, screens::pairs};
 
 const PAIRS: Scope = Scope::On(Screen::Pairs);
 

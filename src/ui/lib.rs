@@ -4,10 +4,8 @@
 //! `ui(ui, &Workspace, &mut Views, &Commands)` with a picture for the rail; a new one is named in `screens` and in
 //! `state::Screen`.
 
-pub mod answers;
 pub mod chart;
 mod command_palette;
-pub mod compare;
 mod dropped;
 mod field;
 mod guide;
@@ -17,24 +15,21 @@ mod keyboard;
 mod legend;
 mod lines;
 mod marked;
-pub mod models;
 mod notices;
-pub mod pairs;
 pub mod parts;
 mod perform;
 mod pieces;
-pub mod projects;
 pub mod prompt;
 mod rail;
 mod ribbon;
-mod screens;
+pub mod screens;
 mod strip;
 pub mod theme;
 mod tokens;
-pub mod train;
 mod writing;
 
 use egui::{CentralPanel, Frame, Margin, Ui};
+use screens::{compare, projects, train};
 use state::{Commands, ThemeChoice, Views, Workspace, reading::Steps};
 use theme::space;
 

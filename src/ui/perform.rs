@@ -21,7 +21,10 @@ use state::{
 };
 use store::{Bulk, RunRecord, RunStatus};
 
-use super::{chart, compare, models, pairs, train};
+use super::{
+    chart,
+    screens::{compare, models, pairs, train},
+};
 
 /// Does it, in its place: whoever is elsewhere is led there.
 #[expect(clippy::too_many_lines, reason = "one arm an action, and none is long")]

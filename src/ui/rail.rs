@@ -97,7 +97,7 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
                 item = item.right_text(RichText::new(tail).small().color(parts::palette(ui).weak));
             }
             let item = ui.add(item);
-            prompt::name(&item, Role::Button, &super::projects::spoken(recent, namesake));
+            prompt::name(&item, Role::Button, &screens::projects::spoken(recent, namesake));
             if item.on_hover_text(dir).clicked() {
                 commands.push(Command::OpenProject(recent.dir.clone()));
                 ui.close();

@@ -1,9 +1,16 @@
 //! The places of the window: the picture of each, and what draws it.
 
+pub mod answers;
+pub mod compare;
+pub mod models;
+pub mod pairs;
+pub mod projects;
+pub mod train;
+
 use egui::Ui;
 use state::{Commands, Screen, Views, Workspace};
 
-use super::{answers, compare, icon::Pen, models, pairs, projects, train};
+use crate::icon::Pen;
 
 /// How a place is drawn.
 pub struct ScreenUi {

@@ -5,7 +5,7 @@ use state::{Command, Commands, Workspace, export::ExportForm, models::ModelsComm
 use store::RunRecord;
 
 use super::{detail, export};
-use crate::{parts, theme::space, train};
+use crate::{parts, screens::train, theme::space};
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     let palette = parts::palette(ui);

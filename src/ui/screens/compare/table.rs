@@ -19,8 +19,8 @@ use store::{Pick, RunColumn, RunFilter, RunRecord, RunValue};
 use super::{list, tables::LONGEST_NAME};
 use crate::{
     legend, parts, prompt,
+    screens::train,
     theme::{self, size, space},
-    train,
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {

@@ -12,7 +12,7 @@ use state::{
     runs::Loaded,
 };
 
-use super::{
+use crate::{
     icon::Pen,
     parts, perform, prompt,
     theme::{size, space},
@@ -34,7 +34,7 @@ pub fn none(ui: &mut Ui, screen: Screen, views: &mut Views, commands: &Commands)
 }
 
 /// A folder.
-pub(super) fn icon(pen: &Pen<'_>) {
+pub(crate) fn icon(pen: &Pen<'_>) {
     pen.outline((0.06, 0.3), (0.94, 0.86), 2.0);
     pen.line(&[(0.06, 0.36), (0.06, 0.16), (0.4, 0.16), (0.5, 0.3)], 1.5);
 }

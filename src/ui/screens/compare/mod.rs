@@ -25,7 +25,7 @@ use state::{
     train::RunCommand,
 };
 
-use super::{icon::Pen, parts, theme::space};
+use crate::{icon::Pen, parts, theme::space};
 pub use charts::GROUP;
 pub use list::filter;
 
@@ -34,7 +34,7 @@ const LIST: f32 = 280.0;
 const SENTENCES: usize = 6;
 
 /// Two curves.
-pub(super) fn icon(pen: &Pen<'_>) {
+pub(crate) fn icon(pen: &Pen<'_>) {
     pen.line(&[(0.06, 0.8), (0.4, 0.42), (0.94, 0.2)], 1.8);
     let dashed = [(0.06, 0.36), (0.46, 0.66), (0.94, 0.76)].map(|(x, y)| pen.at(x, y));
     pen.painter.extend(Shape::dashed_line(&dashed, pen.stroke(1.6), 3.0, 2.0));

@@ -21,15 +21,15 @@ mod review;
 mod scores;
 mod table;
 
-pub(super) use intake::toggle;
-pub(super) use many::{change as change_chosen, count as chosen};
-pub(super) use references::act as act_on_references;
-pub(super) use scores::push as ask_scores;
-pub(super) use table::{extend, search, step, table_id};
+pub(crate) use intake::toggle;
+pub(crate) use many::{change as change_chosen, count as chosen};
+pub(crate) use references::act as act_on_references;
+pub(crate) use scores::push as ask_scores;
+pub(crate) use table::{extend, search, step, table_id};
 
 use egui::{Button, Event, Frame, Key, Margin, Panel, Rect, RichText, Ui};
 
-use super::{icon::Pen, parts, theme::space};
+use crate::{icon::Pen, parts, theme::space};
 use data::{Change, Edit, Prompt, counted};
 use state::{
     Command, Commands, Views, Workspace,
@@ -43,7 +43,7 @@ use train::objective::Objective;
 const EDITOR: f32 = 420.0;
 
 /// Two answers, one of them preferred.
-pub(super) fn icon(pen: &Pen<'_>) {
+pub(crate) fn icon(pen: &Pen<'_>) {
     pen.outline((0.06, 0.14), (0.44, 0.86), 2.0);
     pen.painter.rect_filled(Rect::from_min_max(pen.at(0.56, 0.14), pen.at(0.94, 0.86)), 2.0, pen.color);
 }
@@ -157,7 +157,7 @@ fn open_selected(workspace: &Workspace, view: &mut PairsView, commands: &Command
 }
 
 /// Deletes the pair in the editor.
-pub(super) fn delete_open(workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+pub(crate) fn delete_open(workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     if let Some(draft) = view.draft.take() {
         editor::delete(draft.pair, workspace, view, commands);
     }
@@ -188,7 +188,7 @@ fn type_ahead(ui: &Ui, view: &mut PairsView) {
     ui.request_repaint();
 }
 
-pub(super) fn label(workspace: &Workspace, view: &mut PairsView, relabel: bool, commands: &Commands) {
+pub(crate) fn label(workspace: &Workspace, view: &mut PairsView, relabel: bool, commands: &Commands) {
     if let Some(draft) = view.draft.take() {
         editor::close(draft, commands);
     }
@@ -201,7 +201,7 @@ pub(super) fn label(workspace: &Workspace, view: &mut PairsView, relabel: bool, 
 }
 
 /// Labels what has no verdict yet, the pairs that came last before all others.
-pub(super) fn new_pair(view: &mut PairsView, commands: &Commands) {
+pub(crate) fn new_pair(view: &mut PairsView, commands: &Commands) {
     let chat = !matches!(view.draft.as_ref().map(|draft| &draft.pair.prompt), Some(Prompt::Text(_)));
     editor::open_new(Change::new("New pair", vec![Edit::add(drafts::blank(chat))]), view, commands);
 }

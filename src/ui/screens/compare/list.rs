@@ -19,8 +19,8 @@ use store::RunRecord;
 
 use crate::{
     legend, parts, prompt,
+    screens::train,
     theme::{self, size, space},
-    train,
 };
 
 /// Above so many runs there is a field to filter them by.

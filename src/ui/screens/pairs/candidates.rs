@@ -14,7 +14,7 @@ use state::{
 use store::{PairQuery, Sort};
 
 use super::editor;
-use crate::{answers::source, parts, theme::space};
+use crate::{parts, screens::answers::source, theme::space};
 
 /// Characters of a prompt that are seen behind the reason why it has no pair.
 const PROMPT: usize = 60;

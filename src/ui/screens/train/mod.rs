@@ -30,10 +30,10 @@ use state::{
     train::{Sheet, TrainView},
 };
 
-use super::{icon::Pen, parts};
+use crate::{icon::Pen, parts, theme::space};
 
 /// A loss that falls.
-pub(super) fn icon(pen: &Pen<'_>) {
+pub(crate) fn icon(pen: &Pen<'_>) {
     pen.line(&[(0.06, 0.16), (0.26, 0.58), (0.44, 0.48), (0.66, 0.78), (0.94, 0.84)], 1.8);
     pen.dot((0.94, 0.84), 2.2);
 }
@@ -57,7 +57,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             );
         });
     });
-    ui.add_space(super::theme::space::S);
+    ui.add_space(space::S);
     waited::ui(ui, workspace, commands);
     match view.sheet {
         Sheet::Launch => launch::ui(ui, workspace, view, commands),

@@ -13,7 +13,7 @@ use state::{
     pairs::{ImportOutcome, PairsCommand, PairsData, PairsView, Replacing, Strip},
 };
 
-use crate::{dropped, pairs::look, parts};
+use crate::{dropped, parts, screens::pairs::look};
 
 /// Everything that is under way or has just been done.
 pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {

@@ -12,8 +12,8 @@ use store::RunRecord;
 
 use crate::{
     parts, prompt,
+    screens::train,
     theme::{self, Palette, space},
-    train,
 };
 
 const ROW: f32 = 46.0;

@@ -7,15 +7,15 @@ mod grid;
 mod judged;
 mod rules;
 mod settings;
-pub(super) mod source;
+pub(crate) mod source;
 
 use egui::{Align, Layout, Ui};
 use state::{Commands, Views, Workspace, answers::Tab};
 
-use super::{icon::Pen, parts, theme::space};
+use crate::{icon::Pen, parts, theme::space};
 
 /// What somebody says.
-pub(super) fn icon(pen: &Pen<'_>) {
+pub(crate) fn icon(pen: &Pen<'_>) {
     pen.outline((0.06, 0.14), (0.94, 0.7), 3.0);
     pen.line(&[(0.28, 0.7), (0.28, 0.92), (0.5, 0.7)], 1.5);
     pen.painter.line_segment([pen.at(0.26, 0.42), pen.at(0.72, 0.42)], pen.stroke(1.5));

@@ -6,7 +6,7 @@ mod export;
 mod list;
 mod run;
 
-pub(super) use list::step;
+pub(crate) use list::step;
 
 use data::size;
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
@@ -17,13 +17,13 @@ use state::{
     runs::Loaded,
 };
 
-use super::{dropped, icon::Pen, parts, theme::space};
+use crate::{dropped, icon::Pen, parts, theme::space};
 
 /// Width of what is said about one model.
 const DETAIL: f32 = 420.0;
 
 /// A shelf.
-pub(super) fn icon(pen: &Pen<'_>) {
+pub(crate) fn icon(pen: &Pen<'_>) {
     for top in [0.14, 0.42, 0.7] {
         pen.outline((0.06, top), (0.94, top + 0.2), 2.0);
         pen.dot((0.24, top + 0.1), 1.2);
@@ -124,7 +124,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
 }
 
 /// Opens a strip with the caret in its field, or closes it.
-pub(super) fn toggle(ui: &Ui, view: &mut ModelsView, to: AddForm) {
+pub(crate) fn toggle(ui: &Ui, view: &mut ModelsView, to: AddForm) {
     if view.intake == to {
         view.intake = AddForm::None;
     } else {
