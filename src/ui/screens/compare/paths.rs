@@ -178,7 +178,7 @@ fn spoken(paths: &[Path<'_>], axes: &Axes<'_>) -> String {
 /// Why no run has a path.
 pub fn why_none(across: Across) -> &'static str {
     match across {
-        Across::Drift => "None of these runs has measured how far it drifted: that needs reference answers",
+        Across::Drift => "None of these runs has kl/ref, the drift that is measured on reference answers",
         Across::Seconds => "Reading the times…",
         Across::Tokens => "None of these runs has counted its tokens and was evaluated",
         Across::Pairs => "None of these runs has counted its pairs and was evaluated",
