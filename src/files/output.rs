@@ -9,6 +9,7 @@ use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tempfile::NamedTempFile;
@@ -25,6 +26,13 @@ pub enum WriteError {
     #[error("Could not write {path}: {source}")]
     Write { path: PathBuf, source: io::Error },
 }
+
+/// What a file is called on its way, before six letters or digits.
+const ASIDE: &str = ".nudge-";
+/// What SQLite keeps beside a file.
+const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+/// A file on its way that nobody has written to for so long was left by a process that was killed.
+const LEFT: Duration = Duration::from_hours(1);
 
 /// Links that lead to links: more than this are a circle.
 const LINKS: usize = 40;
@@ -109,6 +117,7 @@ impl Output {
                 return Ok(Self { path: path.to_owned(), way: Way::Through(BufWriter::new(file)) });
             }
         };
+        clear_left(folder_of(&target));
         let file = aside(folder_of(&target)).map_err(failed)?;
         Ok(Self { path: path.to_owned(), way: Way::Aside { file: BufWriter::new(file), target, old } })
     }
@@ -188,10 +197,27 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Takes away what killed processes left in this folder, as far as we may: none of it was asked for.
+fn clear_left(folder: &Path) {
+    let is_ours = |name: &str| {
+        let name = BESIDE.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        let rest = name.strip_prefix(ASIDE);
+        rest.is_some_and(|rest| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let left = |about: &Metadata| {
+            about.is_file() && about.modified().is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed > LEFT))
+        };
+        if entry.file_name().to_str().is_some_and(is_ours) && entry.metadata().is_ok_and(|about| left(&about)) {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+}
+
 /// A file with the rights that any new file gets here.
 fn aside(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".nudge-");
+    builder.prefix(ASIDE);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -264,6 +290,25 @@ mod tests {
         assert_eq!(names(dir.path()), ["file", "late"]);
         assert!(write(dir.path(), "", true).unwrap_err().to_string().contains("folder"));
         assert!(write(&dir.path().join("no/folder"), "", true).is_err());
+    }
+
+    /// `kill -9` while a bundle was written left this beside its place.
+    #[test]
+    fn what_killed_processes_left_is_cleared_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let left = [".nudge-aB3xyz", ".nudge-aB3xyz-journal", ".nudge-aB3xyz-wal"];
+        let others = [".nudge-notes.txt", ".nudge-abc", "nudge-aB3xyz", ".nudge-export-abcdef"];
+        for name in left.iter().chain(&others) {
+            let file = File::create(at(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - 2 * LEFT).unwrap();
+        }
+        // Another process is at it.
+        fs::write(at(".nudge-qwerty"), "half").unwrap();
+        write(&at("file"), "whole", false).unwrap();
+        let mut expected: Vec<&str> = others.into_iter().chain([".nudge-qwerty", "file"]).collect();
+        expected.sort_unstable();
+        assert_eq!(names(dir.path()), expected);
     }
 
     #[test]
