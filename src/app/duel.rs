@@ -2,10 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use data::{
-    HeldOutPrompts, HoldOut, Prompt, PromptKey, SplitRule,
-    config::{DataConfig, RunConfig},
-};
+use data::{HeldOutPrompts, HoldOut, Prompt, PromptKey, SplitRule, config::DataConfig};
 use engine::protocol::Request;
 use state::{
     Command, Notice,
@@ -122,7 +119,7 @@ fn held_out(project: &Project, runs: &[RunId], now: &DataConfig) -> anyhow::Resu
     let mut all: Option<HeldOutPrompts> = None;
     for run in runs {
         let record = project.run(*run)?;
-        let config = RunConfig::from_toml(&record.config_toml)?.data;
+        let config = record.config()?.data;
         let kept = checkpoint::newest_state(&record.checkpoints).map_or_else(Vec::new, |state| state.kept_sides);
         let of_run = held_out_at(project, project.newest_revision_of(*run)?, &config, kept)?;
         all = Some(match all {
@@ -151,7 +148,7 @@ fn held_out_at(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::{Change, Edit, Pair, PairId};
+    use data::{Change, Edit, Pair, PairId, config::RunConfig};
     use store::{NewRun, ProjectSettings};
 
     #[test]

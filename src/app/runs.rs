@@ -147,7 +147,7 @@ impl App {
     /// Gives a run that has done all its steps more of them, and goes on with it.
     pub(super) fn extend(&mut self, run: RunId, steps: u64) {
         self.jobs.document.write("Could not make the run longer", move |project| {
-            let mut config = RunConfig::from_toml(&project.run(run)?.config_toml)?;
+            let mut config = project.run(run)?.config()?;
             config.train.steps = Some(steps);
             fit_to_resume(&config)?;
             project.set_run_config(run, &config.to_toml()?)?;
@@ -305,7 +305,7 @@ impl App {
         self.jobs.document.read("Could not read the run's history", move |project| {
             // Settings that cannot be read raise no alarm of their own.
             let record = project.run(run)?;
-            let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
+            let config = record.config().unwrap_or_default();
             let stored = StoredRun::whole((&config, record.parent_step), project.steps(run, None)?, project.log(run)?);
             Ok(update(move |workspace, _| {
                 workspace.runs.history.entry(run).or_default().fill(stored);

@@ -113,7 +113,7 @@ fn look(project: &Project, whose: Whose) -> anyhow::Result<ShownScores> {
     let objective: Option<Objective> = match whose {
         Whose::Start => None,
         Whose::Checkpoint { run, step } => {
-            let config = RunConfig::from_toml(&project.run(run)?.config_toml)?;
+            let config = project.run(run)?.config()?;
             Some(pair_scores::objective_at(project, &config, Some((run, step)))?)
         }
     };

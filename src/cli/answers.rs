@@ -1,7 +1,7 @@
 //! `nudge answers`: how a run answered the probes, step by step; what its rules judged; what it sampled to learn from.
 
 use anyhow::Result;
-use data::config::{Method, RunConfig};
+use data::config::Method;
 use serde_json::json;
 use store::{Probe, Project, RunId, SampleRecord, SampledAnswer, SeedAnswer, by_prompt};
 
@@ -77,7 +77,7 @@ fn said(answer: &str, ended: bool) -> String {
 fn judged(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
     let steps = project.judged_steps(run)?;
     let Some(step) = args.step.or(steps.last().copied()) else {
-        let kind = RunConfig::from_toml(&project.run(run)?.config_toml)?.objective.kind;
+        let kind = project.run(run)?.config()?.objective.kind;
         let why = if kind == Method::Reward {
             "a reward model writes no answers"
         } else {
@@ -121,7 +121,7 @@ fn judged(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
 fn sampled(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
     let steps = project.rollout_steps(run)?;
     let Some(step) = args.step.or(steps.last().copied()) else {
-        let kind = RunConfig::from_toml(&project.run(run)?.config_toml)?.objective.kind;
+        let kind = project.run(run)?.config()?.objective.kind;
         let why = if kind.samples() { "it has not come to its first step" } else { "it learns from the pairs alone" };
         anyhow::bail!("Run {} has sampled no answers to learn from: {why}.", run.0);
     };

@@ -234,7 +234,7 @@ impl Group<'_> {
 /// Groups in the order of their first runs.
 fn grouped(columns: &[Column]) -> Result<Vec<Group<'_>>> {
     let seeded = columns.iter().map(|column| {
-        let config = RunConfig::from_toml(&column.record.config_toml)?;
+        let config = column.record.config()?;
         Ok((column.record.id, Seeded::of(&config)?))
     });
     let seeded = seeded.collect::<Result<BTreeMap<RunId, Seeded>>>()?;

@@ -3,10 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::{Context as _, Result};
-use data::{
-    alarms::{Alarm, Watch},
-    config::RunConfig,
-};
+use data::alarms::{Alarm, Watch};
 use engine::{
     Engine, EngineOptions, no_waker,
     protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
@@ -157,7 +154,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
 /// What looks at the run's numbers, with those up to this step behind it.
 fn watch_of(project: &Project, run: RunId, upto: u64) -> Result<Watch> {
     let record = project.run(run)?;
-    let mut watch = Watch::new(&RunConfig::from_toml(&record.config_toml)?, record.parent_step);
+    let mut watch = Watch::new(&record.config()?, record.parent_step);
     if upto > 0 {
         for (step, metrics) in project.steps(run, None)?.into_iter().take_while(|(step, _)| *step <= upto) {
             watch.take(step, &metrics);

@@ -1,9 +1,9 @@
 //! `nudge fork`: a new run that goes on from a checkpoint of another one, with changed settings or without some pairs.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use data::{
     PairId,
-    config::{RunConfig, Threads, validate},
+    config::{Threads, validate},
 };
 use engine::{admit, fork};
 use store::{LeftOut, PairQuery, Project};
@@ -18,7 +18,7 @@ use super::{
 
 pub fn run(args: &Fork, threads: Option<u16>) -> Result<Ending> {
     let (mut project, record) = project_and_run(&args.place, args.demo)?;
-    let config = RunConfig::from_toml(&record.config_toml).context("The run's own settings cannot be read")?;
+    let config = record.config()?;
     let mut config = config.with_overrides(&overrides(&args.set)?).map_err(|error| usage(error.to_string()))?;
     config.train.steps = args.steps.or(config.train.steps);
     if let Some(device) = args.device {

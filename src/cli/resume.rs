@@ -1,6 +1,6 @@
 //! `nudge resume`: goes on with a run from its newest checkpoint, or from one that is named.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use data::config::{RunConfig, Threads};
 use engine::{fit_to_resume, goes_on_from};
 use store::{RunRecord, StoreError};
@@ -17,7 +17,7 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
     if record.status.is_live() {
         return Err(StoreError::RunIsLive(record.id).into());
     }
-    let mut config = RunConfig::from_toml(&record.config_toml).context("The run's own settings cannot be read")?;
+    let mut config = record.config()?;
     refuse_no_steps(args, &record, &config)?;
     if args.steps.is_some() || args.device.is_some() || threads.is_some() {
         config.train.steps = args.steps.or(config.train.steps);

@@ -120,8 +120,8 @@ fn cell(project: &Project, run: &RunRecord, column: &RunColumn) -> Result<Option
         RunColumn::Metric(pick, name) => project.picked(run.id, name, *pick)?.map(RunValue::Number),
         RunColumn::Setting(key) => {
             // Settings of a later version that cannot be read are none.
-            let config = RunConfig::from_toml(&run.config_toml).unwrap_or_default();
-            config.texts_in_full().get(key).map(|text| RunValue::of_setting(text))
+            let settings = run.config().as_ref().map(RunConfig::texts_in_full).unwrap_or_default();
+            settings.get(key).map(|text| RunValue::of_setting(text))
         }
     })
 }

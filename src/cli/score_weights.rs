@@ -3,7 +3,7 @@
 use std::{path::Path, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result};
-use data::{Answer, Choice, Pair, PairId, config::RunConfig};
+use data::{Answer, Choice, Pair, PairId};
 use engine::{Speakers, checkpoint_steps, compute_pool, doc_of, protocol::Weights, read};
 use serde::Serialize;
 use serde_json::json;
@@ -38,7 +38,7 @@ struct Line<'s> {
 pub fn run(dir: &Path, run: &str, is_json: bool, threads: Option<u16>) -> Result<Ending> {
     let project = Project::open(dir)?;
     let (record, step) = find_at(&project, run)?;
-    if !RunConfig::from_toml(&record.config_toml)?.weighs_tokens() {
+    if !record.config()?.weighs_tokens() {
         anyhow::bail!(
             "{} counts all tokens alike; a run with --set objective.token_weights=tis or =ti weighs them",
             record.name

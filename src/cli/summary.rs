@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use data::{
     alarms::{Alarm, Watch},
-    config::{Method, RunConfig},
+    config::Method,
     metrics::{self, Metric, Told, judged, says_nothing},
 };
 use engine::{newest_checkpoint, protocol::Outcome};
@@ -43,7 +43,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
     let changes = changes(project, run)?;
     let checkpoint = newest_checkpoint(&record.checkpoints);
     // Settings that cannot be read raise no alarm of their own.
-    let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
+    let config = record.config().unwrap_or_default();
     let alarms = Watch::all(&config, record.parent_step, &project.steps(run, None)?);
     if is_json {
         let both: serde_json::Map<_, _> = changes
@@ -185,7 +185,7 @@ fn next(project: &Project, run: RunId, outcome: &Outcome, checkpoint: Option<&st
             lines.push(("go on with it", format!("nudge resume {dir} {}", run.0)));
         }
     }
-    let config = RunConfig::from_toml(&project.run(run)?.config_toml).ok();
+    let config = project.run(run)?.config().ok();
     let scores = config.as_ref().is_some_and(|config| config.objective.kind == Method::Reward);
     if scores {
         lines.push(("score the pairs", format!("nudge score {dir} --reward {}", run.0)));

@@ -1,7 +1,7 @@
 //! `nudge suspects`: labels that a run argues against.
 
 use anyhow::Result;
-use data::{config::RunConfig, suspects::MarginScore};
+use data::suspects::MarginScore;
 use serde_json::json;
 
 use super::{args::Suspects, ending::Ending, output, place::project_and_run};
@@ -23,7 +23,7 @@ pub fn run(args: &Suspects) -> Result<Ending> {
     }
     let name = &record.name;
     if judged == 0 {
-        let kind = RunConfig::from_toml(&record.config_toml)?.objective.kind;
+        let kind = record.config()?.objective.kind;
         let why = if kind.samples() {
             "learns from the scores of answers that it writes and meets no label"
         } else {

@@ -1,7 +1,6 @@
 //! `nudge take-in`: labels made meanwhile join a run at its next end of an epoch.
 
 use anyhow::Result;
-use data::config::RunConfig;
 
 use super::{args::TakeIn, ending::Ending, output, place::project_and_run};
 
@@ -20,7 +19,7 @@ pub fn run(args: &TakeIn) -> Result<Ending> {
         output::line(format!("Step {}: {}, data revision {}", taken.step, taken.labels, taken.revision.0))?;
     }
     let (name, waiting) = (&record.name, labels.waiting);
-    let always = RunConfig::from_toml(&record.config_toml).is_ok_and(|config| config.data.live_labels);
+    let always = record.config().is_ok_and(|config| config.data.live_labels);
     let text = match (args.not_yet, waiting.is_none(), record.status.is_live()) {
         (true, ..) if always => {
             format!("{name} takes new labels in at each end of an epoch by itself: data.live_labels is set")

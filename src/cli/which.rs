@@ -103,7 +103,7 @@ impl Which {
                 let scored = |step: &u64| *step > 0;
                 let newest = || newest_scored(project, record.id);
                 let step = step.map_or_else(newest, |step| Ok(Some(step)))?.filter(scored);
-                (RunConfig::from_toml(&record.config_toml)?, step.map(|step| (record.id, step)))
+                (record.config()?, step.map(|step| (record.id, step)))
             }
         };
         let name = match at {

@@ -304,7 +304,7 @@ impl Inbox {
     fn pool_of_run(&self, project: &Path, run: RunId) -> PoolOptions {
         let read = || -> Result<RunConfig> {
             let record = Project::open(project)?.run(run)?;
-            Ok(RunConfig::from_toml(&record.config_toml)?)
+            Ok(record.config()?)
         };
         read().map_or(self.usual, |config| self.usual.of(&config.train))
     }

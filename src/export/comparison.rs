@@ -83,7 +83,7 @@ impl Comparison {
     /// Reads no weights.
     pub fn of(project: &Project, records: &[RunRecord]) -> Result<Self> {
         let all = records.iter().map(|record| series(project, record)).collect::<Result<Vec<_>>>()?;
-        let configs = records.iter().map(|record| Ok(RunConfig::from_toml(&record.config_toml)?));
+        let configs = records.iter().map(|record| Ok(record.config()?));
         let configs = configs.collect::<Result<Vec<RunConfig>>>()?;
         let runs = records.iter().zip(&configs).map(|(record, config)| {
             Ok(Compared {

@@ -32,7 +32,7 @@ impl RunHistory {
     /// Reads no weights. Where the model's folder is gone, what could not be trained on is not counted, and that is
     /// said.
     pub fn of(project: &Project, record: &RunRecord) -> Result<Self> {
-        let config = RunConfig::from_toml(&record.config_toml)?;
+        let config = record.config()?;
         let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
         for (step, metrics) in project.steps(record.id, None)? {
             for (name, value) in metrics {
@@ -262,7 +262,7 @@ pub(super) fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>
 }
 
 fn fork_again(project: &Project, record: &RunRecord, parent: &RunRecord, at: u64) -> Result<String> {
-    let [before, after] = [parent, record].map(|run| RunConfig::from_toml(&run.config_toml));
+    let [before, after] = [parent, record].map(RunRecord::config);
     let (before, after) = (before?, after?);
     let dir = quoted(&project.dir().display().to_string());
     let mut line = format!("nudge fork {dir} {} --at {at} --name {}", parent.id.0, quoted(&record.name));

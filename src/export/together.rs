@@ -1,14 +1,13 @@
 //! Curves of runs that differ in their seed only, as one: their mean, in a band from the lowest to the highest.
 
-use data::{across::Spread, config::RunConfig};
+use data::across::Spread;
 use store::{RunRecord, SeedGroup, Seeded, groups};
 
 use crate::{ChartLine, Point};
 
 /// In the order of their first ones; a run without its like is alone.
 pub fn together(records: &[&RunRecord]) -> Vec<SeedGroup> {
-    let seeded: Vec<Option<Seeded>> =
-        records.iter().map(|record| Seeded::of(&RunConfig::from_toml(&record.config_toml).ok()?).ok()).collect();
+    let seeded: Vec<Option<Seeded>> = records.iter().map(|record| Seeded::of(&record.config().ok()?).ok()).collect();
     groups(records, |run| seeded[records.iter().position(|record| record.id == run.id)?].as_ref())
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use data::{
     Prompt, PromptKey, SplitRule,
-    config::{DataConfig, Precision, RunConfig},
+    config::{DataConfig, Precision},
 };
 use model::{LoadOptions, Policy, adapter};
 use store::{Project, RunId, RunRecord};
@@ -41,7 +41,7 @@ impl Trained {
     pub fn load(root: &Path, run: RunId, which: WhichCheckpoint, strength: AdapterStrength) -> Result<Self> {
         let project = &Project::open(root)?;
         let record = &project.run(run)?;
-        let config = RunConfig::from_toml(&record.config_toml)?;
+        let config = record.config()?;
         let folders = &record.checkpoints;
         let saved = match which {
             WhichCheckpoint::Newest => checkpoint::open_weights(folders, None)?,

@@ -87,11 +87,13 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// The defaults where the text cannot be read: only to be shown.
+    /// Where the text cannot be read no setting is listed, and the defaults serve to show the rest.
     fn read(toml: &str) -> Self {
-        let config = RunConfig::from_toml(toml).unwrap_or_default();
+        let read = RunConfig::from_toml(toml).ok();
+        let table = read.as_ref().map(RunConfig::texts_in_full).unwrap_or_default();
+        let config = read.unwrap_or_default();
         let seeded = Seeded::of(&config).unwrap_or_default();
-        Self { toml: toml.to_owned(), table: config.texts_in_full(), config, seeded }
+        Self { toml: toml.to_owned(), table, config, seeded }
     }
 }
 

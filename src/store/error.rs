@@ -11,7 +11,7 @@ use rusqlite::{
     types::{FromSqlError, Type},
 };
 
-use ::data::PairId;
+use ::data::{PairId, config::ConfigError};
 
 use super::RunId;
 
@@ -55,6 +55,11 @@ pub enum StoreError {
     NoSuchRun(RunId),
     #[error("Run {} is in the hands of a running process. Stop it first.", .0.0)]
     RunIsLive(RunId),
+    #[error(
+        "Run {}, “{name}”, has settings that this Nudge cannot read ({reason}). A newer one may have made it: go on with that one, or leave this run out. What the run measured can be looked at all the same.",
+        .run.0
+    )]
+    RunSettings { run: RunId, name: String, reason: ConfigError },
     #[error("Could not {what} {path}: {source}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]

@@ -10,6 +10,8 @@ use std::{
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
+use ::data::config::RunConfig;
+
 use super::{
     LeftOut, Project, Revision, RunId, StoreError,
     marks::RunMarks,
@@ -155,6 +157,18 @@ pub(super) const BY_STEP: [&str; 7] = ["steps", "visits", "samples", "judged", "
 const WAITED: &str = "It waited for its turn when the program ended";
 
 impl RunRecord {
+    /// Its settings.
+    ///
+    /// # Errors
+    /// [`StoreError::RunSettings`], where they are another version's or were changed by hand.
+    pub fn config(&self) -> Result<RunConfig> {
+        RunConfig::from_toml(&self.config_toml).map_err(|reason| StoreError::RunSettings {
+            run: self.id,
+            name: self.name.clone(),
+            reason,
+        })
+    }
+
     /// Its place in the tables of line colours and patterns, the same wherever it is drawn.
     pub fn look(&self) -> usize {
         let own = (self.id.0.unsigned_abs() as usize).wrapping_sub(1);

@@ -78,7 +78,7 @@ impl Speaker {
     pub fn of_run(project: &Path, run: RunId, step: Option<u64>) -> Result<Self> {
         let project = Project::open(project)?;
         let record = project.run(run)?;
-        let config = RunConfig::from_toml(&record.config_toml)?;
+        let config = record.config()?;
         let folder = inputs::model_folder(&project, &config)?;
         let policy = Policy::load(&folder, &inputs::load_options_of(&record, &config, project.dir()))?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));

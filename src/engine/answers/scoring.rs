@@ -74,7 +74,7 @@ impl ScoringJob {
         };
         let record_of_run = project.run(run)?;
         let step = step.map_or_else(|| rotation::newest_step(&record_of_run.checkpoints), Ok)?;
-        let config = RunConfig::from_toml(&record_of_run.config_toml)?;
+        let config = record_of_run.config()?;
         let start_name = pair_scores::start_name(&project, &config)?;
         let weights = Weights::Run { project: at.clone(), run, step: Some(step) };
         let beginning = Weights::Run { project: at, run, step: Some(0) };

@@ -29,7 +29,7 @@ pub fn weights(
     (policy, codec): (&mut Policy, &Codec),
     doc: &Doc,
 ) -> Result<Vec<Vec<f32>>> {
-    let config = RunConfig::from_toml(&record.config_toml)?;
+    let config = record.config()?;
     let read = match reads(&config).ok_or_else(|| TrainError::Sentence(ALIKE.to_owned()))? {
         TokenReads::Contrasts => {
             let state = checkpoint::state_of(&record.checkpoints, step);

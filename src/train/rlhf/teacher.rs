@@ -65,13 +65,13 @@ impl TeacherCheckpoint {
 
 /// Whether a run fits a reward model.
 pub fn fits(record: &RunRecord) -> bool {
-    RunConfig::from_toml(&record.config_toml).is_ok_and(|config| config.objective.kind == Method::Reward)
+    record.config().is_ok_and(|config| config.objective.kind == Method::Reward)
 }
 
 /// Refuses to let go of a run whose reward model another one, which is not at its end, learns from.
 pub fn refuse_to_delete(project: &Project, run: RunId) -> Result<()> {
     let learns = |record: &RunRecord| {
-        let asked = RunConfig::from_toml(&record.config_toml).ok().filter(|config| config.objective.kind.samples());
+        let asked = record.config().ok().filter(|config| config.objective.kind.samples());
         // One that was begun before this was noted in its settings has it in its checkpoints only.
         let named = |config: RunConfig| config.reward.run.map(|number| RunId(number as i64));
         let noted = || Some(checkpoint::newest_state(&record.checkpoints)?.teacher?.run);
@@ -197,7 +197,7 @@ impl Rlhf {
                 record.name
             )));
         }
-        let of_reward = RunConfig::from_toml(&record.config_toml)?;
+        let of_reward = record.config()?;
         let shape: AdapterShape = inputs::adapter_shape(&of_reward.lora, of_reward.train.shuffle_seed);
         let shape = AdapterShape { dropout: 0.0, ..shape };
         let mut reward = policy.beside(&shape, Some(ScalarHead::Plain))?;

@@ -54,7 +54,7 @@ fn unused(name: &str, runs: &[RunRecord]) -> String {
 /// Records the fork; it stands as a run that was stopped at that step.
 pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     let parent = project.run(fork.run)?;
-    let before = RunConfig::from_toml(&parent.config_toml)?;
+    let before = parent.config()?;
     let changed = before.changes_in(&fork.config)?;
     refuse_what_stays(&changed, &before)?;
     let kinds = [before.objective.kind, fork.config.objective.kind];

@@ -66,7 +66,7 @@ impl Asked {
 
 /// Everything before the first step. `None` = stopped meanwhile.
 pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>) -> Result<Option<(Training, Asked)>> {
-    let mut config = RunConfig::from_toml(&record.config_toml)?;
+    let mut config = record.config()?;
     let faults: Vec<String> = validate(&config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
         return Err(TrainError::Settings(faults.join("; ")));

@@ -82,7 +82,7 @@ impl Start {
 
 /// The step that a run would go on from, 0 for its beginning, or why it cannot; `from` as in [`Start::of`].
 pub fn goes_on_from(record: &RunRecord, from: Option<u64>) -> Result<u64> {
-    let config = RunConfig::from_toml(&record.config_toml)?;
+    let config = record.config()?;
     Ok(Start::of(record, &config, from)?.step())
 }
 
