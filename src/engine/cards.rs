@@ -375,7 +375,8 @@ mod tests {
     fn a_child_that_is_ended_from_outside_is_no_verdict_on_a_driver() {
         let dir = tempfile::tempdir().unwrap();
         let (cards, well) = lines();
-        for signal in ["KILL", "TERM", "INT", "HUP"] {
+        // A shell that was started with the others ignored cannot be ended by them.
+        for signal in ["KILL", "TERM"] {
             let script = format!("echo '{cards}'; test $3 = 0 && kill -{signal} $$; echo '{well}'");
             let (trials, is_open) = look(&program(dir.path(), &script), PATIENCE);
             let fault = trials.cards[0].rates.as_ref().unwrap_err();

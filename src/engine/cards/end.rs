@@ -50,3 +50,18 @@ impl fmt::Display for End {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn who_is_ended_by_a_signal_from_outside_did_not_fall_over() {
+        let from_outside = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+        let own = [libc::SIGSEGV, libc::SIGABRT, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+        assert!(from_outside.map(ExitStatus::from_raw).into_iter().all(is_from_outside));
+        assert!(!own.map(ExitStatus::from_raw).into_iter().any(is_from_outside));
+    }
+}
