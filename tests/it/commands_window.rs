@@ -11,6 +11,7 @@ use nudge::{
         Screen, ThemeChoice,
         guide::{Guide, Milestone},
         keyboard::Over,
+        projects::Making,
         train::Sheet,
     },
     store::{Project, ProjectSettings, demo},
@@ -319,6 +320,7 @@ fn a_run_that_hinders_a_new_project_is_named_as_long_as_it_goes() {
     stage.enter("Name", "Mine");
     stage.enter("Model to tune", "/models/mine");
     stage.click("Make the project");
+    stage.until("it is not made", |app| app.workspace().projects.making == Making::WhileARunGoes);
     assert!(stage.says("Stop the run first"));
     stage.say([Event::Finished { run, outcome: Outcome::Completed }]);
     assert!(!stage.says("Stop the run first"), "nothing hinders it now");
