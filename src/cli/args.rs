@@ -176,7 +176,7 @@ pub struct Train {
     /// Labels made, changed or removed meanwhile join it at each end of an epoch (data.live_labels).
     #[arg(long)]
     pub hot: bool,
-    /// What the run is called [default: its method]
+    /// What the run is called [default: its method and number]
     #[arg(long)]
     pub name: Option<String>,
     /// One JSON object a line: metrics by step, then how it ended.

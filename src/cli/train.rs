@@ -62,13 +62,12 @@ pub fn record_and_drive(
     }
     // A run that cannot start takes no number.
     admit(project, &config)?;
-    let method = objective::name(&config.objective);
     // A connection of its own: writing needs one that nobody else holds.
     let mut writer = Project::open(project.dir())?;
     let run = writer.create_run(&NewRun {
-        name: name.unwrap_or_else(|| method.clone()),
+        name: name.unwrap_or_default(),
         config_toml: config.to_toml()?,
-        method,
+        method: objective::name(&config.objective),
         revision: writer.revision()?,
         parent: None,
     })?;

@@ -222,6 +222,11 @@ impl Runs {
         self.record(run).map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())
     }
 
+    /// What the next run will be, unless another program records one meanwhile.
+    pub fn next(&self) -> RunId {
+        RunId(self.records.last().map_or(1, |record| record.id.0 + 1))
+    }
+
     /// Whether it fits a reward model.
     pub fn fits_rewards(&self, run: RunId) -> bool {
         self.settings(run).is_some_and(|settings| settings.config.objective.kind == Method::Reward)

@@ -71,7 +71,7 @@ pub use query::{Counts, PairQuery, PairRow, PairSource, Sort, SortKey, VerdictFi
 pub use queue::place;
 pub use rollouts::{SampledAnswer, SampledGroup};
 pub use run_table::{Pick, RunColumn, RunFilter, RunValue};
-pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
+pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus, unnamed};
 pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToScore};
 pub use search::OnSearched;
 pub use seeds::{SeedGroup, Seeded, groups};

@@ -74,6 +74,7 @@ impl std::fmt::Display for RunStatus {
 /// What a run is before its first step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NewRun {
+    /// Its method and its number where empty: "MPO anchored-sum 3".
     pub name: String,
     /// The whole `run.toml`, defaults written out.
     pub config_toml: String,
@@ -181,6 +182,11 @@ impl RunRecord {
     }
 }
 
+/// What a run is called that nobody has named.
+pub fn unnamed(method: &str, id: RunId) -> String {
+    format!("{method} {}", id.0)
+}
+
 impl Project {
     /// The run leaves the queue because the program ends.
     pub fn set_waited(&self, run: RunId) -> Result<()> {
@@ -208,7 +214,11 @@ impl Project {
                     parent.map(|parent| parent.0)
                 ],
             )?;
-            Ok(RunId(tx.last_insert_rowid()))
+            let id = RunId(tx.last_insert_rowid());
+            if name.is_empty() {
+                tx.execute("UPDATE runs SET name = ?1 WHERE id = ?2", params![unnamed(method, id), id.0])?;
+            }
+            Ok(id)
         })?;
         self.write_config(id, config_toml)?;
         Ok(id)

@@ -23,6 +23,17 @@ fn new_run() -> NewRun {
 }
 
 #[test]
+fn runs_that_nobody_named_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut project = create(dir.path());
+    let named = ["", "Run", ""].map(|name| {
+        let run = project.create_run(&NewRun { name: name.to_owned(), ..new_run() }).unwrap();
+        project.run(run).unwrap().name
+    });
+    assert_eq!(named, ["MPO anchored-sum 1", "Run", "MPO anchored-sum 3"]);
+}
+
+#[test]
 fn a_run_without_its_process_is_interrupted() {
     if let Some(dir) = env::var_os(CHILD) {
         let mut project = Project::open(Path::new(&dir)).unwrap();

@@ -231,7 +231,7 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
                     .id_salt("run name")
                     .hint_text(match &view.fork {
                         Some(form) => format!("{} from {}", workspace.runs.name(form.run), form.at),
-                        None => default_name(workspace, checked),
+                        None => store::unnamed(&name(&checked.config.objective), workspace.runs.next()),
                     })
                     .desired_width(width),
             )
@@ -266,12 +266,6 @@ fn to_train_on(counts: &Counts, config: &RunConfig) -> String {
         }
     };
     format!("{} of {all} {verb} a preference{rest}{sides}", counts.better)
-}
-
-/// "MPO anchored-sum 3": the method and a running number.
-fn default_name(workspace: &Workspace, checked: &Checked) -> String {
-    let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
-    format!("{} {number}", name(&checked.config.objective))
 }
 
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
@@ -365,12 +359,7 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
                         fork::start(view, &checked.config, commands);
                         return;
                     }
-                    let name = view.name.trim();
-                    let name = if name.is_empty() {
-                        default_name(workspace, checked)
-                    } else {
-                        name.to_owned()
-                    };
+                    let name = view.name.trim().to_owned();
                     questions::begin(view, name, checked.config.clone(), commands);
                 }
                 let waiting = matches!(workspace.preflight, Preflight::Waiting { .. });

@@ -225,15 +225,13 @@ fn fit_one_first(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, comma
     let button = button.on_disabled_hover_text(obstacle.unwrap_or_default());
     let pressed = view.pressed.take_if(|pressed| *pressed == LaunchButton::FitReward).is_some();
     if button.clicked() || (may && pressed) {
-        let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
-        begin(view, format!("{} {number}", name(&checked.config.objective)), checked.config.clone(), commands);
+        begin(view, String::new(), checked.config.clone(), commands);
     }
 }
 
 /// Starts each method, seed by seed, so that a comparison that is cut short is still one.
 fn start_each(workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     let (sheet, follows) = (view.launch.checked().config.clone(), view.launch.follows());
-    let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
     let (contenders, mut configs): (Vec<Contender>, Vec<RunConfig>) =
         each_method(&view.launch, &view.contenders()).into_iter().unzip();
     if view.matched {
@@ -243,7 +241,7 @@ fn start_each(workspace: &Workspace, view: &mut TrainView, commands: &Commands) 
     }
     let seeds = view.seeds.max(1);
     let each = (0..seeds).flat_map(|seed| contenders.iter().zip(&configs).map(move |of| (seed, of)));
-    let starts = (number..).zip(each).map(|(number, (seed, (contender, config)))| {
+    let starts = (workspace.runs.next().0..).zip(each).map(|(number, (seed, (contender, config)))| {
         let mut config = config.clone();
         let method = if contender.several { contender.label().to_owned() } else { name(&config.objective) };
         let mut name = format!("{method} {number}");
