@@ -334,16 +334,21 @@ fn table(rows: &[(&str, Vec<Line>)]) {
     for (name, lines) in rows.iter().filter(|(_, lines)| !lines.is_empty()) {
         let cells = COLUMNS.iter().map(|(_, metric, decimals)| {
             let values: Vec<f64> = lines.iter().filter_map(|line| line.after.get(*metric).copied()).collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            match values.len() {
-                0 => String::new(),
-                1 => format!("{mean:.decimals$}"),
-                _ => format!("{mean:.decimals$} ± {:.decimals$}", (most - least) / 2.0),
-            }
+            mean_and_spread(&values, *decimals)
         });
         println!("| {name} | {} | {} |", cells.collect::<Vec<_>>().join(" | "), lines.len());
+    }
+}
+
+/// Mean, ± half the distance of the extremes where there are several.
+pub fn mean_and_spread(values: &[f64], decimals: usize) -> String {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    match values.len() {
+        0 => String::new(),
+        1 => format!("{mean:.decimals$}"),
+        _ => format!("{mean:.decimals$} ± {:.decimals$}", (most - least) / 2.0),
     }
 }
 

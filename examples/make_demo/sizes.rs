@@ -2,6 +2,15 @@
 //!
 //! Each run has the program's defaults, not the demo's, but for what its row says. All of a kind are judged by the same
 //! held-out pairs, whose questions no run was trained on and whose labels are as they were given.
+//!
+//! The model is the one in the folder of `--out`, so that others that know the same world can be asked the same:
+//!
+//! ```text
+//! cargo run --example make_demo -- --out /tmp/larger text
+//! cargo run --example make_demo -- --out /tmp/larger model --hidden 256 --layers 5 --steps 600 --learning-rate 2e-3
+//! cargo run --example make_demo -- --out /tmp/larger references
+//! cargo run --example make_demo -- --out /tmp/larger sizes --part rate --seeds 3
+//! ```
 
 use std::{
     collections::BTreeSet,
@@ -42,6 +51,15 @@ pub struct Sizes {
     /// Only runs of so many steps.
     #[arg(long, value_delimiter = ',')]
     steps: Vec<u64>,
+    /// Only runs at this learning rate; `rule` for those that have the rule's.
+    #[arg(long, value_delimiter = ',')]
+    rates: Vec<String>,
+    /// Only runs of this method.
+    #[arg(long, value_delimiter = ',')]
+    methods: Vec<String>,
+    /// A setting of all runs, as `nudge train --set`.
+    #[arg(long, value_parser = crate::setting)]
+    set: Vec<(String, String)>,
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// Judge no answers, which takes most of the time of a short run; measure held-out pairs ten times on the way
@@ -88,6 +106,9 @@ struct Point {
     rate: Option<&'static str>,
 }
 
+/// The word for a rate that no point says.
+const RULE: &str = "rule";
+
 /// Pairs that judge.
 const HELD_OUT: usize = 400;
 
@@ -98,12 +119,14 @@ const STEPS: &[(usize, usize, &[u64])] = &[
     (300, 16, &[30, 60, 120, 300]),
     (1000, 16, &[60, 120, 300, 600]),
     (3000, 16, &[60, 120, 300, 600, 1200]),
-    (10_000, 16, &[120, 300, 600]),
+    (10_000, 16, &[60, 120, 300, 600]),
     (30_000, 16, &[60, 120, 300, 600, 1200]),
 ];
 const BATCHES: &[(usize, usize, &[u64])] =
-    &[(3000, 8, &[300, 600]), (3000, 32, &[150, 300]), (30_000, 8, &[600]), (30_000, 32, &[150, 300])];
-const RATES: &[&str] = &["3e-4", "1e-3", "3e-3"];
+    &[(3000, 8, &[60, 300, 600]), (3000, 32, &[60, 150, 300]), (30_000, 8, &[600]), (30_000, 32, &[60, 150, 300])];
+const RATES: &[&str] = &["1e-4", "3e-4", "6e-4", "1e-3", "2e-3", "3e-3"];
+/// Steps that each rate is tried with.
+const STEPS_AT_RATES: &[u64] = &[60, 120, 300];
 
 fn points() -> Vec<Point> {
     let point = |part, pairs, batch, steps| Point { part, pairs, at_once: 1, method: "mpo", batch, steps, rate: None };
@@ -115,13 +138,13 @@ fn points() -> Vec<Point> {
     let rates = |point: Point| RATES.iter().map(move |rate| Point { rate: Some(*rate), ..point });
     let mut points = grid(Part::Steps, STEPS);
     points.extend(grid(Part::Batch, BATCHES));
-    points.extend([60, 300].into_iter().flat_map(|steps| rates(point(Part::Rate, 3000, 16, steps))));
-    points.extend(
-        [60, 300].into_iter().flat_map(|steps| rates(Point { at_once: 4, ..point(Part::Long, 3000, 16, steps) })),
-    );
+    for steps in STEPS_AT_RATES {
+        points.extend([300, 3000].into_iter().flat_map(|pairs| rates(point(Part::Rate, pairs, 16, *steps))));
+        points.extend(rates(Point { at_once: 4, ..point(Part::Long, 3000, 16, *steps) }));
+    }
     for method in ["dpo", "ipo"] {
-        for (pairs, steps) in [(300, 60), (300, 300), (30_000, 60), (30_000, 300), (30_000, 1200)] {
-            points.push(Point { method, ..point(Part::Methods, pairs, 16, steps) });
+        for (pairs, steps) in [(300, &[60, 120, 300][..]), (3000, &[60, 120]), (30_000, &[60, 120, 300, 1200])] {
+            points.extend(steps.iter().map(|steps| Point { method, ..point(Part::Methods, pairs, 16, *steps) }));
         }
     }
     points
@@ -168,16 +191,18 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
         what.part.is_none_or(|part| part == point.part)
             && (what.pairs.is_empty() || what.pairs.contains(&point.pairs))
             && (what.steps.is_empty() || what.steps.contains(&point.steps))
+            && (what.rates.is_empty() || what.rates.iter().any(|rate| rate == point.rate.unwrap_or(RULE)))
+            && (what.methods.is_empty() || what.methods.iter().any(|method| method == point.method))
     };
     let points: Vec<Point> = points().into_iter().filter(is_asked).collect();
     let data: BTreeSet<(usize, usize)> = points.iter().map(|point| (point.at_once, point.pairs)).collect();
     let titles: Vec<&str> = COLUMNS.iter().map(|(title, ..)| *title).collect();
     println!("{parameters} parameters\n");
     println!(
-        "| method | pairs | questions in each | pairs a step | steps | passes | rate | {} | accuracy on the way |",
+        "| method | pairs | questions in each | pairs a step | steps | passes | rate | {} | runs | accuracy on the way |",
         titles.join(" | ")
     );
-    println!("|{}", "---|".repeat(8 + COLUMNS.len()));
+    println!("|{}", "---|".repeat(9 + COLUMNS.len()));
     for (at_once, pairs) in data {
         let place = tempfile::tempdir().context("no room for a temporary project")?;
         let mut of_pairs = stream(seed, Stream::Sizes);
@@ -194,11 +219,12 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
             fs::remove_file(dir.join(nudge::judge::FILE)).context("the rule set cannot be put aside")?;
         }
         let mut project = Project::open(&dir)?;
-        let basis =
-            Basis { pairs: pairs + HELD_OUT, held_out: HELD_OUT, trained_on: pairs, parameters: Some(parameters) };
+        let all = pairs + HELD_OUT;
+        let basis = Basis { held_out: HELD_OUT, trained_on: pairs, ..Basis::of(all, Some(parameters)) };
         for point in points.iter().filter(|point| (point.at_once, point.pairs) == (at_once, pairs)) {
+            let mut of_point = Vec::new();
             for seed in 0..what.seeds {
-                let config = configure(point, &basis, seed, what.bare)?;
+                let config = configure(point, &basis, seed, what)?;
                 let text = config.to_toml()?;
                 let is_it = |line: &&Line| {
                     (line.parameters, line.pairs, line.at_once, line.seed) == (parameters, pairs, at_once, seed)
@@ -217,7 +243,10 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
                         line
                     }
                 };
-                println!("{}", row(point, &config, &line));
+                of_point.push((config.optimizer.learning_rate, line));
+            }
+            if let Some(row) = row(point, &of_point) {
+                println!("{row}");
             }
         }
     }
@@ -226,8 +255,8 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
 
 /// The defaults, what the rule makes of the data, and what the point says. Where answers are judged, at the start and
 /// at the end alone.
-fn configure(point: &Point, basis: &Basis, seed: u64, bare: bool) -> Result<RunConfig> {
-    let every = if bare { point.steps.div_ceil(10) } else { 0 };
+fn configure(point: &Point, basis: &Basis, seed: u64, what: &Sizes) -> Result<RunConfig> {
+    let every = if what.bare { point.steps.div_ceil(10) } else { 0 };
     let mut changes = vec![
         ("objective.kind", point.method.to_owned()),
         ("train.pairs_per_step", point.batch.to_string()),
@@ -238,22 +267,26 @@ fn configure(point: &Point, basis: &Basis, seed: u64, bare: bool) -> Result<RunC
         ("train.shuffle_seed", seed.to_string()),
     ];
     changes.extend(point.rate.map(|rate| ("optimizer.learning_rate", rate.to_owned())));
-    let changes: Vec<(String, String)> = changes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let changes = changes.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(what.set.iter().cloned());
+    let changes: Vec<(String, String)> = changes.collect();
     let mut config = RunConfig::default().with_overrides(&changes)?;
     config.follow(basis, |setting| changes.iter().any(|(key, _)| key == setting.key));
     Ok(config)
 }
 
-fn row(point: &Point, config: &RunConfig, line: &Line) -> String {
+/// The mean of a point's runs, ± half of what lies between the lowest and the highest; nothing where there is no run.
+fn row(point: &Point, runs: &[(f64, Line)]) -> Option<String> {
+    let (rate, first) = runs.first()?;
     let passes = point.steps as f64 * point.batch.min(point.pairs) as f64 / point.pairs as f64;
-    let rate = config.optimizer.learning_rate;
     let Point { method, pairs, at_once, batch, steps, .. } = point;
-    let cells = COLUMNS.iter().map(|(_, metric, decimals)| match line.after.get(*metric) {
-        Some(value) => format!("{value:.decimals$}"),
-        None => String::new(),
+    let cells = COLUMNS.iter().map(|(_, metric, decimals)| {
+        let values = runs.iter().filter_map(|(_, line)| line.after.get(*metric).copied());
+        measure::mean_and_spread(&values.collect::<Vec<_>>(), *decimals)
     });
     let cells: Vec<String> = cells.collect();
-    let (cells, curve) = (cells.join(" | "), line.curve.iter().map(|(step, value)| format!("{step}: {value:.3}")));
-    let curve = curve.collect::<Vec<_>>().join(", ");
-    format!("| {method} | {pairs} | {at_once} | {batch} | {steps} | {passes:.2} | {rate:e} | {cells} | {curve} |")
+    let (cells, curve) = (cells.join(" | "), first.curve.iter().map(|(step, value)| format!("{step}: {value:.3}")));
+    let (curve, count) = (curve.collect::<Vec<_>>().join(", "), runs.len());
+    Some(format!(
+        "| {method} | {pairs} | {at_once} | {batch} | {steps} | {passes:.2} | {rate:e} | {cells} | {count} | {curve} |"
+    ))
 }

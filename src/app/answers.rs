@@ -162,7 +162,7 @@ impl App {
             Ok(update(move |workspace, views| {
                 workspace.pairs.undo = undo;
                 workspace.pairs.redo = None;
-                workspace.pairs.counts = counts;
+                workspace.pairs.counts = counts.clone();
                 workspace.pairs.changed(&applied.pairs, Vec::new());
                 workspace.pairs.revision = applied.revision;
                 if let Some(project) = &mut workspace.project {

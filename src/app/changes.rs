@@ -40,7 +40,7 @@ impl App {
                     return next;
                 }
                 if let Some(project) = &mut workspace.project {
-                    project.counts = counts;
+                    project.counts = counts.clone();
                 }
                 let data = &mut workspace.pairs;
                 (data.revision, data.counts, data.tags) = (revision, counts, tags);

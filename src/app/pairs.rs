@@ -112,7 +112,7 @@ impl App {
                 let data = &mut workspace.pairs;
                 history.show(data, &mut workspace.notices);
                 data.revision = revision;
-                data.counts = counts;
+                data.counts = counts.clone();
                 if let Some(project) = &mut workspace.project {
                     project.counts = counts;
                 }
@@ -409,7 +409,7 @@ impl Fresh {
 
     pub(super) fn show(self, workspace: &mut Workspace, views: &mut Views) {
         if let Some(project) = &mut workspace.project {
-            project.counts = self.counts;
+            project.counts = self.counts.clone();
         }
         let data = &mut workspace.pairs;
         data.counts = self.counts;

@@ -26,8 +26,12 @@ impl Default for SplitRule {
 impl SplitRule {
     /// Whether prompts with this key are held out when no pair of theirs is pinned.
     pub fn holds_out(&self, key: PromptKey) -> bool {
-        let point = (mix(key.0 ^ mix(self.seed)) >> 11) as f64 / (1u64 << 53) as f64;
-        point < self.eval_fraction
+        Self::place(self.seed, key) < self.eval_fraction
+    }
+
+    /// Where `seed` puts a prompt between 0 and 1: it is held out by every share above.
+    pub fn place(seed: u64, key: PromptKey) -> f64 {
+        (mix(key.0 ^ mix(seed)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

@@ -142,7 +142,7 @@ impl Launch {
 
     /// Shows other settings instead, on the sheet of the same kind.
     pub fn take_over(&mut self, config: &RunConfig) {
-        let (own, basis, forks) = (std::mem::take(&mut self.own), self.basis, self.forks);
+        let (own, basis, forks) = (std::mem::take(&mut self.own), self.basis.clone(), self.forks);
         *self = Self { basis, own, forks, ..Self::from_config(config) };
     }
 
@@ -255,7 +255,7 @@ impl Launch {
         let stale =
             self.checked.as_ref().is_none_or(|((texts, basis), _)| *texts != self.texts || *basis != self.basis);
         if stale {
-            self.checked = Some(((self.texts.clone(), self.basis), check(&self.texts, &self.basis)));
+            self.checked = Some(((self.texts.clone(), self.basis.clone()), check(&self.texts, &self.basis)));
         }
         match &self.checked {
             Some((_, checked)) => checked,
@@ -284,7 +284,7 @@ fn word(value: &impl Serialize) -> String {
 }
 
 fn check(texts: &BTreeMap<String, String>, basis: &Basis) -> Checked {
-    let mut checked = Checked { basis: *basis, ..Checked::default() };
+    let mut checked = Checked { basis: basis.clone(), ..Checked::default() };
     for (key, typed) in texts {
         match checked.config.with_overrides(&[(key.clone(), typed.trim().to_owned())]) {
             Ok(config) => checked.config = config,

@@ -220,8 +220,8 @@ fn what_the_prompts_decide_is_told_as_about() {
         launch.checked().outlook().unwrap()
     };
     let open = Basis { pairs: 81, ..Basis::default() };
-    assert_eq!(outlook(open, ""), "= about 65 steps, 8 passes over about 65 pairs");
-    assert_eq!(outlook(open, "65"), "= 65 steps, 8 passes over about 65 pairs");
+    assert_eq!(outlook(open.clone(), ""), "= about 65 steps, 8 passes over about 65 pairs");
+    assert_eq!(outlook(open.clone(), "65"), "= 65 steps, 8 passes over about 65 pairs");
     let named = Basis { held_out: 16, trained_on: 65, ..open };
     assert_eq!(outlook(named, ""), "= 65 steps, 8 passes over 65 pairs");
 }

@@ -13,7 +13,7 @@ use super::{
     search::{self, OnSearched},
     sources::number_of,
 };
-use ::data::{PairId, PromptKey, Split};
+use ::data::{PairId, PromptKey, Split, config::Basis};
 
 impl Project {
     /// Ids only: a million of them take a fraction of a second, the rows on the screen come from [`Self::rows`].
@@ -51,6 +51,9 @@ impl Project {
                     counts.trained_on += count;
                 }
             }
+            if counts.learnt() <= Basis::FEW {
+                by_prompt(connection, &mut counts)?;
+            }
             Ok(counts)
         })
     }
@@ -75,6 +78,30 @@ impl Project {
             Ok(tags.into_iter().collect())
         })
     }
+}
+
+/// Of few pairs to learn from, prompt by prompt: those that a pin takes along, and those whose hash decides.
+fn by_prompt(connection: &Connection, counts: &mut Counts) -> Result<()> {
+    let mut statement = connection.prepare_cached(&format!(
+        "WITH learnt AS (SELECT prompt_key AS prompt, count(*) AS pairs FROM versions INDEXED BY versions_listed
+                         WHERE {NEWEST} AND state IN (1, 2) GROUP BY prompt_key)
+         SELECT prompt, pairs, (SELECT max(split) FROM versions WHERE {NEWEST} AND split > 0 AND prompt_key = prompt)
+         FROM learnt"
+    ))?;
+    let held_out = split_number(Split::Eval);
+    (counts.held_out, counts.trained_on) = (0, 0);
+    let mut open = Vec::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let pairs = row.get::<_, i64>(1)? as usize;
+        match row.get::<_, Option<i64>>(2)? {
+            None => open.push((PromptKey(row.get::<_, i64>(0)? as u64), pairs)),
+            Some(pin) if pin == held_out => counts.held_out += pairs,
+            Some(_) => counts.trained_on += pairs,
+        }
+    }
+    counts.open = open.into();
+    Ok(())
 }
 
 /// The pairs that a query finds, in its order. `place`: a pair's number for [`SortKey::Scores`], nothing for one that

@@ -134,6 +134,42 @@ fn pairs_to_learn_from_are_counted_by_the_side_that_was_set_for_them() {
 }
 
 #[test]
+fn of_few_pairs_it_is_known_which_prompts_decide() {
+    let (_dir, mut project) = project();
+    let learnt = |project: &Project| project.counts().unwrap().basis(None);
+    let open = |basis: &Basis| {
+        let mut open = basis.open.to_vec();
+        open.sort_unstable();
+        open
+    };
+    let pair = |text: &str, split| {
+        let labelled = project.pair(PairId(1)).unwrap().unwrap();
+        let mut pair = Pair { split, ..Pair::new(PairId::NEW, Prompt::Text(text.to_owned()), &["x", "y"]) };
+        pair.verdict = labelled.verdict;
+        pair
+    };
+    let added = [pair("Twice?", Split::Auto), pair("twice", Split::Auto), pair("Once?", Split::Auto)];
+    let pinned = Pair { verdict: None, ..pair("TWICE", Split::Eval) };
+    let before = learnt(&project);
+    project.apply(&Change::new("Add", added.clone().map(Edit::add).to_vec())).unwrap();
+    let basis = learnt(&project);
+    let mut expected = before.open.to_vec();
+    expected.extend([(PromptKey::of(&added[0].prompt), 2), (PromptKey::of(&added[2].prompt), 1)]);
+    expected.sort_unstable();
+    assert_eq!((basis.pairs, open(&basis)), (before.pairs + 3, expected.clone()));
+    assert_eq!((basis.held_out, basis.trained_on), (before.held_out, before.trained_on));
+    // A pair that nobody has labelled takes both along.
+    project.apply(&Change::new("Pin", vec![Edit::add(pinned)])).unwrap();
+    let basis = learnt(&project);
+    expected.retain(|(prompt, _)| *prompt != PromptKey::of(&added[0].prompt));
+    assert_eq!((basis.held_out, open(&basis)), (before.held_out + 2, expected));
+    let many =
+        (0..Basis::FEW).map(|number| Edit::add(Pair { prompt: Prompt::Text(format!("{number}")), ..added[2].clone() }));
+    project.apply(&Change::new("Many", many.collect())).unwrap();
+    assert!(learnt(&project).open.is_empty());
+}
+
+#[test]
 fn rows_counts_and_tags_show_the_newest_state() {
     let (_dir, project) = project();
     let rows = project.rows(&[PairId(5), PairId(77), PairId(1)]).unwrap();

@@ -1,5 +1,7 @@
 //! What a table of pairs asks for: which pairs in which order, and what its rows say.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Revision;
@@ -90,7 +92,7 @@ pub enum VerdictState {
 }
 
 /// How many pairs are in which state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
     pub unlabelled: usize,
     pub better: usize,
@@ -101,6 +103,8 @@ pub struct Counts {
     pub held_out: usize,
     /// Of `better` and `tie`: those that are never held out.
     pub trained_on: usize,
+    /// As [`Basis::open`].
+    pub open: Arc<[(PromptKey, usize)]>,
 }
 
 impl Counts {
@@ -110,8 +114,13 @@ impl Counts {
 
     /// What settings follow, with a model of so many parameters.
     pub fn basis(&self, parameters: Option<u64>) -> Basis {
-        let Self { better, tie, held_out, trained_on, .. } = *self;
-        Basis { pairs: better + tie, held_out, trained_on, parameters }
+        let Self { held_out, trained_on, .. } = *self;
+        Basis { pairs: self.learnt(), held_out, trained_on, open: self.open.clone(), parameters }
+    }
+
+    /// What a run learns from.
+    pub(super) fn learnt(&self) -> usize {
+        self.better + self.tie
     }
 
     pub fn labelled(&self) -> usize {

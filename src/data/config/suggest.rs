@@ -3,11 +3,13 @@
 //! Launch sheet and command line read it, and both show its reasons. A run's own `config.toml` has every value, so a
 //! run that was begun never changes with the rule.
 
+use std::sync::Arc;
+
 use super::{DataConfig, Length, Method, OptimizerConfig, RunConfig, Setting, TrainConfig};
-use crate::counted;
+use crate::{PromptKey, SplitRule, counted};
 
 /// What the rule looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Basis {
     /// Pairs that a run learns from: with a preference, or tied.
     pub pairs: usize,
@@ -15,8 +17,28 @@ pub struct Basis {
     pub held_out: usize,
     /// Of them, those that are never held out.
     pub trained_on: usize,
+    /// The prompts of the others, whose hashes decide, each with its number of pairs: told of at most [`Self::FEW`]
+    /// pairs, of whom chance may hold out hardly any.
+    pub open: Arc<[(PromptKey, usize)]>,
     /// Of the model, where its folder tells.
     pub parameters: Option<u64>,
+}
+
+impl Basis {
+    /// Pairs of whose sides nothing is known.
+    pub fn of(pairs: usize, parameters: Option<u64>) -> Self {
+        Self { pairs, parameters, ..Self::default() }
+    }
+
+    /// Pairs to learn from that are looked at one by one.
+    pub const FEW: usize = 400;
+
+    /// Pairs that are held out by no pin and a share of `rule`, where every one of them is told.
+    fn held_out_by(&self, rule: SplitRule) -> Option<usize> {
+        let told: usize = self.open.iter().map(|(_, pairs)| pairs).sum();
+        let held_out = self.open.iter().filter(|(prompt, _)| rule.holds_out(*prompt)).map(|(_, pairs)| pairs);
+        (self.held_out + self.trained_on + told == self.pairs).then(|| held_out.sum())
+    }
 }
 
 /// A setting that the rule has set.
@@ -77,6 +99,9 @@ const MOST_EPOCHS: f64 = 20.0;
 const FARTHEST: f64 = 0.06;
 /// Held-out pairs that tell runs apart; and more than these tell no more.
 const HELD_OUT: (usize, usize) = (16, 512);
+/// Held-out pairs without which nothing is told at all. A fifth of twenty is as many, but in one of five such projects
+/// chance would hold out two or fewer.
+const LEAST_HELD_OUT: usize = 4;
 
 impl RunConfig {
     /// Sets every setting that follows the data and the model and that is not `chosen`; says why for each.
@@ -108,7 +133,14 @@ impl RunConfig {
                 // It has a say where a pair does not name its side itself.
                 let free = basis.pairs.saturating_sub(basis.held_out + basis.trained_on);
                 let why = if free < basis.pairs { format!("{free} of your {pairs} name no side") } else { of_pairs };
-                (free > 0).then(|| (share_held_out(basis.pairs), why))
+                let share = share_held_out(basis.pairs);
+                let enough = share_that_is_enough(basis, SplitRule { eval_fraction: share, seed: self.data.seed });
+                (free > 0).then(|| match enough {
+                    Some((enough, held_out)) => {
+                        (format!("{enough:?}"), format!("{share:?} would hold out {held_out} of your {pairs}"))
+                    }
+                    None => (format!("{share:?}"), why),
+                })
             }
             key if key == TrainConfig::PAIRS_PER_STEP.key => {
                 let fitting = BATCHES.iter().rev().find(|(from, _)| to_train_on >= *from)?;
@@ -160,26 +192,52 @@ impl RunConfig {
         }
     }
 
-    /// About as many as are not held out, which the prompts decide.
+    /// About as many as are not held out, which the prompts decide; exactly so many where every prompt is told.
     pub fn pairs_to_train_on(&self, basis: &Basis) -> usize {
-        let Basis { pairs, held_out, trained_on, .. } = *basis;
-        let open = pairs.saturating_sub(held_out + trained_on);
+        let open = basis.pairs.saturating_sub(basis.held_out + basis.trained_on);
         // The share may be one that is refused later.
-        trained_on + open.saturating_sub((open as f64 * self.data.eval_fraction).round() as usize)
+        let about = || (open as f64 * self.data.eval_fraction).round() as usize;
+        basis.trained_on + open.saturating_sub(basis.held_out_by(self.split_rule()).unwrap_or_else(about))
     }
 
-    /// Whether [`Self::pairs_to_train_on`] is what the run will train on: every pair has its side, or none is held out
-    /// by its prompt.
+    /// Whether [`Self::pairs_to_train_on`] is what the run will train on: every pair has its side, or every prompt is
+    /// told, or none is held out by its prompt.
     pub fn knows_sides(&self, basis: &Basis) -> bool {
-        basis.pairs <= basis.held_out + basis.trained_on || self.data.eval_fraction == 0.0
+        basis.held_out_by(self.split_rule()).is_some()
+            || basis.pairs <= basis.held_out + basis.trained_on
+            || self.data.eval_fraction == 0.0
+    }
+
+    fn split_rule(&self) -> SplitRule {
+        SplitRule { eval_fraction: self.data.eval_fraction, seed: self.data.seed }
     }
 }
 
-fn share_held_out(pairs: usize) -> String {
+fn share_held_out(pairs: usize) -> f64 {
     let (enough, most) = HELD_OUT;
     // A tenth; a fifth where that is too few to tell anything; of very many no more than are looked at.
     let share = if pairs / 10 < enough { 0.2 } else { (most as f64 / pairs as f64).min(0.1) };
-    format!("{:?}", (share * 1000.0).round() / 1000.0)
+    (share * 1000.0).round() / 1000.0
+}
+
+/// Where `rule` holds out fewer than [`LEAST_HELD_OUT`], or fewer than a fifth: the least share that holds out as many,
+/// and how many `rule` would have. No more than half of the pairs are held out for it, nor does it look at what is
+/// beyond half of the prompts. As pairs join, the share falls and never moves a prompt that was trained on.
+fn share_that_is_enough(basis: &Basis, rule: SplitRule) -> Option<(f64, usize)> {
+    let wanted = LEAST_HELD_OUT.min(basis.pairs / 5);
+    let so_far = basis.held_out + basis.held_out_by(rule)?;
+    let places = basis.open.iter().map(|(prompt, pairs)| (SplitRule::place(rule.seed, *prompt), *pairs));
+    let mut beyond: Vec<(f64, usize)> = places.filter(|(place, _)| (rule.eval_fraction..0.5).contains(place)).collect();
+    beyond.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut share, mut held_out) = (None, so_far);
+    for (place, pairs) in beyond {
+        if held_out >= wanted || 2 * (held_out + pairs) > basis.pairs {
+            break;
+        }
+        held_out += pairs;
+        share = Some(((place * 1000.0).floor() + 1.0) / 1000.0);
+    }
+    share.map(|share| (share, so_far))
 }
 
 /// Falls with the fourth root of the size: 1e-3 up to ten million parameters, 4e-4 at half a billion, 2e-4 at eight.
@@ -227,7 +285,65 @@ mod tests {
     use super::*;
 
     fn of_pairs(pairs: usize, parameters: u64) -> Basis {
-        Basis { pairs, parameters: Some(parameters), ..Basis::default() }
+        Basis::of(pairs, Some(parameters))
+    }
+
+    /// Pairs whose prompts stand at these places between 0 and 1.
+    fn at_places(places: &[f64]) -> Basis {
+        let at = |place: f64| {
+            let near = |key: &u64| (0.0..1e-4).contains(&(SplitRule::place(0, PromptKey(*key)) - place));
+            PromptKey((0..1_000_000).find(near).unwrap())
+        };
+        let open: Vec<_> = places.iter().map(|place| (at(*place), 1)).collect();
+        Basis { open: open.into(), ..of_pairs(places.len(), 1_000_000) }
+    }
+
+    /// The share, why, and how many are held out by it.
+    fn share(basis: &Basis) -> (f64, String, usize) {
+        let mut config = RunConfig::default();
+        let suggestions = config.follow(basis, |_| false);
+        let of_share = suggestions.into_iter().find(|one| one.setting == DataConfig::EVAL_FRACTION).unwrap();
+        assert!(config.knows_sides(basis));
+        (config.data.eval_fraction, of_share.because, basis.pairs - config.pairs_to_train_on(basis))
+    }
+
+    #[test]
+    fn few_pairs_hold_out_four_whatever_chance_says() {
+        let places = |few: &[f64]| {
+            let rest = (0..20 - few.len()).map(|n| 0.55 + 0.02 * n as f64);
+            few.iter().copied().chain(rest).collect::<Vec<_>>()
+        };
+        let unlucky = at_places(&places(&[0.1, 0.27, 0.31, 0.42, 0.45]));
+        assert_eq!(share(&unlucky), (0.421, "0.2 would hold out 1 of your 20 pairs".to_owned(), 4));
+        let lucky = at_places(&places(&[0.01, 0.02, 0.05, 0.12, 0.19, 0.3]));
+        assert_eq!(share(&lucky), (0.2, "you have 20 pairs".to_owned(), 5));
+        // Of ten a fifth is two; beyond half of the prompts nothing is looked for.
+        assert_eq!(share(&at_places(&[0.3, 0.41, 0.42, 0.5, 0.6, 0.7, 0.7, 0.8, 0.9, 0.9])).2, 2);
+        assert_eq!(share(&at_places(&[0.3, 0.6, 0.6, 0.6, 0.6, 0.7, 0.7, 0.8, 0.9, 0.9])).2, 1);
+    }
+
+    #[test]
+    fn pairs_that_are_held_out_by_hand_and_prompts_of_many_pairs_count_as_what_they_are() {
+        let unlucky = at_places(&[0.3, 0.4, 0.45, 0.6, 0.7, 0.8, 0.8, 0.9, 0.9, 0.9]);
+        let with_pins = Basis { pairs: 20, held_out: 3, trained_on: 7, ..unlucky.clone() };
+        let (part, _, held_out) = share(&with_pins);
+        assert_eq!((part, held_out), (0.301, 4));
+        assert_eq!(share(&Basis { pairs: 24, held_out: 4, trained_on: 10, ..unlucky.clone() }).0, 0.2);
+        // One prompt of most pairs stays where it is trained on.
+        let mut open = unlucky.open.to_vec();
+        open[0].1 = 15;
+        assert_eq!(share(&Basis { pairs: 24, open: open.into(), ..unlucky }).2, 0);
+    }
+
+    #[test]
+    fn pairs_that_join_move_no_prompt_that_was_trained_on() {
+        let keys: Vec<(PromptKey, usize)> = (0..300u64).map(|key| (PromptKey(key * 7919 + 3), 1)).collect();
+        let mut before = 1.0;
+        for pairs in 20..=300 {
+            let (part, _, held_out) = share(&Basis { open: keys[..pairs].into(), ..of_pairs(pairs, 1_000_000) });
+            assert!(part <= before && held_out >= 4, "{pairs}: {part}, {held_out}");
+            before = part;
+        }
     }
 
     fn followed(pairs: usize, parameters: u64) -> (RunConfig, Vec<Suggestion>) {
@@ -280,7 +396,7 @@ mod tests {
         let basis = Basis { held_out: 240, trained_on: 340, ..of_pairs(680, 0) };
         assert_eq!(config.pairs_to_train_on(&basis), 340 + 90);
         assert!(!config.knows_sides(&basis), "the prompts of a hundred decide");
-        assert!(config.knows_sides(&Basis { trained_on: 440, ..basis }));
+        assert!(config.knows_sides(&Basis { trained_on: 440, ..basis.clone() }));
         config.data.eval_fraction = 0.0;
         assert!(config.knows_sides(&basis), "who has no side is trained on");
         assert_eq!(config.pairs_to_train_on(&Basis { held_out: 680, ..of_pairs(680, 0) }), 0);

@@ -157,7 +157,7 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
 
 /// Empty fields follow the project's pairs, and the model that the sheet names.
 pub fn follow(workspace: &Workspace, view: &mut TrainView) {
-    let counts = workspace.project.as_ref().map(|project| project.counts).unwrap_or_default();
+    let counts = workspace.project.as_ref().map(|project| project.counts.clone()).unwrap_or_default();
     view.launch.set_basis(counts.basis(parameters(workspace, view)));
     if let Some(project) = &workspace.project {
         view.launch.set_own(&project.own);
