@@ -42,7 +42,7 @@ impl App {
     }
 
     /// Whether a line is what a user says to the model.
-    fn is_chat(&self) -> bool {
+    pub(super) fn is_chat(&self) -> bool {
         self.workspace.project.as_ref().is_none_or(|project| project.has_template)
     }
 

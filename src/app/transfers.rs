@@ -80,8 +80,9 @@ impl App {
             return;
         };
         let failure = format!("Could not look at {}", path.display());
+        let chat = self.is_chat();
         self.jobs.aside(Lane::Transfer, "Could not look at the file", move || {
-            let looked = look(&path, &options);
+            let looked = look(&path, &options, chat);
             Ok(about(dir, move |workspace, views| match looked {
                 Ok(look) => {
                     views.pairs.intake.looked(&look.columns);
@@ -127,6 +128,7 @@ impl App {
         }
         let known = view.known.clone();
         let ctx = self.ctx.clone();
+        let chat = self.is_chat();
         self.views.pairs.strip = Strip::None;
         self.jobs.aside(Lane::Transfer, "Could not import", move || {
             if let [file] = &paths[..]
@@ -162,7 +164,7 @@ impl App {
                         }
                     }
                     outcome.cancelled = progress.cancelled();
-                    take(&mut outcome, file, added, reader.into_report());
+                    take(&mut outcome, file, added, reader.into_report(), chat);
                     if outcome.cancelled {
                         break;
                     }
@@ -293,7 +295,8 @@ fn tell(progress: &TransferProgress, ctx: &egui::Context, [done, all]: [u64; 2],
 /// The first pairs of a file, and what is wrong with those before them.
 const LOOKED_AT: usize = 3;
 
-fn look(path: &Path, options: &Options) -> anyhow::Result<Preview> {
+/// `chat`: the project's model has a chat template.
+fn look(path: &Path, options: &Options, chat: bool) -> anyhow::Result<Preview> {
     let files = formats::files(&[path.to_owned()])?;
     let first = files.first().map_or(path, PathBuf::as_path);
     let mut reader = Reader::open(first, options)?;
@@ -309,6 +312,12 @@ fn look(path: &Path, options: &Options) -> anyhow::Result<Preview> {
     let faults = report.faults.iter().chain(&report.notes).take(LOOKED_AT);
     let remarks = faults.map(|fault| format!("{} {}: {}", report.unit.word(), fault.line, fault.reason));
     let mut remarks: Vec<String> = remarks.collect();
+    if chat && report.text_prompts > 0 {
+        remarks.push(
+            "Its prompts are texts, which the model goes on with word by word, without its chat template. If they are what a user says, tick “Text prompts are what a user says”"
+                .to_owned(),
+        );
+    }
     remarks.extend(report.unused_columns().map(|unused| format!("Of these records {unused}")));
     Ok(Preview { file: path.to_owned(), what, columns: report.columns.join(", "), rows, remarks })
 }
@@ -347,7 +356,8 @@ fn write_report(folder: &Path, import: &ImportOutcome) -> anyhow::Result<PathBuf
 }
 
 /// What the screen shows of one more file of an import.
-fn take(outcome: &mut ImportOutcome, file: &Path, [added, known]: [usize; 2], report: ImportReport) {
+/// `chat`: the project's model has a chat template.
+fn take(outcome: &mut ImportOutcome, file: &Path, [added, known]: [usize; 2], report: ImportReport, chat: bool) {
     outcome.added += added;
     outcome.known += known;
     let alone = file == outcome.file;
@@ -368,6 +378,11 @@ fn take(outcome: &mut ImportOutcome, file: &Path, [added, known]: [usize; 2], re
         }
     }
     outcome.remarks.extend(report.unused_columns().map(|unused| format!("Of {} {unused}", file_name(file))));
+    outcome.remarks.extend(report.texts_to_be_continued().filter(|_| chat).map(|texts| {
+        of(format!(
+            "{texts}. If they are what a user says: undo this import (Ctrl+Z), then import with “Text prompts are what a user says” ticked"
+        ))
+    }));
     outcome.remarks.extend(report.agreement.map(|agreement| of(agreement.sentence())));
     let lines =
         |faults: Vec<RecordFault>| faults.into_iter().map(move |fault| (fault.line, fault.reason)).collect::<Vec<_>>();

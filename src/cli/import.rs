@@ -73,8 +73,9 @@ pub fn run(args: &Import) -> Result<Ending> {
     })?;
     // What another import has brought in the meantime was not taken twice.
     while project.settle()? {}
+    let chat = is_chat(&project)?;
     for (file, report) in &reports {
-        tell(file, report, args.json)?;
+        tell(file, report, args.json, chat)?;
     }
     if let Some(rejected) = rejected {
         rejected.finish()?;
@@ -111,10 +112,15 @@ fn take_prompts(file: &Path, options: &Options, project: &Project) -> Result<Opt
     if !formats::is_plain_text(file) && formats::prompts_alone(file, options).is_none() {
         return Ok(None);
     }
-    let chat = text::has_template(&project.settings()?.model).unwrap_or(true);
+    let chat = is_chat(project)?;
     let prompts = formats::read_prompts(file, chat)?;
     let all = prompts.len();
     Ok(Some((project.take_in_prompts(prompts)?, all)))
+}
+
+/// The project's model has a chat template, or nobody knows whether it has.
+fn is_chat(project: &Project) -> Result<bool> {
+    Ok(text::has_template(&project.dir().join(&project.settings()?.model)).unwrap_or(true))
 }
 
 /// What was found in a file of prompts, and what makes pairs of them.
@@ -203,7 +209,8 @@ fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, interrupted: &At
     Ok(ControlFlow::Continue(()))
 }
 
-fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
+/// `chat`: the project's model has a chat template, so that it matters which prompts go without.
+fn tell(file: &Path, report: &ImportReport, is_json: bool, chat: bool) -> Result<()> {
     if is_json {
         let lines = |faults: &[RecordFault]| -> Vec<serde_json::Value> {
             faults.iter().map(|fault| json!({"line": fault.line, "reason": fault.reason})).collect()
@@ -219,6 +226,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
             "notes": lines(&report.notes),
             "more_notes": report.more_notes,
             "unused": report.unused,
+            "text_prompts": report.text_prompts,
             "agreement": report.agreement.map(|agreement| {
                 json!({"records": agreement.records, "same": agreement.same, "kappa": agreement.kappa})
             }),
@@ -242,6 +250,11 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
     }
     if let Some(unused) = report.unused_columns() {
         output::line(format!("{name}: {unused}; --map OURS=THEIRS takes one in"))?;
+    }
+    if let Some(texts) = report.texts_to_be_continued().filter(|_| chat) {
+        output::line(format!(
+            "{name}: {texts}. If they are what a user says, take this import back (Ctrl+Z in the window) and import with --chat"
+        ))?;
     }
     if let Some(agreement) = report.agreement {
         output::line(format!("{name}: {}", agreement.sentence()))?;

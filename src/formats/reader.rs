@@ -127,6 +127,7 @@ impl Reader {
         loop {
             if let Some(pair) = self.next.pop_front() {
                 self.pairs += 1;
+                self.report.came(&pair);
                 return Ok(Some(pair));
             }
             let first = ahead.pop_front();

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::{agreement::Agreement, options::Format};
 use ::{
-    data::Pair,
+    data::{Pair, Prompt, counted},
     files::{FileError, WriteError},
 };
 
@@ -69,6 +69,8 @@ pub struct ImportReport {
     pub unit: LineOrRow,
     /// How much several labellers of the same records agree.
     pub agreement: Option<Agreement>,
+    /// Pairs that came in whose prompt is a text, which a model goes on with outside its chat template.
+    pub text_prompts: usize,
     /// Stopped by the progress callback before the end.
     pub cancelled: bool,
 }
@@ -80,6 +82,11 @@ impl ImportReport {
 
     pub(super) fn fault(&mut self, fault: RecordFault) {
         list(&mut self.faults, &mut self.more_faults, fault);
+    }
+
+    /// A pair came in.
+    pub(super) fn came(&mut self, pair: &Pair) {
+        self.text_prompts += usize::from(matches!(pair.prompt, Prompt::Text(_)));
     }
 
     pub(super) fn note(&mut self, note: RecordFault) {
@@ -97,6 +104,16 @@ impl ImportReport {
     /// "Intel orca, by a question, chosen and rejected".
     pub fn recognised(&self) -> String {
         format!("{}, by {}", self.format.title, self.format.signs)
+    }
+
+    /// What it means that prompts are texts and no conversations; absent where none is.
+    pub fn texts_to_be_continued(&self) -> Option<String> {
+        (self.text_prompts > 0).then(|| {
+            format!(
+                "{} as a text to be continued: the model goes on with it word by word, without its chat template",
+                counted(self.text_prompts, "prompt came in", "prompts came in")
+            )
+        })
     }
 
     /// "the columns input (3 records) and source (40 records) were not used"; absent when all were.

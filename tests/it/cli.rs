@@ -154,6 +154,8 @@ fn import_counts_what_came_in_and_lists_the_rest_by_line() {
     assert!(text.contains("2 pairs came in; the project holds 14"), "{text}");
     assert!(text.contains("line 2:") && text.contains("line 3:"), "{text}");
     assert!(!text.contains("line 1:"), "{text}");
+    // The model has a chat template that these prompts go without.
+    assert!(text.contains("2 prompts came in as a text to be continued") && text.contains("--chat"), "{text}");
 
     // What is there already comes in again only if that is said; what does not come in is a file, if one is named.
     let rejected = path(&home.join("rejected.jsonl"));

@@ -338,6 +338,12 @@ fn ties_scores_and_texts_are_taken_as_it_was_chosen() {
     assert_eq!(with(Options { scores: Scores::Reward, ..Options::default() }).reward, 2.0);
     assert_eq!(with(Options { scores: Scores::Tag, ..Options::default() }).tags, ["margin 2"]);
     assert_eq!(with(Options { chat: true, ..Options::default() }).prompt, asked("p"));
+    let texts = |chat| {
+        let report = records(std::slice::from_ref(&record), &Options { chat, ..Options::default() });
+        report.texts_to_be_continued()
+    };
+    assert!(texts(false).unwrap().starts_with("1 prompt came in as a text to be continued"));
+    assert_eq!(texts(true), None);
     let tie = json!({"prompt": "p", "response_a": "1", "response_b": "2", "winner": "tie"});
     assert_eq!(one("compared", &tie).choice(), Some(Choice::Tie));
     let report = records(&[tie], &Options { ties: Ties::LeaveOut, ..Options::default() });

@@ -36,6 +36,8 @@ fn an_import_says_what_came_in_and_what_did_not() {
     window.assert_shows("2 pairs came in from more.jsonl");
     window.assert_shows("1 record did not");
     window.assert_shows("Line 2");
+    window.assert_shows("2 prompts came in as a text to be continued");
+    window.assert_shows("import with “Text prompts are what a user says” ticked");
     window.assert_shows("2 of 3 labelled");
     // One step takes the whole import back.
     window.click_button("Close report");
