@@ -100,7 +100,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
     loop {
         let event = engine.events.recv().context("The engine ended without a word")?;
         match event {
-            Event::Phase { what, fraction, .. } => live.phase(&what, fraction),
+            Event::Phase { what, done, .. } => live.phase(&what, done),
             Event::Resting { why: Some(why), .. } => live.phase(&why, None),
             Event::Started { first_step, total_steps, .. } => {
                 resumed_at = first_step.saturating_sub(1);

@@ -6,7 +6,7 @@ use data::{
     duration, fixed,
     metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told},
 };
-use engine::protocol::LogLevel;
+use engine::protocol::{HowFar, LogLevel};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
@@ -48,10 +48,10 @@ impl Live {
         Self { bar, reader, total: 0, evaluated: None, last_line: Instant::now(), phase: String::new() }
     }
 
-    pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
+    pub fn phase(&mut self, what: &str, done: Option<HowFar>) {
         self.bar.set_style(style("{msg}"));
-        match fraction {
-            Some(share) => self.bar.set_message(format!("{what} {:.0} %", share * 100.0)),
+        match done {
+            Some(done) => self.bar.set_message(format!("{what}, {done}")),
             None => self.bar.set_message(what.to_owned()),
         }
         self.bar.tick();

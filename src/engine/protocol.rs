@@ -18,7 +18,7 @@ use store::RunId;
 use train::{measure::outlay::Outlay, run::host::RunEvent};
 pub use train::{
     memory::outlook::{EstimateBasis, MemoryOutlook},
-    run::host::{Metrics, Outcome, SaveAnswer},
+    run::host::{HowFar, Metrics, Outcome, SaveAnswer},
 };
 
 pub use export::{
@@ -213,11 +213,11 @@ impl RunControl {
 /// What the engine reports. Every event names the run or request it belongs to.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// What a run is busy with before or between steps, e.g. "Computing reference log-probs", with its share done.
+    /// What a run is busy with before or between steps, e.g. "Computing reference log-probs", and how far that is.
     Phase {
         run: RunId,
         what: String,
-        fraction: Option<f32>,
+        done: Option<HowFar>,
     },
     Started {
         run: RunId,
@@ -332,7 +332,7 @@ impl Event {
     /// What a run tells, with its name.
     pub fn of_run(run: RunId, told: RunEvent) -> Self {
         match told {
-            RunEvent::Phase { what, fraction } => Self::Phase { run, what, fraction },
+            RunEvent::Phase { what, done } => Self::Phase { run, what, done },
             RunEvent::Started { first_step, total_steps, arithmetic } => {
                 Self::Started { run, first_step, total_steps, arithmetic }
             }

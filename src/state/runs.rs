@@ -10,7 +10,7 @@ use data::{
     config::{Method, RunConfig},
     metrics::{Better, StoredMetric, judged},
 };
-use engine::protocol::{Event, Outcome, RunControl};
+use engine::protocol::{Event, HowFar, Outcome, RunControl};
 use judge::RuleHead;
 use store::{self, RunAbout, RunId, RunRecord, RunStatus, Seeded};
 
@@ -28,8 +28,8 @@ use super::{
 pub struct LiveRun {
     pub run: RunId,
     pub control: Arc<RunControl>,
-    /// What it is busy with when it is not stepping, with its share done.
-    pub phase: Option<(String, Option<f32>)>,
+    /// What it is busy with when it is not stepping, and how far that is.
+    pub phase: Option<(String, Option<HowFar>)>,
     pub step: u64,
     pub total_steps: u64,
     pub eta_secs: Option<f64>,
@@ -302,9 +302,9 @@ impl Runs {
     /// Folds one event of a run in. Events of requests are not for here.
     pub fn take(&mut self, event: &Event) -> Option<Follow> {
         match event {
-            Event::Phase { run, what, fraction } => {
+            Event::Phase { run, what, done } => {
                 let live = self.live_mut(*run)?;
-                live.phase = Some((what.clone(), *fraction));
+                live.phase = Some((what.clone(), *done));
                 if let Some(record) = self.record_mut(*run)
                     && record.status != RunStatus::Paused
                 {

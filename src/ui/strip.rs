@@ -5,7 +5,7 @@ use data::{
     metrics::{LOSS, MEMORY_MB},
 };
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, Role, Stroke, Ui, WidgetInfo};
-use engine::protocol::SaveAnswer;
+use engine::protocol::{HowFar, SaveAnswer};
 use state::{
     Closing, Command, Commands, Screen, Views, Workspace,
     command::CloseAnswer,
@@ -94,15 +94,15 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &LiveRun, co
     }
     let history = workspace.runs.history(live.run);
     match &live.phase {
-        Some((what, Some(share))) => {
-            ui.label(small(format!("{what}, {:.0} %", share * 100.0)));
+        Some((what, Some(done @ HowFar::Share(_)))) => {
+            ui.label(small(format!("{what}, {done}")));
         }
-        Some((what, None)) => {
+        Some((what, done)) => {
             // Between steps a run that samples is never without such a word; how far it is stands beside it.
             if live.step > 0 {
                 ui.label(small(format!("step {} of {}", live.step, live.total_steps)));
             }
-            ui.label(small(what.clone()));
+            ui.label(small(done.map_or_else(|| what.clone(), |done| format!("{what}, {done}"))));
         }
         None => {
             ui.label(small(format!("step {} of {}", live.step, live.total_steps)));

@@ -36,7 +36,7 @@ fn stop_in(toy: &Toy, run: RunId, which: &str) {
     let engine = start();
     let control = toy.queue(&engine, run);
     wait_for(&engine, |event| match event {
-        Event::Phase { what, fraction: Some(share), .. } if what.contains(which) && *share > 0.0 => Some(()),
+        Event::Phase { what, done: Some(done), .. } if what.contains(which) && done.share() > 0.0 => Some(()),
         _ => None,
     });
     control.stop();

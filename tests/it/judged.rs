@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use egui::accesskit::Role;
 use egui_kittest::{SnapshotResults, kittest::Queryable};
 use nudge::{
-    engine::protocol::{Event, Outcome},
+    engine::protocol::{Event, HowFar, Outcome},
     state::{Screen, answers::Tab},
     store::{JudgedAnswer, Project, RunStatus},
 };
@@ -119,7 +119,7 @@ fn a_stop_cuts_judging_short_and_leaves_no_half_of_it() {
     let engine = start();
     let control = toy.queue(&engine, run);
     wait_for(&engine, |event| match event {
-        Event::Phase { what, .. } if what.contains("judged") => Some(()),
+        Event::Phase { what, done: Some(HowFar::Of([_, 3200])), .. } if what.contains("judged") => Some(()),
         _ => None,
     });
     control.stop();

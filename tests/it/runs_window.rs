@@ -5,7 +5,7 @@ use egui::accesskit::Role;
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::config::{Knob, Method},
-    engine::protocol::{Event, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
+    engine::protocol::{Event, HowFar, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
     state::{Screen, train::Sheet},
     store::{Project, RunId, RunStatus},
 };
@@ -123,8 +123,8 @@ fn events_move_the_charts() {
     ]);
     stage.harness.get_by_label("Loss chart, latest 0.42 at step 1");
     assert!(stage.says("Step 1 of 400 · 3 min 20 s left"));
-    stage.say([Event::Phase { run, what: "Sampling answers".to_owned(), fraction: None }]);
-    assert!(stage.says("Step 1 of 400 · 3 min 20 s left · Sampling answers"), "how far it is stays to be seen");
+    stage.say([Event::Phase { run, what: "Sampling answers".to_owned(), done: Some(HowFar::Of([3, 8])) }]);
+    assert!(stage.says("Step 1 of 400 · 3 min 20 s left · Sampling answers, 3 of 8"), "how far it is stays to be seen");
     stage.say([step(run, 2, 400)]);
     assert!(stage.says("Loss 0.0"), "the sparkline of the status strip has a name");
     stage.say([Event::Evaluated { run, step: 2, metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)] }]);

@@ -39,7 +39,9 @@ impl Training {
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let Some(sampled) = context.generate(self.weights(), &prompts, &options)? else {
+        let Some(sampled) =
+            context.generate("Sampling answers for the weights of tokens", self.weights(), &prompts, &options)?
+        else {
             return Ok(None);
         };
         let said: Vec<(usize, Doc)> = met

@@ -208,7 +208,8 @@ impl Training {
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let Some(generations) = context.generate(self.weights(), &prompts, &options)? else {
+        let Some(generations) = context.generate("Answering held-out prompts", self.weights(), &prompts, &options)?
+        else {
             return Ok(None);
         };
         let count = generations.len() as f64;

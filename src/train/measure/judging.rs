@@ -127,7 +127,6 @@ impl Training {
         let Judging { rules, asked } = judging;
         let started = Instant::now();
         let rested = context.rested;
-        context.phase("Writing answers to be judged", None);
         let options = GenerateOptions {
             temperature: rules.temperature,
             max_new: self.config.train.sample_tokens,
@@ -136,7 +135,8 @@ impl Training {
             ..GenerateOptions::default()
         };
         let prompts: Vec<Vec<u32>> = asked.iter().map(|(_, ids)| ids.clone()).collect();
-        let Some(generations) = context.generate(self.weights(), &prompts, &options)? else {
+        let Some(generations) = context.generate("Writing answers to be judged", self.weights(), &prompts, &options)?
+        else {
             return Ok(None);
         };
         let mut verdicts = Vec::with_capacity(asked.len());

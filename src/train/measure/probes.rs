@@ -80,7 +80,7 @@ impl Training {
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let generations = context.generate(self.weights(), prompts, &options)?;
+        let generations = context.generate("Answering the probe prompts", self.weights(), prompts, &options)?;
         let said = |it: Generation| (self.codec.decode(&it.ids), it.ids.len(), it.stopped_by_eos);
         Ok(generations.map(|all| all.into_iter().map(said).collect()))
     }

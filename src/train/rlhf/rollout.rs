@@ -232,7 +232,7 @@ impl Training {
         let room = self.trainer.memory.map(|memory| memory.for_caches(&self.trainer.policy));
         let options = options(config, step, self.codec.stop_ids()).within(room);
         let longest = asked.iter().max_by_key(|asked| asked.prompt.len()).map(|asked| asked.of);
-        let sampled = context.generate(self.weights(), &prompts, &options);
+        let sampled = context.generate("Sampling answers", self.weights(), &prompts, &options);
         let generations = match StepEnd::of_row(sampled, longest)?.or_end() {
             Ok(Some(generations)) => generations,
             Ok(None) => return Ok(StepEnd::Stopped),

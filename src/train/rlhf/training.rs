@@ -76,7 +76,6 @@ impl Training {
         }
         let watch = context.watch();
         self.trainer.set_others(context.host.others());
-        context.phase("Sampling answers", None);
         let mut rollout = match self.sample(asked, next.step, context)?.or_end() {
             Ok(rollout) => rollout,
             Err(end) => return Ok(end),

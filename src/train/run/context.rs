@@ -11,7 +11,7 @@ use store::{LogLevel, Project, RunId, RunStatus, StoreError};
 
 use crate::{
     error::{Result, TrainError},
-    run::host::{CurrentWeights, Host, Rest, RolloutStage, RunEvent, SaveAnswer, Signal},
+    run::host::{CurrentWeights, Host, HowFar, Rest, RolloutStage, RunEvent, SaveAnswer, Signal},
 };
 
 /// How often a paused run looks whether it may go on.
@@ -70,9 +70,13 @@ impl<'h> Context<'h> {
         self.host.tell(told);
     }
 
-    /// What the run is busy with.
+    /// What the run is busy with, and its share done.
     pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
-        let complete = fraction.is_some_and(|fraction| fraction >= 1.0);
+        self.busy(what, fraction.map(HowFar::Share));
+    }
+
+    fn busy(&mut self, what: &str, done: Option<HowFar>) {
+        let complete = done.is_some_and(|done| done.share() >= 1.0);
         if let Some((shown, at)) = &self.shown
             && shown == what
             && at.elapsed() < BETWEEN_PHASES
@@ -81,7 +85,7 @@ impl<'h> Context<'h> {
             return;
         }
         self.shown = Some((what.to_owned(), Instant::now()));
-        self.tell(RunEvent::Phase { what: what.to_owned(), fraction });
+        self.tell(RunEvent::Phase { what: what.to_owned(), done });
     }
 
     /// A line of the run's log, in the project first.
@@ -175,11 +179,12 @@ impl<'h> Context<'h> {
         Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
-    /// Answers for the run's own measurements. Before every token it attends to what is asked, so that a pause rests
-    /// here too. Where no memory is found for so many at once, half as many are answered from then on: what is drawn
-    /// hangs on no company. `None` = stop with what is done.
+    /// Answers for the run's own measurements; `what` they are for is told with how many are written. Before every
+    /// token it attends to what is asked, so that a pause rests here too. Where no memory is found for so many at once,
+    /// half as many are answered from then on: what is drawn hangs on no company. `None` = stop with what is done.
     pub fn generate(
         &mut self,
+        what: &str,
         weights: CurrentWeights<'_>,
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
@@ -187,7 +192,7 @@ impl<'h> Context<'h> {
         loop {
             let at_once = self.at_once.min(options.at_once).min(prompts.len()).max(1);
             let fewer = GenerateOptions { at_once, ..options.clone() };
-            match self.generate_together(weights, prompts, &fewer) {
+            match self.generate_together(what, weights, prompts, &fewer) {
                 Err(error) if error.is_out_of_memory() && at_once > 1 => {
                     self.at_once = at_once / 2;
                     let text = format!(
@@ -203,6 +208,7 @@ impl<'h> Context<'h> {
 
     fn generate_together(
         &mut self,
+        what: &str,
         weights: CurrentWeights<'_>,
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
@@ -220,7 +226,14 @@ impl<'h> Context<'h> {
                 }
             }
         };
-        let on_token = &mut |_, _| ControlFlow::Continue(());
+        let mut progress = AnswersWritten::new(prompts.len(), options);
+        context.borrow_mut().busy(what, Some(progress.how_far()));
+        let on_token = &mut |index, id| {
+            if progress.wrote(index, id) {
+                context.borrow_mut().busy(what, Some(progress.how_far()));
+            }
+            ControlFlow::Continue(())
+        };
         let generations = weights.policy.generate_while(prompts, options, &wanted, on_token)?;
         if let Some(error) = failed.take() {
             return Err(error);
@@ -302,6 +315,35 @@ impl<'h> Context<'h> {
     }
 }
 
+/// How many of the answers that are sampled together have ended.
+struct AnswersWritten<'a> {
+    /// Tokens of each so far.
+    tokens: Vec<usize>,
+    options: &'a GenerateOptions,
+    ended: usize,
+}
+
+impl<'a> AnswersWritten<'a> {
+    fn new(answers: usize, options: &'a GenerateOptions) -> Self {
+        Self { tokens: vec![0; answers], options, ended: 0 }
+    }
+
+    /// The answer at `index` has one more token. True when it is the last one.
+    fn wrote(&mut self, index: usize, token: u32) -> bool {
+        let Some(tokens) = self.tokens.get_mut(index) else {
+            return false;
+        };
+        *tokens += 1;
+        let ends = self.options.stop.contains(&token) || *tokens >= self.options.max_new;
+        self.ended += usize::from(ends);
+        ends
+    }
+
+    fn how_far(&self) -> HowFar {
+        HowFar::Of([self.ended, self.tokens.len()])
+    }
+}
+
 /// How long something takes, rests left out.
 #[derive(Debug, Clone, Copy)]
 pub struct Timer {
@@ -330,5 +372,20 @@ fn may_be_locked(written: Result<(), StoreError>) -> Result<()> {
 fn unheard(result: Result<()>) {
     if let Err(error) = result {
         tracing::error!("{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_when_they_end_by_themselves_or_at_their_limit() {
+        let options = GenerateOptions { max_new: 2, stop: vec![7], ..GenerateOptions::default() };
+        let mut written = AnswersWritten::new(3, &options);
+        assert_eq!([(0, 1), (1, 7), (2, 1)].map(|(index, token)| written.wrote(index, token)), [false, true, false]);
+        assert_eq!(written.how_far().to_string(), "1 of 3");
+        assert_eq!([(0, 1), (2, 7), (3, 7)].map(|(index, token)| written.wrote(index, token)), [true, true, false]);
+        assert_eq!((written.how_far(), written.how_far().share()), (HowFar::Of([3, 3]), 1.0));
     }
 }

@@ -1,6 +1,6 @@
 //! What a run needs from whoever runs it, and what it tells: the only way in and out of one.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use data::config::Knob;
 use model::Policy;
@@ -105,13 +105,41 @@ pub struct Wishes {
     pub save: Option<SaveAnswer>,
 }
 
+/// How much of what a run is busy with is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum HowFar {
+    /// Between 0 and 1.
+    Share(f32),
+    /// So many of so many.
+    Of([usize; 2]),
+}
+
+impl HowFar {
+    /// Between 0 and 1.
+    pub fn share(self) -> f32 {
+        match self {
+            Self::Share(share) => share,
+            Self::Of([done, all]) => done as f32 / all.max(1) as f32,
+        }
+    }
+}
+
+impl fmt::Display for HowFar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => write!(f, "{:.0} %", 100.0 * share),
+            Self::Of([done, all]) => write!(f, "{done} of {all}"),
+        }
+    }
+}
+
 /// What a run tells.
 #[derive(Debug, Clone)]
 pub enum RunEvent {
-    /// What it is busy with before or between steps, with its share done.
+    /// What it is busy with before or between steps, and how far that is.
     Phase {
         what: String,
-        fraction: Option<f32>,
+        done: Option<HowFar>,
     },
     Started {
         first_step: u64,

@@ -2,6 +2,7 @@
 
 use data::{config::Method, metrics::TOKENS_PER_SEC};
 use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
+use engine::protocol::HowFar;
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
@@ -193,13 +194,16 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&LiveRun>) -
         let fraction = if record.total_steps == 0 { 0.0 } else { record.step as f32 / record.total_steps as f32 };
         return (fraction, standing(workspace, record));
     };
-    if let Some((what, share)) = &live.phase {
-        let text = match share {
-            Some(share) => format!("{what}, {:.0} %", share * 100.0),
-            None if live.step > 0 => format!("Step {} of {}{} · {what}", live.step, live.total_steps, left(live)),
-            None => what.clone(),
+    if let Some((what, done)) = &live.phase {
+        let busy = done.map_or_else(|| what.clone(), |done| format!("{what}, {done}"));
+        return match done {
+            Some(done @ HowFar::Share(share)) => (*share, format!("{what}, {done}")),
+            // Between two steps the bar is the run's.
+            _ if live.step > 0 => {
+                (live.fraction(), format!("Step {} of {}{} · {busy}", live.step, live.total_steps, left(live)))
+            }
+            _ => (done.map_or_else(|| live.fraction(), HowFar::share), busy),
         };
-        return (share.unwrap_or_else(|| live.fraction()), text);
     }
     let mut text = format!("Step {} of {}", live.step, live.total_steps);
     if live.stopping {
