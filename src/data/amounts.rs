@@ -132,6 +132,10 @@ pub fn between(low: f64, high: f64) -> String {
         10_800.0..172_800.0 => (3600.0, "h"),
         _ => return format!("{} to {}", duration(low), duration(high)),
     };
+    // Rounded down it would be no time at all.
+    if low < unit && unit > 5.0 {
+        return format!("{} to {}", duration(low), duration(high));
+    }
     let shown = |units: f64| if unit == 5.0 { 5.0 * units } else { units };
     let (low, high) = (shown((low / unit).floor().max(0.0)), shown((high / unit).ceil()));
     if low >= high { format!("{high} {word}") } else { format!("{low} to {high} {word}") }
@@ -185,6 +189,7 @@ mod tests {
         let times = [(20.3, 40.6), (55.0, 110.0), (130.0, 260.0), (4000.0, 8000.0), (3.0, 3.0)];
         let said = times.map(|(low, high)| between(low, high));
         assert_eq!(said, ["20 to 45 s", "55 to 110 s", "2 to 5 min", "66 to 134 min", "3 s"]);
+        assert_eq!(between(34.0, 250.0), "34 s to 4 min 10 s", "no minutes at all were no time");
         assert_eq!(between(100_000.0, 200_000.0), "27 h 46 min to 2 days");
         assert_eq!(between(f64::NAN, f64::NAN), "unknown to unknown");
     }

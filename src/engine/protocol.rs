@@ -410,6 +410,7 @@ pub struct TokenLogProbs {
 
 /// What is known before the first step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PreflightReport {
     pub model: String,
     /// Where it would be trained, and why there.
@@ -443,19 +444,17 @@ pub struct PreflightReport {
     /// What the machine had free before the model was loaded, bytes.
     pub free_memory_bytes: u64,
     pub total_steps: u64,
-    /// From one measured row: at least this, as a rule, see [`PreflightReport::SLOWER`].
+    /// From one measured row: at least this, as a rule, see [`PreflightReport::slower`].
     pub estimated_secs: f64,
     /// What a token of a row took there, forward and backward.
-    #[serde(default)]
     pub secs_a_token: f64,
+    /// In the mean of the tries the row took so many times that: more than 1 where other programs compute.
+    pub mean_try: f64,
     /// What measuring takes, which is a part of the time.
-    #[serde(default)]
     pub measuring: Outlay,
     /// Of the time, what the weights of tokens take: a contrast pair that is not there yet, or gradients.
-    #[serde(default)]
     pub weighing_secs: f64,
     /// Of the time, what it takes to sample the answers that a run learns from.
-    #[serde(default)]
     pub sampling_secs: f64,
     /// Sentences that deserve a look before the start.
     pub warnings: Vec<String>,

@@ -21,6 +21,8 @@ const STEPS: [usize; 2] = [5, 200];
 pub struct Estimate {
     /// From and to.
     pub secs: [f64; 2],
+    /// Longer than that, as long as other programs keep the processor busy.
+    pub hindered: bool,
     pub peak_memory_bytes: u64,
     /// The run whose pace this is; absent where a single row was timed.
     pub as_in: Option<String>,
@@ -37,7 +39,7 @@ impl Estimate {
         let [low, high] = self.secs;
         match &self.as_in {
             Some(run) => format!("about {} as {run} went", data::duration(low)),
-            None => data::between(low, high),
+            None => data::between(low, high) + if self.hindered { PreflightReport::LONGER } else { "" },
         }
     }
 }
@@ -58,6 +60,9 @@ struct Measured {
     steps: u64,
     /// Of the steps alone.
     secs: f64,
+    /// Up to so many times that.
+    slower: f64,
+    hindered: bool,
     measuring: Outlay,
     peak_memory_bytes: u64,
 }
@@ -83,11 +88,16 @@ impl Pace {
         let peak_memory_bytes = known.peak_memory_bytes;
         let Some((secs, name)) = went.next() else {
             let secs = stepping + measuring;
-            return Some(Estimate { secs: [secs, PreflightReport::SLOWER * secs], peak_memory_bytes, as_in: None });
+            return Some(Estimate {
+                secs: [secs, known.slower * secs],
+                hindered: known.hindered,
+                peak_memory_bytes,
+                as_in: None,
+            });
         };
         // What slows the steps down slows measuring down as much.
         let slower = if stepping > 0.0 { secs / stepping } else { 1.0 };
-        Some(Estimate { secs: [secs + measuring * slower; 2], peak_memory_bytes, as_in: Some(name) })
+        Some(Estimate { secs: [secs + measuring * slower; 2], hindered: false, peak_memory_bytes, as_in: Some(name) })
     }
 
     /// Whether such a run is worth a look that nobody asked for: nothing known speaks for it, and it costs a moment.
@@ -123,6 +133,8 @@ impl Pace {
         self.known = Some(Measured {
             steps: report.total_steps,
             secs: report.estimated_secs - report.measuring.secs(&config.train, report.total_steps),
+            slower: report.slower(),
+            hindered: report.hindered(),
             measuring: report.measuring,
             peak_memory_bytes: report.memory.peak_memory_bytes,
             config,

@@ -236,6 +236,7 @@ fn try_row(
         of_texts + of_a_pair * per_step.min(pairs.len()) as f64
     };
     report.secs_a_token = secs_a_token;
+    report.mean_try = tried.mean_try;
     let planned = Planned {
         pairs: report.train_pairs + report.eval_pairs,
         of_a_pair,
@@ -283,13 +284,31 @@ fn passes(config: &RunConfig) -> f64 {
 }
 
 impl PreflightReport {
-    /// A run takes up to so many times what one row says: that row is the largest, whose tokens go quickest, and the
-    /// quickest of some tries; shorter rows, the optimizer and other programs come on top.
-    pub const SLOWER: f64 = 2.0;
+    /// A run takes up to so many times what one row takes in the mean of its tries: that row is the largest, whose
+    /// tokens go quickest; shorter rows, the optimizer and other programs come on top.
+    const SLOWER: f64 = 2.0;
+
+    /// Other programs may make it so many times slower in what is told; beyond that nobody knows how long they go on.
+    const BUSIEST: f64 = 3.0;
+
+    /// The run takes up to so many times [`PreflightReport::estimated_secs`], unless it is
+    /// [`PreflightReport::hindered`].
+    pub fn slower(&self) -> f64 {
+        Self::SLOWER * self.mean_try.clamp(1.0, Self::BUSIEST)
+    }
+
+    /// Other programs leave so little of the processor that the time says only what a run takes without them.
+    pub fn hindered(&self) -> bool {
+        self.mean_try > Self::BUSIEST
+    }
+
+    /// Behind a time, for a run that is [`PreflightReport::hindered`].
+    pub const LONGER: &str = ", longer while other programs compute";
 
     /// "2 to 4 min".
     pub fn time(&self) -> String {
-        data::between(self.estimated_secs, Self::SLOWER * self.estimated_secs)
+        let time = data::between(self.estimated_secs, self.slower() * self.estimated_secs);
+        if self.hindered() { time + Self::LONGER } else { time }
     }
 
     /// ", 12 s of it for token weights" behind the time, where that is a part of it.

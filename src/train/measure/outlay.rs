@@ -1,7 +1,11 @@
 //! What measuring takes beside the steps: held-out data, answers that are sampled afresh, judged ones, the probe
 //! prompts.
 
-use std::{cell::Cell, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    ops::ControlFlow,
+    time::Instant,
+};
 
 use data::config::{Method, RunConfig, TrainConfig};
 use judge::RuleSet;
@@ -18,6 +22,8 @@ use crate::{
 /// Answers that are sampled to see what one takes, if that does not last longer than this.
 const TRIED: usize = 24;
 const LONGEST_TRIAL_SECS: f64 = 2.0;
+/// One that is cut short all the same has so many tokens of each answer: fewer tell no pace.
+const LEAST_ROUNDS: usize = 3;
 /// A forward of what takes 1 forward and backward.
 const FORWARD: f64 = 0.5;
 
@@ -63,7 +69,7 @@ impl Outlay {
         });
         let fresh = dataset.eval_prompts.len().min(config.train.eval_answers);
         let prompts: Vec<Vec<u32>> = if judged.is_empty() { dataset.eval_prompts.clone() } else { judged.clone() };
-        let Some(answer) = an_answer((policy, codec), config, dataset, &prompts, wanted)? else {
+        let Some(answer) = an_answer((policy, codec), config, dataset, (&prompts, forward), wanted)? else {
             return Ok(None);
         };
         // Two words on each fresh answer: of the policy and of the reference.
@@ -83,11 +89,56 @@ struct Sampled {
     secs: f64,
 }
 
+/// The tokens of answers that are sampled together come round by round, one of each. The quickest round tells what a
+/// token takes: where other programs compute, one of many finds the processor free.
+struct Rounds {
+    /// Tokens of each answer so far.
+    lengths: Vec<usize>,
+    rounds: usize,
+    begun: Instant,
+    /// Of the present round: how long it took to compute, and its tokens. The first comes with the prompts, whose time
+    /// is another matter.
+    present: Option<(f64, usize)>,
+    quickest_secs: f64,
+}
+
+impl Rounds {
+    fn of(answers: usize) -> Self {
+        let lengths = vec![0; answers];
+        Self { lengths, rounds: 0, begun: Instant::now(), present: None, quickest_secs: f64::INFINITY }
+    }
+
+    /// The answer at `index` has one more token.
+    fn token(&mut self, index: usize, now: Instant) {
+        self.lengths[index] += 1;
+        if self.lengths[index] <= self.rounds {
+            self.present = self.present.map(|(secs, tokens)| (secs, tokens + 1));
+            return;
+        }
+        self.end_round();
+        self.present = (self.rounds > 0).then(|| (now.duration_since(self.begun).as_secs_f64(), 1));
+        (self.rounds, self.begun) = (self.lengths[index], now);
+    }
+
+    fn end_round(&mut self) {
+        if let Some((secs, tokens)) = self.present.take() {
+            self.quickest_secs = self.quickest_secs.min(secs / tokens as f64);
+        }
+    }
+
+    /// Absent where there was one round at most.
+    fn secs_a_token(mut self) -> Option<f64> {
+        self.end_round();
+        self.quickest_secs.is_finite().then_some(self.quickest_secs)
+    }
+}
+
+/// `forward`: seconds that a token of a prompt takes.
 fn an_answer(
     (policy, codec): (&Policy, &Codec),
     config: &RunConfig,
     dataset: &Dataset,
-    prompts: &[Vec<u32>],
+    (prompts, forward): (&[Vec<u32>], f64),
     wanted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Sampled>> {
     // Spread over the prompts, which stand by their topics.
@@ -102,11 +153,16 @@ fn an_answer(
         ..GenerateOptions::default()
     };
     let (started, said_no) = (Instant::now(), Cell::new(false));
+    let rounds = RefCell::new(Rounds::of(tried.len()));
     let on = || {
         said_no.set(!wanted());
-        !said_no.get() && started.elapsed().as_secs_f64() < LONGEST_TRIAL_SECS
+        let is_short = started.elapsed().as_secs_f64() < LONGEST_TRIAL_SECS;
+        !said_no.get() && (is_short || rounds.borrow().rounds < LEAST_ROUNDS)
     };
-    let answers = policy.generate_while(&tried, &options, &on, &mut |_, _| std::ops::ControlFlow::Continue(()));
+    let answers = policy.generate_while(&tried, &options, &on, &mut |index, _| {
+        rounds.borrow_mut().token(index, Instant::now());
+        ControlFlow::Continue(())
+    });
     let answers = match answers {
         Ok(answers) => answers,
         Err(PolicyError::Cancelled) => Vec::new(),
@@ -115,7 +171,6 @@ fn an_answer(
     if said_no.get() {
         return Ok(None);
     }
-    let secs = started.elapsed().as_secs_f64();
     let sampled: usize = answers.iter().map(|answer| answer.ids.len()).sum();
     let is_whole = |answer: &model::Generation| answer.stopped_by_eos || answer.ids.len() >= options.max_new;
     let tokens = if answers.len() == tried.len() && answers.iter().all(is_whole) {
@@ -126,7 +181,9 @@ fn an_answer(
         let of_chosen = chosen.sum::<usize>() as f64 / dataset.pairs.train.len().max(1) as f64;
         of_chosen.min(options.max_new as f64)
     };
-    Ok(Some(Sampled { tokens, secs: tokens * secs / sampled.max(1) as f64 }))
+    let a_prompt = tried.iter().map(Vec::len).sum::<usize>() as f64 / tried.len() as f64;
+    let secs_a_token = rounds.into_inner().secs_a_token().unwrap_or(forward);
+    Ok(Some(Sampled { tokens, secs: forward * a_prompt + secs_a_token * tokens }))
 }
 
 fn of_pairs(pairs: &[PairDoc]) -> usize {
@@ -150,5 +207,32 @@ mod tests {
         assert_eq!(secs(0, 0, 300), 1.0 + 20.0 + 200.0);
         assert_eq!(secs(50, 100, 300), 1.0 + 70.0 + 400.0);
         assert_eq!(secs(7, 400, 20), 1.0 + 40.0 + 200.0);
+    }
+
+    #[test]
+    fn the_quickest_round_says_what_a_token_takes() {
+        let start = Instant::now();
+        let at = |ms: u64| start + std::time::Duration::from_millis(ms);
+        let mut rounds = Rounds::of(3);
+        // Two seconds for the prompts, then rounds of three, of three and of one token.
+        for (index, ms) in [
+            (0, 2000),
+            (1, 2000),
+            (2, 2001),
+            (0, 2900),
+            (1, 2900),
+            (2, 2901),
+            (0, 2930),
+            (1, 2931),
+            (2, 2931),
+            (2, 2951),
+        ] {
+            rounds.token(index, at(ms));
+        }
+        assert_eq!(rounds.rounds, 4);
+        assert!((rounds.secs_a_token().unwrap() - 0.010).abs() < 1e-9, "30 ms for three");
+        let mut one = Rounds::of(2);
+        (0..2).for_each(|index| one.token(index, at(5000)));
+        assert_eq!(one.secs_a_token(), None, "the prompts' own time is no pace");
     }
 }

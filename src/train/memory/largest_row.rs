@@ -40,6 +40,8 @@ const NAMED: usize = 10;
 pub struct Tried {
     /// Absent when nothing fits.
     pub secs_a_token: Option<f64>,
+    /// The mean try took so many times that, at least 1: other programs kept the processor busy.
+    pub mean_try: f64,
     pub outlook: MemoryOutlook,
     /// What fits no row of its own, even with all the recomputation that the settings allow.
     pub never_fit: Aside,
@@ -50,7 +52,32 @@ pub struct Tried {
 /// One row, forward and backward.
 struct Attempt {
     peak: u64,
+    took: Took,
+}
+
+/// Of the tries of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Took {
+    /// Of the quickest, or less where the processor was busy with something else, see [`Took::of`].
     secs: f64,
+    /// In the mean, without the first if there are others: it pays for fresh memory.
+    mean: f64,
+}
+
+/// With the processor to itself a row keeps its threads busy for about this share of the time.
+const BUSY_SHARE: f64 = 0.8;
+
+impl Took {
+    /// `walls`: seconds by the clock, a try each. `processor_secs`: what all threads computed meanwhile, where that is
+    /// known; a try with `threads` to itself takes no longer than this says.
+    fn of(walls: &[f64], processor_secs: Option<f64>, threads: usize) -> Self {
+        let quickest = walls.iter().copied().fold(f64::INFINITY, f64::min);
+        let counted = if walls.len() > 1 { &walls[1..] } else { walls };
+        let mean = counted.iter().sum::<f64>() / counted.len().max(1) as f64;
+        let alone =
+            processor_secs.filter(|secs| *secs > 0.0).map(|secs| secs / (BUSY_SHARE * (threads * walls.len()) as f64));
+        Self { secs: alone.map_or(quickest, |alone| quickest.min(alone)), mean }
+    }
 }
 
 /// Tries the largest row that rows of `budget` tokens make. What it takes corrects `room`, and with it how many blocks
@@ -80,7 +107,7 @@ pub fn try_out(
             Ok(attempt) => {
                 let blocks = policy.recomputed_blocks(row);
                 let peak = memory.learn(policy, attempt.peak, row_bytes);
-                tried = Some((packed.row, blocks, peak, attempt.secs));
+                tried = Some((packed.row, blocks, peak, attempt.took));
                 break;
             }
             Err(error) if error.is_out_of_memory() && !is_alone => *budget = (*budget / 2).max(1),
@@ -144,7 +171,9 @@ pub fn try_out(
         ));
     }
     warnings.extend(too_large(&never_fit, dataset, memory.limit(), config));
-    Ok(Tried { secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64), outlook, never_fit, warnings })
+    let took = tried.map(|(row, _, _, took)| (took.secs / row.tokens() as f64, took.mean / took.secs));
+    let (secs_a_token, mean_try) = took.map_or((None, 1.0), |(secs, mean)| (Some(secs), mean.max(1.0)));
+    Ok(Tried { secs_a_token, mean_try, outlook, never_fit, warnings })
 }
 
 /// Of each training pair the largest document that a visit may draw of it, where it does not meet the whole.
@@ -275,21 +304,25 @@ fn attempt(policy: &mut Policy, row: &Packed<()>, again: bool) -> Result<Attempt
     device::forget_peak(policy.place());
     let watch = process::PeakWatch::start().map_err(TrainError::io("watch", "memory"))?;
     let rows = std::slice::from_ref(row);
-    let mut secs = f64::INFINITY;
-    let begun = Instant::now();
-    for tries in 1.. {
+    let mut walls = Vec::new();
+    let (begun, computed) = (Instant::now(), process::processor_secs());
+    loop {
         let started = Instant::now();
         gradient(policy, None, 1, rows, &mut Even, &mut go_on)?.done()?;
-        secs = secs.min(started.elapsed().as_secs_f64());
-        let enough = tries > 1 && begun.elapsed().as_secs_f64() > TRYING_SECS;
+        let secs = started.elapsed().as_secs_f64();
+        walls.push(secs);
+        let enough = walls.len() > 1 && begun.elapsed().as_secs_f64() > TRYING_SECS;
         if !again || secs > LONG_SECS || enough {
             break;
         }
     }
+    // A card computes in no time of the processor's.
+    let computed = policy.place().is_cpu().then(|| process::processor_secs() - computed);
+    let took = Took::of(&walls, computed, rayon::current_num_threads());
     let (peak, _) = watch.finish();
     let peak = device::memory(policy.place()).map_or(peak, |memory| memory.peak);
     policy.gradients().zero().map_err(PolicyError::from)?;
-    Ok(Attempt { peak, secs })
+    Ok(Attempt { peak, took })
 }
 
 /// Every token pulls alike.
@@ -400,4 +433,23 @@ fn too_large(aside: &Aside, dataset: &Dataset, limit: u64, config: &RunConfig) -
         }
     }
     sentences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_processor_makes_a_row_slower_and_no_row_longer() {
+        let quiet = Took::of(&[0.3, 0.1, 0.11, 0.12], Some(1.05), 2);
+        assert_eq!(
+            (quiet.secs, (quiet.mean * 1e3).round()),
+            (0.1, 110.0),
+            "the quickest, and the mean behind the first"
+        );
+        // Three other programs at every core: four times as long by the clock, and no more computed.
+        let busy = Took::of(&[0.4, 0.4, 0.4], Some(0.48), 2);
+        assert!((busy.secs - 0.1).abs() < 1e-9 && (busy.mean / busy.secs - 4.0).abs() < 1e-9, "{busy:?}");
+        assert_eq!(Took::of(&[0.4], None, 2), Took { secs: 0.4, mean: 0.4 }, "of a card only the clock is known");
+    }
 }
