@@ -37,19 +37,28 @@ pub fn every_two(ways: &[(String, Vec<Reached>)]) -> Vec<String> {
 }
 
 /// "At a held-out accuracy of 77 %, which both reached, DPO had drifted 2.1 times as far as MPO (0.0141 nats a token
-/// against 0.0067)"; where neither had drifted by then, also how far they are now. Evaluations in the order of their
-/// steps. Nothing while one of the two has learnt nothing.
+/// against 0.0067)"; where neither had drifted by then, or one was measured too late to say, also how far they are now.
+/// Evaluations in the order of their steps. Nothing while one of the two has learnt nothing.
 pub fn in_words((one, of_one): (&str, &[Reached]), (other, of_other): (&str, &[Reached])) -> Option<String> {
     let both = best(of_one)?.min(best(of_other)?);
     if both <= CHANCE {
         return None;
     }
-    let (one_at, other_at) = (drift_at(of_one, both)?, drift_at(of_other, both)?);
     let start = format!("At a held-out accuracy of {}, which both reached,", percent(both));
-    if let Some(said) = apart((one, one_at), (other, other_at), "had") {
-        return Some(format!("{start} {said}"));
-    }
-    let none = format!("{start} neither {one} nor {other} had drifted");
+    let late: Vec<&str> = [(one, of_one), (other, of_other)]
+        .into_iter()
+        .filter(|(_, way)| began_past(way, both))
+        .map(|it| it.0)
+        .collect();
+    let none = if late.is_empty() {
+        let (one_at, other_at) = (drift_at(of_one, both)?, drift_at(of_other, both)?);
+        if let Some(said) = apart((one, one_at), (other, other_at), "had") {
+            return Some(format!("{start} {said}"));
+        }
+        format!("{start} neither {one} nor {other} had drifted")
+    } else {
+        unknown(&late, both)
+    };
     let ((one_now, one_drift), (other_now, other_drift)) = (*of_one.last()?, *of_other.last()?);
     Some(match apart((one, one_drift), (other, other_drift), "has") {
         Some(said) => format!("{none}; where they stand, at {} and {}, {said}", percent(one_now), percent(other_now)),
@@ -87,6 +96,7 @@ pub fn all_in_words(ways: &[(String, Vec<Reached>)]) -> Option<String> {
         return None;
     }
     let start = format!("At a held-out accuracy of {}, which all reached,", percent(all));
+    let late: Vec<&str> = told.iter().filter(|(_, way)| began_past(way, all)).map(|(name, _)| name.as_str()).collect();
     let ends = |at: &dyn Fn(&[Reached]) -> Option<Reached>| -> Option<[(&str, Reached); 2]> {
         let each = || told.iter().filter_map(|(name, way)| Some((name.as_str(), at(way)?)));
         let by_drift = |one: &(&str, Reached), other: &(&str, Reached)| one.1.1.total_cmp(&other.1.1);
@@ -94,11 +104,13 @@ pub fn all_in_words(ways: &[(String, Vec<Reached>)]) -> Option<String> {
         (most.1.1 >= NONE).then_some([most, least])
     };
     let least_far = |near: f64| if near < NONE { "not at all".to_owned() } else { format!("{near:.4}") };
-    if let Some([(most, (_, far)), (least, (_, near))]) = ends(&|way| Some((all, drift_at(way, all)?))) {
+    if late.is_empty()
+        && let Some([(most, (_, far)), (least, (_, near))]) = ends(&|way| Some((all, drift_at(way, all)?)))
+    {
         let near = least_far(near);
         return Some(format!("{start} {most} had drifted most ({far:.4} nats a token) and {least} least ({near})"));
     }
-    let none = format!("{start} none had drifted");
+    let none = if late.is_empty() { format!("{start} none had drifted") } else { unknown(&late, all) };
     Some(match ends(&|way| way.last().copied()) {
         Some([(most, (knows, far)), (least, (too, near))]) => format!(
             "{none}; where they stand, {most} has drifted most ({far:.4} nats a token, at {}) and {least} least ({}, at {})",
@@ -113,6 +125,26 @@ pub fn all_in_words(ways: &[(String, Vec<Reached>)]) -> Option<String> {
 /// The most that was learnt on the way.
 fn best(way: &[Reached]) -> Option<f64> {
     way.iter().map(|(learnt, _)| *learnt).filter(|learnt| learnt.is_finite()).reduce(f64::max)
+}
+
+/// It knew more than `learnt`, and had drifted, when it was measured for the first time: how far it had drifted when it
+/// knew just as much was not seen.
+fn began_past(way: &[Reached], learnt: f64) -> bool {
+    way.first().is_some_and(|(first, drift)| *first > learnt && *drift >= NONE)
+}
+
+/// "DPO and IPO were past a held-out accuracy of 77.2 % when they were first evaluated, so how far they had drifted by
+/// then is not known".
+fn unknown(late: &[&str], learnt: f64) -> String {
+    let (names, were, they) = match late {
+        [one] => ((*one).to_owned(), "was", "it"),
+        [first @ .., last] => (format!("{} and {last}", first.join(", ")), "were", "they"),
+        [] => return String::new(),
+    };
+    let at = percent(learnt);
+    format!(
+        "{names} {were} past a held-out accuracy of {at} when {they} {were} first evaluated, so how far {they} had drifted by then is not known"
+    )
 }
 
 /// A path need not pass through the value: the first evaluation at or above it counts.
@@ -177,6 +209,20 @@ mod tests {
         assert!(calm.ends_with("neither A nor B had drifted"), "{calm}");
         let alike = in_words(("A", &mpo), ("B", &[(0.78, 0.0), (0.7, 0.0230)])).unwrap();
         assert!(alike.contains("neither") && alike.contains("A and B have drifted equally far"), "{alike}");
+    }
+
+    #[test]
+    fn a_run_that_was_measured_late_is_not_compared_where_it_was_not_seen() {
+        let early = [(0.6, 0.001), (0.77, 0.002)];
+        let late = [(0.78, 0.0226), (0.79, 0.03)];
+        assert_eq!(
+            in_words(("MPO", &early), ("DPO", &late)).unwrap(),
+            "DPO was past a held-out accuracy of 77.0 % when it was first evaluated, so how far it had drifted by then is not known; \
+             where they stand, at 77.0 % and 79.0 %, DPO has drifted 15.0 times as far as MPO (0.0300 nats a token against 0.0020)"
+        );
+        let ways = [("A", &early[..]), ("B", &late), ("C", &late)].map(|(name, way)| (name.to_owned(), way.to_vec()));
+        let said = all_in_words(&ways).unwrap();
+        assert!(said.starts_with("B and C were past") && said.contains("where they stand, "), "{said}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub const METRICS: &[Metric] = &[
     metric(
         "rewards/margins",
         "Reward margin",
-        "margin",
+        "reward margin",
         Measured::Both,
         Unit::Nats,
         "β times the change of the margin between chosen and rejected since step 0, mean over pairs",
