@@ -87,8 +87,7 @@ impl App {
                 views.projects.form = NewProjectForm::default();
                 views.guide.put_away(Milestone::MakeYours);
                 views.screen = Screen::Pairs;
-                views.pairs.strip = Strip::Import;
-                views.pairs.strip_opens = true;
+                views.pairs.strip = Strip::None;
                 if !has_template {
                     workspace.notices.push(Notice::info(
                         "This model has no chat template: conversations are written in plain style, “User: …” and “Assistant: …”",

@@ -38,7 +38,8 @@ pub enum Action {
     OpenDemo,
     Theme(ThemeChoice),
     DismissNotices,
-    /// Of the place one is at.
+    /// Of the place one is at, as [`Action::PutHintAway`].
+    FollowHint,
     PutHintAway,
     Label,
     Relabel,
@@ -321,7 +322,7 @@ mod tests {
     fn keys_are_spelled_as_people_read_them() {
         assert_eq!(spelled("Shift+Up"), "Shift ↑");
         assert_eq!(key_of(Action::Labelling(Act::Leave)), "Esc");
-        assert_eq!(key_of(Action::Import), "");
+        assert_eq!(key_of(Action::Export), "");
     }
 
     #[test]
@@ -338,6 +339,7 @@ mod tests {
             "All settings",
             "Extend the run",
             "Resume the run",
+            "Do what the hint says",
             "Put the hint away",
             "Out of the queue",
             "Export the run",

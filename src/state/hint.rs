@@ -125,7 +125,7 @@ impl Guide {
         ];
         let (next, action) = match () {
             () if !pairs => (
-                "import pairs of answers from a file, have the model answer prompts of yours (M), or write the first pair (N)",
+                "import pairs of answers from a file (Ctrl I), have the model answer prompts of yours (M), or write the first pair (N)",
                 Action::Import,
             ),
             () if !labelled => ("say which of two answers is better: L begins, 1 or 2 chooses", Action::Label),

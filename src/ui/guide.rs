@@ -1,16 +1,14 @@
-//! The next thing to do in this place: a strip above the screen, until it was done once or is put away.
+//! The next thing to do in this place: a strip below the screen, until it was done once or is put away.
 
-use egui::{Align, Label, Layout, RichText, TextStyle, Ui};
+use egui::{Align, Frame, Id, Label, Layout, Margin, Panel, RichText, TextStyle, Ui};
 use state::{
     Commands, Views, Workspace,
-    actions::{entry, key_of},
+    actions::{Action, entry, key_of},
+    guide::Milestone,
     hint::Hint,
 };
 
-use super::{
-    parts, perform, prompt,
-    theme::{size, space},
-};
+use super::{parts, perform, prompt, theme::space};
 
 /// Room for the × at the right of the button.
 const CLOSE: f32 = 44.0;
@@ -26,26 +24,43 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         return;
     };
     let palette = parts::palette(ui);
+    let frame = Frame::NONE.fill(palette.ground).inner_margin(Margin::symmetric(space::XL as i8, space::S as i8));
+    let panel = Panel::bottom("guide").resizable(false).show_separator_line(false).frame(frame);
+    let (goes, put_away) =
+        panel.show(ui, |ui| parts::strip(ui, palette.accent_soft, |ui| card(ui, &hint, views))).inner;
+    if put_away {
+        views.guide.put_away(hint.milestone);
+    }
+    if goes {
+        perform::action(hint.action, ui, workspace, views, commands);
+    }
+}
+
+/// Whether its button and its × were pressed.
+fn card(ui: &mut Ui, hint: &Hint, views: &mut Views) -> (bool, bool) {
     let (mut goes, mut put_away) = (false, false);
-    parts::strip(ui, palette.accent_soft, |ui| {
-        ui.set_width(ui.available_width());
+    ui.set_width(ui.available_width());
+    keep_height(ui, (hint.milestone, views.guide.unfolded), |ui| {
         ui.horizontal_top(|ui| {
             let name = entry(hint.action).map_or("", |entry| entry.name);
-            let key = key_of(hint.action);
+            let own = key_of(hint.action);
+            let key = if own.is_empty() { key_of(Action::FollowHint) } else { own };
             let width = ui.available_width() - button_width(ui, &[name, &key]) - CLOSE;
             ui.vertical(|ui| {
                 ui.set_width(width);
                 ui.spacing_mut().item_spacing.y = space::XS;
-                words(ui, &hint, &mut views.guide.unfolded);
+                words(ui, hint, &mut views.guide.unfolded);
             });
             // Laid out from the right, at the height of the first line.
             ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-                let close = ui.add(egui::Button::new("×").frame_when_inactive(false)).on_hover_text("Not shown again");
+                let close = ui
+                    .add(egui::Button::new("×").frame_when_inactive(false))
+                    .on_hover_text(format!("Not shown again ({})", key_of(Action::PutHintAway)));
                 prompt::name(&close, egui::Role::Button, "Put this hint away");
                 put_away = close.clicked();
                 let mut button = egui::Button::new(name);
                 if !key.is_empty() {
-                    button = button.right_text(RichText::new(key).monospace().size(size::SMALL).color(palette.weak));
+                    button = button.right_text(parts::key(ui, &key));
                 }
                 let button = ui.add(button);
                 prompt::name(&button, egui::Role::Button, &format!("Next: {name}"));
@@ -53,13 +68,21 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             });
         });
     });
-    ui.add_space(space::S);
-    if put_away {
-        views.guide.put_away(hint.milestone);
-    }
-    if goes {
-        perform::action(hint.action, ui, workspace, views, commands);
-    }
+    (goes, put_away)
+}
+
+/// A card whose words change by themselves, e.g. when the first pairs are there, does not become lower by that: what
+/// stands above it keeps its place.
+fn keep_height(ui: &mut Ui, card: (Milestone, bool), contents: impl FnOnce(&mut Ui)) {
+    let key = (card, ui.available_width() as i32);
+    let id = Id::unique("height of the guide");
+    let before = ui.data(|data| data.get_temp::<((Milestone, bool), i32, f32)>(id));
+    let height = before.filter(|before| (before.0, before.1) == key).map_or(0.0, |before| before.2);
+    let shown = ui.scope(|ui| {
+        ui.set_min_height(height);
+        contents(ui);
+    });
+    ui.data_mut(|data| data.insert_temp(id, (key.0, key.1, shown.response.rect.height())));
 }
 
 /// Of a button with these texts in a row, and the gap to its left.

@@ -23,6 +23,7 @@ pub mod prompt;
 mod rail;
 mod ribbon;
 pub mod screens;
+mod split;
 mod strip;
 pub mod theme;
 mod tokens;
@@ -33,18 +34,19 @@ use screens::{compare, projects, train};
 use state::{Commands, ThemeChoice, Views, Workspace, reading::Steps};
 use theme::space;
 
-/// The whole window: rail, status strip, notices, and the screen in the middle, with what to do next above it.
+/// The whole window: rail, status strip, what to do next, notices, and the screen in the middle.
 pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     keyboard::take(ui, workspace, views, commands);
     dropped::bundles(ui, commands);
     rail::ui(ui, workspace, views, commands);
     strip::ui(ui, workspace, views, commands);
+    // Below the screen: what comes and goes by itself moves nothing that somebody is about to press.
+    guide::ui(ui, workspace, views, commands);
     notices::ui(ui, workspace, commands);
     let frame = Frame::NONE
         .fill(theme::palette(ui.visuals()).ground)
         .inner_margin(Margin::symmetric(space::XL as i8, space::L as i8));
     CentralPanel::default().frame(frame).show(ui, |ui| {
-        guide::ui(ui, workspace, views, commands);
         screen(ui, workspace, views, commands);
     });
     share_step(ui, workspace, views);

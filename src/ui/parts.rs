@@ -1,6 +1,8 @@
 //! Small things that every screen is built of: card, heading, empty state, the one primary button.
 
-use egui::{Button, Color32, Frame, Margin, Response, RichText, Ui, scroll_area::ScrollBarVisibility};
+use egui::{
+    Button, Color32, Frame, Margin, Panel, Response, RichText, ScrollArea, Ui, scroll_area::ScrollBarVisibility,
+};
 
 use super::theme::{self, Palette, size, space};
 
@@ -74,6 +76,11 @@ pub fn card_frame(ui: &Ui) -> Frame {
         .stroke(egui::Stroke::new(1.0, palette.hairline))
         .corner_radius(theme::CARD_RADIUS)
         .inner_margin(Margin::same(space::L as i8))
+}
+
+/// A key as it stands at the right of a button.
+pub fn key(ui: &Ui, key: &str) -> RichText {
+    RichText::new(key).monospace().size(size::SMALL).color(palette(ui).weak)
 }
 
 /// The one filled button of a screen.
@@ -206,6 +213,17 @@ pub fn strip<R>(ui: &mut Ui, fill: Color32, add: impl FnOnce(&mut Ui) -> R) -> R
         .inner_margin(Margin::symmetric(space::M as i8, space::S as i8))
         .show(ui, add)
         .inner
+}
+
+/// What comes and goes by itself, at the lower edge of a screen: it moves nothing that somebody is about to press.
+pub fn below<R>(ui: &mut Ui, salt: &'static str, add: impl FnOnce(&mut Ui) -> R) -> R {
+    /// Points that stay for what is above.
+    const ABOVE: f32 = 140.0;
+    let frame = Frame::NONE.inner_margin(Margin { top: space::S as i8, ..Margin::ZERO });
+    let room = (ui.available_height() - ABOVE).max(60.0);
+    let panel = Panel::bottom(salt).resizable(false).show_separator_line(false).frame(frame);
+    let scroll = ScrollArea::vertical().id_salt(salt).max_height(room).auto_shrink([false, true]);
+    panel.show(ui, |ui| scroll.show(ui, add).inner).inner
 }
 
 /// A few choices that exclude each other, as one control. True when the choice changed.

@@ -51,6 +51,11 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::OpenDemo => commands.push(Command::OpenDemo),
         Action::Theme(theme) => views.theme = theme,
         Action::DismissNotices => commands.push(Command::DismissAll),
+        Action::FollowHint => {
+            if let Some(hint) = views.guide.hint(workspace, views) {
+                self::action(hint.action, ui, workspace, views, commands);
+            }
+        }
         Action::PutHintAway => {
             if let Some(hint) = views.guide.hint(workspace, views) {
                 views.guide.put_away(hint.milestone);
@@ -303,7 +308,11 @@ fn of_the_table(action: Action, workspace: &Workspace, view: &mut PairsView, com
 
 /// A menu that was open would lie over the place that was asked for.
 fn go(screen: Screen, ui: &Ui, views: &mut Views) {
-    views.screen = screen;
+    if views.screen != screen {
+        views.screen = screen;
+        // What was about to be pressed in the other place is not pressed from here.
+        ui.memory_mut(|memory| memory.focused().into_iter().for_each(|id| memory.surrender_focus(id)));
+    }
     egui::Popup::close_all(ui);
 }
 

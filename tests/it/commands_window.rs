@@ -229,8 +229,11 @@ fn the_first_start_says_what_this_is_and_what_to_press() {
 #[test]
 fn a_hint_goes_for_good_when_it_was_followed_or_put_away() {
     let (_dir, mut window) = first_start([1280.0, 800.0], egui::Theme::Light);
+    let turns_to = |window: &Window| window.harness.get_by_label("Watch").rect();
+    let before = turns_to(&window);
     window.click_button("Put this hint away");
     assert!(!window.shows("Next: start a run"));
+    assert_eq!(turns_to(&window), before, "what can be pressed stays where it is");
     window.keys(Modifiers::COMMAND, Key::Num1);
     window.click("Relabel");
     window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
@@ -249,6 +252,7 @@ fn a_project_of_ones_own_shows_the_way_to_its_first_run() {
     let mut window = Window::open(dir.path(), Screen::Models);
     window.harness.state_mut().views_mut().guide = Guide::default();
     window.harness.step();
+    window.settle();
     window.assert_shows("To a run of your own: ✔ a model  ·  pairs");
     window.click_button("Next: Import pairs");
     assert_eq!(window.harness.state().views().screen, Screen::Pairs);

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use egui::{Key, Modifiers};
-use egui_kittest::SnapshotResults;
+use egui::{Key, Modifiers, accesskit::Role};
+use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::{Change, Choice, Edit, Pair, PairId, Prompt, Split, Strength, Verdict},
     state::Screen,
@@ -189,4 +189,25 @@ fn the_table_looks_as_it_did() {
             window.picture("table_search_light", &mut results);
         }
     }
+}
+
+/// Points from the left edge of the window to the editor.
+fn editor_at(window: &Window) -> f32 {
+    window.harness.get_by_role_and_label(Role::MultilineTextInput, "Chosen text").rect().left()
+}
+
+#[test]
+fn a_part_that_a_small_window_made_narrow_is_wide_again_in_a_large_one() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path());
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    let mut at = |width: f32| {
+        window.harness.set_size(egui::vec2(width, 800.0));
+        window.harness.run_steps(3);
+        window.settle();
+        editor_at(&window)
+    };
+    let wide = at(1280.0);
+    assert!(at(900.0) < wide - 20.0);
+    assert_eq!(at(1280.0), wide);
 }

@@ -27,12 +27,13 @@ pub(crate) use references::act as act_on_references;
 pub(crate) use scores::push as ask_scores;
 pub(crate) use table::{extend, search, step, table_id};
 
-use egui::{Button, Event, Frame, Key, Margin, Panel, Rect, RichText, Ui};
+use egui::{Button, Event, Frame, Key, Margin, Rect, RichText, Role, Ui};
 
-use crate::{icon::Pen, parts, theme::space};
+use crate::{icon::Pen, parts, prompt, split::Split, theme::space};
 use data::{Change, Edit, Prompt, counted};
 use state::{
     Command, Commands, Views, Workspace,
+    actions::{Action, key_of},
     drafts::{self, Draft},
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
     pairs_mode::PairsMode,
@@ -81,8 +82,14 @@ fn table_and_editor(
     table::down_from_search(ui, view);
     header(ui, workspace, view, commands);
     undo_question(ui, workspace, commands);
-    candidates::strips(ui, workspace, view, commands);
-    intake::strips(ui, data, view, commands);
+    candidates::strip(ui, workspace, view, commands);
+    intake::strip(ui, data, view, commands);
+    if data.candidates.is_some() || data.transfer.is_some() || data.import.is_some() {
+        parts::below(ui, "pairs under way", |ui| {
+            candidates::under_way(ui, workspace, view, commands);
+            intake::under_way(ui, data, commands);
+        });
+    }
     if data.is_empty() && view.draft.is_none() {
         no_pairs(ui, view, commands);
         return;
@@ -94,11 +101,7 @@ fn table_and_editor(
     health::ui(ui, workspace, view, commands);
     ui.add_space(space::XS);
     let width = ui.available_width();
-    Panel::left("pairs table")
-        .resizable(true)
-        .default_size(width * 0.4)
-        .size_range(220.0..=(width - EDITOR).max(221.0))
-        .show_separator_line(false)
+    Split::left("pairs table", width * 0.4, 220.0..=(width - EDITOR).max(221.0))
         .frame(Frame::NONE.inner_margin(Margin { right: space::M as i8, ..Margin::ZERO }))
         .show(ui, |ui| {
             if view.list(data).is_empty() && !data.listing {
@@ -308,20 +311,30 @@ fn undo_redo(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
 }
 
 fn no_pairs(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
+    // The strip that is open is one of these ways, and needs the room.
+    if view.strip != Strip::None {
+        return;
+    }
     parts::empty(ui, "No pairs yet", "Import a preference file, write the first pair, or drop a file on the window");
     ui.vertical_centered(|ui| {
         ui.add_space(space::M);
-        if parts::primary(ui, "Import a file").clicked() {
+        let way = |ui: &mut Ui, words: &str, action: Action| {
+            let key = parts::key(ui, &key_of(action));
+            let button = ui.add(Button::new(words).right_text(key));
+            prompt::name(&button, Role::Button, words);
+            button.clicked()
+        };
+        if way(ui, "Import a file", Action::Import) {
             intake::toggle(ui, view, Strip::Import);
         }
-        if ui.button("Have a model write answers").clicked() {
+        if way(ui, "Have a model write answers", Action::Sample) {
             intake::toggle(ui, view, Strip::Sample);
         }
-        if ui.button("Reference answers").on_hover_text("What the model shall go on saying (R)").clicked() {
-            view.references.open = true;
-        }
-        if ui.button("Write the first pair").clicked() {
+        if way(ui, "Write the first pair", Action::NewPair) {
             new_pair(view, commands);
+        }
+        if way(ui, "Reference answers", Action::References) {
+            view.references.open = true;
         }
         if ui.button("Open the demo").clicked() {
             commands.push(Command::OpenDemo);

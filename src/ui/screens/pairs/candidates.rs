@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use data::counted;
-use egui::{Align, Button, DragValue, Layout, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Button, DragValue, Key, Layout, Modifiers, RichText, Role, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
+    actions::spelled,
     candidates::CandidatesCommand,
     drafts::one_line,
     pairs::{PairsCommand, PairsView, Strip},
@@ -14,7 +15,7 @@ use state::{
 use store::{PairQuery, Sort};
 
 use super::editor;
-use crate::{parts, screens::answers::source, theme::space};
+use crate::{parts, prompt, screens::answers::source, theme::space};
 
 /// Characters of a prompt that are seen behind the reason why it has no pair.
 const PROMPT: usize = 60;
@@ -22,11 +23,14 @@ const PROMPT: usize = 60;
 /// The longest name of weights that is seen whole.
 const SOURCE: f32 = 250.0;
 
+/// Asks, wherever the caret is in the form.
+const ASK: &str = "Ctrl+Enter";
+
 /// Lines of prompts that are seen at once.
 const LINES: usize = 4;
 
-pub fn strips(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
-    under_way(ui, workspace, view, commands);
+/// The form, when it was asked for.
+pub fn strip(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     if view.strip == Strip::Sample {
         let fill = parts::palette(ui).accent_soft;
         parts::strip(ui, fill, |ui| {
@@ -37,6 +41,8 @@ pub fn strips(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands
 }
 
 fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    // Before the field takes it for a new line.
+    let asks = ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
     let mut label = None;
     ui.horizontal_wrapped(|ui| {
         label = Some(ui.label("Prompts, one a line").on_hover_text("{Ada|Ben} in a prompt stands for each of them").id);
@@ -110,7 +116,7 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
         let top_p = DragValue::new(&mut form.top_p).range(0.01..=1.0).speed(0.01);
         setting(ui, "Top p", top_p, "Draws from the likeliest tokens that have this share of the probability together");
     });
-    go(ui, workspace, view, commands);
+    go(ui, workspace, view, asks, commands);
 }
 
 /// What is asked besides what is typed.
@@ -137,7 +143,7 @@ fn beside(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
 }
 
 /// The button that asks, and what becomes of the answers.
-fn go(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+fn go(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, asks: bool, commands: &Commands) {
     let chat = workspace.project.as_ref().is_none_or(|project| project.has_template);
     let typed = view.candidates.prompts_to_answer(&mut view.to_answer, &workspace.pairs.waiting, chat).len();
     let obstacle = view.candidates.obstacle(&workspace.runs, &workspace.pairs, typed);
@@ -148,11 +154,13 @@ fn go(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Comma
             1 => "Answer 1 prompt".to_owned(),
             more => format!("Answer {more} prompts"),
         };
-        let mut go = ui.add_enabled(obstacle.is_none(), Button::new(word));
+        let button = Button::new(&word).right_text(parts::key(ui, &spelled(ASK)));
+        let mut go = ui.add_enabled(obstacle.is_none(), button);
+        prompt::name(&go, Role::Button, &word);
         if let Some(obstacle) = &obstacle {
             go = go.on_disabled_hover_text(obstacle);
         }
-        if go.clicked() {
+        if go.clicked() || (asks && obstacle.is_none()) {
             commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Ask)));
         }
         if ui.button("Close").clicked() {
@@ -196,12 +204,18 @@ pub fn in_a_session(ui: &mut Ui, workspace: &Workspace) {
 }
 
 /// How it goes, what came of it, and prompts without a pair.
-fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+pub fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let Some(drawing) = &workspace.pairs.candidates else {
         return;
     };
     let palette = parts::palette(ui);
     let is_fine = drawing.refused.is_empty() && !matches!(drawing.end, Some(Err(_)));
+    let is_settled = !drawing.is_busy() && workspace.saving.under_way == 0;
+    // What it invites to was done.
+    if is_fine && is_settled && !drawing.references && drawing.came > 0 && workspace.pairs.counts.unlabelled == 0 {
+        commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Close)));
+        return;
+    }
     parts::strip(ui, if is_fine { palette.accent_soft } else { palette.warning_soft }, |ui| {
         ui.horizontal(|ui| {
             ui.label(RichText::new(drawing.summary()).color(palette.strong));

@@ -1,4 +1,4 @@
-//! Files in and out: strips between the title and the table.
+//! Files in and out: where they are named above the table, what came of it below.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,14 +15,18 @@ use state::{
 
 use crate::{dropped, parts, screens::pairs::look};
 
-/// Everything that is under way or has just been done.
-pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
-    transfer(ui, data, commands);
+/// Where a file is to be named, when that was asked for.
+pub fn strip(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     path(ui, data, view, commands);
+    take_dropped(ui, commands);
+}
+
+/// What is under way, or has just been done.
+pub fn under_way(ui: &mut Ui, data: &PairsData, commands: &Commands) {
+    transfer(ui, data, commands);
     if let Some(import) = &data.import {
         report(ui, import, commands);
     }
-    take_dropped(ui, commands);
 }
 
 /// Files and folders dropped on the window are imported.

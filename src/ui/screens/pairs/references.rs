@@ -1,7 +1,7 @@
 //! Reference answers and retention text: read, edited, dropped, pinned; and what of the pairs' topics they speak for.
 
 use data::{ReferenceAnswer, TopicCoverage, counted};
-use egui::{Button, Frame, Label, Margin, Panel, RichText, Role as WidgetRole, ScrollArea, TextEdit, Ui};
+use egui::{Button, Frame, Label, Margin, RichText, Role as WidgetRole, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
@@ -14,6 +14,7 @@ use state::{
 use super::{candidates, editor::count_words, intake};
 use crate::{
     parts, prompt,
+    split::Split,
     theme::{size, space},
     writing::Field,
 };
@@ -131,7 +132,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         commands.push(of(ReferencesCommand::Read));
     }
     header(ui, workspace, view, commands);
-    candidates::strips(ui, workspace, view, commands);
+    candidates::strip(ui, workspace, view, commands);
+    if workspace.pairs.candidates.is_some() {
+        parts::below(ui, "references under way", |ui| candidates::under_way(ui, workspace, view, commands));
+    }
     let Some(known) = &data.references.known else {
         parts::empty(ui, "Reading the reference answers…", "");
         return;
@@ -158,10 +162,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     ui.add_space(space::XS);
     let width = ui.available_width();
     let frame = Frame::NONE.inner_margin(Margin { right: space::M as i8, ..Margin::ZERO });
-    let list = Panel::left("references list").resizable(true).default_size(width * 0.4);
-    list.size_range(200.0..=(width - 300.0).max(201.0)).show_separator_line(false).frame(frame).show(
-        ui,
-        |ui| match view.references.shown {
+    Split::left("references list", width * 0.4, 200.0..=(width - 300.0).max(201.0)).frame(frame).show(ui, |ui| {
+        match view.references.shown {
             Shown::Answers => {
                 let line = |at: usize| {
                     let answer = &known.answers[at];
@@ -178,8 +180,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 let line = |at: usize| ("", one_line(&known.retention[at], LINE));
                 rows(ui, known.retention.len(), &line, &mut view.references, commands);
             }
-        },
-    );
+        }
+    });
     match view.references.shown {
         Shown::Answers => {
             let settled = workspace.saving.under_way == 0 && data.references.is_settled(data.revision);

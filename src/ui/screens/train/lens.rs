@@ -1,7 +1,7 @@
 //! The pair lens beside the charts: which pairs a stretch of steps met, and what it did to them.
 
 use data::{PairId, counted};
-use egui::{Align, Label, Layout, Margin, Panel, RichText, Role as WidgetRole, Sense, Ui, WidgetInfo};
+use egui::{Align, Label, Layout, Margin, RichText, Role as WidgetRole, Sense, Ui, WidgetInfo};
 use egui_extras::{Column, TableBuilder};
 use state::{
     Command, Commands, Workspace,
@@ -13,7 +13,7 @@ use store::{PairInSteps, RunId};
 use train::objective::Objective;
 
 use super::GROUP;
-use crate::{chart, parts, prompt, theme::space};
+use crate::{chart, parts, prompt, split::Split, theme::space};
 
 const ROW: f32 = 26.0;
 const NUMBER: f32 = 60.0;
@@ -45,15 +45,15 @@ pub fn ui(
     {
         view.listed = SortedPairs::of(met, *of, effect, ascending, objective);
     }
-    let panel = if ui.available_width() > BESIDE {
-        Panel::right("pair lens").default_size(400.0).size_range(300.0..=560.0)
+    let split = if ui.available_width() > BESIDE {
+        Split::right("pair lens beside", 400.0, 300.0..=560.0)
     } else {
         // Most of a low window: a few rows under its head.
         let height = (ui.available_height() * 0.6).clamp(210.0, 360.0);
-        Panel::bottom("pair lens").default_size(height).size_range(140.0..=420.0)
+        Split::bottom("pair lens below", height, 140.0..=420.0)
     };
     let frame = parts::card_frame(ui).outer_margin(Margin { left: space::M as i8, ..Margin::ZERO });
-    panel.resizable(true).show_separator_line(false).frame(frame).show(ui, |ui| {
+    split.frame(frame).show(ui, |ui| {
         // Else it shrinks to the sentence that stands there while the pairs are read, and stays so.
         ui.set_min_height(ui.available_height());
         head(ui, view, stretch, last, commands);

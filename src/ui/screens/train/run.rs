@@ -45,7 +45,15 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         return;
     };
     head(ui, workspace, view, record, live, commands);
-    alarms::ui(ui, workspace, record, live, commands);
+    let offer = workspace.runs.join_offer(record);
+    if offer.is_some() || workspace.runs.alarms(run).next().is_some() {
+        parts::below(ui, "of the run", |ui| {
+            alarms::ui(ui, workspace, record, live, commands);
+            if let Some(offer) = offer {
+                joining(ui, workspace, record, offer, commands);
+            }
+        });
+    }
     ui.add_space(space::S);
     let last = history.map_or(0, |history| history.last_step() as u64);
     let is_going = live.is_some();
@@ -107,7 +115,6 @@ fn head(
     standing_line(ui, text, record);
     fork::origin(ui, workspace, view, record);
     seen::ui(ui, workspace, view, record, commands);
-    joining(ui, workspace, record, commands);
     if let Some(message) = &record.message {
         parts::strip(ui, palette.error_soft, |ui| {
             ui.add(egui::Label::new(RichText::new(message).color(palette.error)).wrap());
@@ -134,10 +141,13 @@ fn standing_line(ui: &mut Ui, text: String, record: &RunRecord) {
 }
 
 /// Labels that the run has not seen, and whether they are to join it.
-fn joining(ui: &mut Ui, workspace: &Workspace, record: &RunRecord, commands: &Commands) {
-    let Some(JoinOffer { text, press }) = workspace.runs.join_offer(record) else {
-        return;
-    };
+fn joining(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    record: &RunRecord,
+    JoinOffer { text, press }: JoinOffer,
+    commands: &Commands,
+) {
     parts::strip(ui, parts::palette(ui).accent_soft, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.label(text);
