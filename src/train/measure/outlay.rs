@@ -94,7 +94,7 @@ struct Sampled {
 struct Rounds {
     /// Tokens of each answer so far.
     lengths: Vec<usize>,
-    rounds: usize,
+    count: usize,
     begun: Instant,
     /// Of the present round: how long it took to compute, and its tokens. The first comes with the prompts, whose time
     /// is another matter.
@@ -105,19 +105,19 @@ struct Rounds {
 impl Rounds {
     fn of(answers: usize) -> Self {
         let lengths = vec![0; answers];
-        Self { lengths, rounds: 0, begun: Instant::now(), present: None, quickest_secs: f64::INFINITY }
+        Self { lengths, count: 0, begun: Instant::now(), present: None, quickest_secs: f64::INFINITY }
     }
 
     /// The answer at `index` has one more token.
     fn token(&mut self, index: usize, now: Instant) {
         self.lengths[index] += 1;
-        if self.lengths[index] <= self.rounds {
+        if self.lengths[index] <= self.count {
             self.present = self.present.map(|(secs, tokens)| (secs, tokens + 1));
             return;
         }
         self.end_round();
-        self.present = (self.rounds > 0).then(|| (now.duration_since(self.begun).as_secs_f64(), 1));
-        (self.rounds, self.begun) = (self.lengths[index], now);
+        self.present = (self.count > 0).then(|| (now.duration_since(self.begun).as_secs_f64(), 1));
+        (self.count, self.begun) = (self.lengths[index], now);
     }
 
     fn end_round(&mut self) {
@@ -157,7 +157,7 @@ fn an_answer(
     let on = || {
         said_no.set(!wanted());
         let is_short = started.elapsed().as_secs_f64() < LONGEST_TRIAL_SECS;
-        !said_no.get() && (is_short || rounds.borrow().rounds < LEAST_ROUNDS)
+        !said_no.get() && (is_short || rounds.borrow().count < LEAST_ROUNDS)
     };
     let answers = policy.generate_while(&tried, &options, &on, &mut |index, _| {
         rounds.borrow_mut().token(index, Instant::now());
@@ -229,7 +229,7 @@ mod tests {
         ] {
             rounds.token(index, at(ms));
         }
-        assert_eq!(rounds.rounds, 4);
+        assert_eq!(rounds.count, 4);
         assert!((rounds.secs_a_token().unwrap() - 0.010).abs() < 1e-9, "30 ms for three");
         let mut one = Rounds::of(2);
         (0..2).for_each(|index| one.token(index, at(5000)));
