@@ -75,7 +75,7 @@ pub fn run(args: &Import) -> Result<Ending> {
     while project.settle()? {}
     let chat = is_chat(&project)?;
     for (file, report) in &reports {
-        tell(file, report, args.json, chat)?;
+        tell(file, report, report.texts_to_be_continued().filter(|_| chat), args.json)?;
     }
     if let Some(rejected) = rejected {
         rejected.finish()?;
@@ -209,8 +209,8 @@ fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, interrupted: &At
     Ok(ControlFlow::Continue(()))
 }
 
-/// `chat`: the project's model has a chat template, so that it matters which prompts go without.
-fn tell(file: &Path, report: &ImportReport, is_json: bool, chat: bool) -> Result<()> {
+/// `texts`: what is to be said of prompts that are texts, where the project's model has a chat template.
+fn tell(file: &Path, report: &ImportReport, texts: Option<String>, is_json: bool) -> Result<()> {
     if is_json {
         let lines = |faults: &[RecordFault]| -> Vec<serde_json::Value> {
             faults.iter().map(|fault| json!({"line": fault.line, "reason": fault.reason})).collect()
@@ -251,7 +251,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool, chat: bool) -> Result
     if let Some(unused) = report.unused_columns() {
         output::line(format!("{name}: {unused}; --map OURS=THEIRS takes one in"))?;
     }
-    if let Some(texts) = report.texts_to_be_continued().filter(|_| chat) {
+    if let Some(texts) = texts {
         output::line(format!(
             "{name}: {texts}. If they are what a user says, take this import back (Ctrl+Z in the window) and import with --chat"
         ))?;
