@@ -133,7 +133,7 @@ pub struct Runs {
 pub fn can_continue(status: RunStatus) -> bool {
     match status {
         RunStatus::Stopped | RunStatus::Interrupted | RunStatus::Failed => true,
-        RunStatus::Queued | RunStatus::Running | RunStatus::Paused | RunStatus::Completed => false,
+        RunStatus::Queued | RunStatus::Running | RunStatus::Paused | RunStatus::Completed | RunStatus::Away => false,
     }
 }
 

@@ -11,6 +11,7 @@
 //! the state at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The
 //! table `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
 
+mod away;
 pub mod bundle;
 mod contents;
 mod counting;
@@ -56,6 +57,7 @@ mod trace;
 
 use serde::{Deserialize, Serialize};
 
+pub use away::Away;
 pub use duplicates::{Added, Duplicates};
 pub use error::StoreError;
 pub use forks::family;

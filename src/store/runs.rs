@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use ::data::config::RunConfig;
 
 use super::{
-    LeftOut, Project, Revision, RunId, StoreError,
+    Away, LeftOut, Project, Revision, RunId, StoreError,
     marks::RunMarks,
     owner::{LIVE, Owner, live_owner},
     project::{Keep, Result, now_ms},
@@ -35,6 +35,8 @@ pub enum RunStatus {
     Failed,
     /// Its process ended without a word; can be resumed from its last checkpoint.
     Interrupted,
+    /// Handed over to another machine; what it has learnt there can be taken back.
+    Away,
 }
 
 impl RunStatus {
@@ -47,20 +49,30 @@ impl RunStatus {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Away => "away",
         }
     }
 
     fn of_word(word: &str) -> Option<Self> {
-        [Self::Queued, Self::Running, Self::Paused, Self::Stopped, Self::Completed, Self::Failed, Self::Interrupted]
-            .into_iter()
-            .find(|status| status.word() == word)
+        [
+            Self::Queued,
+            Self::Running,
+            Self::Paused,
+            Self::Stopped,
+            Self::Completed,
+            Self::Failed,
+            Self::Interrupted,
+            Self::Away,
+        ]
+        .into_iter()
+        .find(|status| status.word() == word)
     }
 
     /// Whether a living process has this run in hand.
     pub fn is_live(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Paused => true,
-            Self::Stopped | Self::Completed | Self::Failed | Self::Interrupted => false,
+            Self::Stopped | Self::Completed | Self::Failed | Self::Interrupted | Self::Away => false,
         }
     }
 }
@@ -137,6 +149,8 @@ pub struct RunRecord {
     pub total_steps: u64,
     /// Why it ended as it did, if there is something to say.
     pub message: Option<String>,
+    /// Where it was handed over to another machine, and did not go on here since.
+    pub away: Option<Away>,
     /// Absent until its model was loaded.
     pub arithmetic: Option<Arithmetic>,
     /// Its folder: `config.toml` and `checkpoints/`.
@@ -149,7 +163,7 @@ pub struct RunRecord {
 /// The columns [`record_of`] reads.
 const RECORD: &str = "id, name, method, status, created_ms, config_toml, revision, parent, \
     coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message, arithmetic, \
-    elsewhere, parent_step, left_out, coalesce(day_ms, created_ms), marks";
+    elsewhere, parent_step, left_out, coalesce(day_ms, created_ms), marks, away";
 
 /// What a run leaves behind step by step.
 pub(super) const BY_STEP: [&str; 7] = ["steps", "visits", "samples", "judged", "log", "metrics", "rollouts"];
@@ -258,7 +272,7 @@ impl Project {
                 stop::forget(tx, run)?;
             }
             let changed = tx.execute(
-                "UPDATE runs SET status = ?2, message = ?3, owner = ?4 WHERE id = ?1",
+                "UPDATE runs SET status = ?2, message = ?3, owner = ?4, away = iif(?4 IS NULL, away, NULL) WHERE id = ?1",
                 params![run.0, status.word(), message, mine],
             )?;
             existing(run, changed)
@@ -402,6 +416,8 @@ impl Project {
                 .get::<_, Option<String>>(16)?
                 .and_then(|json| serde_json::from_str(&json).ok())
                 .unwrap_or_default(),
+            // Without it nothing can be taken back, which is told then.
+            away: row.get::<_, Option<String>>(17)?.and_then(|json| serde_json::from_str(&json).ok()),
             dir: self.run_dir(id),
             checkpoints,
         })

@@ -44,6 +44,10 @@ pub enum TrainError {
         "The run is already at its last step ({step} of {total}). Give it more steps to go on, for example `--steps {}`", 2 * .step.max(.total)
     )]
     AtLastStep { step: u64, total: u64 },
+    #[error(
+        "Run {0} is away: it was handed over to another machine. Take back what it has learnt there (`nudge takeback`), or give that up with `nudge takeback PROJECT {0} --give-up`", .run.0
+    )]
+    Away { run: RunId },
     #[error("There is no checkpoint of step {step}; {there}")]
     NoSuchCheckpoint { step: u64, there: String },
     #[error(
@@ -110,6 +114,7 @@ impl TrainError {
         matches!(
             self,
             Self::AtLastStep { .. }
+                | Self::Away { .. }
                 | Self::NoSuchCheckpoint { .. }
                 | Self::CheckpointsGone { .. }
                 | Self::OnlyDoubtful { .. }

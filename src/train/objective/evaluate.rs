@@ -98,7 +98,12 @@ impl Objective {
 
     /// r/μ, for the method that has importance weights.
     fn weight(&self, pair: &PairLogProbs) -> f64 {
-        self.method().weight(pair.reward, pair.behaviour)
+        self.label_weight(pair.reward, pair.behaviour)
+    }
+
+    /// The same of a label with the reward r that its labeller gave with probability μ.
+    pub fn label_weight(&self, reward: f64, behaviour: f64) -> f64 {
+        self.method().weight(reward, behaviour)
     }
 
     fn term(&self, pair: &PairLogProbs, margin: f64, loss: f64, slope: f64) -> PairTerm {

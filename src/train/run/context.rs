@@ -42,6 +42,8 @@ pub struct Context<'h> {
     pub step: u64,
     /// Time in which nothing was trained, because of a pause or for others; left out of speeds.
     pub rested: Duration,
+    /// What is logged is told and not kept: the run was prepared before, and its log says so already.
+    pub is_quiet: bool,
     /// Answers that memory was found for at once, where once it was not found for more.
     at_once: usize,
     asked: Cell<Asked>,
@@ -60,6 +62,7 @@ impl<'h> Context<'h> {
             run,
             step: 0,
             rested: Duration::ZERO,
+            is_quiet: false,
             at_once: usize::MAX,
             asked: Cell::new(Asked { at: None, stop: false, pause: false }),
             shown: None,
@@ -91,6 +94,10 @@ impl<'h> Context<'h> {
     /// A line of the run's log, in the project first.
     pub fn log(&mut self, level: LogLevel, text: impl Into<String>) -> Result<()> {
         let (text, run, step) = (text.into(), self.run, self.step);
+        if self.is_quiet {
+            self.logged(level, text, false);
+            return Ok(());
+        }
         let written = self.write(None, &mut |project| project.append_log(run, step, level, &text));
         self.logged(level, text, false);
         may_be_locked(written)

@@ -127,6 +127,9 @@ fn record_status(task: &Task, status: RunStatus, message: Option<&str>) {
 fn start_and_run(host: &mut dyn Host, task: &Task, began: &mut bool) -> Result<Outcome> {
     let project = Project::open(&task.project)?;
     let record = project.run(task.run)?;
+    if record.status == RunStatus::Away {
+        return Err(TrainError::Away { run: record.id });
+    }
     let mut context = Context::new(host, project, task.run)?;
     if context.must_stop() {
         return stopped(&context, record.step);

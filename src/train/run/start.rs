@@ -1,13 +1,17 @@
 //! Where a run begins or goes on: at its newest checkpoint, at an earlier one that was named, or at its start.
 
 use data::config::RunConfig;
-use store::{RunRecord, RunStatus};
+use store::{Project, RunRecord, RunStatus};
 
 use crate::{
     error::{Result, TrainError},
     run::{
         checkpoint::{self, Checkpoint},
+        context::Context,
+        host::Host,
+        prepare::prepare,
         rotation,
+        training::Training,
     },
 };
 
@@ -28,6 +32,9 @@ impl Start {
     /// Looks at the names of checkpoints only. A run that ended before its first checkpoint begins again; one whose
     /// checkpoints are gone is refused, because what it learnt is not there and its measurements would go too.
     pub fn of(record: &RunRecord, config: &RunConfig, from: Option<u64>) -> Result<Self> {
+        if record.status == RunStatus::Away {
+            return Err(TrainError::Away { run: record.id });
+        }
         let folders = &record.checkpoints;
         let measured = record.step;
         match from {
@@ -78,6 +85,20 @@ impl Start {
             Self::After { step, asked } => checkpoint::open(&record.checkpoints, asked.then_some(step)).map(Some),
         }
     }
+}
+
+/// A recorded run as it stands before its first step, for whoever hands it over. `None` = stopped meanwhile.
+pub fn at_its_beginning(host: &mut dyn Host, project: Project, record: &RunRecord) -> Result<Option<Training>> {
+    let mut context = Context::new(host, project, record.id)?;
+    Ok(prepare(&mut context, record, None)?.map(|(training, _)| training))
+}
+
+/// The same once more of a run that was away, for whoever takes it back: its log has all of that already.
+pub fn back_at_its_beginning(host: &mut dyn Host, project: Project, record: &RunRecord) -> Result<Option<Training>> {
+    let mut context = Context::new(host, project, record.id)?;
+    context.is_quiet = true;
+    let fresh = RunRecord { status: RunStatus::Queued, step: 0, checkpoints: Vec::new(), ..record.clone() };
+    Ok(prepare(&mut context, &fresh, None)?.map(|(training, _)| training))
 }
 
 /// The step that a run would go on from, 0 for its beginning, or why it cannot; `from` as in [`Start::of`].

@@ -51,6 +51,16 @@ pub struct Training {
     pub rlhf: Option<Rlhf>,
 }
 
+/// A step that is still to be done: places in the training data, in the order in which they are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepAhead {
+    pub step: u64,
+    pub learning_rate: f64,
+    pub pairs: Vec<usize>,
+    pub references: Vec<usize>,
+    pub retention: Vec<usize>,
+}
+
 /// What is told of a step.
 pub struct StepReport {
     /// TRL's names, in the order they are shown.
@@ -172,7 +182,6 @@ impl Training {
     /// The step's pairs as rows, each with what was sampled to its prompt, and with `pairs_per_step` reference answers
     /// and texts where their weights are not 0. Moves `next` on by these.
     fn pack(&self, next: &mut State, met: Vec<usize>, sampled: BTreeMap<usize, Anchor>) -> Result<Batch> {
-        let knobs = self.state.knobs;
         let train = &self.dataset.pairs.train;
         let (most, seed) = (self.config.objective.negatives_max, self.config.train.shuffle_seed);
         let draw = |index: &usize| Some((*index, DrawnNegatives::of(&train[*index], most, seed, next.step)?));
@@ -186,21 +195,32 @@ impl Training {
         let longer: BTreeMap<usize, Doc> = sampled.iter().map(with_sampled).collect();
         let doc = |index: usize| longer.get(&index).unwrap_or_else(|| drawn(index));
         let pairs: Vec<(usize, &Doc)> = met.into_iter().map(|index| (index, doc(index))).collect();
-        // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
-        let count = self.config.train.pairs_per_step;
-        let aside = &self.state.aside;
-        let references = texts(
-            knobs.reference_weight,
-            &self.dataset.references.train,
-            &mut next.references,
-            count,
-            &aside.references,
-        );
-        let retention =
-            texts(knobs.retention_weight, &self.dataset.retention.train, &mut next.retention, count, &aside.retention);
+        let [references, retention] = self.draw_texts(next);
         let batch = Batch::pack(&pairs, &references, &retention, self.state.budget)?;
         let reference = sampled.into_iter().map(|(index, anchor)| (index, anchor.reference)).collect();
         Ok(batch.with_draws(draws).with_sampled(reference))
+    }
+
+    /// Reference answers and retention text of the step that `next` is the state after. Moves `next` on by these.
+    fn draw_texts(&self, next: &mut State) -> [Texts<'_>; 2] {
+        // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
+        let count = self.config.train.pairs_per_step;
+        let (knobs, aside, dataset) = (self.state.knobs, &self.state.aside, &self.dataset);
+        [
+            texts(knobs.reference_weight, &dataset.references.train, &mut next.references, count, &aside.references),
+            texts(knobs.retention_weight, &dataset.retention.train, &mut next.retention, count, &aside.retention),
+        ]
+    }
+
+    /// What the step after `state.step` would work on, and how far it would go. The state moves on as if it was done.
+    pub fn pass_ahead(&mut self) -> StepAhead {
+        let mut next = self.state.clone();
+        let pairs = self.draw_pairs(&mut next);
+        let places = |texts: &Texts<'_>| texts.docs.iter().map(|(index, _)| *index).collect();
+        let [references, retention] = self.draw_texts(&mut next).each_ref().map(places);
+        let Plan { step, learning_rate, .. } = self.plan::<StepDoc>(&next, &[]);
+        self.enter(next);
+        StepAhead { step, learning_rate, pairs, references, retention }
     }
 
     /// The state after a step that was done.

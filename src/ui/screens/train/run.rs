@@ -195,6 +195,7 @@ pub fn status_word(status: RunStatus, palette: &Palette) -> (&'static str, egui:
         RunStatus::Completed => ("Completed", palette.good),
         RunStatus::Failed => ("Failed", palette.error),
         RunStatus::Interrupted => ("Interrupted", palette.warning),
+        RunStatus::Away => ("Away", palette.accent),
     }
 }
 
