@@ -23,6 +23,7 @@
 //! - [`judge`]: rules for answers: what counts as what, and shares with their intervals. Pure.
 //! - [`train`]: objectives, the data set, measuring, the step that everybody calls, the run, and a benchmark of it.
 //! - [`export`]: PEFT adapter and merged model, read back and proven; a run told on one page.
+//! - [`handover`]: a run on another machine: its folder, what is heard of it, what comes back.
 //! - [`engine`]: the background thread: protocol, inbox, pool, answers, pre-flight; it hosts what `train` runs.
 //! - [`state`]: what the screen shows, testable without a frame: workspace, commands, forms, series.
 //! - [`ui`]: draws state, emits commands; one file a screen, one theme.
@@ -35,7 +36,7 @@
 //! main, cli -> app -> ui -> state -> store, judge -> data
 //!               |              \--> engine::protocol
 //!               \--> engine -> train -> model, text, store, judge;  model -> kernels;  export -> train
-//!                    formats -> data, files;  model, text -> gguf -> files
+//!                    formats -> data, files;  model, text -> gguf -> files;  cli -> handover -> train
 //!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
 //!
@@ -56,6 +57,7 @@
 //! long a file may be.
 
 pub use ::{
-    app, cli, data, engine, export, files, formats, gguf, hub, judge, kernels, model, state, store, text, train, ui,
+    app, cli, data, engine, export, files, formats, gguf, handover, hub, judge, kernels, model, state, store, text,
+    train, ui,
 };
 pub use train::objective;

@@ -8,6 +8,7 @@ mod compare;
 mod download;
 mod export;
 mod fork;
+mod handover;
 mod health;
 mod labels;
 mod mark;
@@ -33,6 +34,7 @@ pub use self::compare::Compare;
 pub use self::download::Download;
 pub use self::export::Export;
 pub use self::fork::Fork;
+pub use self::handover::{Follow, Handover, Takeback};
 pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
 pub use self::mark::Mark;
@@ -96,6 +98,9 @@ pub enum Command {
     Compare(Compare),
     Resume(Resume),
     Fork(Fork),
+    Handover(Handover),
+    Follow(Follow),
+    Takeback(Takeback),
     Queue(Queue),
     Stop(Stop),
     Pause(Pause),
@@ -150,6 +155,8 @@ impl Command {
                 | Self::Compare(_)
                 | Self::Resume(_)
                 | Self::Fork(_)
+                | Self::Handover(_)
+                | Self::Takeback(_)
                 | Self::Sample(_)
                 | Self::References(_)
                 | Self::Check(_)

@@ -17,6 +17,7 @@ mod ending;
 mod export;
 mod fork;
 mod generate;
+mod handover;
 mod health;
 mod import;
 mod live;
@@ -82,6 +83,9 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Compare(args) => compare::run(&args, threads),
         Command::Resume(args) => resume::run(&args, threads),
         Command::Fork(args) => fork::run(&args, threads),
+        Command::Handover(args) => handover::run(&args, threads),
+        Command::Follow(args) => handover::follow(&args),
+        Command::Takeback(args) => handover::takeback(&args, threads),
         Command::Queue(args) => queue::run(&args, threads),
         Command::Stop(args) => stop::run(&args),
         Command::Pause(args) => stop::pause(&args),

@@ -46,6 +46,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
                 "parent_step": run.parent_step,
                 "left_out": run.left_out.as_ref().map(LeftOut::pairs),
                 "message": run.message,
+                "away": run.away.as_ref().filter(|_| run.status == RunStatus::Away),
                 "marks": run.marks,
                 "columns": columns,
                 "arithmetic": run.arithmetic,
@@ -80,6 +81,13 @@ pub fn run(args: &Runs) -> Result<Ending> {
     for run in runs.iter().filter(|run| run.status == RunStatus::Failed) {
         if let Some(message) = &run.message {
             output::line(format!("Run {} failed {}: {message}", run.id.0, where_it_failed(run)))?;
+        }
+    }
+    for run in runs.iter().filter(|run| run.status == RunStatus::Away) {
+        if let Some(away) = &run.away {
+            let heard =
+                away.heard_ms.map_or_else(|| "nothing heard yet".to_owned(), |ms| format!("last heard {}", when(ms)));
+            output::line(format!("Run {} is away since {}, {heard}", run.id.0, when(away.since_ms)))?;
         }
     }
     Ok(Ending::Done)
