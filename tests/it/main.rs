@@ -40,6 +40,8 @@ mod fought_window;
 mod frames;
 mod gguf;
 mod gguf_out;
+mod handover;
+mod handover_python;
 mod hostile;
 mod hostile_folders;
 mod hot;
