@@ -23,7 +23,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use nudge::{
     data::{
-        PromptKey, Split,
+        Pair, PromptKey, Split,
         config::{Basis, RunConfig},
     },
     engine::{Engine, EngineOptions, no_waker},
@@ -85,7 +85,9 @@ enum Part {
     Batch,
     /// How large a learning rate?
     Rate,
-    /// The same of pairs four times as long.
+    /// How large a β, which ends a pair's push sooner?
+    Strength,
+    /// Rates and strengths for pairs four times as long.
     Long,
     /// Is it so with DPO and IPO?
     Methods,
@@ -102,8 +104,9 @@ struct Point {
     method: &'static str,
     batch: usize,
     steps: u64,
-    /// As the rule has it, where none is said.
+    /// Rate and β are as the rule has them, where none is said.
     rate: Option<&'static str>,
+    beta: Option<&'static str>,
 }
 
 /// The word for a rate that no point says.
@@ -125,22 +128,31 @@ const STEPS: &[(usize, usize, &[u64])] = &[
 const BATCHES: &[(usize, usize, &[u64])] =
     &[(3000, 8, &[60, 300, 600]), (3000, 32, &[60, 150, 300]), (30_000, 8, &[600]), (30_000, 32, &[60, 150, 300])];
 const RATES: &[&str] = &["1e-4", "3e-4", "6e-4", "1e-3", "2e-3", "3e-3"];
-/// Steps that each rate is tried with.
-const STEPS_AT_RATES: &[u64] = &[60, 120, 300];
+/// Of MPO.
+const STRENGTHS: &[&str] = &["0.1", "0.3", "1", "3"];
+/// Steps that each rate and each β is tried with.
+const STEPS_AT_EACH: &[u64] = &[60, 120, 300];
 
 fn points() -> Vec<Point> {
-    let point = |part, pairs, batch, steps| Point { part, pairs, at_once: 1, method: "mpo", batch, steps, rate: None };
+    let usual =
+        Point { part: Part::Steps, pairs: 0, at_once: 1, method: "mpo", batch: 0, steps: 0, rate: None, beta: None };
+    let point = |part, pairs, batch, steps| Point { part, pairs, batch, steps, ..usual };
     let grid = |part, rows: &[(usize, usize, &'static [u64])]| {
         let rows =
             rows.iter().flat_map(|(pairs, batch, steps)| steps.iter().map(move |steps| (*pairs, *batch, *steps)));
         rows.map(|(pairs, batch, steps)| point(part, pairs, batch, steps)).collect::<Vec<_>>()
     };
     let rates = |point: Point| RATES.iter().map(move |rate| Point { rate: Some(*rate), ..point });
+    let strengths = |point: Point| STRENGTHS.iter().map(move |beta| Point { beta: Some(*beta), ..point });
     let mut points = grid(Part::Steps, STEPS);
     points.extend(grid(Part::Batch, BATCHES));
-    for steps in STEPS_AT_RATES {
+    for steps in STEPS_AT_EACH {
         points.extend([300, 3000].into_iter().flat_map(|pairs| rates(point(Part::Rate, pairs, 16, *steps))));
-        points.extend(rates(Point { at_once: 4, ..point(Part::Long, 3000, 16, *steps) }));
+        for (pairs, batch) in [(80, 8), (300, 16), (3000, 16), (30_000, 16)] {
+            points.extend(strengths(point(Part::Strength, pairs, batch, *steps)));
+        }
+        let long = Point { at_once: 4, ..point(Part::Long, 3000, 16, *steps) };
+        points.extend(rates(long).chain(strengths(long)));
     }
     for method in ["dpo", "ipo"] {
         for (pairs, steps) in [(300, &[60, 120, 300][..]), (3000, &[60, 120]), (30_000, &[60, 120, 300, 1200])] {
@@ -199,10 +211,10 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
     let titles: Vec<&str> = COLUMNS.iter().map(|(title, ..)| *title).collect();
     println!("{parameters} parameters\n");
     println!(
-        "| method | pairs | questions in each | pairs a step | steps | passes | rate | {} | runs | accuracy on the way |",
+        "| method | pairs | questions in each | pairs a step | steps | passes | rate | β | {} | runs | accuracy on the way |",
         titles.join(" | ")
     );
-    println!("|{}", "---|".repeat(9 + COLUMNS.len()));
+    println!("|{}", "---|".repeat(10 + COLUMNS.len()));
     for (at_once, pairs) in data {
         let place = tempfile::tempdir().context("no room for a temporary project")?;
         let mut of_pairs = stream(seed, Stream::Sizes);
@@ -219,8 +231,9 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
             fs::remove_file(dir.join(nudge::judge::FILE)).context("the rule set cannot be put aside")?;
         }
         let mut project = Project::open(&dir)?;
-        let all = pairs + HELD_OUT;
-        let basis = Basis { held_out: HELD_OUT, trained_on: pairs, ..Basis::of(all, Some(parameters)) };
+        let all = drawn.pairs.len();
+        let bytes = drawn.pairs.iter().map(Pair::len_bytes).sum::<usize>() / all;
+        let basis = Basis { held_out: HELD_OUT, trained_on: pairs, bytes, ..Basis::of(all, Some(parameters)) };
         for point in points.iter().filter(|point| (point.at_once, point.pairs) == (at_once, pairs)) {
             let mut of_point = Vec::new();
             for seed in 0..what.seeds {
@@ -243,7 +256,7 @@ pub fn sizes(world: &World, seed: u64, assets: &Path, what: &Sizes) -> Result<()
                         line
                     }
                 };
-                of_point.push((config.optimizer.learning_rate, line));
+                of_point.push((config, line));
             }
             if let Some(row) = row(point, &of_point) {
                 println!("{row}");
@@ -267,6 +280,7 @@ fn configure(point: &Point, basis: &Basis, seed: u64, what: &Sizes) -> Result<Ru
         ("train.shuffle_seed", seed.to_string()),
     ];
     changes.extend(point.rate.map(|rate| ("optimizer.learning_rate", rate.to_owned())));
+    changes.extend(point.beta.map(|beta| ("objective.beta", beta.to_owned())));
     let changes = changes.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(what.set.iter().cloned());
     let changes: Vec<(String, String)> = changes.collect();
     let mut config = RunConfig::default().with_overrides(&changes)?;
@@ -275,8 +289,9 @@ fn configure(point: &Point, basis: &Basis, seed: u64, what: &Sizes) -> Result<Ru
 }
 
 /// The mean of a point's runs, ± half of what lies between the lowest and the highest; nothing where there is no run.
-fn row(point: &Point, runs: &[(f64, Line)]) -> Option<String> {
-    let (rate, first) = runs.first()?;
+fn row(point: &Point, runs: &[(RunConfig, Line)]) -> Option<String> {
+    let (config, first) = runs.first()?;
+    let (rate, beta) = (config.optimizer.learning_rate, config.objective.beta);
     let passes = point.steps as f64 * point.batch.min(point.pairs) as f64 / point.pairs as f64;
     let Point { method, pairs, at_once, batch, steps, .. } = point;
     let cells = COLUMNS.iter().map(|(_, metric, decimals)| {
@@ -287,6 +302,6 @@ fn row(point: &Point, runs: &[(f64, Line)]) -> Option<String> {
     let (cells, curve) = (cells.join(" | "), first.curve.iter().map(|(step, value)| format!("{step}: {value:.3}")));
     let (curve, count) = (curve.collect::<Vec<_>>().join(", "), runs.len());
     Some(format!(
-        "| {method} | {pairs} | {at_once} | {batch} | {steps} | {passes:.2} | {rate:e} | {cells} | {count} | {curve} |"
+        "| {method} | {pairs} | {at_once} | {batch} | {steps} | {passes:.2} | {rate:e} | {beta} | {cells} | {count} | {curve} |"
     ))
 }

@@ -30,7 +30,7 @@ impl Project {
         self.read(|connection| {
             let mut counts = Counts::default();
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT state, split, count(*) FROM versions INDEXED BY versions_listed WHERE {NEWEST}
+                "SELECT state, split, count(*), sum(len_bytes) FROM versions INDEXED BY versions_listed WHERE {NEWEST}
                  GROUP BY state, split"
             ))?;
             let [trained_on, held_out] = [Split::Train, Split::Eval].map(split_number);
@@ -45,10 +45,10 @@ impl Project {
                     3 => counts.both_bad += count,
                     _ => counts.skip += count,
                 }
-                if matches!(state, 1 | 2) && split == held_out {
-                    counts.held_out += count;
-                } else if matches!(state, 1 | 2) && split == trained_on {
-                    counts.trained_on += count;
+                if matches!(state, 1 | 2) {
+                    counts.learnt_bytes += row.get::<_, i64>(3)? as usize;
+                    counts.held_out += if split == held_out { count } else { 0 };
+                    counts.trained_on += if split == trained_on { count } else { 0 };
                 }
             }
             if counts.learnt() <= Basis::FEW {

@@ -103,6 +103,8 @@ pub struct Counts {
     pub held_out: usize,
     /// Of `better` and `tie`: those that are never held out.
     pub trained_on: usize,
+    /// Of `better` and `tie`: prompts and answers, in bytes.
+    pub learnt_bytes: usize,
     /// As [`Basis::open`].
     pub open: Arc<[(PromptKey, usize)]>,
 }
@@ -115,7 +117,8 @@ impl Counts {
     /// What settings follow, with a model of so many parameters.
     pub fn basis(&self, parameters: Option<u64>) -> Basis {
         let Self { held_out, trained_on, .. } = *self;
-        Basis { pairs: self.learnt(), held_out, trained_on, open: self.open.clone(), parameters }
+        let (pairs, open) = (self.learnt(), self.open.clone());
+        Basis { pairs, held_out, trained_on, open, bytes: self.learnt_bytes / pairs.max(1), parameters }
     }
 
     /// What a run learns from.
