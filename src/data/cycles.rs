@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{
-    Pair, PairId,
-    fingerprint::{fingerprint, prompt_fingerprint},
-};
+use super::PairId;
 
 /// One circle of three answers or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,19 +21,9 @@ pub(crate) struct Comparison {
     pub(crate) pair: PairId,
 }
 
-/// Circles among the decided pairs of each prompt, no answer in more than one of them. Two answers that were each
-/// preferred to the other are a contradiction, not a circle, and their pairs are left out. Time and memory are linear
-/// in the pairs.
-pub fn cycles(pairs: &[Pair]) -> Vec<Cycle> {
-    let comparison = |pair: &Pair| {
-        let (chosen, rejected) = pair.sides()?;
-        let (chosen, rejected) = (fingerprint(chosen), fingerprint(rejected));
-        Some(Comparison { prompt: prompt_fingerprint(pair), chosen, rejected, pair: pair.id })
-    };
-    cycles_of(&pairs.iter().filter_map(comparison).collect::<Vec<_>>())
-}
-
-/// The same of comparisons, in the order of the data.
+/// Circles among the comparisons of each prompt, which come in the order of the data; no answer is in more than one of
+/// them. Two answers that were each preferred to the other are a contradiction, not a circle, and their pairs are left
+/// out. Time and memory are linear in the comparisons.
 pub(crate) fn cycles_of(comparisons: &[Comparison]) -> Vec<Cycle> {
     let mut order: Vec<usize> = (0..comparisons.len()).collect();
     order.sort_unstable_by_key(|&index| (comparisons[index].prompt, index));
@@ -146,7 +133,10 @@ impl Comparisons {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Choice, Prompt, Strength, Verdict};
+    use crate::{
+        Choice, Pair, Prompt, Strength, Verdict,
+        fingerprint::{fingerprint, prompt_fingerprint},
+    };
 
     fn pair(id: i64, prompt: &str, chosen: &str, rejected: &str) -> Pair {
         let mut pair = Pair::new(PairId(id), Prompt::Text(prompt.to_owned()), &[rejected, chosen]);
@@ -155,7 +145,13 @@ mod tests {
     }
 
     fn found(pairs: &[Pair]) -> Vec<Vec<i64>> {
-        cycles(pairs).into_iter().map(|cycle| cycle.pairs.into_iter().map(|id| id.0).collect()).collect()
+        let comparison = |pair: &Pair| {
+            let (chosen, rejected) = pair.sides()?;
+            let (chosen, rejected) = (fingerprint(chosen), fingerprint(rejected));
+            Some(Comparison { prompt: prompt_fingerprint(pair), chosen, rejected, pair: pair.id })
+        };
+        let comparisons: Vec<Comparison> = pairs.iter().filter_map(comparison).collect();
+        cycles_of(&comparisons).into_iter().map(|cycle| cycle.pairs.into_iter().map(|id| id.0).collect()).collect()
     }
 
     #[test]

@@ -104,11 +104,6 @@ impl Label {
 }
 
 /// Looks at all labels whose side was noted.
-pub fn habits(pairs: &[Pair]) -> Habits {
-    habits_of(pairs.iter().filter_map(Label::of).collect())
-}
-
-/// The same of what was kept of them.
 pub(crate) fn habits_of(mut labels: Vec<Label>) -> Habits {
     labels.sort_by_key(|label| label.at_ms);
     let mut habits = Habits::default();
@@ -144,6 +139,10 @@ mod tests {
 
     fn better(chosen: usize) -> Choice {
         Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Clearly }
+    }
+
+    fn habits(pairs: &[Pair]) -> Habits {
+        habits_of(pairs.iter().filter_map(Label::of).collect())
     }
 
     #[test]

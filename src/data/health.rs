@@ -8,7 +8,7 @@ mod refusal;
 
 use super::{Answer, Edit, Pair, PairId, Split, habits::Habits};
 
-pub use examination::{Examination, examine};
+pub use examination::Examination;
 
 /// What was found, and what was read off.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -255,15 +255,6 @@ impl LengthBias {
     pub fn longer_share(&self) -> Option<f64> {
         (self.compared > 0).then(|| self.longer_chosen as f64 / self.compared as f64)
     }
-}
-
-/// How often the longer answer was chosen. Part of [`examine`]; alone it is cheap enough to follow labelling live.
-pub fn length_bias<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> LengthBias {
-    let mut lengths = Lengths::default();
-    for (chosen, rejected) in pairs.into_iter().filter_map(Pair::sides) {
-        lengths.add(chosen.text.chars().count(), rejected.text.chars().count());
-    }
-    lengths.bias()
 }
 
 /// Sums for a [`LengthBias`].

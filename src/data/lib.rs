@@ -30,7 +30,7 @@ pub use amounts::{
     MEGABYTE, between, counted, digits, duration, fixed, grouped, megabytes, number, ordinal, percent, size,
 };
 pub use change::{Change, Edit};
-pub use cycles::{Cycle, cycles};
+pub use cycles::Cycle;
 pub use expand::expand;
 pub use extent::{Extent, Scale, clip};
 pub use inspection::{Flaw, FlawNote, Inspection, PairFit, PairInspection, TextPart, TokenView};

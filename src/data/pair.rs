@@ -376,14 +376,6 @@ impl Pair {
         self.sides().is_some()
     }
 
-    /// The label strength c of the objective: above 0.5 when decided, 0.5 for a tie, absent when the pair is not to be
-    /// trained on.
-    pub fn certainty(&self) -> Option<f64> {
-        let choice = self.choice()?;
-        let points_nowhere = matches!(choice, Choice::Better { .. }) && !self.is_decided();
-        choice.certainty().filter(|_| !points_nowhere)
-    }
-
     /// Prompt and answers in bytes.
     pub fn len_bytes(&self) -> usize {
         let answers: usize = self.answers.iter().map(|answer| answer.text.len() + answer.extras.len_bytes()).sum();
@@ -435,12 +427,12 @@ mod tests {
         let pair = judged(better(1, 0));
         assert_eq!(pair.chosen().unwrap().text, "b");
         assert_eq!(pair.rejected().unwrap().text, "a");
-        assert_eq!(pair.certainty(), Some(0.9));
-        assert_eq!(judged(Choice::Tie).certainty(), Some(0.5));
+        assert_eq!(pair.choice().unwrap().certainty(), Some(0.9));
+        assert_eq!(Choice::Tie.certainty(), Some(0.5));
         for choice in [Choice::Tie, Choice::BothBad, Choice::Skip] {
             assert!(!judged(choice).is_decided());
         }
-        assert_eq!(judged(Choice::Skip).certainty(), None);
+        assert_eq!(Choice::Skip.certainty(), None);
     }
 
     #[test]

@@ -45,11 +45,6 @@ impl Sampled {
         }
     }
 
-    /// `label/pilaf_share`: of all sampled pairs; absent without any.
-    pub fn pilaf_share(&self) -> Option<f64> {
-        (self.pairs > 0).then(|| self.pilaf as f64 / self.pairs as f64)
-    }
-
     /// `label/plus_wins`: near ½ at first, more where the policy is right about what is wanted; absent without any.
     pub fn plus_share(&self) -> Option<f64> {
         (self.decided > 0).then(|| self.plus_wins as f64 / self.decided as f64)
@@ -107,7 +102,6 @@ mod tests {
             sampled.add(pair);
         }
         assert_eq!((sampled.pairs, sampled.pilaf, sampled.decided, sampled.plus_wins), (4, 3, 2, 1));
-        assert_eq!(sampled.pilaf_share(), Some(0.75));
         assert_eq!(sampled.plus_share(), Some(0.5));
         let distance = sampled.distance().unwrap();
         assert!((distance - (2.0 / 3.0 + 1.0 + 1.0) / 4.0).abs() < 1e-12, "{distance}");

@@ -29,6 +29,6 @@ pub use fields::FieldMap;
 pub use folder::files;
 pub use options::{Format, Options, Scores, Several, Ties};
 pub use prompts::{PromptOrIds, is_plain_text, prompts_alone, prompts_of, read_line, read_prompts};
-pub use reader::{Reader, read};
+pub use reader::Reader;
 pub use report::{FormatError, ImportProgress, ImportReport, LineOrRow, RecordFault};
 pub use texts::{read_references, read_texts};

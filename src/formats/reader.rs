@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -19,9 +18,6 @@ use super::{
     shapes,
 };
 use ::data::Pair;
-
-/// Records between two calls of a progress callback.
-const REPORT_EVERY: u64 = 256;
 
 /// The first records are looked through before any of them is read: so many, and of so many bytes in all.
 const AHEAD: usize = 64;
@@ -82,12 +78,7 @@ impl Reader {
         ImportProgress { bytes, total_bytes: self.opened.size.max(bytes), pairs: self.pairs }
     }
 
-    /// Records looked at so far.
-    pub fn records(&self) -> u64 {
-        self.report.records
-    }
-
-    /// What was found so far, without the pairs.
+    /// What was found so far.
     pub fn into_report(self) -> ImportReport {
         let agreement = self.kept.votes.borrow().agreement();
         ImportReport { agreement, ..self.report }
@@ -245,31 +236,4 @@ impl Rejected<'_> {
         serde_json::to_writer(&mut *out, self)?;
         out.write_all(b"\n")
     }
-}
-
-/// Reads all pairs of a file into memory. `progress` is called every few hundred records and at the end, and may stop
-/// it; what came in until then is in the report.
-pub fn read(
-    path: &Path,
-    options: &Options,
-    progress: &mut dyn FnMut(ImportProgress) -> ControlFlow<()>,
-) -> Result<ImportReport, FormatError> {
-    let mut reader = Reader::open(path, options)?;
-    let mut pairs = Vec::new();
-    let mut told = 0;
-    let mut cancelled = false;
-    while let Some(pair) = reader.next() {
-        pairs.push(pair?);
-        if reader.records() >= told + REPORT_EVERY {
-            told = reader.records();
-            cancelled = progress(reader.progress()).is_break();
-            if cancelled {
-                break;
-            }
-        }
-    }
-    if !cancelled {
-        cancelled = progress(reader.progress()).is_break();
-    }
-    Ok(ImportReport { pairs, cancelled, ..reader.into_report() })
 }

@@ -46,8 +46,6 @@ const COLUMNS: usize = 100;
 /// What came in and what did not.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImportReport {
-    /// Ids are 0: the store gives them theirs.
-    pub pairs: Vec<Pair>,
     /// Records that did not come in, the first [`ImportReport::LISTED`] of them.
     pub faults: Vec<RecordFault>,
     /// Those that are not listed.
@@ -71,8 +69,6 @@ pub struct ImportReport {
     pub agreement: Option<Agreement>,
     /// Pairs that came in whose prompt is a text, which a model goes on with outside its chat template.
     pub text_prompts: usize,
-    /// Stopped by the progress callback before the end.
-    pub cancelled: bool,
 }
 
 impl ImportReport {

@@ -155,13 +155,6 @@ impl Gguf {
         self.map[field.bytes.clone()].chunks_exact(width).map(|bytes| read::number(field.kind, bytes)).collect()
     }
 
-    /// The yes and no of an array.
-    pub fn flags(&self, key: &str) -> Option<Vec<bool>> {
-        let field = self.array(key)?;
-        let bytes = &self.map[field.bytes.clone()];
-        (field.kind == Kind::Flag).then(|| bytes.iter().map(|&byte| byte != 0).collect())
-    }
-
     /// A value as it stands in the file, its type before it.
     fn value_bytes(&self, key: &str) -> Option<&[u8]> {
         Some(&self.map[self.fields.get(key)?.whole.clone()])

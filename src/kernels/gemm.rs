@@ -28,14 +28,6 @@ pub enum Compute {
 }
 
 impl Compute {
-    /// Its name in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16(_) => "bf16",
-        }
-    }
-
     /// What takes the large products.
     pub fn multiplier(self) -> Multiplier {
         match self {

@@ -21,26 +21,17 @@ pub struct Generation {
     pub stopped_by_eos: bool,
 }
 
-/// What a listener may end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Halt {
-    /// The answer whose token was heard.
-    This,
-    /// All of them.
-    All,
-}
-
 /// Prompt tokens computed in one go.
 const PREFILL_TOKENS: usize = 4096;
 
 impl Policy {
-    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends that answer,
-    /// or all of them, with what they have. Equal prompts in one call draw different answers.
+    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends that answer
+    /// with what it has. Equal prompts in one call draw different answers.
     pub fn generate(
         &self,
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
-        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Generation>> {
         self.generate_while(prompts, options, &|| true, on_token)
     }
@@ -52,7 +43,7 @@ impl Policy {
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
         wanted: &dyn Fn() -> bool,
-        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Generation>> {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
             return Err(PolicyError::Usage(format!("Prompt {index} is empty; there is nothing to answer")));
@@ -74,8 +65,8 @@ impl Policy {
             let group = Group::new(self, &prompts[start..end], asked, seeds);
             let run = group.and_then(|group| group.run(&mut answers[start..end], on_token));
             match run {
-                Ok(ControlFlow::Continue(())) => start = end,
-                Ok(ControlFlow::Break(())) | Err(PolicyError::Cancelled) => break,
+                Ok(()) => start = end,
+                Err(PolicyError::Cancelled) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -205,11 +196,7 @@ impl<'a> Group<'a> {
         Ok(Self { policy, asked, streams, logits })
     }
 
-    fn run(
-        mut self,
-        answers: &mut [Answer],
-        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
-    ) -> Result<ControlFlow<()>> {
+    fn run(mut self, answers: &mut [Answer], on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>) -> Result<()> {
         loop {
             let logits = self.next_logits()?;
             let mut going = Vec::with_capacity(self.streams.len());
@@ -223,17 +210,13 @@ impl<'a> Group<'a> {
                 *ended = self.asked.options.stop.contains(&id);
                 stream.room -= 1;
                 stream.ids.push(id);
-                let halted = match on_token(self.asked.first + stream.index, id) {
-                    ControlFlow::Break(Halt::All) => return Ok(ControlFlow::Break(())),
-                    ControlFlow::Break(Halt::This) => true,
-                    ControlFlow::Continue(()) => false,
-                };
+                let halted = on_token(self.asked.first + stream.index, id).is_break();
                 if !halted && !*ended && stream.room > 0 {
                     going.push(stream);
                 }
             }
             if going.is_empty() {
-                return Ok(ControlFlow::Continue(()));
+                return Ok(());
             }
             self.streams = going;
             self.logits = self.step()?;

@@ -84,7 +84,7 @@ pub use beside_reference::{Beside, WholeVocabulary};
 pub use disk::free_disk_bytes;
 pub use error::{LoadError, PolicyError, Result};
 pub use examine::examine;
-pub use generate::{Generation, Halt};
+pub use generate::Generation;
 pub use gguf::{GgufType, OnTensor, write_gguf};
 pub use hub_cache::{HubCache, hugging_face_home};
 pub use load_options::LoadOptions;

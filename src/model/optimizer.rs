@@ -55,10 +55,6 @@ impl AdamW {
         Ok(Self { options, step: 0, m: zeros()?, v: zeros()? })
     }
 
-    pub fn options(&self) -> &AdamWOptions {
-        &self.options
-    }
-
     /// Updates done so far.
     pub fn step(&self) -> u64 {
         self.step

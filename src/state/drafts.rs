@@ -4,7 +4,7 @@
 //! leaving the field. All that is typed in one visit of a field is one step of the journal, however often it was saved.
 //! A change from elsewhere (undo, an import, a label) moves the parts that were not touched.
 
-use data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn, Verdict};
+use data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Turn, Verdict};
 
 /// Longer texts are shown read-only, line by line: a text field lays its whole text out every frame.
 pub const LONGEST_EDITABLE: usize = 64 * 1024;
@@ -368,21 +368,6 @@ pub fn toggle_worse(pair: &mut Pair, index: usize) {
     }
     if verdict.order.len() < 3 {
         verdict.order.clear();
-    }
-}
-
-/// One word (or two) for a pair's verdict, as in the table.
-pub fn verdict_word(pair: &Pair) -> &'static str {
-    match pair.choice() {
-        None => "Unlabelled",
-        Some(Choice::Better { strength, .. }) => match strength {
-            Strength::Slightly => "Slightly better",
-            Strength::Clearly => "Clearly better",
-            Strength::Strongly => "Strongly better",
-        },
-        Some(Choice::Tie) => "Tie",
-        Some(Choice::BothBad) => "Both bad",
-        Some(Choice::Skip) => "Skipped",
     }
 }
 

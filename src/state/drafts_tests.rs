@@ -1,5 +1,7 @@
 //! What typing becomes: when it is saved, what one undo takes back, what is refused.
 
+use data::Strength;
+
 use super::*;
 
 fn stored() -> Pair {
@@ -195,7 +197,11 @@ fn third_answers_are_put_in_order_and_a_verdict_about_others_forgets_it() {
     toggle_worse(&mut pair, 2);
     assert_eq!(pair.worse(), [1, 3, 2]);
     decide(&mut pair, better(0, 1, Strength::Slightly), 2);
-    assert_eq!((pair.worse().len(), pair.certainty()), (3, Some(0.7)), "how sure one is changes no order");
+    assert_eq!(
+        (pair.worse().len(), pair.choice().and_then(Choice::certainty)),
+        (3, Some(0.7)),
+        "how sure one is changes no order"
+    );
     toggle_worse(&mut pair, 3);
     assert_eq!(pair.worse(), [1, 2]);
     let mut shorter = pair.clone();

@@ -303,15 +303,6 @@ impl Exporting {
     pub fn is_under_way(&self) -> bool {
         matches!(self, Self::UnderWay { .. })
     }
-
-    /// The run that it is about.
-    pub fn run(&self) -> Option<RunId> {
-        match self {
-            Self::Idle => None,
-            Self::UnderWay { plan, .. } | Self::Failed { plan, .. } => Some(plan.run),
-            Self::Done(done) => Some(done.plan.run),
-        }
-    }
 }
 
 #[derive(Debug, Clone)]

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use data::{
-    config::{
-        AtFork, Basis, FOLLOWING, Length, Margin, Method, ObjectiveConfig, RunConfig, Setting, Suggestion, validate,
-    },
+    config::{AtFork, Basis, FOLLOWING, Length, Method, ObjectiveConfig, RunConfig, Setting, Suggestion, validate},
     counted,
 };
 use serde::{Deserialize, Serialize};
@@ -17,7 +15,6 @@ use toml::Value;
 /// Everything under it is a setting of the method.
 const OBJECTIVE: &str = "objective.";
 const KIND: &str = ObjectiveConfig::KIND.key;
-const MARGIN: &str = ObjectiveConfig::MARGIN.key;
 
 /// What the texts mean.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -244,10 +241,6 @@ impl Launch {
     fn of_method(&self) -> BTreeMap<String, String> {
         let own = self.texts.iter().filter(|(key, _)| is_of_method(key));
         own.map(|(key, text)| (key.clone(), text.clone())).collect()
-    }
-
-    pub fn set_margin(&mut self, margin: Margin) {
-        self.set(MARGIN, word(&margin));
     }
 
     /// What the texts mean now. Worked out again only when one of them changed.

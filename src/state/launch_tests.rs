@@ -1,6 +1,6 @@
 //! The launch sheet: what was typed and what it means.
 
-use data::config::{LoraConfig, SettingKind, TrainConfig, Word};
+use data::config::{LoraConfig, Margin, SettingKind, TrainConfig, Word};
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn layers_are_typed_as_people_write_them() {
 #[test]
 fn another_method_brings_its_own_defaults() {
     let mut launch = sheet();
-    launch.set_margin(Margin::Sum);
+    launch.set(ObjectiveConfig::MARGIN.key, Margin::Sum.name());
     launch.set_method(Method::Dpo);
     let checked = launch.checked();
     assert_eq!(checked.problems, BTreeMap::new());
@@ -73,7 +73,7 @@ fn another_method_brings_its_own_defaults() {
 #[test]
 fn what_is_set_counts_for_every_method_that_can_take_it() {
     let mut launch = sheet();
-    launch.set_margin(Margin::AnchoredSum);
+    launch.set(ObjectiveConfig::MARGIN.key, Margin::AnchoredSum.name());
     launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "0.7");
     launch.set_method(Method::Ipo);
     let objective = &launch.checked().config.objective;
@@ -86,7 +86,7 @@ fn g10_what_was_set_for_a_method_stays_while_others_are_looked_at() {
     launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "1");
     launch.set(ObjectiveConfig::RETENTION_WEIGHT.key, "0.2");
     launch.set(ObjectiveConfig::BETA.key, "0.4");
-    launch.set_margin(Margin::Mean);
+    launch.set(ObjectiveConfig::MARGIN.key, Margin::Mean.name());
     let before = launch.checked().config.clone();
     for method in [Method::Dpo, Method::Ipo, Method::Dpo, Method::Mpo] {
         launch.set_method(method);

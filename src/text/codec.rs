@@ -41,8 +41,6 @@ pub struct Codec {
     tokenizer: Tokenizer,
     /// The folder's own, or else that of the plain style.
     template: Template,
-    /// Where the template came from, if the folder has one.
-    template_origin: Option<String>,
     /// The source of the plain style's template, where that one is used.
     plain_style: Option<String>,
     /// In place of `template` when the conversation has tools; one that does not work is told when it is needed.
@@ -107,7 +105,6 @@ impl Codec {
             identity,
             tokenizer,
             template,
-            template_origin: templates.default.map(|source| source.origin),
             plain_style,
             tool_template,
             system_turns: SystemTurns::Kept,
@@ -235,11 +232,6 @@ impl Codec {
     /// here. `None` where the folder has its own.
     pub fn plain_style(&self) -> Option<&str> {
         self.plain_style.as_deref()
-    }
-
-    /// The file the chat template came from.
-    pub fn template_origin(&self) -> Option<&str> {
-        self.template_origin.as_deref()
     }
 
     /// Ids that end an answer: those of `generation_config.json` (or `config.json`), the tokenizer's EOS, and the

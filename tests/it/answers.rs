@@ -7,7 +7,7 @@ use nudge::{
         answer_all,
         protocol::{Generated, Sampling, StoppedBy},
     },
-    model::{GenerateOptions, Halt, Mix, MixSide, Policy},
+    model::{GenerateOptions, Mix, MixSide, Policy},
     text::Codec,
 };
 
@@ -99,16 +99,6 @@ fn answers_end_at_a_stop_token_at_a_limit_or_when_told() {
     assert_eq!(heard, answers.iter().map(|answer| answer.ids.clone()).collect::<Vec<_>>());
 
     options.stop.clear();
-    let mut count = 0;
-    let answers = policy
-        .generate(&prompts, &options, &mut |_, _| {
-            count += 1;
-            if count == 4 { ControlFlow::Break(Halt::All) } else { ControlFlow::Continue(()) }
-        })
-        .unwrap();
-    assert_eq!(answers.iter().map(|answer| answer.ids.len()).sum::<usize>(), 4);
-    assert!(answers.iter().all(|answer| !answer.stopped_by_eos));
-
     // The context is 512 positions long.
     let long: Vec<u32> = prompts[0].iter().copied().cycle().take(509).collect();
     let answer = generate(&policy, &[long], &options);
@@ -153,7 +143,7 @@ fn one_answer_may_be_ended_and_the_others_go_on() {
     let answers = policy
         .generate(&prompts, &options, &mut |prompt, _| {
             heard[prompt] += 1;
-            if prompt == 0 && heard[0] == 2 { ControlFlow::Break(Halt::This) } else { ControlFlow::Continue(()) }
+            if prompt == 0 && heard[0] == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
         .unwrap();
     assert_eq!(answers[0].ids, free[0][..2]);

@@ -1,19 +1,43 @@
 //! Preference files as people really have them.
 
-use std::{fs, ops::ControlFlow, path::PathBuf};
+use std::{
+    fs,
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
 use nudge::{
     data::{Choice, Origin, Pair, Prompt, Role, Split, Strength, Turn},
-    formats::{self, FieldMap, ImportProgress, ImportReport, Options},
+    formats::{self, FieldMap, FormatError, ImportReport, Options, Reader},
 };
 
-pub fn import(path: &std::path::Path, fields: &FieldMap) -> ImportReport {
-    formats::read(path, &Options { names: fields.clone(), ..Options::default() }, &mut |_| ControlFlow::Continue(()))
-        .unwrap()
+/// A file read to its end.
+#[derive(Debug, PartialEq)]
+pub struct Import {
+    pub pairs: Vec<Pair>,
+    pub report: ImportReport,
+}
+
+impl Deref for Import {
+    type Target = ImportReport;
+
+    fn deref(&self) -> &ImportReport {
+        &self.report
+    }
+}
+
+pub fn read(path: &Path, options: &Options) -> Result<Import, FormatError> {
+    let mut reader = Reader::open(path, options)?;
+    let pairs = reader.by_ref().collect::<Result<_, _>>()?;
+    Ok(Import { pairs, report: reader.into_report() })
+}
+
+pub fn import(path: &Path, fields: &FieldMap) -> Import {
+    read(path, &Options { names: fields.clone(), ..Options::default() }).unwrap()
 }
 
 /// Imports a text as if it were a file.
-pub fn import_text(text: impl AsRef<[u8]>) -> ImportReport {
+pub fn import_text(text: impl AsRef<[u8]>) -> Import {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
     import(file.path(), &FieldMap::default())
@@ -31,7 +55,7 @@ pub fn one(record: &serde_json::Value) -> Pair {
 pub fn fault(record: &serde_json::Value) -> String {
     let report = import_text(record.to_string());
     assert!(report.pairs.is_empty(), "{record} came in");
-    report.faults.into_iter().next().unwrap().reason
+    report.faults[0].reason.clone()
 }
 
 pub fn turn(role: Role, content: &str) -> Turn {
@@ -47,7 +71,6 @@ fn a_nasty_file_comes_in_except_for_what_is_listed() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nasty.jsonl");
     let report = import(&path, &FieldMap::default());
     assert_eq!(report.format.name, "trl");
-    assert!(!report.cancelled);
 
     let came_in: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
     assert_eq!(came_in, [1, 2, 4, 5, 6, 10, 18, 19, 20, 21, 22, 23]);
@@ -281,7 +304,7 @@ fn dl9_what_holds_no_pairs_is_given_up_and_faults_are_counted() {
     let useless = "{\"text\": \"t\"}\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), useless.repeat(2 * ImportReport::LISTED)).unwrap();
-    let error = formats::read(file.path(), &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let error = read(file.path(), &Options::default()).unwrap_err();
     assert!(
         error.to_string().contains("none of its first 10000 records can be used; line 1: there is no field"),
         "{error}"
@@ -294,8 +317,7 @@ fn dl9_what_holds_no_pairs_is_given_up_and_faults_are_counted() {
 #[cfg(target_os = "linux")]
 #[test]
 fn dl9_devices_and_pipes_are_read_with_an_end() {
-    use std::path::Path;
-    let read = |path: &Path| formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(()));
+    let read = |path: &Path| read(path, &Options::default());
     for device in ["/dev/zero", "/dev/urandom"] {
         let error = read(Path::new(device)).unwrap_err().to_string();
         // Random bytes may begin as an archive does, once in ten thousand times.
@@ -336,12 +358,12 @@ fn files_that_are_no_text_are_refused_as_a_whole() {
     {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), start).unwrap();
-        let refused = formats::read(file.path(), &Options::default(), &mut |_| ControlFlow::Continue(()));
+        let refused = read(file.path(), &Options::default());
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(words), "{refused}");
     }
     let nowhere = PathBuf::from("there/is/no/such.jsonl");
-    let refused = formats::read(&nowhere, &Options::default(), &mut |_| ControlFlow::Continue(()));
+    let refused = read(&nowhere, &Options::default());
     assert!(refused.unwrap_err().to_string().contains("such.jsonl"));
 }
 
@@ -350,23 +372,23 @@ fn a_long_import_reports_and_can_be_stopped() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let line = "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
     fs::write(file.path(), line.repeat(2000)).unwrap();
-    let mut calls: Vec<ImportProgress> = Vec::new();
-    let report = formats::read(file.path(), &Options::default(), &mut |at| {
-        calls.push(at);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
-    assert_eq!(report.pairs.len(), 2000);
-    assert!(calls.len() >= 4 && calls.is_sorted_by_key(|at| at.bytes));
-    let last = calls.last().unwrap();
+    let mut reader = Reader::open(file.path(), &Options::default()).unwrap();
+    let mut told = vec![reader.progress()];
+    while let Some(pair) = reader.next() {
+        pair.unwrap();
+        told.push(reader.progress());
+    }
+    assert!(told.len() == 2001 && told.is_sorted_by_key(|at| at.bytes));
+    assert!(
+        (1..2000).contains(&told.iter().filter(|at| at.bytes == told[1000].bytes).count()),
+        "it is told on the way"
+    );
+    let last = told.last().unwrap();
     assert_eq!((last.bytes, last.pairs), (last.total_bytes, 2000));
 
-    let stopped = formats::read(file.path(), &Options::default(), &mut |at| {
-        if at.pairs >= 500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })
-    .unwrap();
-    assert!(stopped.cancelled);
-    assert!((500..1500).contains(&stopped.pairs.len()));
+    let mut stopped = Reader::open(file.path(), &Options::default()).unwrap();
+    assert_eq!(stopped.by_ref().take(500).count(), 500);
+    assert!((500..1500).contains(&stopped.into_report().records));
 }
 
 #[test]

@@ -4,23 +4,23 @@ use std::fs;
 
 use nudge::{
     data::{Prompt, Role, Split},
-    formats::{FieldMap, ImportReport},
+    formats::FieldMap,
 };
 
-use crate::formats::{fault, import, one, texts, turn};
+use crate::formats::{Import, fault, import, one, texts, turn};
 
 /// The only record's reason under the names of `map`, or the report of what came in.
-fn mapped(record: &serde_json::Value, map: &[&str]) -> Result<ImportReport, String> {
+fn mapped(record: &serde_json::Value, map: &[&str]) -> Result<Import, String> {
     all_mapped(std::slice::from_ref(record), map)
 }
 
 /// The last reason of several records, likewise.
-fn all_mapped(records: &[serde_json::Value], map: &[&str]) -> Result<ImportReport, String> {
+fn all_mapped(records: &[serde_json::Value], map: &[&str]) -> Result<Import, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
     fs::write(file.path(), lines.join("\n")).unwrap();
     let mut report = import(file.path(), &FieldMap::parse(map.iter().copied()).unwrap());
-    match report.faults.pop() {
+    match report.report.faults.pop() {
         Some(fault) => Err(fault.reason),
         None => Ok(report),
     }
@@ -157,7 +157,7 @@ fn dh2_answers_under_other_names_are_named() {
 }
 
 /// Reads a file of this name.
-fn file(name: &str, bytes: impl AsRef<[u8]>) -> ImportReport {
+fn file(name: &str, bytes: impl AsRef<[u8]>) -> Import {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     fs::write(&path, bytes).unwrap();

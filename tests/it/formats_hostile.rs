@@ -1,16 +1,18 @@
 //! Preference files that are broken, or made to hurt: refused by their place and the reason, in bounded memory.
 
-use std::{fs, io::Write as _, ops::ControlFlow, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
-use nudge::formats::{self, ImportReport, Options};
+use nudge::formats::Options;
+
+use crate::formats::{self, Import};
 
 const RECORD: &str = "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}\n";
 
-fn read(path: &Path) -> Result<ImportReport, String> {
-    formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).map_err(|error| error.to_string())
+fn read(path: &Path) -> Result<Import, String> {
+    formats::read(path, &Options::default()).map_err(|error| error.to_string())
 }
 
-fn read_bytes(bytes: &[u8]) -> Result<ImportReport, String> {
+fn read_bytes(bytes: &[u8]) -> Result<Import, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
     read(file.path())

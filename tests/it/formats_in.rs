@@ -3,26 +3,27 @@
 use std::{
     collections::BTreeMap,
     fs,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use nudge::{
     data::{Choice, Origin, Pair, Prompt, Role, Strength, Turn},
-    formats::{self, FieldMap, ImportReport, LineOrRow, Options, Scores, Several, Ties},
+    formats::{FieldMap, LineOrRow, Options, Scores, Several, Ties},
 };
 use serde_json::{Value as Json, json};
+
+use crate::formats::{self, Import};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/preferences")
 }
 
-fn read(path: &Path, options: &Options) -> ImportReport {
-    formats::read(path, options, &mut |_| ControlFlow::Continue(())).unwrap()
+fn read(path: &Path, options: &Options) -> Import {
+    formats::read(path, options).unwrap()
 }
 
 /// Reads records as a file of JSON lines.
-fn records(records: &[Json], options: &Options) -> ImportReport {
+fn records(records: &[Json], options: &Options) -> Import {
     let file = tempfile::NamedTempFile::new().unwrap();
     let lines: Vec<String> = records.iter().map(Json::to_string).collect();
     fs::write(file.path(), lines.join("\n")).unwrap();
@@ -107,12 +108,7 @@ fn what_a_file_is_is_told() {
 
 #[test]
 fn a_table_of_another_packing_is_told() {
-    let read =
-        formats::read(
-            &folder().join("pyarrow_brotli.parquet"),
-            &Options::default(),
-            &mut |_| ControlFlow::Continue(()),
-        );
+    let read = formats::read(&folder().join("pyarrow_brotli.parquet"), &Options::default());
     let error = read.unwrap_err().to_string();
     assert!(
         error.contains("its columns are packed with BROTLI") && error.contains("compression=\"snappy\""),
@@ -332,9 +328,12 @@ fn ties_scores_and_texts_are_taken_as_it_was_chosen() {
     let record = json!({"prompt": "p", "chosen": "a", "rejected": "b", "score_chosen": 3.0, "score_rejected": 1.0});
     let with = |options: Options| records(std::slice::from_ref(&record), &options).pairs.remove(0);
     let plain = with(Options::default());
-    assert_eq!((plain.certainty(), plain.reward, plain.tags.len()), (Some(1.0), 1.0, 0));
+    assert_eq!((plain.choice().and_then(Choice::certainty), plain.reward, plain.tags.len()), (Some(1.0), 1.0, 0));
     // A margin of 2: the odds of the better one are e², so it is right in 88 %.
-    assert_eq!(with(Options { scores: Scores::Strength, ..Options::default() }).certainty(), Some(0.9));
+    assert_eq!(
+        with(Options { scores: Scores::Strength, ..Options::default() }).choice().and_then(Choice::certainty),
+        Some(0.9)
+    );
     assert_eq!(with(Options { scores: Scores::Reward, ..Options::default() }).reward, 2.0);
     assert_eq!(with(Options { scores: Scores::Tag, ..Options::default() }).tags, ["margin 2"]);
     assert_eq!(with(Options { chat: true, ..Options::default() }).prompt, asked("p"));
@@ -394,7 +393,7 @@ fn a_dataset_info_beside_a_file_says_what_its_columns_are() {
     .unwrap();
     let talk = json!({"messages": [{"role": "user", "content": "p\nq"}], "gut": {"role": "assistant", "content": "a"}, "schlecht": {"role": "assistant", "content": "b"}});
     fs::write(dir.path().join("talk.jsonl"), talk.to_string()).unwrap();
-    let files = formats::files(&[dir.path().to_owned()]).unwrap();
+    let files = nudge::formats::files(&[dir.path().to_owned()]).unwrap();
     assert_eq!(files.len(), 2);
     for file in files {
         let report = read(&file, &Options::default());

@@ -1,20 +1,18 @@
 //! Preference files as they are written, and that they come back the same.
 
-use std::ops::ControlFlow;
-
 use nudge::{
     data::{
         Answer, Choice, HoldOut, Origin, Pair, PairId, Prompt, PromptKey, Role, Source, Split, SplitRule, Strength,
         Turn, Verdict,
     },
     formats::{
-        self, Format, FormatError, Options,
+        Format, FormatError, Options,
         write::{self, WritePlan},
     },
 };
 use proptest::prelude::*;
 
-use crate::formats::import_text;
+use crate::formats::{self, import_text};
 
 /// A pair that has everything a file can carry.
 fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
@@ -68,7 +66,7 @@ fn there_and_back(pairs: &[Pair], format: Format, ending: &str) -> (write::Writt
     let written = write::to_path(&plan, &mut each).unwrap();
     let mut all = Vec::new();
     for (path, _) in &written.files {
-        let report = formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let report = formats::read(path, &Options::default()).unwrap();
         assert_eq!(report.faults, [], "{} {ending}: {:?}", format.name, std::fs::read_to_string(path));
         all.extend(report.pairs);
     }
@@ -190,7 +188,7 @@ fn parquet_has_types_and_groups_of_rows() {
     assert_eq!(passes, plan.passes());
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes.starts_with(b"PAR1") && bytes.len() < 8 << 20, "packed, {} bytes", bytes.len());
-    let back = formats::read(&path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+    let back = formats::read(&path, &Options::default()).unwrap();
     assert_eq!((back.faults.len(), back.container.as_str()), (0, "Parquet"));
     for (before, after) in pairs.iter().zip(back.pairs) {
         assert_eq!(timeless(after), timeless(as_written(before, true)));
@@ -253,7 +251,7 @@ fn both_sides_of_the_hold_out_are_files_of_their_own() {
     let hold_out = HoldOut::of(rule, &pairs);
     for ((path, _), side) in written.files.iter().zip([false, true]) {
         let expected = pairs.iter().filter(|pair| hold_out.holds_out(PromptKey::of(&pair.prompt)) == side).collect();
-        let back = formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap().pairs;
+        let back = formats::read(path, &Options::default()).unwrap().pairs;
         let texts = |pairs: Vec<&Pair>| pairs.iter().map(|pair| pair.answers[0].text.clone()).collect::<Vec<_>>();
         assert_eq!(texts(back.iter().collect()), texts(expected));
     }

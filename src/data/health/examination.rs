@@ -17,15 +17,6 @@ const GUESSED_CHARS: usize = 300;
 /// Sources with their own length bias.
 const SOURCES: usize = 6;
 
-/// Looks over all pairs.
-pub fn examine(pairs: &[Pair]) -> Health {
-    let mut examination = Examination::new(pairs.len(), |_| None);
-    for pair in pairs {
-        examination.add(pair);
-    }
-    examination.finish()
-}
-
 /// An examination that is under way.
 pub struct Examination {
     health: Health,

@@ -10,6 +10,14 @@ fn pair(id: i64, prompt: &str, answers: [&str; 2], chosen: Option<usize>) -> Pai
     pair
 }
 
+fn examine(pairs: &[Pair]) -> Health {
+    let mut examination = Examination::new(pairs.len(), |_| None);
+    for pair in pairs {
+        examination.add(pair);
+    }
+    examination.finish()
+}
+
 fn found(health: &Health, kind: FindingKind) -> Vec<Vec<i64>> {
     let groups = health.finding(kind).map_or(&[][..], |finding| &finding.groups);
     groups.iter().map(|group| group.iter().map(|id| id.0).collect()).collect()
@@ -74,7 +82,7 @@ fn length_bias_counts_characters_not_bytes() {
     assert_eq!((bias.compared, bias.longer_chosen), (2, 1));
     assert_eq!(bias.longer_share(), Some(0.5));
     assert_eq!(bias.mean_chosen, (4.0 + 2.0 + 2.0) / 3.0);
-    assert_eq!(length_bias(&[]).longer_share(), None);
+    assert_eq!(examine(&[]).length.longer_share(), None);
 }
 
 fn with(mut pair: Pair, change: impl FnOnce(&mut Pair)) -> Pair {

@@ -8,7 +8,7 @@ use std::{
 
 use data::config::{Precision, RunConfig};
 use kernels::device::{self, DeviceChoice};
-use model::{GenerateOptions, Halt, HubCache, LoadOptions, Policy};
+use model::{GenerateOptions, HubCache, LoadOptions, Policy};
 use serde::Deserialize;
 use store::{Project, RunId, RunRecord};
 use text::{Clock, Codec, Limits, StreamDecoder};
@@ -150,7 +150,7 @@ pub fn answer_all(
             on_text(index, text);
         }
         if writers[index].stopped {
-            return ControlFlow::Break(Halt::This);
+            return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     })?;

@@ -173,7 +173,7 @@ fn special_tokens_and_the_template_come_along() {
     let template = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}";
     let file = converted("smollm", Some("smollm")).text(TEMPLATE, template);
     let codec = load(&file).unwrap();
-    assert_eq!(codec.template_origin(), Some(TEMPLATE));
+    assert_eq!(codec.plain_style(), None);
     assert!(codec.eos().is_some_and(|eos| codec.stop_ids().contains(&eos)));
     assert!(codec.is_special(1) && !codec.is_special(300));
     let llama = load(&converted("llama_mha", None)).unwrap();

@@ -17,21 +17,6 @@ impl Objective {
         self.term(pair, margin, loss, slope)
     }
 
-    /// The same term with its gradient taken as E[ρ·r·∇ log π^p], ρ detached: the form the MPO paper derives.
-    ///
-    /// Equal to [`Objective::evaluate`] for MPO up to rounding. Methods without such a form give their own.
-    pub fn policy_gradient_form(&self, pair: &PairLogProbs) -> PairTerm {
-        let term = self.evaluate(pair);
-        // The two actions, "chosen is better" and "rejected is better", each with its own ρ and score.
-        let actions = [term.margin, -term.margin].map(|margin| self.method().policy_gradient_slope(margin));
-        let [Some(agrees), Some(differs)] = actions else {
-            return term;
-        };
-        let c = pair.certainty;
-        let slope = self.weight(pair) * (c * agrees + (1.0 - c) * -differs);
-        self.term(pair, term.margin, term.loss, slope)
-    }
-
     /// ℓ(m): the loss of a certain, unweighted label at this margin.
     pub fn loss_at(&self, margin: f64) -> f64 {
         self.method().loss_at(margin)
@@ -75,11 +60,6 @@ impl Objective {
     /// reference-free margin, which does not start at 0.
     pub fn golden(&self) -> Option<f64> {
         self.margin().is_anchored().then(|| self.loss_at(0.0))
-    }
-
-    /// [`Objective::golden`] for this pair's own weights: MPO −0.5·r/μ, DPO ln 2, IPO 1/(4τ²).
-    pub fn golden_for(&self, pair: &PairLogProbs) -> Option<f64> {
-        self.golden().map(|golden| golden * self.weight(pair))
     }
 
     /// Refuses constants that have no meaning, with a sentence that says what to do.

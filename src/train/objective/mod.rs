@@ -54,7 +54,7 @@ pub use of_config::{formula, formula_parts, name, total};
 pub use several::{AnswerLogProbs, Label, Term};
 pub use standing::{Number, NumberBounds, Standing};
 pub use term::{Against, PairTerm, Weighed};
-pub use tokens::{TokenMean, kl_forward, kl_k3};
+pub use tokens::{TokenMean, kl_k3};
 pub use triplet::Triplet;
 pub use weighed::WeighedAnswer;
 

@@ -45,16 +45,6 @@ impl PairLoss for Mpo {
         reward / behaviour
     }
 
-    /// ∂/∂m of −ρ·r·log π^p for one logged action, ρ held fixed: the paper's policy-gradient form.
-    ///
-    /// The action "chosen is better" has π^p = σ(h) and score ∂log σ(h)/∂m = β·σ(−h).
-    fn policy_gradient_slope(&self, margin: f64) -> Option<f64> {
-        let h = self.beta * margin;
-        let detached_ratio = sigmoid(h);
-        let score = self.beta * sigmoid(-h);
-        Some(-detached_ratio * score)
-    }
-
     fn several(&self) -> Option<Softmax> {
         Some(Softmax::Probability)
     }

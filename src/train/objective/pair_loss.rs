@@ -30,11 +30,6 @@ pub trait PairLoss {
         1.0
     }
 
-    /// ∂/∂m with ρ held fixed, where the method has such a form.
-    fn policy_gradient_slope(&self, _margin: f64) -> Option<f64> {
-        None
-    }
-
     /// Its form against several rejected answers; absent where it knows one.
     fn several(&self) -> Option<Softmax> {
         None

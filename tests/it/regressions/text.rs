@@ -6,12 +6,13 @@ use std::{fs, path::Path};
 use nudge::{
     data::{Answer, Flaw, Origin, Prompt, Role, Turn},
     engine::protocol::{Event, Outcome, PreflightReport, Request, RequestId},
-    formats::{self, Format, FormatError, Options, write},
+    formats::{Format, FormatError, write},
     text::{CHATML_TEMPLATE, Clock, Codec, Conversation, Limits, TextError},
 };
 use serde_json::{Value as Json, json};
 
 use crate::{
+    formats::{Import, import_text},
     text_folders::folder,
     toy::{self, Toy},
 };
@@ -206,10 +207,8 @@ fn r5_what_is_refused_is_named() {
 /// Prints tool calls and reasoning, tools and a variable.
 const TELLING: &str = "{% if tools %}[{{ tools[0].name }}]{% endif %}{% if enable_thinking is defined %}<{{ enable_thinking }}>{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{{ m.content }}{% for c in m.tool_calls or [] %}[CALL {{ c.function.name }}]{% endfor %}{% if m.reasoning_content %}(R {{ m.reasoning_content }}){% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
-fn import(record: &Json) -> formats::ImportReport {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), record.to_string()).unwrap();
-    formats::read(file.path(), &Options::default(), &mut |_| std::ops::ControlFlow::Continue(())).unwrap()
+fn import(record: &Json) -> Import {
+    import_text(record.to_string())
 }
 
 #[test]

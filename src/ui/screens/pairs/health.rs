@@ -214,7 +214,7 @@ fn habits(habits: &Habits) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::{Choice, Pair, PairId, Prompt, Strength, Verdict};
+    use data::{Choice, Pair, PairId, Prompt, Strength, Verdict, health::Examination};
 
     #[test]
     fn a_hand_that_tires_is_told() {
@@ -229,7 +229,11 @@ mod tests {
                 Pair { verdict: Some(verdict), ..pair }
             })
             .collect();
-        let sentences = habits(&data::habits::habits(&pairs));
+        let mut examination = Examination::new(pairs.len(), |_| None);
+        for pair in &pairs {
+            examination.add(pair);
+        }
+        let sentences = habits(&examination.finish().habits);
         assert_eq!(sentences[0], "By hand: the left answer is chosen in 83 % of 60, the longer one in 17 % of 60");
         assert_eq!(
             sentences[1],
