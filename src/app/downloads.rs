@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use hub::{Download, HubError, ModelName, Offer, Phase, Progress};
+use data::download::Progress;
+use hub::{Download, HubError, ModelName};
 use state::{
     Command,
-    download::{FetchCommand, FetchProgress, Fetching},
+    download::{FetchCommand, Fetching},
     models::{ModelsCommand, Selected},
     runs::Loaded,
 };
@@ -31,14 +32,14 @@ impl App {
         let hub = self.hub.clone();
         self.workspace.models.fetching = Fetching::Asking(name.to_string());
         self.jobs.aside(Lane::Look, "Could not ask the hub", move || {
-            let offer = Offer::ask(&hub, &name);
+            let offer = hub.offer(&name);
             Ok(update(move |workspace, _| {
                 // Somebody may have asked for something else since.
                 if workspace.models.fetching != Fetching::Asking(name.to_string()) {
                     return;
                 }
                 workspace.models.fetching = match offer {
-                    Ok(offer) => Fetching::Offered(told(&name, offer)),
+                    Ok(offer) => Fetching::Offered(offer),
                     Err(error) => ended_badly(&name, error),
                 };
             }))
@@ -54,7 +55,7 @@ impl App {
         let fetching = match Download::start(&self.hub, name.clone(), waker) {
             Ok(download) => {
                 self.download = Some(download);
-                Fetching::UnderWay { name: name.to_string(), progress: FetchProgress::default() }
+                Fetching::UnderWay { name: name.to_string(), progress: Progress::default() }
             }
             Err(error) => Fetching::Failed {
                 name: name.to_string(),
@@ -71,7 +72,7 @@ impl App {
         };
         let name = download.name().clone();
         let Some(outcome) = download.take_outcome() else {
-            let progress = shown(download.progress());
+            let progress = download.progress();
             self.workspace.models.fetching = Fetching::UnderWay { name: name.to_string(), progress };
             return;
         };
@@ -88,43 +89,11 @@ impl App {
     }
 }
 
-fn told(name: &ModelName, offer: Offer) -> state::download::HubOffer {
-    state::download::HubOffer {
-        name: name.to_string(),
-        files: offer.files,
-        bytes: offer.bytes,
-        there: offer.there,
-        license: offer.license,
-        page: offer.page,
-        free: offer.free,
-    }
-}
-
 fn ended_badly(name: &ModelName, error: HubError) -> Fetching {
     let name = name.to_string();
     match error {
         HubError::Cancelled => Fetching::Stopped(name),
         HubError::WhichFile { gguf, .. } => Fetching::WhichFile { name, files: gguf },
         error => Fetching::Failed { name, error: error.to_string() },
-    }
-}
-
-fn shown(progress: Progress) -> FetchProgress {
-    let file = progress.file.clone().unwrap_or_default();
-    FetchProgress {
-        phase: match progress.phase {
-            Phase::Asking => "Asking the hub what there is".to_owned(),
-            Phase::Rereading => format!("Reading what is there of {file}"),
-            Phase::Fetching => format!("Fetching {file}"),
-            Phase::Waiting => "Waiting".to_owned(),
-            Phase::Ended => "Done".to_owned(),
-        },
-        files_done: progress.files_done,
-        files: progress.files,
-        bytes: progress.bytes,
-        total_bytes: progress.total_bytes,
-        bytes_per_sec: progress.bytes_per_sec,
-        secs_left: progress.secs_left(),
-        note: progress.note,
     }
 }

@@ -7,9 +7,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use crossbeam::channel::{self, RecvTimeoutError};
-use data::counted;
-use data::{duration, size};
-use hub::{self, Fetched, Hub, HubError, Phase, Progress};
+use data::{
+    counted,
+    download::{Phase, Progress},
+    duration, size,
+};
+use hub::{self, Fetched, Hub, HubError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 

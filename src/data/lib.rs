@@ -6,6 +6,7 @@ mod amounts;
 mod change;
 pub mod config;
 mod cycles;
+pub mod download;
 pub mod exact;
 mod expand;
 mod extent;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use data::size;
+use data::{download::Phase, size};
 use ureq::{
     Body,
     http::{Response, StatusCode, header},
@@ -19,7 +19,7 @@ use super::{
     checksum::Hasher,
     client::{Client, broken},
     listing::Stamp,
-    progress::{Phase, Watch},
+    progress::Watch,
 };
 
 /// Bytes that are hashed and written at once.

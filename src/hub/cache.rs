@@ -11,13 +11,9 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    HubError, ModelName,
-    checksum::Checksum,
-    client::revision_of,
-    listing::Stamp,
-    progress::{Phase, Watch},
-};
+use data::download::Phase;
+
+use super::{HubError, ModelName, checksum::Checksum, client::revision_of, listing::Stamp, progress::Watch};
 
 /// How often a lock is tried that another program holds.
 const TRY_EVERY: Duration = Duration::from_millis(200);

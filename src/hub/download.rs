@@ -7,14 +7,15 @@ use std::{
     thread,
 };
 
+use data::download::{Phase, Progress};
 use model::ModelName;
 use ureq::Agent;
 
 use super::{
-    Fetched, Hub, HubError, Progress,
+    Fetched, Hub, HubError,
     client::Client,
     fetch::fetch,
-    progress::{Phase, Waker, Watch},
+    progress::{Waker, Watch},
 };
 
 /// A model on its way. Dropped, it is cancelled: the thread ends soon and what was fetched is kept.

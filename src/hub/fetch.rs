@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use data::download::Phase;
 use model::{ModelName, Spec, check_file, free_disk_bytes};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use super::{
     choice::{self, Choice, Kind},
     client::Client,
     listing::{Listing, Remote},
-    progress::{Phase, Watch},
+    progress::Watch,
 };
 
 /// As much as is read of such files, see [`Spec`] and the weights' index.

@@ -19,13 +19,13 @@
 //! # anyhow::Ok(())
 //! ```
 //!
-//! A [`Download`] is a handle on a thread of its own: [`Progress`] is plain data, [`HubError`]s are whole sentences
-//! that say what to do next. [`HubError::WhichFile`] carries the GGUF files of a repository for a choice;
+//! A [`Download`] is a handle on a thread of its own: [`Progress`](data::download::Progress) is plain data,
+//! [`HubError`]s are whole sentences that say what to do next. [`HubError::WhichFile`] carries the GGUF files of a repository for a choice;
 //! [`ModelName::with_file`](model::ModelName::with_file) makes the name to start again with.
 //!
 //! # What it promises
 //!
-//! - Without a call of [`Offer::ask`] or [`Download::start`] nothing is ever asked or fetched; with `HF_HUB_OFFLINE`
+//! - Without a call of [`Hub::offer`] or [`Download::start`] nothing is ever asked or fetched; with `HF_HUB_OFFLINE`
 //!   not even then.
 //! - Nothing large is fetched before the config was read and is of a supported family, and before there is room for it.
 //! - Every content is hashed while it streams and has its name in the cache only after it matched and is on the disk.
@@ -58,6 +58,4 @@ pub use download::{Download, DownloadEnd};
 pub use error::HubError;
 pub use fetch::Fetched;
 pub use model::ModelName;
-pub use offer::Offer;
 pub use place::{Hub, Patience};
-pub use progress::{Phase, Progress};

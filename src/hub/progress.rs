@@ -1,4 +1,4 @@
-//! How far a download is: plain values for whoever shows them, and the place where they are kept up.
+//! Where it is kept up how far a download is.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use data::download::Progress;
 
 use super::HubError;
 
@@ -25,54 +25,6 @@ const NAP: Duration = Duration::from_millis(25);
 
 /// Called, from the download's thread, when there is something new to show.
 pub(super) type Waker = Arc<dyn Fn() + Send + Sync>;
-
-/// What a download is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Asks the hub what there is, and looks whether it can be used.
-    #[default]
-    Asking,
-    /// Reads what an earlier download left, for its checksum.
-    Rereading,
-    Fetching,
-    /// For another program that fetches the same file, or until the hub is asked again; [`Progress::note`] says which.
-    Waiting,
-    /// All files are there, or it ended before.
-    Ended,
-}
-
-/// How far a download is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Progress {
-    pub phase: Phase,
-    /// The file that is being fetched.
-    pub file: Option<String>,
-    pub files_done: usize,
-    /// 0 until it is known.
-    pub files: usize,
-    /// What is on the disk, with what was there before.
-    pub bytes: u64,
-    /// All files together; 0 until it is known.
-    pub total_bytes: u64,
-    /// Over the last seconds; 0 until there is something to tell.
-    pub bytes_per_sec: f64,
-    /// A sentence about what is out of the ordinary, e.g. that the connection broke and is tried again.
-    pub note: Option<String>,
-}
-
-impl Progress {
-    /// Seconds to the end at this speed.
-    pub fn secs_left(&self) -> Option<f64> {
-        let left = self.total_bytes.saturating_sub(self.bytes);
-        (self.total_bytes > 0 && self.bytes_per_sec > 0.0).then(|| left as f64 / self.bytes_per_sec)
-    }
-
-    /// From 0 to 1, once it is known how much there is.
-    pub fn fraction(&self) -> Option<f32> {
-        (self.total_bytes > 0).then(|| (self.bytes as f64 / self.total_bytes as f64).min(1.0) as f32)
-    }
-}
 
 /// Where the download's thread writes its progress and reads whether it is to stop.
 pub(super) struct Watch {

@@ -85,7 +85,9 @@ fn a_download_is_stopped_and_goes_on() {
     look_up(&mut window, "org/name");
     window.click_button(&fetch_button(&window));
     let in_weights = |app: &App| match &app.workspace().models.fetching {
-        Fetching::UnderWay { progress, .. } if progress.phase.contains("model.safetensors") => Some(progress.bytes),
+        Fetching::UnderWay { progress, .. } if progress.file.as_deref() == Some("model.safetensors") => {
+            Some(progress.bytes)
+        }
         _ => None,
     };
     window.until("the weights begin", |app| in_weights(app).is_some());

@@ -10,7 +10,8 @@ use std::{
 };
 
 use nudge::{
-    hub::{Download, DownloadEnd, Fetched, Hub, HubError, Offer, Patience, Phase},
+    data::download::Phase,
+    hub::{Download, DownloadEnd, Fetched, Hub, HubError, Patience},
     model::HubCache,
 };
 use serde_json::Value;
@@ -289,7 +290,7 @@ fn a_cancelled_download_ends_at_once_and_keeps_what_is_there() {
     };
     assert_eq!(seen.file.as_deref(), Some("model.safetensors"));
     assert_eq!(seen.files, server.files().len());
-    assert!(seen.bytes > seen.total_bytes - size && seen.fraction().is_some());
+    assert!(seen.bytes > seen.total_bytes - size && seen.share() > 0.0);
     // Nothing more comes, and there is no waiting for it.
     server.trouble().slow = Some(Duration::from_mins(1));
     let asked = Instant::now();
@@ -372,7 +373,7 @@ fn what_is_offered_is_what_comes() {
         server.trouble().names_only = names_only;
         let cache = tempfile::tempdir().unwrap();
         let hub = hub(&server, cache.path());
-        let ask = || Offer::ask(&hub, &REPO.parse().unwrap()).unwrap();
+        let ask = || hub.offer(&REPO.parse().unwrap()).unwrap();
         let offer = ask();
         assert_eq!(offer.there, 0);
         let snapshot = fetch(&hub, REPO).unwrap().path;

@@ -4,13 +4,17 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
-    data::{Base, Machine, ModelCard, ModelKind, Needs, config::RunConfig},
+    data::{
+        Base, Machine, ModelCard, ModelKind, Needs,
+        config::RunConfig,
+        download::{Offer, Phase, Progress},
+    },
     engine::protocol::{Exported, Proof, WhichCheckpoint},
     state::{
         Commands, OpenedProject, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         checkpoints::Checkpoints,
         compare::board::Board,
-        download::{FetchProgress, Fetching, HubOffer},
+        download::Fetching,
         export::{ExportDone, ExportKind, ExportPlan, Exporting, StoredAs},
         guide::{About, Guide},
         models::{AddForm, ModelEntry, ModelGroup, Selected},
@@ -241,7 +245,7 @@ fn a_model_on_its_way() {
         scene.workspace.models.fetching = fetching;
         scene
     };
-    let offered = Fetching::Offered(HubOffer {
+    let offered = Fetching::Offered(Offer {
         name: "org/tides-1.5b".to_owned(),
         files: 6,
         bytes: 3 * GB + GB / 10,
@@ -253,14 +257,14 @@ fn a_model_on_its_way() {
     scene(offered).picture("download_offer_light", egui::Theme::Light, USUAL, &mut results);
     let under_way = Fetching::UnderWay {
         name: "org/tides-1.5b".to_owned(),
-        progress: FetchProgress {
-            phase: "Fetching model.safetensors".to_owned(),
+        progress: Progress {
+            phase: Phase::Fetching,
+            file: Some("model.safetensors".to_owned()),
             files_done: 5,
             files: 6,
             bytes: GB + GB / 5,
             total_bytes: 3 * GB + GB / 10,
             bytes_per_sec: 11.4e6,
-            secs_left: Some(167.0),
             note: None,
         },
     };

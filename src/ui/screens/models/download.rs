@@ -1,11 +1,14 @@
 //! The strip that fetches a model from the hub: its name, what it would bring, how far it is.
 
-use data::counted;
-use data::size;
+use data::{
+    counted,
+    download::{Offer, Progress},
+    size,
+};
 use egui::{Align, Button, Layout, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
-    download::{FetchCommand, FetchProgress, Fetching, HubOffer},
+    download::{FetchCommand, Fetching, doing},
     models::{AddForm, ModelsCommand, ModelsView},
 };
 
@@ -86,7 +89,7 @@ fn name_row(ui: &mut Ui, fetching: &Fetching, view: &mut ModelsView, commands: &
 }
 
 /// What it is, and the question whether to fetch it.
-fn offered(ui: &mut Ui, offer: &HubOffer, commands: &Commands) {
+fn offered(ui: &mut Ui, offer: &Offer, commands: &Commands) {
     let palette = parts::palette(ui);
     let files = counted(offer.files, "file", "files");
     let mut line = format!("{}: {files}, {}", offer.name, size(offer.bytes));
@@ -130,11 +133,11 @@ fn which(ui: &mut Ui, name: &str, files: &[(String, u64)], commands: &Commands) 
     });
 }
 
-fn under_way(ui: &mut Ui, name: &str, progress: &FetchProgress, commands: &Commands) {
+fn under_way(ui: &mut Ui, name: &str, progress: &Progress, commands: &Commands) {
     let palette = parts::palette(ui);
     ui.horizontal(|ui| {
         ui.label(RichText::new(name).color(palette.strong));
-        parts::caption(ui, &progress.phase);
+        parts::caption(ui, doing(progress));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let cancel = ui
                 .button("Cancel download")
@@ -156,7 +159,7 @@ fn under_way(ui: &mut Ui, name: &str, progress: &FetchProgress, commands: &Comma
         if progress.bytes_per_sec > 0.0 {
             line = format!("{line}, {} a second", size(progress.bytes_per_sec as u64));
         }
-        if let Some(secs) = progress.secs_left {
+        if let Some(secs) = progress.secs_left() {
             line = format!("{line}, {} left", data::duration(secs));
         }
         parts::caption(ui, line);
