@@ -3,7 +3,8 @@
 //! `thread` owns the thread, `border` is what panics do not cross; `pool` are the threads that compute for it; `inbox`
 //! takes [`protocol::Request`]s, keeps the queue of runs and is the host of the one that is going; `events` sends
 //! without ever waiting. Beside runs: `answers` (questions to weights), `preflight` (what can be known before a start),
-//! `admit` (whether a run may be recorded) and `catalog` (models on disk).
+//! `admit` (whether a run may be recorded), `catalog` (models on disk) and `cards` (graphics cards, each tried once).
+//! `awake` keeps the system from falling asleep under a run.
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is

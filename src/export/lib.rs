@@ -4,7 +4,8 @@
 //!   `trained` a run's weights, `history` what its report says.
 //! - `report`: a run told on one page, from `report.html` or `report.md`; `comparison`: several side by side; both look
 //!   as `page.css` says; `chart`: lines as a `drawing`, which is written as SVG or, by `raster`, as pixels.
-//! - `curves`: the charts that runs are compared by, as pictures, numbers, or event files (`tensorboard`).
+//! - `curves`: the charts that runs are compared by, as pictures, numbers, or event files (`tensorboard`); `together`:
+//!   runs that differ in their seed only, as one.
 //! - `bundle`: a run in one file, to be looked at elsewhere.
 //! - `weights`: policies as folders that other tools read; `gguf`: as one file, with the `modelfile` that Ollama wants.
 //!   `proof`: what is compared; `card`: what the folder says of itself, `loading` how other programs take it; `aside`:

@@ -16,18 +16,21 @@
 //!
 //! - `config`, `spec`, `families/`: `config.json`, normalised; one file a family. `tensors`: what weights that makes.
 //! - `weights`: safetensors, checked before anything is allocated. `gguf/`: the same of a GGUF file. `source`: either.
-//! - `parameters`: the flat buffer of what is trained, and AdamW's moments. `flat_file`: both on the disk.
+//!   `tensor_file`: safetensors out.
+//! - `parameters`: the flat buffer of what is trained; `optimizer`: AdamW's moments. `flat_file`: both on the disk.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
-//! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number.
+//! - `rope`: rotary positions. `tokens`: ids in memory or in a file. `row`: documents packed into one row of them.
+//!   `scalar`: heads that give one number.
 //! - `context`: what all blocks of a pass share. `sublayer`, `block`: one decoder block, forward and backward.
-//! - `load_options`, `examine`, `load`: how, every check first, then a folder into a policy; `trained`: what of it is
-//!   trained. `policy`: the model as a whole; `beside`: further ones on the same base; `pass`: what its forward keeps;
+//! - `load_options`, `examine`, `load`: how, every check first, then a folder into a policy, as long as it is `wanted`;
+//!   `trained`: what of it is trained. `policy`: the model as a whole, `identity` its name as a reference; `beside`:
+//!   further ones on the same base, and `beside_reference` what it says beside step 0; `pass`: what its forward keeps;
 //!   `backward`: the way back; `attribution`: the same down to the inputs; `memory`: what it takes; `arithmetic`: in
 //!   what it multiplies; `rates`: what was measured for that.
 //! - `name`, `hub_cache`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone.
-//!   `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out,
-//!   in three layouts. `merged`: the whole model as a folder; `gguf/write`: as one file. `strength`: a training
-//!   weakened or exaggerated. `init`: random weights.
+//!   `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits, `mix` of two policies.
+//!   `adapter/`: adapters in and out, in three layouts. `merged`: the whole model as a folder; `gguf/write`: as one
+//!   file. `strength`: a training weakened or exaggerated. `init`: random weights.
 
 pub mod adapter;
 mod arithmetic;

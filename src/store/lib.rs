@@ -10,6 +10,20 @@
 //! is a row of `versions` that is valid from one revision until another. The newest state is the row without an end,
 //! the state at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The
 //! table `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
+//!
+//! # Files in reading order
+//!
+//! - `schema`: the document's versions. `opening`: making a project and opening one. `project`: an open one. `demo`:
+//!   the one that comes along. `error`: what can go wrong.
+//! - `contents`, `signature`: the texts of pairs, and what a search looks at before it reads them. `pairs`, `sources`:
+//!   how a pair lies in the document, and where it came from. `journal`: changing pairs, and taking it back.
+//! - `import`, with `spill`, `counting` and `duplicates`: many pairs as one change. `many`: one change to many pairs.
+//! - `query`, `find`, `narrow`, `search`: which pairs a table shows. `prompts`, `texts`: the data beside pairs.
+//!   `health`: what is suspicious about all that.
+//! - `runs`, `forks`, `left_out`, `take_in`: what runs are and what of the data each sees. `queue`, `stop`, `owner`:
+//!   who trains which, and when it is to end. `marks`, `seeds`, `run_table`: how runs are kept and listed.
+//! - `series`, `trace`, `rollouts`, `judged`: what a run measured and said. `log_probs`, `scores`, `suspects`: what
+//!   models think of the pairs. `bundle`: a run in one file.
 
 mod away;
 pub mod bundle;

@@ -2,6 +2,14 @@
 //!
 //! A [`Codec`] reads a Hugging Face folder or a GGUF file. [`Codec::encode_answers`] is the only way from a prompt and
 //! its answers to token ids, for training, scoring, chat and export alike.
+//!
+//! - `reading`: the tokenizer's side of a model, from a `folder` or out of `gguf`; `file` is one file of a folder.
+//!   `tokenizer`, `class`, `specials`: as Transformers sets it up. `contained`: what its library must not do to us.
+//! - `sources`, `template`: which chat template counts, and how it is rendered; `conversation` is what it is given, and
+//!   `own_marks` whether it writes the marks that the tokenizer has.
+//! - `codec`: both together. `answers`: the function that makes ids. `stream`: the way back, token by token. `inspect`:
+//!   what the model really sees of a pair.
+//! - `bpe`: trains the demo's tokenizer.
 
 mod answers;
 mod bpe;

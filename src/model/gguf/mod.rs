@@ -1,4 +1,5 @@
 //! A model in a GGUF file: its settings as a `config.json` would say them, its tensors under their Hugging Face names.
+//! `config` are the settings, with `frequencies` for Llama 3's rotary scaling; `names` is what llama.cpp calls things.
 //! And the way back: `settings` and `write` make such a file of a trained policy.
 //!
 //! llama.cpp's converter changes some tensors on the way: it interleaves the rows of Llama's q and k, because its

@@ -1,8 +1,9 @@
 //! One run, from its record in the project to its last checkpoint.
 //!
 //! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step,
-//! with `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with
-//! `schedule`, and `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which
+//! with `loading` (its model), `start` (where it goes on), `checkpoint` (what it goes on with) and `same` (whether it
+//! may); `training` is a step of it, with `schedule`, and `take_in` is what happens between two epochs, when `joining`
+//! says so; `saving` saves it, and `rotation` says which
 //! checkpoints stay. `budget` is what is done about drift, `pace` how long the rest takes; `fork` makes a run of
 //! another one's checkpoint. The loop itself is here.
 
