@@ -229,6 +229,9 @@ pub struct AnswersView {
     pub greedy_alone: bool,
     #[serde(skip)]
     pub ask: Ask,
+    /// The prompt of the ask box gets the caret.
+    #[serde(skip)]
+    pub ask_opens: bool,
     #[serde(skip)]
     pub duel: DuelForm,
     #[serde(skip)]

@@ -49,7 +49,7 @@ impl Screen {
             Self::Compare => place!("Compare", ["Ctrl+3"], "Lay runs over each other", Some(Milestone::Compare)),
             Self::Answers => place!("Answers", ["Ctrl+4"], "Read and ask for answers", Some(Milestone::Ask)),
             Self::Models => place!("Models", ["Ctrl+5"], "See what is on this machine, export what was trained", Some(Milestone::MakeYours)),
-            Self::Projects => place!("Projects", [], "Open a project or make a new one", Some(Milestone::MakeYours)),
+            Self::Projects => place!("Projects", [], "Open a project or make a new one", None),
         }
     }
 

@@ -257,6 +257,7 @@ pub fn segmented<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T,
                             .stroke(egui::Stroke::new(1.0, line))
                             .min_size(egui::vec2(56.0, inner));
                         let mut response = ui.add(button);
+                        focus_ring(ui, &response);
                         if !about.is_empty() {
                             response = response.on_hover_text(*about);
                         }
@@ -269,6 +270,14 @@ pub fn segmented<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T,
             });
         });
     changed
+}
+
+/// Around what has the keyboard and draws no frame of its own by which that could be seen.
+pub fn focus_ring(ui: &Ui, of: &Response) {
+    if of.has_focus() {
+        let stroke = egui::Stroke::new(2.0, palette(ui).accent);
+        ui.painter().rect_stroke(of.rect, theme::RADIUS, stroke, egui::StrokeKind::Inside);
+    }
 }
 
 /// A word on a soft ground: the status of a run.

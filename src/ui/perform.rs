@@ -257,7 +257,10 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
                 commands.push(Command::Answers(AnswersCommand::SaveRules { before, text }));
             }
         }
-        Action::AskBox => views.answers.tab = Tab::Ask,
+        Action::AskBox => {
+            views.answers.tab = Tab::Ask;
+            views.answers.ask_opens = true;
+        }
         Action::Ask => commands.push(Command::Answers(AnswersCommand::Ask)),
         Action::Talk => {
             views.answers.tab = Tab::Ask;

@@ -87,6 +87,7 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &LiveRun, co
         ui.set_max_width(NAME);
         ui.add(Button::new(RichText::new(&name).color(palette.strong)).frame(false).truncate())
     });
+    parts::focus_ring(ui, &link.inner);
     if link.inner.on_hover_text(format!("{name}: show its charts")).clicked() {
         views.screen = Screen::Train;
         views.train.sheet = Sheet::Run;

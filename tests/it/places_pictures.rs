@@ -217,7 +217,7 @@ fn the_first_minutes() {
     scene(Screen::Train).picture("first_start_dark_small", egui::Theme::Dark, SMALL, &mut results);
     scene(Screen::Train).picture("first_start_light_large", egui::Theme::Light, LARGE, &mut results);
     scene(Screen::Compare).picture("first_compare_light", egui::Theme::Light, USUAL, &mut results);
-    let mut own = scene(Screen::Projects);
+    let mut own = scene(Screen::Models);
     let opened = own.workspace.project.as_mut().unwrap();
     opened.about = About::default();
     opened.counts = Counts::default();

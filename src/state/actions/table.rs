@@ -237,8 +237,8 @@ const LINES: &[ActionLine] = &[
     line(reference(ReferenceAct::WhiteSpace), "White space marked or not", &["W"], REFERENCES, project, "Marks spaces, tabs and line ends"),
     line(reference(ReferenceAct::Leave), "Back to the pairs", &["R"], REFERENCES, always, "What is typed is saved"),
 
-    line(Action::SetUp, "Set up a run", &[], TRAIN, project, "The settings of the next run"),
-    line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
+    line(Action::SetUp, "Set up a run", &["U"], TRAIN, project, "The settings of the next run"),
+    line(Action::Watch, "Watch a run", &["W"], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
     line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
     line(Action::Start, "Start the run", &["Ctrl+Enter"], TRAIN, can_start, "With the settings of the sheet"),
     line(Action::Preset(Preset::QuickLook), Preset::QuickLook.label(), &[], TRAIN, project, Preset::QuickLook.about()),

@@ -120,7 +120,7 @@ fn open(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
         ui.label("None yet");
     }
     ui.add_space(space::S);
-    if ui.button("Open the demo project").on_hover_text("A small model that trains in seconds").clicked() {
+    if ui.button("Open the demo project").on_hover_text("A small made-up world that trains in a minute").clicked() {
         commands.push(Command::OpenDemo);
     }
 }
@@ -275,6 +275,8 @@ fn field(
     buttons: &[&str],
 ) -> (Response, Option<usize>) {
     const BUTTON: f32 = 84.0;
+    /// A field that had less beside its buttons has a row of its own.
+    const NARROWEST: f32 = 140.0;
     let label_response = ui
         .horizontal(|ui| {
             ui.spacing_mut().interact_size.y = size::SMALL;
@@ -287,10 +289,20 @@ fn field(
         })
         .inner;
     let mut clicked = None;
+    let mut press = |ui: &mut Ui| {
+        for (index, word) in buttons.iter().enumerate() {
+            let button = ui.add(Button::new(*word).min_size(egui::vec2(BUTTON, 0.0)));
+            prompt::name(&button, egui::Role::Button, &format!("{label}: {word}"));
+            if button.clicked() {
+                clicked = Some(index);
+            }
+        }
+    };
+    let taken = (BUTTON + ui.spacing().item_spacing.x) * buttons.len() as f32;
+    let is_wide = ui.available_width() - taken > NARROWEST;
     let field = ui
         .horizontal(|ui| {
-            let taken = (BUTTON + ui.spacing().item_spacing.x) * buttons.len() as f32;
-            let width = ui.available_width() - taken;
+            let width = ui.available_width() - if is_wide { taken } else { 0.0 };
             let font = egui::TextStyle::Body.resolve(ui.style());
             let hint = if hint.starts_with(std::path::MAIN_SEPARATOR) {
                 parts::tail(ui, hint, &font, width - 2.0 * space::L)
@@ -299,17 +311,15 @@ fn field(
             };
             let edit = TextEdit::singleline(text).id_salt(label).hint_text(hint).desired_width(width);
             let field = ui.add(edit).labelled_by(label_response.id);
-            for (index, word) in buttons.iter().enumerate() {
-                let button = ui.add(Button::new(*word).min_size(egui::vec2(BUTTON, 0.0)));
-                let name = format!("{label}: {word}");
-                prompt::name(&button, egui::Role::Button, &name);
-                if button.clicked() {
-                    clicked = Some(index);
-                }
+            if is_wide {
+                press(ui);
             }
             field
         })
         .inner;
+    if !is_wide {
+        ui.horizontal(press);
+    }
     ui.add_space(space::XS);
     (field, clicked)
 }

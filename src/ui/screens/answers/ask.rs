@@ -1,6 +1,6 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
-use data::{Role, Turn};
+use data::{Prompt, Role, Turn};
 use egui::{Align, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, Ui};
 use engine::protocol::AdapterStrength;
 use state::{
@@ -23,7 +23,16 @@ use crate::{
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     let height = ui.available_height();
     ScrollArea::vertical().id_salt("question").max_height(height * 0.4).auto_shrink([false, true]).show(ui, |ui| {
-        ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
+        ui.push_id("ask prompt", |ui| {
+            if std::mem::take(&mut view.ask_opens) {
+                let last = match &view.ask.prompt {
+                    Prompt::Text(_) => 0,
+                    Prompt::Chat(chat) => chat.turns.len().saturating_sub(1),
+                };
+                prompt::ask_caret(ui, last);
+            }
+            prompt::edit(ui, &mut view.ask.prompt)
+        });
     });
     settings::ui(ui, workspace, view, commands);
     ui.add_space(space::XS);

@@ -152,7 +152,8 @@ fn shares(ui: &mut Ui, of_run: &OfRun) {
                 data::percent(share.high)
             );
             let about = format!("{} of {} answers; 95 % interval", share.counted, share.of);
-            ui.label(RichText::new(text).color(parts::palette(ui).strong)).on_hover_text(about);
+            // Whole: a row breaks between two rules, not inside one.
+            ui.add(Label::new(RichText::new(text).color(parts::palette(ui).strong)).extend()).on_hover_text(about);
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use egui::{Align, DragValue, Layout, TextEdit, Ui};
+use egui::{Align, Checkbox, DragValue, Layout, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
@@ -53,12 +53,12 @@ fn usual(ui: &mut Ui, view: &mut AnswersView) {
     if toggle.clicked() {
         *more = !*more;
     }
-    ui.add_enabled_ui(!ask.busy(), |ui| {
-        ui.checkbox(&mut ask.two, "Two answers");
-        ui.checkbox(&mut ask.talk, "Talk").on_hover_text(
-            "Goes on with what was said, each side with its own answers; a side may change its weights on the way",
-        );
-    });
+    // One by one, so that a narrow row breaks between them.
+    let is_free = !ask.busy();
+    ui.add_enabled(is_free, Checkbox::new(&mut ask.two, "Two answers"));
+    ui.add_enabled(is_free, Checkbox::new(&mut ask.talk, "Talk")).on_hover_text(
+        "Goes on with what was said, each side with its own answers; a side may change its weights on the way",
+    );
     ui.checkbox(tokens, "Tokens").on_hover_text("The ids that the model was given and made, token by token");
 }
 

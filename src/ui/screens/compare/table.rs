@@ -115,6 +115,7 @@ fn heads(ui: &mut Ui, board: &mut Board) -> f32 {
         let name = if is_by { format!("Sorted by {title}{order}") } else { format!("Sort by {title}") };
         let lower = stays(ui, &mut |ui| {
             let head = ui.add(Button::new(text.clone()).frame(false).wrap_mode(TextWrapMode::Extend));
+            parts::focus_ring(ui, &head);
             prompt::name(&head, egui::Role::Button, &name);
             if let SortRunsBy::Column(column) = &by {
                 head.clone().on_hover_text(column.to_string());
@@ -157,6 +158,7 @@ fn row(
                 ui.add(Button::new(text).frame(false).truncate())
             });
             let edit = edit.inner;
+            parts::focus_ring(ui, &edit);
             prompt::name(&edit, egui::Role::Button, &format!("Edit {}", record.name));
             if edit.on_hover_text(format!("{}\nName, colour, tags, note", record.name)).clicked() {
                 list::begin_edit(view, runs, record, commands);

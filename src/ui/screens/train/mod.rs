@@ -53,7 +53,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             parts::segmented(
                 ui,
                 &mut view.sheet,
-                &[(Sheet::Run, "Watch", "Charts of a run"), (Sheet::Launch, "Set up", "Settings of the next run")],
+                &[
+                    (Sheet::Run, "Watch", "Charts of a run (W)"),
+                    (Sheet::Launch, "Set up", "Settings of the next run (U)"),
+                ],
             );
         });
     });
