@@ -43,7 +43,10 @@ fn card(ui: &mut Ui, hint: &Hint, views: &mut Views) -> (bool, bool) {
     keep_height(ui, (hint.milestone, views.guide.unfolded), |ui| {
         ui.horizontal_top(|ui| {
             let name = entry(hint.action).map_or("", |entry| entry.name);
-            let own = key_of(hint.action);
+            // Its own key where that works from here.
+            let is_here = entry(hint.action)
+                .is_some_and(|entry| entry.place.screen().is_none_or(|screen| screen == views.screen));
+            let own = if is_here { key_of(hint.action) } else { String::new() };
             let key = if own.is_empty() { key_of(Action::FollowHint) } else { own };
             let width = ui.available_width() - button_width(ui, &[name, &key]) - CLOSE;
             ui.vertical(|ui| {
