@@ -222,7 +222,9 @@ pub fn below<R>(ui: &mut Ui, salt: &'static str, add: impl FnOnce(&mut Ui) -> R)
     let frame = Frame::NONE.inner_margin(Margin { top: space::S as i8, ..Margin::ZERO });
     let room = (ui.available_height() - ABOVE).max(60.0);
     let panel = Panel::bottom(salt).resizable(false).show_separator_line(false).frame(frame);
-    let scroll = ScrollArea::vertical().id_salt(salt).max_height(room).auto_shrink([false, true]);
+    // The panel is as high as it was: the least is what lets it grow.
+    let scroll = ScrollArea::vertical().id_salt(salt).min_scrolled_height(room).max_height(room);
+    let scroll = scroll.auto_shrink([false, true]);
     panel.show(ui, |ui| scroll.show(ui, add).inner).inner
 }
 
