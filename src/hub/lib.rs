@@ -20,8 +20,8 @@
 //! ```
 //!
 //! A [`Download`] is a handle on a thread of its own: [`Progress`](data::download::Progress) is plain data,
-//! [`HubError`]s are whole sentences that say what to do next. [`HubError::WhichFile`] carries the GGUF files of a repository for a choice;
-//! [`ModelName::with_file`](model::ModelName::with_file) makes the name to start again with.
+//! [`HubError`]s are whole sentences that say what to do next. [`HubError::WhichFile`] carries the GGUF files of a
+//! repository for a choice; [`ModelName::with_file`](model::ModelName::with_file) makes the name to start again with.
 //!
 //! # What it promises
 //!
