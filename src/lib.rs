@@ -36,7 +36,7 @@
 //! main, cli -> app -> ui -> state -> store, judge -> data
 //!               |              \--> engine::protocol
 //!               \--> engine -> train -> model, text, store, judge;  model -> kernels;  export -> train
-//!                    formats -> data, files;  model, text -> gguf -> files;  cli -> handover -> train
+//!                    formats -> data, files;  kernels, model, text -> gguf -> files;  cli -> handover -> train
 //!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
 //!

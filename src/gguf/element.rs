@@ -1,23 +1,14 @@
 //! What a tensor's numbers are stored as.
 
+use super::BlockFormat;
+
 /// An element type of GGML: single numbers, or blocks of numbers with shared scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElementType {
     F32,
     F16,
     Bf16,
-    Q2K,
-    Q3K,
-    Iq4Nl,
-    Iq4Xs,
-    Q4_0,
-    Q4_1,
-    Q5_0,
-    Q5_1,
-    Q8_0,
-    Q4K,
-    Q5K,
-    Q6K,
+    Blocks(BlockFormat),
     /// One that this crate has no reader for, by its number in the file.
     Other(u32),
 }
@@ -28,20 +19,8 @@ impl ElementType {
         match number {
             0 => Self::F32,
             1 => Self::F16,
-            2 => Self::Q4_0,
-            3 => Self::Q4_1,
-            6 => Self::Q5_0,
-            7 => Self::Q5_1,
-            8 => Self::Q8_0,
-            10 => Self::Q2K,
-            11 => Self::Q3K,
-            12 => Self::Q4K,
-            13 => Self::Q5K,
-            14 => Self::Q6K,
-            20 => Self::Iq4Nl,
-            23 => Self::Iq4Xs,
             30 => Self::Bf16,
-            other => Self::Other(other),
+            other => BlockFormat::from_number(other).map_or(Self::Other(other), Self::Blocks),
         }
     }
 
@@ -50,19 +29,8 @@ impl ElementType {
         match self {
             Self::F32 => 0,
             Self::F16 => 1,
-            Self::Q4_0 => 2,
-            Self::Q4_1 => 3,
-            Self::Q5_0 => 6,
-            Self::Q5_1 => 7,
-            Self::Q8_0 => 8,
-            Self::Q2K => 10,
-            Self::Q3K => 11,
-            Self::Q4K => 12,
-            Self::Q5K => 13,
-            Self::Q6K => 14,
-            Self::Iq4Nl => 20,
-            Self::Iq4Xs => 23,
             Self::Bf16 => 30,
+            Self::Blocks(format) => format.number(),
             Self::Other(number) => number,
         }
     }
@@ -72,17 +40,7 @@ impl ElementType {
         Some(match self {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
-            Self::Q2K => (256, 84),
-            Self::Q3K => (256, 110),
-            Self::Iq4Nl | Self::Q4_0 => (32, 18),
-            Self::Iq4Xs => (256, 136),
-            Self::Q4_1 => (32, 20),
-            Self::Q5_0 => (32, 22),
-            Self::Q5_1 => (32, 24),
-            Self::Q8_0 => (32, 34),
-            Self::Q4K => (256, 144),
-            Self::Q5K => (256, 176),
-            Self::Q6K => (256, 210),
+            Self::Blocks(format) => (format.numbers(), format.bytes()),
             Self::Other(_) => return None,
         })
     }
@@ -93,18 +51,7 @@ impl ElementType {
             Self::F32 => "F32",
             Self::F16 => "F16",
             Self::Bf16 => "BF16",
-            Self::Q2K => "Q2_K",
-            Self::Q3K => "Q3_K",
-            Self::Iq4Nl => "IQ4_NL",
-            Self::Iq4Xs => "IQ4_XS",
-            Self::Q4_0 => "Q4_0",
-            Self::Q4_1 => "Q4_1",
-            Self::Q5_0 => "Q5_0",
-            Self::Q5_1 => "Q5_1",
-            Self::Q8_0 => "Q8_0",
-            Self::Q4K => "Q4_K",
-            Self::Q5K => "Q5_K",
-            Self::Q6K => "Q6_K",
+            Self::Blocks(format) => return format.name().to_uppercase(),
             Self::Other(number) => return other_name(number),
         };
         name.to_owned()

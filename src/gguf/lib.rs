@@ -6,11 +6,13 @@
 //! values and tensors stay ranges of the map and are decoded when they are asked for. So a hostile file (absurd counts,
 //! lengths past the end, tensors on top of each other) costs a sentence, never memory.
 //!
-//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. [`build`] puts small files together
+//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. `kernels` computes with blocks as they
+//! are stored, and has their sizes from here. [`build`] puts small files together
 //! in memory and writes large ones a tensor at a time.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
+mod block;
 pub mod build;
 mod element;
 mod read;
@@ -26,6 +28,7 @@ use memmap2::Mmap;
 
 use ::files::{self, FileError};
 
+pub use block::BlockFormat;
 pub use element::ElementType;
 use read::{Field, Kind};
 

@@ -42,7 +42,7 @@ fn values_and_places_come_back() {
     assert_eq!(file.numbers("tokenizer.ggml.scores").unwrap(), [0.0, -1.0, -2.5]);
     assert_eq!(file.text("tokenizer.ggml.tokens"), None);
     let tensor = file.tensor("a").unwrap();
-    assert_eq!((tensor.shape.as_slice(), tensor.element), (&[2, 32][..], ElementType::Q8_0));
+    assert_eq!((tensor.shape.as_slice(), tensor.element), (&[2, 32][..], ElementType::Blocks(BlockFormat::Q8_0)));
     assert_eq!(&file.bytes()[tensor.bytes.clone()], [1; 68]);
     assert_eq!(&file.bytes()[file.tensor("b").unwrap().bytes.clone()], [2; 12]);
 }

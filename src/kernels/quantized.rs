@@ -11,101 +11,27 @@ use candle_core::{
 };
 use rayon::prelude::*;
 
-use super::{KernelError, Result, access, parallel, simd::multiversion};
+use super::{BlockFormat, KernelError, Result, access, parallel, simd::multiversion};
 
 mod small;
 #[cfg(test)]
 mod tests;
 
-/// How the numbers of a row are stored. Names are llama.cpp's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BlockFormat {
-    /// 256 numbers of 2 bits in sixteen groups with 4-bit scales and offsets: 2.625 bits.
-    Q2K,
-    /// 256 numbers of 3 bits in sixteen groups with 6-bit scales: 3.4375 bits.
-    Q3K,
-    /// 32 numbers of 4 bits that stand for unequal steps, one scale: 4.5 bits a number.
-    Iq4Nl,
-    /// 256 of the same in eight groups with 6-bit scales: 4.25 bits.
-    Iq4Xs,
-    /// 32 numbers of 4 bits, one scale: 4.5 bits a number.
-    Q4_0,
-    /// The same with an offset: 5 bits.
-    Q4_1,
-    /// 32 numbers of 5 bits, one scale: 5.5 bits.
-    Q5_0,
-    /// The same with an offset: 6 bits.
-    Q5_1,
-    /// 32 numbers of 8 bits, one scale: 8.5 bits.
-    Q8_0,
-    /// 256 numbers of 4 bits in eight groups with 6-bit scales and offsets: 4.5 bits.
-    Q4K,
-    /// The same with 5 bits: 5.5 bits.
-    Q5K,
-    /// 256 numbers of 6 bits in sixteen groups with 8-bit scales: 6.5625 bits.
-    Q6K,
-}
-
-impl BlockFormat {
-    /// Its name in settings and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Q2K => "q2_k",
-            Self::Q3K => "q3_k",
-            Self::Iq4Nl => "iq4_nl",
-            Self::Iq4Xs => "iq4_xs",
-            Self::Q4_0 => "q4_0",
-            Self::Q4_1 => "q4_1",
-            Self::Q5_0 => "q5_0",
-            Self::Q5_1 => "q5_1",
-            Self::Q8_0 => "q8_0",
-            Self::Q4K => "q4_k",
-            Self::Q5K => "q5_k",
-            Self::Q6K => "q6_k",
-        }
-    }
-
-    /// Numbers in a block.
-    pub fn numbers(self) -> usize {
-        match self {
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Iq4Nl => 32,
-            Self::Q2K | Self::Q3K | Self::Iq4Xs | Self::Q4K | Self::Q5K | Self::Q6K => 256,
-        }
-    }
-
-    /// Bytes of a block.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::Q2K => 84,
-            Self::Q3K => 110,
-            Self::Iq4Nl | Self::Q4_0 => 18,
-            Self::Iq4Xs => 136,
-            Self::Q4_1 => 20,
-            Self::Q5_0 => 22,
-            Self::Q5_1 => 24,
-            Self::Q8_0 => 34,
-            Self::Q4K => 144,
-            Self::Q5K => 176,
-            Self::Q6K => 210,
-        }
-    }
-
-    /// candle's name of it; nothing for formats that candle does not have.
-    fn candle(self) -> Option<GgmlDType> {
-        Some(match self {
-            Self::Iq4Nl | Self::Iq4Xs => return None,
-            Self::Q2K => GgmlDType::Q2K,
-            Self::Q3K => GgmlDType::Q3K,
-            Self::Q4_0 => GgmlDType::Q4_0,
-            Self::Q4_1 => GgmlDType::Q4_1,
-            Self::Q5_0 => GgmlDType::Q5_0,
-            Self::Q5_1 => GgmlDType::Q5_1,
-            Self::Q8_0 => GgmlDType::Q8_0,
-            Self::Q4K => GgmlDType::Q4K,
-            Self::Q5K => GgmlDType::Q5K,
-            Self::Q6K => GgmlDType::Q6K,
-        })
-    }
+/// candle's name of it; nothing for formats that candle does not have.
+fn in_candle(format: BlockFormat) -> Option<GgmlDType> {
+    Some(match format {
+        BlockFormat::Iq4Nl | BlockFormat::Iq4Xs => return None,
+        BlockFormat::Q2K => GgmlDType::Q2K,
+        BlockFormat::Q3K => GgmlDType::Q3K,
+        BlockFormat::Q4_0 => GgmlDType::Q4_0,
+        BlockFormat::Q4_1 => GgmlDType::Q4_1,
+        BlockFormat::Q5_0 => GgmlDType::Q5_0,
+        BlockFormat::Q5_1 => GgmlDType::Q5_1,
+        BlockFormat::Q8_0 => GgmlDType::Q8_0,
+        BlockFormat::Q4K => GgmlDType::Q4K,
+        BlockFormat::Q5K => GgmlDType::Q5K,
+        BlockFormat::Q6K => GgmlDType::Q6K,
+    })
 }
 
 /// Bytes that someone keeps: a mapped file, or a vector of one's own.
@@ -147,7 +73,7 @@ impl Quantized {
     /// Rounds a matrix to blocks, with candle's quantisers.
     pub fn quantize(format: BlockFormat, values: &[f32], rows: usize, columns: usize) -> Result<Self> {
         let whole = columns.is_multiple_of(format.numbers()) && values.len() == rows * columns;
-        let Some(candle) = format.candle().filter(|_| whole) else {
+        let Some(candle) = in_candle(format).filter(|_| whole) else {
             return access::fault(OPERATION, format!("rows of {columns} numbers cannot be stored as {format:?}"));
         };
         let per_piece = parallel::rows_per_piece(columns);

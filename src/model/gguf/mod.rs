@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use super::LoadError;
 use ::gguf::{ElementType, Gguf, TensorInfo};
-use ::kernels::{BlockFormat, Bytes, Quantized};
+use ::kernels::{Bytes, Quantized};
 
 /// A GGUF file of a family that can be loaded.
 #[derive(Debug)]
@@ -121,8 +121,9 @@ impl GgufModel {
     /// The blocks of a tensor, its rows in the order of Hugging Face files.
     fn blocks(&self, name: &str, info: &TensorInfo, rows: usize, columns: usize) -> Result<Quantized, LoadError> {
         let fault = |reason: String| self.fault(format!("`{name}` {reason}"));
-        let format =
-            block_format(info.element).ok_or_else(|| fault(format!("is stored as {}", info.element.name())))?;
+        let ElementType::Blocks(format) = info.element else {
+            return Err(fault(format!("is stored as {}", info.element.name())));
+        };
         let map: Bytes = self.file.map();
         let stored =
             Quantized::new(format, rows, columns, map, info.bytes.clone()).map_err(|error| fault(error.to_string()))?;
@@ -172,26 +173,6 @@ impl GgufModel {
     fn fault(&self, reason: String) -> LoadError {
         LoadError::Weights { path: self.file.path().to_owned(), reason }
     }
-}
-
-fn block_format(element: ElementType) -> Option<BlockFormat> {
-    Some(match element {
-        ElementType::Q2K => BlockFormat::Q2K,
-        ElementType::Q3K => BlockFormat::Q3K,
-        ElementType::Iq4Nl => BlockFormat::Iq4Nl,
-        ElementType::Iq4Xs => BlockFormat::Iq4Xs,
-        ElementType::Q4_0 => BlockFormat::Q4_0,
-        ElementType::Q4_1 => BlockFormat::Q4_1,
-        ElementType::Q5_0 => BlockFormat::Q5_0,
-        ElementType::Q5_1 => BlockFormat::Q5_1,
-        ElementType::Q8_0 => BlockFormat::Q8_0,
-        ElementType::Q4K => BlockFormat::Q4K,
-        ElementType::Q5K => BlockFormat::Q5K,
-        ElementType::Q6K => BlockFormat::Q6K,
-        ElementType::F32 | ElementType::F16 | ElementType::Bf16 | ElementType::Other(_) => {
-            return None;
-        }
-    })
 }
 
 /// Rows and columns; a vector is one row a number, as its rows are what has an order.

@@ -16,8 +16,8 @@ use crate::{
     source::Source,
     tensors::{EMBEDDING, HEAD, Role, TensorSpec},
 };
-use ::gguf::{ElementType, build::Build};
-use ::kernels::{BlockFormat, Quantized, Tensor};
+use ::gguf::{BlockFormat, ElementType, build::Build};
+use ::kernels::{Quantized, Tensor};
 
 /// What the matrices of a GGUF file are stored as. Norms and biases are f32 in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,18 +66,18 @@ impl GgufType {
             return ElementType::F32;
         }
         let is_head = tensor.name == HEAD || (tied && tensor.name == EMBEDDING);
-        let choices: &[ElementType] = match self {
+        let choices: &[BlockFormat] = match self {
             Self::F32 => return ElementType::F32,
             Self::F16 => return ElementType::F16,
             Self::Bf16 => return ElementType::Bf16,
-            Self::Q8_0 => &[ElementType::Q8_0],
-            Self::Q4K | Self::Q4_0 if is_head => &[ElementType::Q6K, ElementType::Q8_0],
-            Self::Q4K => &[ElementType::Q4K, ElementType::Q5_0],
-            Self::Q4_0 => &[ElementType::Q4_0],
+            Self::Q8_0 => &[BlockFormat::Q8_0],
+            Self::Q4K | Self::Q4_0 if is_head => &[BlockFormat::Q6K, BlockFormat::Q8_0],
+            Self::Q4K => &[BlockFormat::Q4K, BlockFormat::Q5_0],
+            Self::Q4_0 => &[BlockFormat::Q4_0],
         };
         let columns = tensor.shape.last().copied().unwrap_or(1);
-        let fits = |element: &&ElementType| element.block().is_some_and(|(numbers, _)| columns.is_multiple_of(numbers));
-        choices.iter().find(fits).copied().unwrap_or(ElementType::F16)
+        let fits = |format: &&BlockFormat| columns.is_multiple_of(format.numbers());
+        choices.iter().find(fits).map_or(ElementType::F16, |format| ElementType::Blocks(*format))
     }
 }
 
@@ -238,11 +238,7 @@ fn round(values: Vec<f32>, columns: usize, element: ElementType) -> Result<(Vec<
         ElementType::Bf16 => {
             return Ok(halves(&|value| bf16::from_f32(value).to_bits(), &|bits| bf16::from_bits(bits).to_f32()));
         }
-        ElementType::Q4_0 => BlockFormat::Q4_0,
-        ElementType::Q5_0 => BlockFormat::Q5_0,
-        ElementType::Q8_0 => BlockFormat::Q8_0,
-        ElementType::Q4K => BlockFormat::Q4K,
-        ElementType::Q6K => BlockFormat::Q6K,
+        ElementType::Blocks(format) => format,
         _ => return Ok((values.iter().flat_map(|value| value.to_le_bytes()).collect(), values)),
     };
     let blocks = Quantized::quantize(format, &values, values.len() / columns, columns);
