@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use nudge::{
     data::Prompt,
     judge::{RuleSet, ToJudge},
-    model::{GenerateOptions, Policy},
+    model::{GenerateOptions, Policy, Sampling},
     text::Codec,
 };
 use rand_chacha::ChaCha8Rng;
@@ -63,7 +63,7 @@ pub fn say(policy: &Policy, codec: &Codec, prompts: &[Prompt], temperature: f64,
     for (index, batch) in prompts.chunks(BATCH).enumerate() {
         let ids = batch.iter().map(|prompt| codec.prompt_ids(prompt)).collect::<Result<Vec<_>, _>>()?;
         let options = GenerateOptions {
-            temperature,
+            sampling: Sampling::at(temperature),
             max_new: LONGEST_ANSWER,
             seed: seed.wrapping_add(index as u64),
             stop: codec.stop_ids().to_vec(),

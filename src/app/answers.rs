@@ -1,7 +1,10 @@
 //! Answers: probe prompts, the ask box, pairs made of what was answered.
 
 use data::{Change, Edit};
-use engine::protocol::{AdapterStrength, Event, Request, Sampling, Weights};
+use engine::{
+    protocol::{AdapterStrength, Event, Request, Weights},
+    sampling_of,
+};
 use state::{Notice, ask::AnswerSource, labelling::Side, sampling::Drawing};
 use store::{Probe, RunId};
 
@@ -37,7 +40,7 @@ impl App {
         };
         let model = project.model.clone();
         self.jobs.aside(Lane::Look, "Could not read the model's settings", move || {
-            let own = Sampling::of_model(&model);
+            let own = sampling_of(&model);
             Ok(update(move |workspace, views| {
                 let ask = &mut views.answers.ask;
                 if let Ok(own) = own {
@@ -46,7 +49,7 @@ impl App {
                 // Without a run both sides are the same model: its likeliest answer twice would be of no use.
                 let newest = |run| workspace.runs.checkpoints(run).last().copied();
                 if ask.drawing.is_greedy() && ask.same_weights(&model, newest) {
-                    ask.drawing.set.temperature = Drawing::VARIED;
+                    ask.drawing.set.sampling.temperature = Drawing::VARIED;
                 }
             }))
         });
@@ -142,7 +145,7 @@ impl App {
                 request,
                 source,
                 prompt: question.prompt,
-                sampling: question.sampling,
+                options: question.options,
                 control: question.control,
             });
             if !sent {

@@ -5,8 +5,9 @@ use std::cell::Cell;
 use anyhow::{Context as _, Result};
 use data::{Prompt, counted};
 use engine::{
-    Speaker, answer_all, compute_pool,
-    protocol::{Generated, Sampling, StoppedBy},
+    answer_all, compute_pool,
+    protocol::{AnswerOptions, Generated, Sampling, StoppedBy},
+    sampling_of,
 };
 use formats::PromptOrIds;
 use serde_json::json;
@@ -19,12 +20,12 @@ use super::{
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
-    let sampling = sampling(args)?;
+    let options = options(args)?;
     let asked = asked(args)?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let several = asked.len() * args.samples > 1;
     let answers = pool.install(|| -> Result<_> {
-        let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype, args.device)?;
+        let speaker = args.loading.speaker(&args.model)?;
         let mut prompts = Vec::with_capacity(asked.len() * args.samples);
         for (index, prompt) in asked.into_iter().enumerate() {
             let ids = match prompt {
@@ -38,7 +39,7 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
         let left = Cell::new(false);
         let wanted = || !left.get();
         let mut shown = Ok(());
-        let answers = answer_all(&speaker.policy, &speaker.codec, prompts, &sampling, &wanted, &mut |_, text| {
+        let answers = answer_all(&speaker.policy, &speaker.codec, prompts, &options, &wanted, &mut |_, text| {
             if !args.json && !several && shown.is_ok() {
                 shown = output::piece(&text);
                 if shown.is_err() {
@@ -102,17 +103,18 @@ fn asked(args: &Generate) -> Result<Vec<PromptOrIds>> {
     }])
 }
 
-fn sampling(args: &Generate) -> Result<Sampling> {
-    let limits = Sampling {
+fn options(args: &Generate) -> Result<AnswerOptions> {
+    let options = |sampling| AnswerOptions {
+        sampling,
         max_new_tokens: args.max_new,
         seed: args.seed,
         ignore_eos: args.ignore_eos,
         stop: args.stop.clone(),
-        ..Sampling::default()
+        mix: None,
     };
     let share_asked = args.top_p.is_some() || args.top_k.is_some() || args.min_p.is_some();
     if !args.greedy && !share_asked && args.temperature.is_none() && args.repetition_penalty.is_none() {
-        let model = Sampling::of_model(&args.model)?;
+        let model = sampling_of(&args.model)?;
         if model != Sampling::default() {
             output::note(format!(
                 "As the model's generation_config.json asks: temperature {}, top-p {}, top-k {}, min-p {}, repetition penalty \
@@ -120,14 +122,7 @@ fn sampling(args: &Generate) -> Result<Sampling> {
                 model.temperature, model.top_p, model.top_k, model.min_p, model.repetition_penalty
             ));
         }
-        return Ok(Sampling {
-            temperature: model.temperature,
-            top_p: model.top_p,
-            top_k: model.top_k,
-            min_p: model.min_p,
-            repetition_penalty: model.repetition_penalty,
-            ..limits
-        });
+        return Ok(options(model));
     }
     // Asking for a share of the likeliest tokens is asking to sample.
     let temperature = if share_asked { 1.0 } else { 0.0 };
@@ -137,8 +132,7 @@ fn sampling(args: &Generate) -> Result<Sampling> {
         top_k: args.top_k.unwrap_or(0),
         min_p: args.min_p.unwrap_or(0.0),
         repetition_penalty: args.repetition_penalty.unwrap_or(1.0),
-        ..limits
     };
     sampling.check().map_err(|reason| usage(format!("--{reason}.")))?;
-    Ok(sampling)
+    Ok(options(sampling))
 }

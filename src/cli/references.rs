@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use data::{Prompt, PromptKey, ReferenceAnswer, TopicCoverage, counted};
 use engine::{
     Speaker, answer_all, compute_pool,
-    protocol::{Generated, Sampling, StoppedBy},
+    protocol::{AnswerOptions, Generated, StoppedBy},
 };
 use serde_json::json;
 use state::{
@@ -33,8 +33,8 @@ const AT_ONCE: usize = 16;
 const LOOKED_AT: usize = 20_000;
 
 pub fn run(args: &References, threads: Option<u16>) -> Result<Ending> {
-    let sampling = args.draws.sampling(0);
-    sampling.check().map_err(|reason| usage(format!("--{reason}.")))?;
+    let options = args.draws.options(0);
+    options.sampling.check().map_err(|reason| usage(format!("--{reason}.")))?;
     let mut project = Project::open(&args.project)?;
     let interrupted = on_interrupt(STOPPING, || {})?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
@@ -51,7 +51,7 @@ pub fn run(args: &References, threads: Option<u16>) -> Result<Ending> {
         prompts.retain(|prompt| !known.contains(prompt));
         let passed_over = all - prompts.len();
         prompts.truncate(args.count);
-        let came = write(&mut project, &speaker, &prompts, &sampling, &interrupted, args.json)?;
+        let came = write(&mut project, &speaker, &prompts, &options, &interrupted, args.json)?;
         Ok((prompts.len(), came, passed_over))
     })?;
     let Came { answers: came, cut } = came;
@@ -118,7 +118,7 @@ fn write(
     project: &mut Project,
     speaker: &Speaker,
     prompts: &[Prompt],
-    sampling: &Sampling,
+    options: &AnswerOptions,
     interrupted: &AtomicBool,
     is_json: bool,
 ) -> Result<Came> {
@@ -140,7 +140,7 @@ fn write(
             bar.suspend(|| output::note(format!("“{}”: {refused}", output::one_line(prompt.last_text(), 40))));
         }
         let ids = asked.iter().map(|(_, ids)| ids.clone()).collect();
-        let answers = answer_all(&speaker.policy, &speaker.codec, ids, sampling, &wanted, &mut |_, _| {})?;
+        let answers = answer_all(&speaker.policy, &speaker.codec, ids, options, &wanted, &mut |_, _| {})?;
         came.cut += answers.iter().filter(|answer| answer.is_cut()).count();
         let is_whole = |answer: &Generated| {
             answer.stopped_by != StoppedBy::Cancelled && !answer.is_cut() && !answer.text.trim().is_empty()

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use data::{Answer, Change, Edit, Prompt, counted, pilaf::Sampled};
 use engine::{
     Speaker, compute_pool, draw,
-    protocol::{Candidates, DrawnPair, Pilaf, Sampling},
+    protocol::{AnswerOptions, Candidates, DrawnPair, Pilaf, Sampling},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -31,10 +31,11 @@ const SAVED_TOGETHER: usize = 8;
 
 impl Draws {
     /// `seed`: where none was named.
-    pub(super) fn sampling(&self, seed: u64) -> Sampling {
+    pub(super) fn options(&self, seed: u64) -> AnswerOptions {
         let Self { temperature, top_p, max_new, .. } = *self;
         let seed = self.seed.unwrap_or(seed);
-        Sampling { temperature, top_p, seed, max_new_tokens: max_new, ..Sampling::default() }
+        let sampling = Sampling { top_p, ..Sampling::at(temperature) };
+        AnswerOptions { sampling, seed, max_new_tokens: max_new, ..AnswerOptions::default() }
     }
 }
 
@@ -42,8 +43,8 @@ pub fn run(args: &Sample, threads: Option<u16>) -> Result<Ending> {
     let pilaf = args.pilaf.then_some(Pilaf { strength: args.strength, share: args.share });
     let mut project = Project::open(&args.project)?;
     // Every pair that came is a change: asked again, a model says something else.
-    let sampling = args.draws.sampling(project.revision()?.0);
-    let asked = Candidates { sampling, answers: args.answers, pilaf };
+    let options = args.draws.options(project.revision()?.0);
+    let asked = Candidates { options, answers: args.answers, pilaf };
     asked.check().map_err(|reason| usage(format!("--{reason}.")))?;
     let interrupted = on_interrupt(STOPPING, || {})?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
@@ -67,7 +68,7 @@ pub fn run(args: &Sample, threads: Option<u16>) -> Result<Ending> {
         labelled.add(&pair);
         ControlFlow::Continue(())
     })?;
-    sums.tell(&labelled, asked.sampling.seed, args.json)?;
+    sums.tell(&labelled, asked.options.seed, args.json)?;
     if interrupted.load(Ordering::Acquire) {
         return Ok(Ending::Interrupted);
     }

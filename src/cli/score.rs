@@ -109,7 +109,7 @@ impl Tally {
 
 fn score(args: &Score) -> Result<Tally> {
     let model = args.model.as_ref().context("Name --model")?;
-    let speaker = Speaker::load(model, args.adapter.as_deref(), args.dtype, args.device)?;
+    let speaker = args.loading.speaker(model)?;
     let mut tally = Tally::default();
     let scores_answers = speaker.policy.has_scalar_head();
     let bar = ProgressBar::new(0);

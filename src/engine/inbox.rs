@@ -31,7 +31,7 @@ use crate::{
     events::Reporter,
     pool::{Pool, PoolOptions},
     preflight::{self, Asker},
-    protocol::{Event, Generated, Request, RequestId, RunControl, Sampling, Weights},
+    protocol::{AnswerOptions, Event, Generated, Request, RequestId, RunControl, Weights},
 };
 
 /// How often a kept event is offered again while nothing else happens.
@@ -274,10 +274,10 @@ impl Inbox {
             }
             // The run has ended since it was asked: its own events say so.
             Request::Turn { .. } | Request::Checkpoint { .. } | Request::Settle { .. } => {}
-            Request::Generate { request, source, prompt, sampling, control } => {
+            Request::Generate { request, source, prompt, options, control } => {
                 self.beside(current, "an answer was written", |inbox| {
                     guarded(request, || {
-                        let answer = inbox.generate(request, &source, &prompt, &sampling, &control, current)?;
+                        let answer = inbox.generate(request, &source, &prompt, &options, &control, current)?;
                         Ok(Event::Generated { request, answer })
                     })
                 });
@@ -380,7 +380,7 @@ impl Inbox {
         request: RequestId,
         source: &Weights,
         prompt: &Prompt,
-        sampling: &Sampling,
+        options: &AnswerOptions,
         control: &RunControl,
         current: Option<&Current<'_>>,
     ) -> Result<Generated> {
@@ -399,7 +399,7 @@ impl Inbox {
         };
         let reporter = &mut self.reporter;
         let prompt_ids = codec.prompt_ids(prompt)?;
-        let answer = answer(policy, codec, prompt_ids, sampling, &wanted, &mut |text| {
+        let answer = answer(policy, codec, prompt_ids, options, &wanted, &mut |text| {
             reporter.send(Event::Token { request, text });
         })?;
         Ok(Generated { passed_over, ..answer })

@@ -36,7 +36,7 @@ pub use train::{
 
 pub use self::{
     admit::{admit, fit_to_resume},
-    answers::{ScoringJob, Speaker, Speakers, answer, answer_all, doc_of, draw, read},
+    answers::{ScoringJob, Speaker, Speakers, answer, answer_all, doc_of, draw, read, sampling_of},
     events::Waker,
     pool::compute_pool,
     thread::{Engine, EngineOptions, Farewell, no_waker},

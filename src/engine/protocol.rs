@@ -12,7 +12,7 @@ use data::{
     Answer, Flaw, Pair, PairId, Prompt,
     config::{Knob, RunConfig},
 };
-pub use model::{Mix, MixSide};
+pub use model::{Mix, MixSide, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 use train::{measure::outlay::Outlay, run::host::RunEvent};
@@ -49,7 +49,7 @@ pub enum Request {
     /// What is to become of a checkpoint that could not be written, after [`Event::SaveFailed`].
     Settle { run: RunId, answer: SaveAnswer },
     /// Sample an answer; tokens are streamed as [`Event::Token`].
-    Generate { request: RequestId, source: Weights, prompt: Prompt, sampling: Sampling, control: Arc<RunControl> },
+    Generate { request: RequestId, source: Weights, prompt: Prompt, options: AnswerOptions, control: Arc<RunControl> },
     /// Draw answers to choose between, as [`Event::Drawn`], a few prompts at a time. `name`: whose weights they are,
     /// for the answers' origin; of a run the step is added.
     Draw {
@@ -87,18 +87,10 @@ pub enum Weights {
     Start { project: PathBuf },
 }
 
+/// How an answer is written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sampling {
-    /// 0 = greedy.
-    pub temperature: f64,
-    /// 1 = off.
-    pub top_p: f64,
-    /// 0 = off.
-    pub top_k: usize,
-    /// 0 = off.
-    pub min_p: f64,
-    /// 1 = off.
-    pub repetition_penalty: f64,
+pub struct AnswerOptions {
+    pub sampling: Sampling,
     /// Any of these texts ends an answer, which is cut before it.
     pub stop: Vec<String>,
     pub max_new_tokens: usize,
@@ -109,14 +101,10 @@ pub struct Sampling {
     pub mix: Option<Mix>,
 }
 
-impl Default for Sampling {
+impl Default for AnswerOptions {
     fn default() -> Self {
         Self {
-            temperature: 0.0,
-            top_p: 1.0,
-            top_k: 0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
+            sampling: Sampling::default(),
             stop: Vec::new(),
             max_new_tokens: 256,
             seed: 0,
@@ -129,7 +117,7 @@ impl Default for Sampling {
 /// Answers to choose between, for many prompts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidates {
-    pub sampling: Sampling,
+    pub options: AnswerOptions,
     /// Answers a prompt: 2 or more to choose between, or 1 to learn what is said.
     pub answers: usize,
     /// Absent = all of them from the policy as it is.
@@ -148,11 +136,11 @@ pub enum DrawnPair {
 impl Candidates {
     /// Every number in its range, or which one is not.
     pub fn check(&self) -> Result<(), String> {
-        self.sampling.check()?;
+        self.options.sampling.check()?;
         if self.answers < 1 {
             return Err("answers is 0; it must be 1 or more".to_owned());
         }
-        if self.answers > 1 && self.sampling.temperature <= 0.0 {
+        if self.answers > 1 && self.options.sampling.temperature <= 0.0 {
             return Err("temperature is 0, which gives the same answer each time; it must be above 0".to_owned());
         }
         match self.pilaf {

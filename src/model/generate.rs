@@ -182,7 +182,7 @@ impl<'a> Group<'a> {
                 let caches = options.passes().iter().map(|_| cache()).collect::<Result<_>>()?;
                 Ok(Stream {
                     index,
-                    sampler: Sampler::new(options, seed),
+                    sampler: Sampler::new(options.sampling, seed),
                     caches,
                     len: prompt.len(),
                     room,

@@ -101,7 +101,7 @@ pub use pass::Pass;
 pub use policy::Policy;
 pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Reads, Row, RowError};
-pub use sampler::GenerateOptions;
+pub use sampler::{GenerateOptions, Sampling};
 pub use scalar::ScalarHead;
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};
 pub use survey::{AdapterSurvey, Survey, bytes_on_disk};

@@ -7,9 +7,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{PolicyError, Result, mix::Mix};
 
-/// How answers are drawn.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GenerateOptions {
+/// How a token is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
     /// 0 = greedy.
     pub temperature: f64,
     /// Sample from the smallest set of tokens that holds this much probability; 1 = off.
@@ -20,6 +20,46 @@ pub struct GenerateOptions {
     pub min_p: f64,
     /// Above 1 makes tokens of the prompt and of the answer so far less likely; 1 = off. Also where greedy.
     pub repetition_penalty: f64,
+}
+
+impl Default for Sampling {
+    /// The likeliest token.
+    fn default() -> Self {
+        Self::at(0.0)
+    }
+}
+
+impl Sampling {
+    /// From all tokens, at this temperature.
+    pub fn at(temperature: f64) -> Self {
+        Self { temperature, top_p: 1.0, top_k: 0, min_p: 0.0, repetition_penalty: 1.0 }
+    }
+
+    /// Every number in its range, or which one is not.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        let rules = [
+            ("temperature", self.temperature, self.temperature.is_finite() && self.temperature >= 0.0, "0 or more"),
+            ("top-p", self.top_p, share(self.top_p) && self.top_p > 0.0, "above 0 and at most 1"),
+            ("min-p", self.min_p, share(self.min_p), "0 to 1"),
+            (
+                "repetition-penalty",
+                self.repetition_penalty,
+                self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0,
+                "above 0",
+            ),
+        ];
+        match rules.into_iter().find(|(_, _, good, _)| !good) {
+            Some((name, value, _, rule)) => Err(format!("{name} is {value}; it must be {rule}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How answers are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    pub sampling: Sampling,
     /// At most this many tokens an answer, and never beyond the model's context.
     pub max_new: usize,
     pub seed: u64,
@@ -36,11 +76,7 @@ pub struct GenerateOptions {
 impl Default for GenerateOptions {
     fn default() -> Self {
         Self {
-            temperature: 0.0,
-            top_p: 1.0,
-            top_k: 0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
+            sampling: Sampling::default(),
             max_new: 256,
             seed: 0,
             stop: Vec::new(),
@@ -62,25 +98,25 @@ impl GenerateOptions {
 
 /// Draws the tokens of one answer, from a random stream of its own.
 pub(super) struct Sampler {
-    options: GenerateOptions,
+    sampling: Sampling,
     random: ChaCha8Rng,
 }
 
 impl Sampler {
-    pub(super) fn new(options: &GenerateOptions, seed: u64) -> Self {
-        Self { options: options.clone(), random: ChaCha8Rng::seed_from_u64(seed) }
+    pub(super) fn new(sampling: Sampling, seed: u64) -> Self {
+        Self { sampling, random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// The next token. `context`: the prompt and the answer so far, for the repetition penalty.
     ///
     /// Greedy takes the first of equal logits. Logits of which none is a number are an error.
     pub(super) fn draw(&mut self, mut logits: Vec<f32>, context: &[u32]) -> Result<u32> {
-        penalize(&mut logits, context, self.options.repetition_penalty as f32);
+        penalize(&mut logits, context, self.sampling.repetition_penalty as f32);
         let best = likeliest(&logits)?;
-        if self.options.temperature <= 0.0 {
+        if self.sampling.temperature <= 0.0 {
             return Ok(best);
         }
-        let kept = candidates(&logits, logits[best as usize], &self.options);
+        let kept = candidates(&logits, logits[best as usize], &self.sampling);
         let total: f64 = kept.iter().map(|(_, weight)| weight).sum();
         let mut left = self.random.random::<f64>() * total;
         for (id, weight) in &kept {
@@ -127,23 +163,23 @@ fn likeliest(logits: &[f32]) -> Result<u32> {
 }
 
 /// What may be drawn, likeliest first where an order was needed, with weights that need not sum to 1.
-fn candidates(logits: &[f32], best: f32, options: &GenerateOptions) -> Vec<(u32, f64)> {
-    let weight = |logit: f32| (f64::from(logit - best) / options.temperature).exp();
+fn candidates(logits: &[f32], best: f32, sampling: &Sampling) -> Vec<(u32, f64)> {
+    let weight = |logit: f32| (f64::from(logit - best) / sampling.temperature).exp();
     let mut kept: Vec<(u32, f64)> = (0..).zip(logits.iter().map(|logit| weight(*logit))).collect();
     kept.retain(|(_, weight)| *weight > 0.0); // also drops what is no number
-    if (1..kept.len()).contains(&options.top_k) {
-        let index = options.top_k - 1;
+    if (1..kept.len()).contains(&sampling.top_k) {
+        let index = sampling.top_k - 1;
         let (_, (_, least), _) = kept.select_nth_unstable_by(index, |a, b| b.1.total_cmp(&a.1));
         let least = *least;
         // Equals of the last one stay, as in Transformers.
         kept.retain(|(_, weight)| *weight >= least);
         kept.sort_unstable_by_key(|(id, _)| *id);
     }
-    if options.top_p < 1.0 {
-        top_p(&mut kept, options.top_p);
+    if sampling.top_p < 1.0 {
+        top_p(&mut kept, sampling.top_p);
     }
-    if options.min_p > 0.0 {
-        kept.retain(|(_, weight)| *weight >= options.min_p); // the likeliest weighs 1
+    if sampling.min_p > 0.0 {
+        kept.retain(|(_, weight)| *weight >= sampling.min_p); // the likeliest weighs 1
     }
     kept
 }
@@ -174,19 +210,15 @@ fn top_p(kept: &mut Vec<(u32, f64)>, share: f64) {
 mod tests {
     use super::*;
 
-    fn sampling() -> GenerateOptions {
-        GenerateOptions { temperature: 1.0, ..GenerateOptions::default() }
-    }
-
     /// Logits of these probabilities.
     fn logits(shares: &[f32]) -> Vec<f32> {
         shares.iter().map(|share| share.ln()).collect()
     }
 
-    fn ids(shares: &[f32], options: &GenerateOptions) -> Vec<u32> {
+    fn ids(shares: &[f32], sampling: &Sampling) -> Vec<u32> {
         let logits = logits(shares);
         let best = logits.iter().copied().fold(f32::MIN, f32::max);
-        let mut ids: Vec<u32> = candidates(&logits, best, options).into_iter().map(|(id, _)| id).collect();
+        let mut ids: Vec<u32> = candidates(&logits, best, sampling).into_iter().map(|(id, _)| id).collect();
         ids.sort_unstable();
         ids
     }
@@ -195,29 +227,29 @@ mod tests {
 
     #[test]
     fn each_limit_keeps_the_likeliest() {
-        let of = |options| ids(&SHARES, &options);
-        assert_eq!(of(sampling()), [0, 1, 2, 3, 4]);
-        let top_k = |top_k| GenerateOptions { top_k, ..sampling() };
+        let of = |sampling| ids(&SHARES, &sampling);
+        assert_eq!(of(Sampling::at(1.0)), [0, 1, 2, 3, 4]);
+        let top_k = |top_k| Sampling { top_k, ..Sampling::at(1.0) };
         assert_eq!(of(top_k(2)), [1, 3]);
         assert_eq!(of(top_k(9)), [0, 1, 2, 3, 4]);
-        let top_p = |top_p| GenerateOptions { top_p, ..sampling() };
+        let top_p = |top_p| Sampling { top_p, ..Sampling::at(1.0) };
         assert_eq!(of(top_p(0.7)), [1, 3, 4]);
         assert_eq!(of(top_p(0.6)), [1, 3]);
         assert_eq!(of(top_p(0.01)), [1], "one always stays");
-        let min_p = |min_p| GenerateOptions { min_p, ..sampling() };
+        let min_p = |min_p| Sampling { min_p, ..Sampling::at(1.0) };
         assert_eq!(of(min_p(0.3)), [1, 3, 4]);
     }
 
     #[test]
     fn equals_of_the_last_of_top_k_stay() {
-        let options = GenerateOptions { top_k: 2, ..sampling() };
-        assert_eq!(ids(&[0.2, 0.4, 0.2, 0.2], &options), [0, 1, 2, 3]);
+        let sampling = Sampling { top_k: 2, ..Sampling::at(1.0) };
+        assert_eq!(ids(&[0.2, 0.4, 0.2, 0.2], &sampling), [0, 1, 2, 3]);
     }
 
     #[test]
     fn top_p_sees_the_share_among_what_top_k_left() {
         // 0.4 of 0.65 is 0.62 of what is left: alone enough for 0.6, not for 0.65.
-        let with = |top_p| GenerateOptions { top_k: 2, top_p, ..sampling() };
+        let with = |top_p| Sampling { top_k: 2, top_p, ..Sampling::at(1.0) };
         assert_eq!(ids(&SHARES, &with(0.6)), [1]);
         assert_eq!(ids(&SHARES, &with(0.65)), [1, 3]);
     }
@@ -225,9 +257,9 @@ mod tests {
     #[test]
     fn temperature_comes_before_the_limits() {
         // At temperature 2 the shares are as their roots: 0.4 has 0.286, not 0.4.
-        let options = GenerateOptions { temperature: 2.0, top_p: 0.35, ..sampling() };
-        assert_eq!(ids(&SHARES, &options), [1, 3]);
-        let cold = GenerateOptions { temperature: 1.0, ..options };
+        let warm = Sampling { temperature: 2.0, top_p: 0.35, ..Sampling::at(1.0) };
+        assert_eq!(ids(&SHARES, &warm), [1, 3]);
+        let cold = Sampling { temperature: 1.0, ..warm };
         assert_eq!(ids(&SHARES, &cold), [1]);
     }
 
@@ -240,7 +272,7 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_first_of_equals_and_what_is_no_number_is_left_out() {
-        let mut greedy = Sampler::new(&GenerateOptions::default(), 0);
+        let mut greedy = Sampler::new(Sampling::default(), 0);
         assert_eq!(greedy.draw(vec![f32::NAN, 1.0, 3.0, 3.0], &[]).unwrap(), 2);
         assert!(greedy.draw(vec![f32::NAN; 3], &[]).is_err());
         assert!(greedy.draw(vec![f32::NEG_INFINITY; 3], &[]).is_err());
@@ -248,9 +280,9 @@ mod tests {
 
     #[test]
     fn draws_follow_the_shares_and_the_seed() {
-        let options = GenerateOptions { top_k: 3, ..sampling() };
+        let sampling = Sampling { top_k: 3, ..Sampling::at(1.0) };
         let draws = |seed| -> Vec<u32> {
-            let mut sampler = Sampler::new(&options, seed);
+            let mut sampler = Sampler::new(sampling, seed);
             (0..4000).map(|_| sampler.draw(logits(&SHARES), &[]).unwrap()).collect()
         };
         let first = draws(1);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use data::{Answer, Chat, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, Verdict, counted};
-use engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy};
+use engine::protocol::{AnswerOptions, Event, Generated, RequestId, RunControl, StoppedBy};
 use store::RunId;
 
 use super::{labelling::Side, sampling::Drawing};
@@ -188,7 +188,7 @@ pub struct ToAsk {
     /// Strength in percent, where it is not all of what was trained.
     pub scaled: Option<u16>,
     pub prompt: Prompt,
-    pub sampling: Sampling,
+    pub options: AnswerOptions,
     pub control: Arc<RunControl>,
 }
 
@@ -277,7 +277,7 @@ impl Ask {
         if self.obstacle().is_some() {
             return Vec::new();
         }
-        let (prompt, sampling) = (self.prompt.clone(), self.drawing.sampling());
+        let (prompt, options) = (self.prompt.clone(), self.drawing.options());
         let same = self.same_weights(base, &run_step);
         let (two, talk, guest) = (self.two, self.talk, self.guest.as_ref());
         for column in &mut self.columns {
@@ -305,7 +305,7 @@ impl Ask {
                     source: column.source,
                     scaled: column.scaled(),
                     prompt,
-                    sampling: Sampling { seed: sampling.seed.wrapping_add(later), ..sampling.clone() },
+                    options: AnswerOptions { seed: options.seed.wrapping_add(later), ..options.clone() },
                     control: Arc::clone(&column.control),
                 }
             })

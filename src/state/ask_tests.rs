@@ -38,7 +38,7 @@ fn both_columns_are_asked_the_same() {
     let (mut ask, questions) = asked();
     assert_eq!(questions.len(), 2);
     assert_eq!(questions[0].prompt, questions[1].prompt);
-    assert_eq!(questions[0].sampling, questions[1].sampling);
+    assert_eq!(questions[0].options, questions[1].options);
     assert_ne!(questions[0].request, questions[1].request);
     assert_eq!(ask.obstacle(), Some("An answer is being written"));
     let none = ask.start(Path::new("/base"), || RequestId(99), |_| String::new(), |_| None);
@@ -70,7 +70,7 @@ fn g20_equal_weights_get_seeds_of_their_own() {
             id += 1;
             RequestId(id)
         };
-        let seeds = |questions: &[ToAsk]| questions.iter().map(|it| it.sampling.seed).collect::<Vec<u64>>();
+        let seeds = |questions: &[ToAsk]| questions.iter().map(|it| it.options.seed).collect::<Vec<u64>>();
         let asked = ask.start(base, &mut next, |_| String::new(), newest);
         assert_eq!(seeds(&asked), [7, 7 + u64::from(same)]);
         let mut alone = Ask { two: false, prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
@@ -126,7 +126,7 @@ fn in_a_talk_each_side_goes_on_with_its_own() {
     let second = say(&mut ask, "sure?");
     assert_eq!(words(&second[0]), ["when?", "at nine", "sure?"]);
     assert_eq!(words(&second[1]), ["when?", "at ten", "sure?"]);
-    assert_eq!(second[0].sampling.seed, second[1].sampling.seed);
+    assert_eq!(second[0].options.seed, second[1].options.seed);
     ask.receive(&Event::Failed { request: RequestId(3), error: "gone".to_owned() }, 0);
     ask.receive(&done(4, "quite"), 0);
     let third = say(&mut ask, "thanks");
@@ -205,7 +205,7 @@ fn a_side_may_have_less_or_more_of_what_was_trained() {
         |_| None,
     );
     assert_eq!(questions.iter().map(|question| question.scaled).collect::<Vec<_>>(), [None, Some(150)]);
-    assert_eq!(questions[0].sampling.seed, questions[1].sampling.seed);
+    assert_eq!(questions[0].options.seed, questions[1].options.seed);
     let name = |side: usize| ask.columns[side].asked.as_ref().map(|(.., name)| name.clone()).unwrap();
     assert_eq!((name(0).as_str(), name(1).as_str()), ("MPO at step 40", "MPO at step 40, strength 150 %"));
     ask.columns[1].source = AnswerSource::Base;

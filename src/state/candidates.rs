@@ -3,7 +3,7 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use data::{Answer, Change, Edit, Pair, Prompt, PromptKey, ReferenceAnswer, counted};
-use engine::protocol::{Candidates, DrawnPair, Event, Pilaf, RequestId, RunControl, Sampling};
+use engine::protocol::{AnswerOptions, Candidates, DrawnPair, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
@@ -127,12 +127,11 @@ impl CandidatesForm {
         let asked = Pilaf { strength: self.strength, share: self.share };
         let pilaf = (self.pilaf && self.may_pilaf()).then_some(asked);
         Candidates {
-            sampling: Sampling {
-                temperature: self.temperature,
-                top_p: self.top_p,
+            options: AnswerOptions {
+                sampling: Sampling { top_p: self.top_p, ..Sampling::at(self.temperature) },
                 max_new_tokens: self.longest_tokens,
                 seed: self.seed,
-                ..Sampling::default()
+                ..AnswerOptions::default()
             },
             answers: match pilaf {
                 _ if self.references => 1,
@@ -176,7 +175,7 @@ impl PassedOver {
     /// Those of these settings, under another seed too: the others are forgotten.
     pub fn under(&mut self, form: &CandidatesForm) -> &HashSet<PromptKey> {
         let mut asked = form.asked();
-        asked.sampling.seed = 0;
+        asked.options.seed = 0;
         let under = Some((form.whose(), asked));
         if self.under != under {
             *self = Self { under, prompts: HashSet::new() };

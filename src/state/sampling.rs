@@ -1,12 +1,12 @@
 //! How answers are drawn: what the ask box is set to, and what the model's makers would have.
 
-use engine::protocol::Sampling;
+use engine::protocol::{AnswerOptions, Sampling};
 
 /// The settings of the ask box.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawing {
     /// All but the stop texts, which are [`Drawing::stops`].
-    pub set: Sampling,
+    pub set: AnswerOptions,
     /// Texts that end an answer, one a line; `\n` in one is a line break, `\\` a backslash.
     pub stops: String,
     /// The model's own settings, from its `generation_config.json`; absent until they were read.
@@ -15,7 +15,8 @@ pub struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Self {
-        Self { set: Sampling { temperature: Self::VARIED, ..Sampling::default() }, stops: String::new(), own: None }
+        let set = AnswerOptions { sampling: Sampling::at(Self::VARIED), ..AnswerOptions::default() };
+        Self { set, stops: String::new(), own: None }
     }
 }
 
@@ -25,13 +26,13 @@ impl Drawing {
 
     /// Whether the same weights always write the same.
     pub fn is_greedy(&self) -> bool {
-        self.set.temperature <= 0.0 || self.set.top_k == 1
+        self.set.sampling.temperature <= 0.0 || self.set.sampling.top_k == 1
     }
 
     /// What to ask the engine for.
-    pub fn sampling(&self) -> Sampling {
+    pub fn options(&self) -> AnswerOptions {
         let lines = self.stops.lines().filter(|line| !line.is_empty());
-        Sampling { stop: lines.map(unescaped).collect(), ..self.set.clone() }
+        AnswerOptions { stop: lines.map(unescaped).collect(), ..self.set.clone() }
     }
 
     /// The model's own settings were read: they are the start, unless somebody has set something already.
@@ -45,23 +46,20 @@ impl Drawing {
 
     /// Back to the model's own settings. Length and seed are not the model's to say.
     pub fn reset(&mut self) {
-        if let Some(own) = &self.own {
-            self.set = Sampling { max_new_tokens: self.set.max_new_tokens, seed: self.set.seed, ..own.clone() };
+        if let Some(own) = self.own {
+            self.set.sampling = own;
             self.stops.clear();
         }
     }
 
     /// Whether everything is as the model's makers would have it.
     pub fn is_own(&self) -> bool {
-        self.own.as_ref().is_some_and(|own| {
-            let mine = Sampling { max_new_tokens: own.max_new_tokens, seed: own.seed, ..self.sampling() };
-            mine == *own
-        })
+        self.own == Some(self.set.sampling) && self.options().stop.is_empty()
     }
 
     /// The model's own settings in words; nothing until they were read.
     pub fn own_in_words(&self) -> Option<String> {
-        let own = self.own.as_ref()?;
+        let own = self.own?;
         if own.temperature <= 0.0 {
             return Some("greedy: always the most likely token".to_owned());
         }
@@ -111,32 +109,32 @@ mod tests {
         let mut drawing = Drawing::default();
         drawing.learn(makers());
         assert!(drawing.is_own());
-        assert_eq!(drawing.sampling().top_k, 20);
+        assert_eq!(drawing.set.sampling.top_k, 20);
         assert_eq!(drawing.own_in_words().unwrap(), "temperature 0.6, top p 0.95, top k 20");
         // Another project, another model.
         drawing.learn(Sampling::default());
-        assert_eq!(drawing.set.temperature, 0.0);
+        assert_eq!(drawing.set.sampling.temperature, 0.0);
         assert!(drawing.own_in_words().unwrap().starts_with("greedy"));
     }
 
     #[test]
     fn what_somebody_set_stays() {
         let mut drawing = Drawing::default();
-        drawing.set.temperature = 1.2;
+        drawing.set.sampling.temperature = 1.2;
         drawing.learn(makers());
-        assert_eq!(drawing.set.temperature, 1.2);
+        assert_eq!(drawing.set.sampling.temperature, 1.2);
         assert!(!drawing.is_own());
         drawing.set.max_new_tokens = 40;
         drawing.stops = "END".to_owned();
         drawing.reset();
         assert!(drawing.is_own(), "length is not the model's to say");
-        assert_eq!((drawing.set.temperature, drawing.set.max_new_tokens), (0.6, 40));
+        assert_eq!((drawing.set.sampling.temperature, drawing.set.max_new_tokens), (0.6, 40));
     }
 
     #[test]
     fn stop_texts_stand_one_a_line() {
         let drawing = Drawing { stops: "###\n\n\\n\\nUser:\nC:\\\\dir \\d".to_owned(), ..Drawing::default() };
-        let stop = drawing.sampling().stop;
+        let stop = drawing.options().stop;
         assert_eq!(stop, ["###", "\n\nUser:", "C:\\dir \\d"]);
     }
 }

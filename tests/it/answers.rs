@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use nudge::{
     engine::{
         answer_all,
-        protocol::{Generated, Sampling, StoppedBy},
+        protocol::{AnswerOptions, Generated, StoppedBy},
+        sampling_of,
     },
-    model::{GenerateOptions, Mix, MixSide, Policy},
+    model::{GenerateOptions, Mix, MixSide, Policy, Sampling},
     text::Codec,
 };
 
@@ -48,8 +49,13 @@ fn an_answer_does_not_depend_on_its_company() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.lora();
     for (temperature, top_p) in [(0.0, 1.0), (1.0, 1.0), (0.8, 0.9)] {
-        let options =
-            GenerateOptions { temperature, top_p, max_new: 16, seed: 5, stop: vec![7], ..GenerateOptions::default() };
+        let options = GenerateOptions {
+            sampling: Sampling { top_p, ..Sampling::at(temperature) },
+            max_new: 16,
+            seed: 5,
+            stop: vec![7],
+            ..GenerateOptions::default()
+        };
         let mut prompts = prompts(&fixture);
         let together = generate(&policy, &prompts, &options);
         for (prompt, answer) in prompts.iter().zip(&together) {
@@ -67,7 +73,7 @@ fn sampling_follows_its_seed() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
     let draw = |seed| {
-        let options = GenerateOptions { temperature: 1.0, max_new: 8, seed, ..GenerateOptions::default() };
+        let options = GenerateOptions { sampling: Sampling::at(1.0), max_new: 8, seed, ..GenerateOptions::default() };
         let prompt = prompts(&fixture).remove(0);
         generate(&policy, &[prompt.clone(), prompt], &options)
     };
@@ -156,7 +162,8 @@ fn one_answer_may_be_ended_and_the_others_go_on() {
 fn the_penalty_is_on_the_prompt_and_on_the_answer() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
-    let options = GenerateOptions { max_new: 24, repetition_penalty: 1e6, ..GenerateOptions::default() };
+    let sampling = Sampling { repetition_penalty: 1e6, ..Sampling::default() };
+    let options = GenerateOptions { sampling, max_new: 24, ..GenerateOptions::default() };
     let prompts = prompts(&fixture);
     for (prompt, answer) in prompts.iter().zip(generate(&policy, &prompts, &options)) {
         let mut all = [prompt.as_slice(), &answer].concat();
@@ -174,7 +181,8 @@ fn a_mixture_draws_from_policy_and_reference_together() {
     let (policy, base) = (fixture.lora(), fixture.base());
     let prompts = prompts(&fixture);
     for temperature in [0.0, 1.0] {
-        let plain = GenerateOptions { temperature, max_new: 12, seed: 5, ..GenerateOptions::default() };
+        let plain =
+            GenerateOptions { sampling: Sampling::at(temperature), max_new: 12, seed: 5, ..GenerateOptions::default() };
         let mixed = |strength, side| GenerateOptions { mix: Some(Mix { strength, side }), ..plain.clone() };
         let of_policy = generate(&policy, &prompts, &plain);
         let of_base = generate(&base, &prompts, &plain);
@@ -202,9 +210,9 @@ fn a_mixture_wants_a_reference() {
 }
 
 /// All answers, and for each what was shown of it.
-fn say(policy: &Policy, codec: &Codec, prompts: &[Vec<u32>], sampling: &Sampling) -> Vec<(Generated, String)> {
+fn say(policy: &Policy, codec: &Codec, prompts: &[Vec<u32>], options: &AnswerOptions) -> Vec<(Generated, String)> {
     let mut shown = vec![String::new(); prompts.len()];
-    let answers = answer_all(policy, codec, prompts.to_vec(), sampling, &|| true, &mut |index, text| {
+    let answers = answer_all(policy, codec, prompts.to_vec(), options, &|| true, &mut |index, text| {
         shown[index] += &text;
     });
     answers.unwrap().into_iter().zip(shown).collect()
@@ -216,16 +224,16 @@ fn an_answer_is_cut_before_a_stop_text_across_tokens() {
     let policy = fixture.base();
     let codec = Codec::load(&fixture.folder).unwrap();
     let prompts = prompts(&fixture);
-    let mut sampling = Sampling { max_new_tokens: 16, ignore_eos: true, ..Sampling::default() };
-    let free = say(&policy, &codec, &prompts, &sampling);
+    let mut options = AnswerOptions { max_new_tokens: 16, ignore_eos: true, ..AnswerOptions::default() };
+    let free = say(&policy, &codec, &prompts, &options);
     for (answer, shown) in &free {
         assert_eq!((&answer.text, answer.stopped_by), (shown, StoppedBy::Limit));
     }
     // From the middle of one token into the next ones.
     let whole: Vec<char> = free[0].0.text.chars().collect();
     let stop: String = whole[whole.len() / 3..whole.len() / 3 + 6].iter().collect();
-    sampling.stop = vec![stop.clone()];
-    let cut = say(&policy, &codec, &prompts, &sampling);
+    options.stop = vec![stop.clone()];
+    let cut = say(&policy, &codec, &prompts, &options);
     for ((cut, shown), (free, _)) in cut.iter().zip(&free) {
         assert_eq!(&cut.text, shown);
         match free.text.split_once(&stop) {
@@ -245,15 +253,15 @@ fn a_prompt_as_long_as_the_context_is_refused_by_name() {
     let policy = fixture.base();
     let codec = Codec::load(&fixture.folder).unwrap();
     let prompt = vec![vec![1; policy.spec().max_positions]];
-    let sampling = Sampling::default();
-    let answers = answer_all(&policy, &codec, prompt, &sampling, &|| true, &mut |_, _| ());
+    let options = AnswerOptions::default();
+    let answers = answer_all(&policy, &codec, prompt, &options, &|| true, &mut |_, _| ());
     assert!(answers.unwrap_err().to_string().contains("context"));
 }
 
 #[test]
 fn sampling_is_as_the_models_makers_say() {
     let folder = tempfile::tempdir().unwrap();
-    let read = || Sampling::of_model(folder.path());
+    let read = || sampling_of(folder.path());
     assert_eq!(read().unwrap(), Sampling::default(), "no file");
     let write = |text: &str| std::fs::write(folder.path().join("generation_config.json"), text).unwrap();
     write(r#"{"do_sample": false, "temperature": 0.6, "eos_token_id": [1, 2]}"#);

@@ -188,7 +188,7 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
     let asked: Vec<_> = requests
         .into_iter()
         .map(|request| match request {
-            Request::Generate { request, source, sampling, control, .. } => (request, source, sampling, control),
+            Request::Generate { request, source, options, control, .. } => (request, source, options, control),
             other => panic!("{other:?}"),
         })
         .collect();

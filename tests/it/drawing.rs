@@ -6,7 +6,10 @@ use nudge::{
     data::{Origin, Pair, Prompt},
     engine::{
         Engine,
-        protocol::{Candidates, DrawnPair, Event, Outcome, Pilaf, Request, RequestId, RunControl, Sampling, Weights},
+        protocol::{
+            AnswerOptions, Candidates, DrawnPair, Event, Outcome, Pilaf, Request, RequestId, RunControl, Sampling,
+            Weights,
+        },
     },
 };
 
@@ -19,14 +22,14 @@ fn prompts(count: usize) -> Arc<[Prompt]> {
 }
 
 fn draw(engine: &Engine, source: Weights, prompts: Arc<[Prompt]>, pilaf: Option<Pilaf>) -> Arc<RunControl> {
-    let sampling = Sampling { temperature: 1.0, max_new_tokens: 4, seed: 3, ..Sampling::default() };
+    let options = AnswerOptions { sampling: Sampling::at(1.0), max_new_tokens: 4, seed: 3, ..AnswerOptions::default() };
     let control = Arc::new(RunControl::default());
     let request = Request::Draw {
         request: REQUEST,
         source,
         name: "run 1".to_owned(),
         prompts,
-        asked: Candidates { sampling, answers: 2, pilaf },
+        asked: Candidates { options, answers: 2, pilaf },
         control: Arc::clone(&control),
     };
     engine.requests.send(request).unwrap();

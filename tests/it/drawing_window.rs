@@ -62,7 +62,7 @@ fn answers_become_pairs_to_label_as_they_come() {
     assert!(!stage.says("1 new pair to label"));
     // Asked again the seed is another one.
     let (_, _, again) = ask(&mut stage);
-    assert_eq!(again.sampling.seed, asked.sampling.seed + 1);
+    assert_eq!(again.options.seed, asked.options.seed + 1);
 }
 
 #[test]

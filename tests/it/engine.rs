@@ -7,8 +7,8 @@ use nudge::{
     engine::{
         Engine, checkpoint_steps,
         protocol::{
-            AdapterStrength, EstimateBasis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy,
-            Weights,
+            AdapterStrength, AnswerOptions, EstimateBasis, Event, Outcome, Request, RequestId, RunControl, Sampling,
+            StoppedBy, Weights,
         },
         score::{IdPair, score_ids},
     },
@@ -170,7 +170,7 @@ fn a_paused_run_answers_with_its_present_weights() {
             request,
             source: Weights::Run { project: toy.project.clone(), run, step: None },
             prompt: ask("Is 3 even?"),
-            sampling: Sampling { max_new_tokens: 3, ignore_eos: true, ..Sampling::default() },
+            options: AnswerOptions { max_new_tokens: 3, ignore_eos: true, ..AnswerOptions::default() },
             control: RunControl::default().into(),
         })
         .unwrap();
@@ -205,10 +205,15 @@ fn a_run_answers_at_any_strength_between_its_start_and_beyond_its_end() {
     let mut answer = |source| {
         asked += 1;
         let request = RequestId(asked);
-        let sampling = Sampling { max_new_tokens: 12, ignore_eos: true, temperature: 1.0, ..Sampling::default() };
+        let options = AnswerOptions {
+            sampling: Sampling::at(1.0),
+            max_new_tokens: 12,
+            ignore_eos: true,
+            ..AnswerOptions::default()
+        };
         let prompt = ask("Is 3 even?");
         let control = RunControl::default().into();
-        engine.requests.send(Request::Generate { request, source, prompt, sampling, control }).unwrap();
+        engine.requests.send(Request::Generate { request, source, prompt, options, control }).unwrap();
         wait_for(&engine, |event| match event {
             Event::Generated { request: of, answer } if *of == request => Some(answer.ids.clone()),
             Event::Failed { error, .. } => panic!("{error}"),

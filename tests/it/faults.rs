@@ -13,7 +13,7 @@ use nudge::{
     data::config::TokenBudget,
     engine::{
         Engine, EngineOptions, compute_pool,
-        protocol::{Event, Request, RequestId, RunControl, Sampling, Weights},
+        protocol::{AnswerOptions, Event, Request, RequestId, RunControl, Weights},
     },
     kernels::{Place, Tensor},
     model::{Policy, PolicyError},
@@ -163,7 +163,7 @@ fn a_panic_fails_the_run_and_the_engine_still_answers() {
         request,
         source: Weights::Model { folder: toy.model.clone(), adapter: None },
         prompt: ask("Is 3 even?"),
-        sampling: Sampling { max_new_tokens: 2, ..Sampling::default() },
+        options: AnswerOptions { max_new_tokens: 2, ..AnswerOptions::default() },
         control: RunControl::default().into(),
     };
     engine.requests.send(generate).unwrap();

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ArgGroup;
-use data::config::Precision;
-use kernels::device::DeviceChoice;
 
-use super::several::precision;
+use super::several::Loading;
 
 /// Log-probs of given pairs, token by token, or of a project's pairs
 ///
@@ -32,15 +30,8 @@ pub struct Score {
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR", required_unless_present = "project")]
     pub model: Option<PathBuf>,
-    /// auto, cpu, gpu:0, cuda:0 or metal.
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
-    /// A PEFT adapter on top.
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
-    pub dtype: Precision,
+    #[command(flatten)]
+    pub loading: Loading,
     /// Preference pairs in any format that can be imported.
     #[arg(long, value_name = "FILE")]
     pub pairs: Option<PathBuf>,
@@ -65,15 +56,8 @@ pub struct Generate {
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
-    /// auto, cpu, gpu:0, cuda:0 or metal.
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
-    /// A PEFT adapter on top, e.g. a run's checkpoint folder.
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
-    pub dtype: Precision,
+    #[command(flatten)]
+    pub loading: Loading,
     /// A text to go on from, without the chat template.
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,

@@ -1,8 +1,9 @@
 //! What several commands take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data::config::Precision;
+use engine::Speaker;
 use kernels::device::DeviceChoice;
 
 /// The settings of a run, each more particular than the one before.
@@ -35,6 +36,26 @@ pub struct Place {
     /// The demo project instead.
     #[arg(long)]
     pub demo: bool,
+}
+
+/// How a model is loaded that is asked something.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Loading {
+    /// auto, cpu, gpu:0, cuda:0 or metal.
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// A PEFT adapter on top, e.g. a run's checkpoint folder.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    pub dtype: Precision,
+}
+
+impl Loading {
+    pub fn speaker(&self, model: &Path) -> train::Result<Speaker> {
+        Speaker::load(model, self.adapter.as_deref(), self.dtype, self.device)
+    }
 }
 
 /// A precision by its name.

@@ -22,7 +22,7 @@ use train::{
 
 use crate::{
     answers::stop::StopTexts,
-    protocol::{Generated, Sampling, StoppedBy, Weights},
+    protocol::{AnswerOptions, Generated, Sampling, StoppedBy, Weights},
 };
 
 /// A policy with its tokenizer, loaded to answer.
@@ -110,13 +110,13 @@ pub fn answer(
     policy: &Policy,
     codec: &Codec,
     prompt_ids: Vec<u32>,
-    sampling: &Sampling,
+    asked: &AnswerOptions,
     wanted: &dyn Fn() -> bool,
     on_text: &mut dyn FnMut(String),
 ) -> Result<Generated> {
     let prompts = vec![prompt_ids];
     let mut one = |_, text| on_text(text);
-    let answers = answer_all(policy, codec, prompts, sampling, wanted, &mut one)?;
+    let answers = answer_all(policy, codec, prompts, asked, wanted, &mut one)?;
     let missing = || TrainError::Sentence("The model gave no answer".to_owned());
     answers.into_iter().next().ok_or_else(missing)
 }
@@ -127,7 +127,7 @@ pub fn answer_all(
     policy: &Policy,
     codec: &Codec,
     prompts: Vec<Vec<u32>>,
-    sampling: &Sampling,
+    asked: &AnswerOptions,
     wanted: &dyn Fn() -> bool,
     on_text: &mut dyn FnMut(usize, String),
 ) -> Result<Vec<Generated>> {
@@ -139,8 +139,8 @@ pub fn answer_all(
             prompt.len()
         )));
     }
-    let options = options(codec, sampling);
-    let mut writers: Vec<Writer<'_>> = prompts.iter().map(|_| Writer::new(&sampling.stop)).collect();
+    let options = options(codec, asked);
+    let mut writers: Vec<Writer<'_>> = prompts.iter().map(|_| Writer::new(&asked.stop)).collect();
     let started = Instant::now();
     let mut first = None;
     let generations = policy.generate_while(&prompts, &options, wanted, &mut |index, id| {
@@ -191,17 +191,13 @@ pub fn answer_all(
         .collect())
 }
 
-fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
+fn options(codec: &Codec, asked: &AnswerOptions) -> GenerateOptions {
     GenerateOptions {
-        temperature: sampling.temperature,
-        top_p: sampling.top_p,
-        top_k: sampling.top_k,
-        min_p: sampling.min_p,
-        repetition_penalty: sampling.repetition_penalty,
-        max_new: sampling.max_new_tokens,
-        seed: sampling.seed,
-        stop: if sampling.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
-        mix: sampling.mix,
+        sampling: asked.sampling,
+        max_new: asked.max_new_tokens,
+        seed: asked.seed,
+        stop: if asked.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
+        mix: asked.mix,
         ..GenerateOptions::default()
     }
 }
@@ -248,70 +244,44 @@ impl<'a> Writer<'a> {
     }
 }
 
-impl Sampling {
-    /// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it.
-    /// Greedy where there is none or it does not ask for sampling.
-    pub fn of_model(folder: &Path) -> Result<Self> {
-        const NAME: &str = "generation_config.json";
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct File {
-            do_sample: Option<bool>,
-            temperature: Option<f64>,
-            top_p: Option<f64>,
-            top_k: Option<usize>,
-            min_p: Option<f64>,
-            repetition_penalty: Option<f64>,
-        }
-        let folder = HubCache::of_user().resolve(folder)?;
-        let path = folder.join(NAME);
-        let read = files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
-        let file: File = match read {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| TrainError::Sentence(format!("{} cannot be used: {error}", path.display())))?,
-            // A GGUF file is no folder: it has none.
-            Err(error) if error.is_missing() => File::default(),
-            Err(error) => return Err(TrainError::Sentence(error.to_string())),
-        };
-        let plain = Self::default();
-        let repetition_penalty = file.repetition_penalty.unwrap_or(1.0);
-        let sampling = if file.do_sample == Some(true) {
-            Self {
-                temperature: file.temperature.unwrap_or(1.0),
-                top_p: file.top_p.unwrap_or(1.0),
-                top_k: file.top_k.unwrap_or(50),
-                min_p: file.min_p.unwrap_or(0.0),
-                repetition_penalty,
-                ..plain
-            }
-        } else {
-            Self { repetition_penalty, ..plain }
-        };
-        sampling
-            .check()
-            .map_err(|reason| TrainError::Sentence(format!("{} cannot be used: {reason}", path.display())))?;
-        Ok(sampling)
+/// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it.
+/// Greedy where there is none or it does not ask for sampling.
+pub fn sampling_of(folder: &Path) -> Result<Sampling> {
+    const NAME: &str = "generation_config.json";
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct File {
+        do_sample: Option<bool>,
+        temperature: Option<f64>,
+        top_p: Option<f64>,
+        top_k: Option<usize>,
+        min_p: Option<f64>,
+        repetition_penalty: Option<f64>,
     }
-
-    /// Every number in its range, or which one is not.
-    pub fn check(&self) -> Result<(), String> {
-        let share = |value: f64| (0.0..=1.0).contains(&value);
-        let rules = [
-            ("temperature", self.temperature, self.temperature.is_finite() && self.temperature >= 0.0, "0 or more"),
-            ("top-p", self.top_p, share(self.top_p) && self.top_p > 0.0, "above 0 and at most 1"),
-            ("min-p", self.min_p, share(self.min_p), "0 to 1"),
-            (
-                "repetition-penalty",
-                self.repetition_penalty,
-                self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0,
-                "above 0",
-            ),
-        ];
-        match rules.into_iter().find(|(_, _, good, _)| !good) {
-            Some((name, value, _, rule)) => Err(format!("{name} is {value}; it must be {rule}")),
-            None => Ok(()),
+    let folder = HubCache::of_user().resolve(folder)?;
+    let path = folder.join(NAME);
+    let read = files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
+    let file: File = match read {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| TrainError::Sentence(format!("{} cannot be used: {error}", path.display())))?,
+        // A GGUF file is no folder: it has none.
+        Err(error) if error.is_missing() => File::default(),
+        Err(error) => return Err(TrainError::Sentence(error.to_string())),
+    };
+    let repetition_penalty = file.repetition_penalty.unwrap_or(1.0);
+    let sampling = if file.do_sample == Some(true) {
+        Sampling {
+            temperature: file.temperature.unwrap_or(1.0),
+            top_p: file.top_p.unwrap_or(1.0),
+            top_k: file.top_k.unwrap_or(50),
+            min_p: file.min_p.unwrap_or(0.0),
+            repetition_penalty,
         }
-    }
+    } else {
+        Sampling { repetition_penalty, ..Sampling::default() }
+    };
+    sampling.check().map_err(|reason| TrainError::Sentence(format!("{} cannot be used: {reason}", path.display())))?;
+    Ok(sampling)
 }
 
 /// Which weights a loaded speaker has.

@@ -9,7 +9,7 @@ use train::{Result, TrainError};
 
 use crate::{
     answers::answer_all,
-    protocol::{Candidates, DrawnPair, Generated, Pilaf, Sampling, StoppedBy},
+    protocol::{AnswerOptions, Candidates, DrawnPair, Generated, Pilaf, Sampling, StoppedBy},
 };
 
 /// Prompts whose answers are drawn together.
@@ -86,7 +86,7 @@ impl Source<'_> {
                 ids.len()
             ));
         }
-        let pilaf = self.asked.pilaf.filter(|pilaf| share_of(self.asked.sampling.seed, &ids) < pilaf.share);
+        let pilaf = self.asked.pilaf.filter(|pilaf| share_of(self.asked.options.seed, &ids) < pilaf.share);
         Ok(Asking { index, ids, answers: Vec::new(), pilaf, repeated: None })
     }
 
@@ -163,8 +163,8 @@ impl Source<'_> {
         if prompts.is_empty() {
             return Ok(());
         }
-        let sampling = self.sampling(way, round);
-        let generated = answer_all(self.policy, self.codec, prompts, &sampling, self.wanted, &mut |_, _| {})?;
+        let options = self.options(way, round);
+        let generated = answer_all(self.policy, self.codec, prompts, &options, self.wanted, &mut |_, _| {})?;
         let origin = self.origin(way);
         for (place, generated) in places.into_iter().zip(generated) {
             let one = &mut asking[place];
@@ -185,17 +185,17 @@ impl Source<'_> {
     }
 
     /// Every way and round has random numbers of its own: with the same ones π⁺ and π⁻ would say nearly the same.
-    fn sampling(&self, way: Way, round: u64) -> Sampling {
+    fn options(&self, way: Way, round: u64) -> AnswerOptions {
         let (stream, mix) = match way {
             Way::Plain => (0, None),
             Way::Mixed(mix) => (1 + mix.side as u64, Some(mix)),
         };
-        let seed = self.asked.sampling.seed.wrapping_add((round * 3 + stream).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Sampling { seed, mix, ..self.asked.sampling.clone() }
+        let seed = self.asked.options.seed.wrapping_add((round * 3 + stream).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        AnswerOptions { seed, mix, ..self.asked.options.clone() }
     }
 
     fn origin(&self, way: Way) -> String {
-        let Sampling { temperature, top_p, seed, .. } = &self.asked.sampling;
+        let AnswerOptions { sampling: Sampling { temperature, top_p, .. }, seed, .. } = &self.asked.options;
         let whose = match way {
             Way::Plain => self.whose.to_owned(),
             Way::Mixed(Mix { strength, side }) => {

@@ -7,7 +7,7 @@ mod reading;
 mod scoring;
 mod stop;
 
-pub use answer::{Speaker, Speakers, answer, answer_all};
+pub use answer::{Speaker, Speakers, answer, answer_all, sampling_of};
 pub use candidates::draw;
 pub use drawing::{Drawing, Drawings, Turn};
 pub use reading::{doc_of, read};

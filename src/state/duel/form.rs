@@ -1,6 +1,6 @@
 //! Who answers in a duel, and what.
 
-use engine::protocol::{Candidates, Sampling};
+use engine::protocol::{AnswerOptions, Candidates, Sampling};
 
 use crate::ask::AnswerSource;
 
@@ -45,12 +45,12 @@ impl Default for DuelForm {
 
 impl DuelForm {
     pub fn asked(&self) -> Candidates {
-        let sampling = Sampling {
-            temperature: self.temperature,
+        let options = AnswerOptions {
+            sampling: Sampling::at(self.temperature),
             max_new_tokens: self.longest_tokens,
             seed: self.seed,
-            ..Sampling::default()
+            ..AnswerOptions::default()
         };
-        Candidates { sampling, answers: 1, pilaf: None }
+        Candidates { options, answers: 1, pilaf: None }
     }
 }

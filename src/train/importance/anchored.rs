@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Doc, GenerateOptions, PolicyError};
+use model::{Doc, GenerateOptions, PolicyError, Sampling};
 
 use crate::{
     dataset::packing::pack,
@@ -31,9 +31,7 @@ impl Training {
         let prompts: Vec<Vec<u32>> =
             met.iter().map(|&index| self.dataset.pairs.train[index].doc.prefix.to_vec()).collect();
         let options = GenerateOptions {
-            temperature: TEMPERATURE,
-            top_k: TOP_K,
-            top_p: TOP_P,
+            sampling: Sampling { top_k: TOP_K, top_p: TOP_P, ..Sampling::at(TEMPERATURE) },
             max_new: self.config.ti.anchor_tokens,
             seed: self.config.train.shuffle_seed ^ step.rotate_left(40),
             stop: self.codec.stop_ids().to_vec(),

@@ -10,7 +10,7 @@ use data::{
     },
 };
 use judge::Share;
-use model::{Doc, GenerateOptions, LoadOptions, Policy};
+use model::{Doc, GenerateOptions, LoadOptions, Policy, Sampling};
 
 use crate::{
     dataset::{
@@ -202,7 +202,7 @@ impl Training {
             return Ok(Some(Vec::new()));
         }
         let options = GenerateOptions {
-            temperature: 1.0,
+            sampling: Sampling::at(1.0),
             max_new: self.config.train.sample_tokens,
             seed: self.config.train.shuffle_seed ^ self.state.step.rotate_left(32),
             stop: self.codec.stop_ids().to_vec(),

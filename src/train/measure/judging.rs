@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path, time::Instant};
 use data::{Prompt, metrics::judged};
 use files::Output;
 use judge::{RuleHead, RuleSet, ToJudge};
-use model::GenerateOptions;
+use model::{GenerateOptions, Sampling};
 use store::{JudgedAnswer, LogLevel, Probe, Project, RunRecord};
 use text::Codec;
 
@@ -128,7 +128,7 @@ impl Training {
         let started = Instant::now();
         let rested = context.rested;
         let options = GenerateOptions {
-            temperature: rules.temperature,
+            sampling: Sampling::at(rules.temperature),
             max_new: self.config.train.sample_tokens,
             seed: rules.seed,
             stop: self.codec.stop_ids().to_vec(),

@@ -9,7 +9,7 @@ use std::{
 
 use data::config::{Method, RunConfig, TrainConfig};
 use judge::RuleSet;
-use model::{GenerateOptions, Policy, PolicyError, Tokens};
+use model::{GenerateOptions, Policy, PolicyError, Sampling, Tokens};
 use serde::{Deserialize, Serialize};
 use store::Probe;
 use text::Codec;
@@ -147,7 +147,7 @@ fn an_answer(
         return Ok(Some(Sampled::default()));
     }
     let options = GenerateOptions {
-        temperature: 1.0,
+        sampling: Sampling::at(1.0),
         max_new: config.train.sample_tokens,
         stop: codec.stop_ids().to_vec(),
         ..GenerateOptions::default()

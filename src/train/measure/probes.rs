@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use model::{GenerateOptions, Generation};
+use model::{GenerateOptions, Generation, Sampling};
 use store::{LogLevel, Probe, Sample, SeedAnswer};
 
 use crate::{
@@ -74,7 +74,7 @@ impl Training {
             return Ok(Some(Vec::new()));
         }
         let options = GenerateOptions {
-            temperature: draw.temperature,
+            sampling: Sampling::at(draw.temperature),
             seed: draw.seed,
             max_new: self.config.train.sample_tokens,
             stop: self.codec.stop_ids().to_vec(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use data::config::{KlEstimator, Method, RewardAt, RunConfig};
-use model::{Doc, GenerateOptions, Policy, PolicyError, Reads};
+use model::{Doc, GenerateOptions, Policy, PolicyError, Reads, Sampling};
 
 use crate::{
     dataset::packing::{Packed, pack_for},
@@ -208,7 +208,7 @@ pub fn reads(at: RewardAt) -> Reads {
 /// How a run of these settings draws answers, all of a step's at once.
 pub fn options(config: &RunConfig, step: u64, stop: &[u32]) -> GenerateOptions {
     GenerateOptions {
-        temperature: 1.0,
+        sampling: Sampling::at(1.0),
         max_new: config.rlhf.max_tokens,
         // Of the run and the step alone, so that a resumed run draws the same; each answer has a stream of its own.
         seed: config.train.shuffle_seed ^ step.rotate_left(32) ^ ROLLOUT,

@@ -14,8 +14,8 @@ use nudge::{
         self, answer_all,
         catalog::Catalog,
         protocol::{
-            AdapterFormat, AdapterPart, AdapterStrength, Event, ExportOrder, MergedOptions, Outcome, Request,
-            RequestId, RunControl, Sampling, StoppedBy, Weights, What, WhichCheckpoint,
+            AdapterFormat, AdapterPart, AdapterStrength, AnswerOptions, Event, ExportOrder, MergedOptions, Outcome,
+            Request, RequestId, RunControl, StoppedBy, Weights, What, WhichCheckpoint,
         },
     },
     export::{self, Provenance, Subject},
@@ -367,9 +367,9 @@ fn an_answer_that_fills_the_context_says_so() {
     edit(&dir.path().join("config.json"), |config| config["max_position_embeddings"] = json!(10));
     let (policy, codec) = (load(dir.path()), Codec::load(dir.path()).unwrap());
     let answer = |max_new_tokens: usize| {
-        let sampling = Sampling { max_new_tokens, ignore_eos: true, ..Sampling::default() };
+        let options = AnswerOptions { max_new_tokens, ignore_eos: true, ..AnswerOptions::default() };
         let prompts = vec![IDS.to_vec()];
-        let mut answers = answer_all(&policy, &codec, prompts, &sampling, &|| true, &mut |_, _| {}).unwrap();
+        let mut answers = answer_all(&policy, &codec, prompts, &options, &|| true, &mut |_, _| {}).unwrap();
         let answer = answers.remove(0);
         (answer.ids.len(), answer.stopped_by)
     };
@@ -457,7 +457,7 @@ fn dm5_an_answer_of_an_older_step_says_why() {
             request: RequestId(1),
             source: Weights::Run { project: toy.project.clone(), run, step },
             prompt: toy::ask("Is 3 even?"),
-            sampling: Sampling { max_new_tokens: 3, ..Sampling::default() },
+            options: AnswerOptions { max_new_tokens: 3, ..AnswerOptions::default() },
             control: RunControl::default().into(),
         };
         engine.requests.send(request).unwrap();

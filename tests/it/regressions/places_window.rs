@@ -35,14 +35,17 @@ fn g20_two_answers_of_the_same_weights_are_drawn_with_seeds_of_their_own() {
     let mut window = Window::open(dir.path(), Screen::Answers);
     window.click("Ask");
     window.settle();
-    assert!(window.harness.state().views().answers.ask.drawing.set.temperature > 0.0, "or both would be the same");
+    assert!(
+        window.harness.state().views().answers.ask.drawing.set.sampling.temperature > 0.0,
+        "or both would be the same"
+    );
     window.assert_shows("The same weights on both sides: the left draws with seed 0, the right with seed 1");
     window.harness.state_mut().views_mut().answers.ask.prompt = Prompt::Text("When?".to_owned());
     window.harness.step();
     window.keys(Modifiers::COMMAND, Key::Enter);
     let asked = |window: &Window| -> Vec<(RequestId, u64)> {
         let asked = window.requests.try_iter().map(|request| match request {
-            Request::Generate { request, sampling, .. } => (request, sampling.seed),
+            Request::Generate { request, options, .. } => (request, options.seed),
             other => panic!("{other:?}"),
         });
         asked.collect()
@@ -67,11 +70,11 @@ fn g20_two_answers_of_the_same_weights_are_drawn_with_seeds_of_their_own() {
 
     let mut window = Window::open(dir.path(), Screen::Answers);
     window.click("Ask");
-    window.harness.state_mut().views_mut().answers.ask.drawing.set.temperature = 0.0;
+    window.harness.state_mut().views_mut().answers.ask.drawing.set.sampling.temperature = 0.0;
     window.harness.step();
     window.assert_shows("both answers will be the same");
     window.click_button("Draw at temperature 0.7");
-    assert_eq!(window.harness.state().views().answers.ask.drawing.set.temperature, 0.7);
+    assert_eq!(window.harness.state().views().answers.ask.drawing.set.sampling.temperature, 0.7);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nudge::{
     },
     engine::{
         Engine,
-        protocol::{Event, Generated, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
+        protocol::{AnswerOptions, Event, Generated, Outcome, Request, RequestId, RunControl, StoppedBy, Weights},
     },
     store::{LogLevel, Project, RunId, RunStatus},
     text::Codec,
@@ -299,7 +299,7 @@ fn question(toy: &Toy, run: RunId, request: u64, max_new_tokens: usize) -> Reque
         request: RequestId(request),
         source: Weights::Run { project: toy.project.clone(), run, step: None },
         prompt: ask("Is 3 even?"),
-        sampling: Sampling { max_new_tokens, ignore_eos: true, ..Sampling::default() },
+        options: AnswerOptions { max_new_tokens, ignore_eos: true, ..AnswerOptions::default() },
         control: Arc::new(RunControl::default()),
     }
 }

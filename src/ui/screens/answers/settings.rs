@@ -38,7 +38,7 @@ fn usual(ui: &mut Ui, view: &mut AnswersView) {
     let AnswersView { ask, tokens, more, .. } = view;
     let set = &mut ask.drawing.set;
     let about = "0 always takes the most likely token";
-    share(ui, "Temperature", &mut set.temperature, 0.0..=5.0, about);
+    share(ui, "Temperature", &mut set.sampling.temperature, 0.0..=5.0, about);
     let label = ui.label("Longest");
     ui.add(DragValue::new(&mut set.max_new_tokens).range(1..=8192).suffix(" tokens"))
         .labelled_by(label.id)
@@ -93,8 +93,9 @@ fn same_weights(ui: &mut Ui, workspace: &Workspace, ask: &mut Ask, commands: &Co
             "The same weights on both sides always take the same most likely tokens: both answers will be the same",
         );
         if ui.small_button(format!("Draw at temperature {}", Drawing::VARIED)).clicked() {
-            ask.drawing.set.temperature = Drawing::VARIED;
-            ask.drawing.set.top_k = if ask.drawing.set.top_k == 1 { 0 } else { ask.drawing.set.top_k };
+            ask.drawing.set.sampling.temperature = Drawing::VARIED;
+            let top_k = &mut ask.drawing.set.sampling.top_k;
+            *top_k = if *top_k == 1 { 0 } else { *top_k };
         }
     });
 }
@@ -102,7 +103,7 @@ fn same_weights(ui: &mut Ui, workspace: &Workspace, ask: &mut Ask, commands: &Co
 /// What few people touch.
 fn rest(ui: &mut Ui, drawing: &mut Drawing) {
     ui.horizontal_wrapped(|ui| {
-        let set = &mut drawing.set;
+        let set = &mut drawing.set.sampling;
         let about = "Draws from the likeliest tokens that have this share of the probability together; 1 = off";
         share(ui, "Top p", &mut set.top_p, 0.01..=1.0, about);
         let label = ui.label("Top k");
