@@ -34,7 +34,7 @@ use super::{
 };
 
 /// The open project in a line.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProjectSummary {
     pub dir: PathBuf,
     pub name: String,

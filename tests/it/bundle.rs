@@ -6,7 +6,7 @@ use nudge::store::{Project, RunId};
 
 use crate::{
     stage::Stage,
-    terminal::{SMALL, json_lines, out, path, project, sentence},
+    terminal::{SMALL, json_lines, out, path, sentence, trained},
     window::Dropped,
 };
 
@@ -14,10 +14,7 @@ use crate::{
 fn a_run_leaves_in_one_file_and_opens_elsewhere_to_be_looked_at() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let dir = project(home);
-    let mut args = vec!["train", &dir, "--steps", "2", "--name", "First"];
-    args.extend(SMALL);
-    out(home, &args);
+    let dir = trained(home, "First");
     let file = path(&home.join("first.nudge"));
     let said = json_lines(&out(home, &["bundle", &dir, "First", "-o", &file, "--json"]));
     assert_eq!(said[0]["step"], 2, "its weights are in it");

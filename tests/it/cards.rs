@@ -121,10 +121,7 @@ fn a_run_on_a_card_is_near_the_processors_and_goes_on_to_the_bit() {
 
     // Stopped in between, the same bits come out on the same card.
     let parts = toy.record(&on_card(NUMBER));
-    let engine = start();
-    toy.queue(&engine, parts);
-    reached(&engine, parts, 6);
-    engine.shut_down();
+    toy.leave_at(parts, 6);
     assert_eq!(toy.go_on(parts), Outcome::Completed);
     assert_eq!(toy::numbers(&toy.open(), whole), toy::numbers(&toy.open(), parts));
 }

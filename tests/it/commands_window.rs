@@ -121,9 +121,7 @@ fn the_sheet_of_keys_lists_those_of_this_place_and_lets_nothing_through() {
     assert_eq!(window.harness.state().views().keyboard.over, Over::Nothing);
     window.assert_shows("0 of 3 labelled");
 
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.key(Key::F1);
     window.assert_shows("Left is clearly better");
     window.key(Key::Num1);
@@ -287,9 +285,7 @@ fn the_longest_button_of_a_hint_covers_no_words() {
     project(dir.path(), 3);
     let mut window = Window::open_sized(dir.path(), Screen::Pairs, SMALL, egui::Theme::Light);
     window.harness.state_mut().views_mut().guide = Guide::default();
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.key(Key::Num1);
     window.key(Key::Escape);
     window.settle();
@@ -308,9 +304,7 @@ fn pictures_of_the_palette_and_the_keys() {
     window.type_text("pair");
     window.picture("palette_light", &mut results);
     let mut window = Window::open_sized(dir.path(), Screen::Pairs, SMALL, egui::Theme::Dark);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.key(Key::Questionmark);
     window.picture("keys_dark_small", &mut results);
 }

@@ -121,13 +121,7 @@ fn a_chart_is_dragged_by_its_title() {
     let before = charts(&stage);
     let title = |stage: &Stage, name: &str| stage.harness.get_by_role_and_label(Role::Label, name).rect().center();
     let (from, to) = (title(&stage, &before[1]), title(&stage, &before[0]));
-    stage.harness.hover_at(from);
-    stage.harness.drag_at(from);
-    stage.harness.run();
-    stage.harness.hover_at(to);
-    stage.harness.run();
-    stage.harness.drop_at(to);
-    stage.harness.run();
+    stage.drag(from, to);
     assert_eq!(charts(&stage)[..2], [before[1].clone(), before[0].clone()]);
 }
 

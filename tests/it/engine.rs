@@ -140,10 +140,7 @@ fn a_run_that_is_stopped_while_its_model_loads_reads_no_more() {
 fn dropping_the_engine_stops_the_run_with_a_checkpoint() {
     let toy = Toy::new();
     let run = toy.record(&toy::config());
-    let engine = start();
-    toy.queue(&engine, run);
-    reached(&engine, run, 1);
-    engine.shut_down();
+    toy.leave_at(run, 1);
     let record = toy.open().run(run).unwrap();
     assert_eq!(record.status, RunStatus::Stopped);
     assert!(record.dir.join("checkpoints").read_dir().unwrap().count() > 0);

@@ -3,7 +3,7 @@
 //!
 //! `cargo test --release -p nudge --test it -- --ignored --nocapture frames::` measures.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use nudge::{
     data::{Across, Pair, PairId, Prompt, PromptKey, Split, config::RunConfig, metrics::METRICS},
@@ -13,15 +13,13 @@ use nudge::{
         compare::metrics_present,
         drafts::Draft,
         filter::SortPairsBy,
-        guide::{About, Guide},
+        guide::Guide,
         pairs::PairsCommand,
         runs::{History, Loaded},
         scores::{ScoresCommand, ShownScores, Whose},
         series::Series,
     },
-    store::{
-        Counts, PairRow, PairScores, Revision, RunId, RunRecord, RunStatus, Score, Scoring, ScoringId, VerdictState,
-    },
+    store::{PairRow, PairScores, Revision, RunId, RunRecord, RunStatus, Score, Scoring, ScoringId, VerdictState},
     ui,
 };
 
@@ -53,15 +51,8 @@ fn scene(runs: i64, steps: usize) -> (Workspace, Views) {
         dir: "project".into(),
         name: "Many runs".to_owned(),
         model: "model".into(),
-        counts: Counts::default(),
-        config: RunConfig::default(),
-        chosen: BTreeSet::new(),
-        own: std::collections::BTreeMap::default(),
-        parameters: None,
-        read_only: false,
         has_template: true,
-        references: 0,
-        about: About::default(),
+        ..ProjectSummary::default()
     });
     workspace.runs.set_records((1..=runs).map(record).collect());
     let names: Vec<String> =

@@ -70,10 +70,7 @@ fn marks(toy: &Toy, run: RunId) -> Vec<(u64, String)> {
 /// Trains until a step is done, then everything ends as a killed process ends: without the checkpoint of an orderly
 /// stop.
 fn killed_after(toy: &Toy, run: RunId, step: u64, last_checkpoint: u64) {
-    let engine = start();
-    toy.queue(&engine, run);
-    reached(&engine, run, step);
-    engine.shut_down();
+    toy.leave_at(run, step);
     remove_after(&toy.open().run_dir(run), last_checkpoint);
 }
 

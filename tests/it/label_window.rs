@@ -38,9 +38,7 @@ fn stored(dir: &Path) -> Vec<Pair> {
 }
 
 fn begin(window: &mut Window) {
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
 }
 
 fn write(window: &mut Window, key: Key, field: &str, text: &str) {
@@ -267,8 +265,7 @@ fn sessions_look_as_they_did() {
         project(dir.path(), [first, ask()]);
         let mut window = Window::open_sized(dir.path(), Screen::Pairs, size, theme);
         // The sides are always the same.
-        window.key(Key::L);
-        window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+        window.begin_labelling();
         let queue = window.harness.state().workspace().pairs.ids.to_vec();
         let session = nudge::state::labelling::Labelling::start(queue, 7, window.harness.state().workspace().now_ms);
         window.harness.state_mut().views_mut().pairs.labelling = Some(nudge::state::pairs::LabelView::new(session));

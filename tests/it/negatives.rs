@@ -12,7 +12,7 @@ use nudge::{
 
 use crate::{
     resume::{assert_same, config as resumable},
-    toy::{self, Toy, ask, finished, reached, start},
+    toy::{self, Toy, ask},
 };
 
 /// The toy with answers in order beside its pairs: of a third of the prompts three answers, of another six.
@@ -110,13 +110,12 @@ fn tokens_are_weighed_in_every_rejected_answer() {
     }
 }
 
-/// They would make the pair one that cannot be trained on.
-#[test]
-fn a_third_answer_that_says_nothing_new_is_left_out() {
+/// A pair with these answers, the best of them first, is trained on with two of the others.
+fn two_others_are_learnt_from(answers: &[&str]) {
     let toy = Toy::new();
     let mut pair = toy::labelled("Is 8 odd?", "yes sir", "no way");
-    pair.answers = Pair::new(PairId::NEW, ask(""), &["yes sir", "no way", "no way", "", "maybe so"]).answers;
-    pair.verdict.as_mut().unwrap().order = vec![0, 1, 2, 3, 4];
+    pair.answers = Pair::new(PairId::NEW, ask(""), answers).answers;
+    pair.verdict.as_mut().unwrap().order = (0..answers.len()).collect();
     toy::add(&mut toy.open(), vec![pair]);
     let (run, outcome) = toy.train(&several(Negatives::All, 4, toy::config()));
     assert_eq!(outcome, Outcome::Completed);
@@ -125,20 +124,16 @@ fn a_third_answer_that_says_nothing_new_is_left_out() {
     assert!(log.iter().all(|line| !line.text.contains("set aside")), "{log:?}");
 }
 
+/// They would make the pair one that cannot be trained on.
+#[test]
+fn a_third_answer_that_says_nothing_new_is_left_out() {
+    two_others_are_learnt_from(&["yes sir", "no way", "no way", "", "maybe so"]);
+}
+
 /// The others are trained on all the same.
 #[test]
 fn an_answer_that_the_context_cannot_hold_costs_the_pair_that_answer() {
-    let toy = Toy::new();
-    let mut pair = toy::labelled("Is 8 odd?", "yes sir", "no way");
-    let long = "maybe so ".repeat(2000);
-    pair.answers = Pair::new(PairId::NEW, ask(""), &["yes sir", "no way", &long, "go away"]).answers;
-    pair.verdict.as_mut().unwrap().order = vec![0, 1, 2, 3];
-    toy::add(&mut toy.open(), vec![pair]);
-    let (run, outcome) = toy.train(&several(Negatives::All, 4, toy::config()));
-    assert_eq!(outcome, Outcome::Completed);
-    let log = toy.open().log(run).unwrap();
-    assert!(log.iter().any(|line| line.text.starts_with("1 pair brings several rejected answers, 2.0 in the mean")));
-    assert!(log.iter().all(|line| !line.text.contains("set aside")), "{log:?}");
+    two_others_are_learnt_from(&["yes sir", "no way", &"maybe so ".repeat(2000), "go away"]);
 }
 
 /// What is drawn of a pair with six answers is a function of seed, step and pair.
@@ -155,12 +150,7 @@ fn drawn_and_chosen_answers_resume_to_the_bit() {
         assert!(told.text.ends_with(expected), "{}", told.text);
 
         let parts = toy.record(&config);
-        let engine = start();
-        let control = toy.queue(&engine, parts);
-        reached(&engine, parts, 7);
-        control.stop();
-        assert!(matches!(finished(&engine, parts), Outcome::Stopped { .. }));
-        engine.shut_down();
+        toy.stop_at(parts, 7);
         assert_eq!(toy.go_on(parts), Outcome::Completed);
         assert_same(&toy, whole, parts);
     }

@@ -30,9 +30,7 @@ fn stored(dir: &Path, ids: &[PairId]) -> Vec<Pair> {
 }
 
 fn start_labelling(window: &mut Window) {
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.harness.state_mut().views_mut().keyboard.letters.end();
 }
 

@@ -1,12 +1,11 @@
 //! Pictures of the places that show this machine: drawn from made-up state, so that they are the same on every machine.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
     data::{
         Base, Machine, ModelCard, ModelKind, Needs,
-        config::RunConfig,
         download::{Offer, Phase, Progress},
     },
     engine::protocol::{Exported, Proof, WhichCheckpoint},
@@ -124,15 +123,8 @@ impl Scene {
             dir: PathBuf::from(dir),
             name: name.to_owned(),
             model: PathBuf::from("/hub/harbour"),
-            counts: Counts::default(),
-            config: RunConfig::default(),
-            chosen: BTreeSet::new(),
-            own: std::collections::BTreeMap::default(),
-            parameters: None,
-            read_only: false,
             has_template: true,
-            references: 0,
-            about: About::default(),
+            ..ProjectSummary::default()
         };
         for (dir, name) in [
             ("/home/me/.local/share/nudge/demo", "Demo"),

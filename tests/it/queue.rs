@@ -14,7 +14,7 @@ use nudge::{
 
 use crate::{
     stage::{self, Stage, past_run},
-    terminal::{SMALL, json_lines, nudge, out, project, sentence},
+    terminal::{json_lines, nudge, out, sentence, trained},
 };
 
 fn waiting(project: &mut Project, name: &str) -> RunId {
@@ -84,13 +84,7 @@ fn the_queue_is_put_in_order_by_buttons_keys_and_dragging_and_the_project_keeps_
     stage.harness.run();
     let row = |stage: &Stage, name: &str| stage.harness.get_by_value(name).rect().center();
     let (from, to) = (row(&stage, &names[1]), row(&stage, &names[2]));
-    stage.harness.hover_at(from);
-    stage.harness.drag_at(from);
-    stage.harness.run();
-    stage.harness.hover_at(to);
-    stage.harness.run();
-    stage.harness.drop_at(to);
-    stage.harness.run();
+    stage.drag(from, to);
     assert_eq!(order(&stage), [runs[1], runs[2]]);
 
     stage.click(&format!("Out of the queue: {}", names[1]));
@@ -123,10 +117,7 @@ fn what_waited_is_offered_in_the_order_in_which_it_stood() {
 fn the_terminal_lists_orders_and_trains_the_queue() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let dir = project(home);
-    let mut args = vec!["train", &dir, "--steps", "2", "--name", "Trained"];
-    args.extend(SMALL);
-    out(home, &args);
+    let dir = trained(home, "Trained");
     assert!(out(home, &["queue", &dir]).contains("No run waits"));
     let mut project = Project::open(dir.as_ref()).unwrap();
     let config = project.run(RunId(1)).unwrap().config_toml;
@@ -157,10 +148,7 @@ fn the_terminal_lists_orders_and_trains_the_queue() {
 fn a_run_in_another_process_is_stopped_with_a_checkpoint_and_goes_on_from_it() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let dir = project(home);
-    let mut args = vec!["train", &dir, "--steps", "2", "--name", "First"];
-    args.extend(SMALL);
-    out(home, &args);
+    let dir = trained(home, "First");
     let none = sentence(home, &["stop", &dir], 1);
     assert!(none.contains("No run is going"), "{none}");
     let mut project = Project::open(dir.as_ref()).unwrap();
@@ -203,10 +191,7 @@ fn a_run_in_another_process_is_stopped_with_a_checkpoint_and_goes_on_from_it() {
 fn a_run_in_another_process_rests_and_goes_on_and_one_command_ends_the_whole_queue() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let dir = project(home);
-    let mut args = vec!["train", &dir, "--steps", "2", "--name", "First"];
-    args.extend(SMALL);
-    out(home, &args);
+    let dir = trained(home, "First");
     let none = sentence(home, &["pause", &dir], 1);
     assert!(none.contains("No run is going"), "{none}");
     let mut project = Project::open(dir.as_ref()).unwrap();

@@ -8,7 +8,7 @@ use nudge::{
     store::RunId,
 };
 
-use crate::toy::{self, Toy, finished, reached, start};
+use crate::toy::{self, Toy};
 
 pub fn config() -> RunConfig {
     let mut config = toy::config();
@@ -52,10 +52,7 @@ fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
     assert_eq!(outcome, Outcome::Completed);
 
     let parts = toy.record(&config());
-    let engine = start();
-    toy.queue(&engine, parts);
-    reached(&engine, parts, 12);
-    engine.shut_down();
+    toy.leave_at(parts, 12);
     // As after a killed process: the checkpoint of the orderly stop is not there, later metrics are.
     let run_dir = toy.open().run_dir(parts);
     remove_after(&run_dir, 10);
@@ -65,12 +62,7 @@ fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
 
     // From wherever an orderly stop happened to be.
     let stopped = toy.record(&config());
-    let engine = start();
-    let control = toy.queue(&engine, stopped);
-    reached(&engine, stopped, 7);
-    control.stop();
-    assert!(matches!(finished(&engine, stopped), Outcome::Stopped { .. }));
-    engine.shut_down();
+    toy.stop_at(stopped, 7);
     assert_eq!(toy.go_on(stopped), Outcome::Completed);
     assert_same(&toy, whole, stopped);
 }
@@ -117,12 +109,7 @@ fn a_damaged_checkpoint_is_passed_over_and_a_changed_model_refused() {
     let mut config = config();
     config.train.checkpoint_every = 2;
     let run = toy.record(&config);
-    let engine = start();
-    let control = toy.queue(&engine, run);
-    reached(&engine, run, 6);
-    control.stop();
-    assert!(matches!(finished(&engine, run), Outcome::Stopped { .. }));
-    engine.shut_down();
+    toy.stop_at(run, 6);
 
     let run_dir = toy.open().run_dir(run);
     let newest = checkpoints(&run_dir).pop().unwrap();

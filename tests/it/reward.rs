@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::{
     resume,
     terminal::{json_lines, out, path, sentence},
-    toy::{self, Toy, reached, start},
+    toy::{self, Toy},
 };
 
 const MERGED: MergedOptions = MergedOptions { stored: None, max_shard_bytes: 1 << 30 };
@@ -54,10 +54,7 @@ fn it_learns_which_answer_is_better_and_resumes_to_the_bit() {
     assert!(state.scale.unwrap().std > 0.0);
 
     let parts = toy.record(&config());
-    let engine = start();
-    toy.queue(&engine, parts);
-    reached(&engine, parts, 12);
-    engine.shut_down();
+    toy.leave_at(parts, 12);
     resume::remove_after(&toy.open().run_dir(parts), 10);
     assert_eq!(toy.go_on(parts), Outcome::Completed);
     resume::assert_same(&toy, whole, parts);

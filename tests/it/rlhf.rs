@@ -24,7 +24,7 @@ use nudge::{
 use crate::{
     faults::{Mishap, train_with},
     resume, reward,
-    toy::{self, Toy, finished, reached, start},
+    toy::{self, Toy},
 };
 
 pub fn config(kind: Method) -> RunConfig {
@@ -110,21 +110,13 @@ fn a_killed_run_resumes_to_the_bit_and_a_stop_goes_back_to_its_last_step() {
         let (whole, outcome) = toy.train(&config);
         assert_eq!(outcome, Outcome::Completed);
         let parts = toy.record(&config);
-        let engine = start();
-        toy.queue(&engine, parts);
-        reached(&engine, parts, 12);
-        engine.shut_down();
+        toy.leave_at(parts, 12);
         resume::remove_after(&toy.open().run_dir(parts), 10);
         assert_eq!(toy.go_on(parts), Outcome::Completed);
         resume::assert_same(&toy, whole, parts);
 
         let stopped = toy.record(&config);
-        let engine = start();
-        let control = toy.queue(&engine, stopped);
-        reached(&engine, stopped, 5);
-        control.stop();
-        assert!(matches!(finished(&engine, stopped), Outcome::Stopped { .. }));
-        engine.shut_down();
+        toy.stop_at(stopped, 5);
         assert_eq!(toy.go_on(stopped), Outcome::Completed);
         resume::assert_same(&toy, whole, stopped);
     }
@@ -253,12 +245,7 @@ fn a_reward_model_that_is_needed_is_not_deleted_and_one_that_changed_is_refused(
     let (toy, reward) = fitted();
     let rloo = config(Method::Rloo);
     let run = toy.record(&rloo);
-    let engine = start();
-    let control = toy.queue(&engine, run);
-    reached(&engine, run, 3);
-    control.stop();
-    assert!(matches!(finished(&engine, run), Outcome::Stopped { .. }));
-    engine.shut_down();
+    toy.stop_at(run, 3);
     let error = teacher::refuse_to_delete(&toy.open(), reward).unwrap_err().to_string();
     assert!(error.contains(&format!("(run {})", run.0)) && error.contains("learns from this reward model"), "{error}");
 
@@ -279,12 +266,7 @@ fn a_reward_model_that_is_needed_is_not_deleted_and_one_that_changed_is_refused(
     teacher::refuse_to_delete(&toy.open(), reward).unwrap();
 
     let later = toy.record(&rloo);
-    let engine = start();
-    let control = toy.queue(&engine, later);
-    reached(&engine, later, 3);
-    control.stop();
-    finished(&engine, later);
-    engine.shut_down();
+    toy.stop_at(later, 3);
     toy.open().delete_run(reward).unwrap();
     let Outcome::Failed { error } = toy.go_on(later) else { panic!("its reward model is gone") };
     assert!(error.contains("is gone") && error.contains("start a new run"), "{error}");
@@ -388,12 +370,7 @@ fn scores_that_are_no_numbers_end_a_run_and_doubt_no_checkpoint() {
     let (toy, reward) = fitted();
     let rloo = config(Method::Rloo);
     let run = toy.record(&rloo);
-    let engine = start();
-    let control = toy.queue(&engine, run);
-    reached(&engine, run, 3);
-    control.stop();
-    assert!(matches!(finished(&engine, run), Outcome::Stopped { .. }));
-    engine.shut_down();
+    toy.stop_at(run, 3);
     let before: BTreeSet<u64> = rotation::steps(&toy.open().run(run).unwrap().checkpoints).into_iter().collect();
 
     // The scale of the scores, which lies beside the weights, is spoiled.

@@ -94,6 +94,13 @@ pub fn project(home: &Path) -> String {
     dir
 }
 
+/// The same with a run of this name that has done two steps.
+pub fn trained(home: &Path, name: &str) -> String {
+    let dir = project(home);
+    out(home, &[&["train", &dir, "--steps", "2", "--name", name], &SMALL[..]].concat());
+    dir
+}
+
 /// Small enough for a test, with a held-out part and a checkpoint on the way.
 pub const SMALL: [&str; 16] = [
     "--set",

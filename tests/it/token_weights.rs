@@ -16,7 +16,7 @@ use nudge::{
 use crate::{
     fixture,
     resume::{assert_same, config as resumable},
-    toy::{self, Toy, finished, reached, start},
+    toy::{self, Toy},
 };
 
 fn by(weights: TokenWeights, config: RunConfig) -> RunConfig {
@@ -108,12 +108,7 @@ fn weighed_runs_resume_to_the_bit() {
         assert_eq!(outcome, Outcome::Completed);
 
         let parts = toy.record(&config);
-        let engine = start();
-        let control = toy.queue(&engine, parts);
-        reached(&engine, parts, 7);
-        control.stop();
-        assert!(matches!(finished(&engine, parts), Outcome::Stopped { .. }));
-        engine.shut_down();
+        toy.stop_at(parts, 7);
         // What can be computed again is, and comes out the same.
         fs::remove_dir_all(toy.open().dir().join("contrast")).ok();
         let document = rusqlite::Connection::open(toy.project.join("project.sqlite")).unwrap();

@@ -136,6 +136,25 @@ impl Toy {
         (run, self.go_on(run))
     }
 
+    /// Trains a recorded run and stops it once it has done this step; gives the step that it came to.
+    pub fn stop_at(&self, run: RunId, at_least: u64) -> u64 {
+        let engine = start();
+        let control = self.queue(&engine, run);
+        reached(&engine, run, at_least);
+        control.stop();
+        let Outcome::Stopped { step } = finished(&engine, run) else { panic!("it was asked to stop") };
+        engine.shut_down();
+        step
+    }
+
+    /// Trains a recorded run and ends the engine once it has done this step.
+    pub fn leave_at(&self, run: RunId, at_least: u64) {
+        let engine = start();
+        self.queue(&engine, run);
+        reached(&engine, run, at_least);
+        engine.shut_down();
+    }
+
     /// Trains a recorded run to its end on an engine of its own.
     pub fn go_on(&self, run: RunId) -> Outcome {
         self.go_on_from(run, None)

@@ -112,6 +112,13 @@ impl Window {
     }
 
     #[track_caller]
+    pub fn begin_labelling(&mut self) {
+        self.key(Key::L);
+        self.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+        self.settle();
+    }
+
+    #[track_caller]
     pub fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.harness.step();

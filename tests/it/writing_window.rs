@@ -131,9 +131,7 @@ fn a_note_in_the_middle_of_labelling_is_kept_when_the_window_goes() {
     let dir = tempfile::tempdir().unwrap();
     let ids = pairs(dir.path(), &FEW, 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     let label: &mut LabelView = window.harness.state_mut().views_mut().pairs.labelling.as_mut().unwrap();
     label.field = Some(MarkField { mark: LabelMark::Note, text: "ask Ada".to_owned(), wants_caret: false });
     window.harness.step();

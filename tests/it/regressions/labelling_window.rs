@@ -50,9 +50,7 @@ fn the_skip_button_leaves_a_verdict_alone_as_its_key_does() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), &FEW, 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.click_button("Skip");
     assert_eq!(stored(dir.path(), ids[0]).unwrap().choice(), Some(Choice::Skip));
 }
@@ -64,9 +62,7 @@ fn g5_l_with_nothing_to_do_starts_at_the_chosen_pair_and_says_what_it_does() {
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.key(Key::ArrowDown);
     window.key(Key::ArrowDown);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     let label = window.harness.state().views().pairs.labelling.as_ref().unwrap();
     assert_eq!(label.session.current(), Some(PairId(3)));
     window.assert_shows("Relabel");
@@ -78,9 +74,7 @@ fn presses_that_come_in_one_frame_are_one_label_each() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), &FEW, 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.harness.state_mut().views_mut().keyboard.letters.end();
     for key in [Key::T, Key::B, Key::Num1] {
         for pressed in [true, false] {
@@ -100,9 +94,7 @@ fn g6_an_edit_in_the_middle_of_labelling_is_saved_as_it_is_typed() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), &FEW, 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     window.key(Key::E);
     window.type_text("mended ");
     window.until("the typing is saved", |app| !app.views().pairs.is_typing());
@@ -174,9 +166,7 @@ fn g12_the_answers_are_scrolled_together_from_the_keyboard() {
     let (long, short) = ("a long line of it\n".repeat(400), "short\n".repeat(60));
     project(dir.path(), &[[&long, &short]], 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.key(Key::L);
-    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
-    window.settle();
+    window.begin_labelling();
     let at = |window: &Window| {
         let label = window.harness.state().views().pairs.labelling.as_ref().unwrap();
         (label.scroll.answers.at, label.scroll.answers.end())

@@ -1,16 +1,13 @@
 //! The Pairs place and labelling.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use egui::{Event, Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable as _;
 use nudge::{
-    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, config::RunConfig},
-    state::{
-        Level, Notice, OpenedProject, ProjectSummary, Screen, UndoOffer, Views, Workspace, compare::board::Board,
-        guide::About,
-    },
-    store::{Counts, Project, ProjectSettings},
+    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict},
+    state::{Level, Notice, OpenedProject, ProjectSummary, Screen, UndoOffer, Views, Workspace, compare::board::Board},
+    store::{Project, ProjectSettings},
 };
 
 use crate::window::Window;
@@ -422,15 +419,8 @@ fn g21_notices_end_with_their_project() {
         dir: "/two".into(),
         name: "Two".to_owned(),
         model: "/model".into(),
-        counts: Counts::default(),
-        config: RunConfig::default(),
-        chosen: BTreeSet::new(),
-        own: std::collections::BTreeMap::default(),
-        parameters: None,
-        read_only: false,
         has_template: true,
-        references: 0,
-        about: About::default(),
+        ..ProjectSummary::default()
     };
     workspace.open(
         OpenedProject {

@@ -55,7 +55,7 @@ fn a2_what_rounds_has_an_identity_of_its_own() {
     assert_ne!(identity(Precision::F32, Multiplier::F32), rounding);
 }
 
-/// Six steps are three, an end of everything and three more, to the bit, by whatever the run began with.
+/// Six steps are some, an end of everything and the others, to the bit, by whatever the run began with.
 #[test]
 fn a2_a_resumed_run_multiplies_by_what_it_began_with() {
     let toy = Toy::new();
@@ -70,12 +70,7 @@ fn a2_a_resumed_run_multiplies_by_what_it_began_with() {
         let whole = toy.record_by(&config, by);
         assert_eq!(toy.go_on(whole), Outcome::Completed);
         let parts = toy.record_by(&config, by);
-        let engine = toy::start();
-        let control = toy.queue(&engine, parts);
-        toy::reached(&engine, parts, 3);
-        control.stop();
-        toy::finished(&engine, parts);
-        engine.shut_down();
+        toy.stop_at(parts, 2);
         assert_eq!(toy.go_on(parts), Outcome::Completed);
         let noted = toy.open().run(parts).unwrap().arithmetic.unwrap();
         assert_eq!(noted.multiplier.as_deref(), Some(by.name()));
@@ -96,12 +91,7 @@ fn a2_a_run_of_another_processor_is_refused_with_what_to_do() {
     config.train.steps = Some(4);
     config.train.checkpoint_every = 2;
     let run = toy.record_by(&config, Multiplier::Loops);
-    let engine = toy::start();
-    let control = toy.queue(&engine, run);
-    toy::reached(&engine, run, 2);
-    control.stop();
-    toy::finished(&engine, run);
-    engine.shut_down();
+    toy.stop_at(run, 1);
     let elsewhere = Arithmetic { multiplier: Some(lacking.name().to_owned()), ..Arithmetic::default() };
     toy.open().set_arithmetic(run, &elsewhere).unwrap();
     let Outcome::Failed { error: why } = toy.go_on(run) else { panic!("it went on") };

@@ -25,15 +25,7 @@ use crate::{
 /// A run of the toy that was stopped on the way, and the step it reached.
 fn stopped(toy: &Toy, config: &RunConfig) -> (RunId, u64) {
     let run = toy.record(config);
-    let engine = start();
-    let control = toy.queue(&engine, run);
-    reached(&engine, run, 3);
-    control.stop();
-    let Outcome::Stopped { step } = finished(&engine, run) else {
-        panic!("it was asked to stop");
-    };
-    engine.shut_down();
-    (run, step)
+    (run, toy.stop_at(run, 3))
 }
 
 fn log_says(toy: &Toy, run: RunId, text: &str) -> bool {
