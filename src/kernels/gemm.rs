@@ -13,7 +13,7 @@ pub use self::multiplier::Multiplier;
 use super::{
     buffer::{Fresh, Shared},
     parallel,
-    simd::{VECTOR, add_vector, fused, fused_vectors, multiversion},
+    simd::{VECTOR, add_lanes, fused, fused_vectors, multiversion},
 };
 
 /// In what the processor computes a training step.
@@ -292,7 +292,7 @@ fn dots<const FMA: bool>(out: &mut [f32], a: &[f32], a_stride: usize, a_rows: us
         }
     }
     // The rest goes to the sums' sum: an index into `sums` that varies would push them out of their registers.
-    let sums = sums.map(add_vector);
+    let sums = sums.map(add_lanes);
     for n in 0..a_rows {
         let rest = rows[n].1.iter().zip(b_rest);
         out[n * PIECE] = rest.fold(sums[n], |sum, (a, b)| fused::<FMA>(*a, *b, sum));

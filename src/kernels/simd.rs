@@ -218,10 +218,10 @@ pub(super) fn from_bf16_bits(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// Adds up the lanes pairwise.
+/// Adds up the lanes pairwise; there are a power of two of them.
 #[inline(always)]
-pub(super) fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
+pub(super) fn add_lanes<const N: usize>(mut lanes: [f32; N]) -> f32 {
+    let mut half = N / 2;
     while half > 0 {
         for i in 0..half {
             lanes[i] += lanes[i + half];
@@ -267,20 +267,7 @@ pub(super) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
         fused_vectors::<FMA>(&mut sums, a, b);
     }
     let rest = a_rest.iter().zip(b_rest);
-    rest.fold(add_vector(sums), |sum, (a, b)| fused::<FMA>(*a, *b, sum))
-}
-
-/// Adds up the elements of a vector pairwise.
-#[inline(always)]
-pub(super) fn add_vector(mut lanes: [f32; VECTOR]) -> f32 {
-    let mut half = VECTOR / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
+    rest.fold(add_lanes(sums), |sum, (a, b)| fused::<FMA>(*a, *b, sum))
 }
 
 /// The largest element; minus infinity for none.

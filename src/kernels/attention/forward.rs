@@ -12,7 +12,7 @@ use crate::{
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
-    simd::{VECTOR, add_vector, exp, max_of, multiversion, softcapped},
+    simd::{VECTOR, add_lanes, exp, max_of, multiversion, softcapped},
 };
 
 const FORWARD: &str = "attention";
@@ -224,6 +224,6 @@ multiversion! {
                 lanes[i] += weight;
             }
         }
-        *total += add_vector(lanes);
+        *total += add_lanes(lanes);
     }
 }
