@@ -209,8 +209,8 @@ pub struct ScoringUnderWay {
     pub of: usize,
     /// How many there were when the table looked last.
     looked_at: usize,
-    /// How it ended: well, or with a sentence.
-    pub end: Option<Result<(), String>>,
+    /// How it ended: well, with what there is to know, or with a sentence.
+    pub end: Option<Result<Vec<String>, String>>,
 }
 
 /// What the window does after an event.
@@ -242,7 +242,9 @@ impl ScoringUnderWay {
                 }
                 self.looked_at = self.done;
             }
-            Event::AllScored { request, .. } if *request == self.request => self.end = Some(Ok(())),
+            Event::AllScored { request, passed_over } if *request == self.request => {
+                self.end = Some(Ok(passed_over.clone()));
+            }
             Event::Failed { request, error } if *request == self.request => self.end = Some(Err(error.clone())),
             _ => return None,
         }
@@ -256,19 +258,21 @@ impl ScoringUnderWay {
     /// In words: how it stands, or what came of it.
     pub fn summary(&self, runs: &Runs) -> String {
         let whose = self.whose.describe(runs);
-        match &self.end {
+        let said = match &self.end {
             None if self.of == 0 => format!("Loading {whose}"),
             None => format!("Scoring under {whose}: {} of {}", self.done, counted(self.of, "pair", "pairs")),
-            Some(Ok(())) if self.done < self.of => {
+            Some(Ok(_)) if self.done < self.of => {
                 format!(
                     "Stopped: {} of {} scored under {whose}; they are kept",
                     self.done,
                     counted(self.of, "pair", "pairs")
                 )
             }
-            Some(Ok(())) => format!("All pairs are scored under {whose}"),
+            Some(Ok(_)) => format!("All pairs are scored under {whose}"),
             Some(Err(error)) => format!("The pairs could not be scored: {error}"),
-        }
+        };
+        let remarks = self.end.iter().flatten().flatten();
+        remarks.fold(said, |said, remark| format!("{said}. {remark}"))
     }
 }
 
@@ -332,8 +336,10 @@ mod tests {
         });
         assert_eq!(heard(300), Some(Heard::Noted));
         assert_eq!(under_way.take(&Event::AllScored { request: RequestId(5), passed_over: Vec::new() }), None);
-        under_way.take(&Event::AllScored { request: RequestId(4), passed_over: Vec::new() });
+        under_way
+            .take(&Event::AllScored { request: RequestId(4), passed_over: vec!["The newest is damaged".to_owned()] });
         let said = under_way.summary(&Runs::default());
-        assert_eq!(said, "Stopped: 300 of 1000 pairs scored under Start model; they are kept");
+        let why = "The newest is damaged";
+        assert_eq!(said, format!("Stopped: 300 of 1000 pairs scored under Start model; they are kept. {why}"));
     }
 }
