@@ -7,7 +7,6 @@ use data::{
     PairId, counted,
     health::{Finding, FindingKind, Health, LengthBias, Remedy},
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use store::Project;
 
@@ -23,9 +22,7 @@ const LISTED: usize = 10;
 pub fn run(args: &args::Health) -> Result<Ending> {
     let asked = args.mend.as_deref().map(|kind| asked(kind, args.by.as_deref())).transpose()?;
     let mut project = args.place.open()?;
-    let bar = ProgressBar::new(100).with_style(
-        ProgressStyle::with_template("{bar:24} {percent} % looked at").unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = output::bar(100, "{bar:24} {percent} % looked at");
     let (revision, health) = project.examine(judge::language_of, &mut |done| {
         bar.set_position((100.0 * done) as u64);
         ControlFlow::Continue(())

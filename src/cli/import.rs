@@ -13,7 +13,6 @@ use anyhow::Result;
 use data::counted;
 use files::{Output, WriteError};
 use formats::{self, FieldMap, Format, ImportReport, Options, Reader, RecordFault};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use store::{self, Account, Duplicates, Imported, Project};
 
@@ -189,10 +188,7 @@ impl Write for Rejected {
 
 /// All pairs of a file. `Break`: somebody wants no more of them.
 fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, interrupted: &AtomicBool) -> Result<ControlFlow<()>> {
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = output::bar(0, "{bar:24} {bytes}/{total_bytes} {msg}");
     while let Some(pair) = reader.next() {
         import.add(pair?)?;
         let at = reader.progress();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -23,6 +24,18 @@ pub fn piece(text: &str) -> Result<()> {
 /// Tells something on standard error. Nobody there to hear it (the terminal was closed) is no reason to stop.
 pub fn note(text: impl Display) {
     writeln!(io::stderr().lock(), "{text}").ok();
+}
+
+/// How a bar looks, by a template of our own.
+pub fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    debug_assert!(style.is_ok(), "{template}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A bar to so many, which looks like this template.
+pub fn bar(len: usize, template: &str) -> ProgressBar {
+    ProgressBar::new(len as u64).with_style(style(template))
 }
 
 /// A measured value in JSON, which has no word for what is not finite: those are the strings that Weights & Biases

@@ -9,7 +9,6 @@ use formats::{
     Format, FormatError,
     write::{self, WritePlan},
 };
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     args::Pairs,
@@ -35,9 +34,7 @@ pub fn run(args: &Pairs) -> Result<Ending> {
         Some(chosen) => chosen.len(),
         None => project.counts()?.total(),
     };
-    let bar = ProgressBar::new((count * plan.passes()) as u64).with_style(
-        ProgressStyle::with_template("{bar:24} {percent} %").unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = output::bar(count * plan.passes(), "{bar:24} {percent} %");
     let interrupted = on_interrupt("Stopping: no file is left of it.", || {})?;
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<()>| {
         let mut seen = 0_u64;

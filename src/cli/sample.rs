@@ -11,7 +11,7 @@ use engine::{
     Speaker, compute_pool, draw,
     protocol::{AnswerOptions, Candidates, DrawnPair, Pilaf, Sampling},
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use store::Project;
 
@@ -190,8 +190,5 @@ fn sample(
 }
 
 pub(super) fn bar(len: usize) -> ProgressBar {
-    ProgressBar::new(len as u64).with_style(
-        ProgressStyle::with_template("{bar:24} {pos}/{len} prompts  {elapsed} of {duration}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    )
+    output::bar(len, "{bar:24} {pos}/{len} prompts  {elapsed} of {duration}")
 }

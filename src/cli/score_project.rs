@@ -8,7 +8,7 @@ use data::{
     counted, metrics,
 };
 use engine::{ScoringJob, Speakers, compute_pool, pair_scores};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use store::{PairScores, Project, VerdictState};
 use train::objective::{Objective, Standing};
@@ -63,10 +63,7 @@ pub fn run(dir: &Path, run: Option<&str>, reward: Option<&str>, is_json: bool, t
 }
 
 fn bar(len: usize) -> ProgressBar {
-    ProgressBar::new(len as u64).with_style(
-        ProgressStyle::with_template("{bar:24} {pos}/{len} pairs  {elapsed} of {duration}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    )
+    output::bar(len, "{bar:24} {pos}/{len} pairs  {elapsed} of {duration}")
 }
 
 /// Prints what the project holds of them.

@@ -22,6 +22,8 @@ mod texts;
 mod views;
 mod whole;
 
+use std::borrow::Cow;
+
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig, value::Rest};
 
 use ::data::integers;
@@ -39,6 +41,11 @@ const FUEL: u64 = 2_000_000;
 const DEEPEST: usize = 64;
 
 const NAME: &str = "chat_template";
+
+/// What a template may not do here.
+fn fault(reason: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, reason)
+}
 
 /// A compiled chat template.
 #[derive(Debug)]
@@ -189,7 +196,7 @@ fn transformers_syntax() -> Result<SyntaxConfig, TextError> {
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, "raised by the template").with_source(Refusal(message)))
+    Err(fault("raised by the template").with_source(Refusal(message)))
 }
 
 fn refusal(error: &Error) -> Option<String> {

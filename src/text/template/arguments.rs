@@ -6,7 +6,7 @@ use minijinja::{
     value::{Kwargs, Rest, Tuple, ValueKind},
 };
 
-use super::{formats, printed};
+use super::{fault, formats, printed};
 
 /// The arguments of a filter by the names Jinja gives them, however they were passed.
 pub fn bind<const N: usize>(
@@ -105,7 +105,7 @@ pub fn percent(state: &mut State<'_, '_>, left: Value, right: Value) -> Result<V
         return formats::percent(state, &left, args);
     }
     let whole = |value: &Value| i128::try_from(value.clone()).ok().filter(|_| value.is_integer() || is_truth(value));
-    let zero = || Error::new(ErrorKind::InvalidOperation, "division by zero");
+    let zero = || fault("division by zero");
     if let (Some(a), Some(b)) = (whole(&left), whole(&right)) {
         // The sign is the divisor's.
         return match a.checked_rem(b) {

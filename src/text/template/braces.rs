@@ -1,11 +1,11 @@
 //! Python's `str.format`.
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    Error, State, Value,
     value::{Kwargs, Rest, ValueKind, from_args},
 };
 
-use super::{attributes, methods, printed, views};
+use super::{attributes, fault, methods, printed, views};
 
 /// The text with its fields filled in.
 pub fn format(state: &mut State<'_, '_>, text: &str, args: &[Value]) -> Result<Value, Error> {
@@ -244,8 +244,4 @@ fn padded(body: &str, spec: &Spec<'_>, usual: char) -> String {
         '>' => format!("{}{body}", fill(missing)),
         _ => format!("{body}{}", fill(missing)),
     }
-}
-
-fn fault(reason: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason)
 }

@@ -6,7 +6,9 @@ use jiff::{
     fmt::strtime::{BrokenDownTime, Config},
     tz::TimeZone,
 };
-use minijinja::{Error, ErrorKind};
+use minijinja::Error;
+
+use super::fault;
 
 /// When `strftime_now` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +37,7 @@ impl Clock {
         let config = Config::new().lenient(true);
         BrokenDownTime::from(at)
             .to_string_with_config(&config, in_known(format)?)
-            .map_err(|error| Error::new(ErrorKind::InvalidOperation, "strftime_now").with_source(error))
+            .map_err(|error| fault("strftime_now").with_source(error))
     }
 }
 
@@ -57,7 +59,7 @@ fn in_known(format: &str) -> Result<String, Error> {
             ('%', Some(seconds @ 's')) => {
                 let reason =
                     format!("strftime_now: %{seconds} depends on the time zone; write the date in another way");
-                return Err(Error::new(ErrorKind::InvalidOperation, reason));
+                return Err(fault(reason));
             }
             ('%', Some(unknown @ ('i' | 'J' | 'K' | 'L' | 'N' | 'o' | 'q' | 'Q' | 'v'))) => {
                 out.extend(['%', '%', unknown]);

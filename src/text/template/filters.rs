@@ -7,7 +7,7 @@ use minijinja::{
 
 use super::{
     arguments::bind,
-    methods, printed,
+    fault, methods, printed,
     strip::{Ends, strip},
     views, whole,
 };
@@ -104,7 +104,7 @@ pub fn list(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
 }
 
 fn no_iterable(value: &Value) -> Error {
-    Error::new(ErrorKind::InvalidOperation, format!("{value} is not iterable"))
+    fault(format!("{value} is not iterable"))
 }
 
 fn defined(value: &Value) -> Result<(), Error> {

@@ -1,11 +1,11 @@
 //! Values in the formats of Python, where the engine knows fewer.
 
 use minijinja::{
-    Error, ErrorKind, State, Value, filters,
+    Error, State, Value, filters,
     value::{Rest, ValueKind, ValueOrKwargs, from_args},
 };
 
-use super::{printed, whole};
+use super::{fault, printed, whole};
 
 /// The filter `format`.
 pub fn format(state: &mut State<'_, '_>, text: Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
@@ -88,7 +88,7 @@ fn in_known(state: &State<'_, '_>, format: &str, args: &mut [Value]) -> Result<S
         }
     }
     if args.get(at).is_some_and(|rest| !rest.is_kwargs()) && at > 0 {
-        return Err(Error::new(ErrorKind::InvalidOperation, "more arguments than the format has places"));
+        return Err(fault("more arguments than the format has places"));
     }
     Ok(out + rest)
 }
@@ -96,8 +96,7 @@ fn in_known(state: &State<'_, '_>, format: &str, args: &mut [Value]) -> Result<S
 /// A number of bytes, as people say it.
 pub fn file_size(value: &Value, binary: Option<bool>) -> Result<String, Error> {
     let bytes = match value.as_str() {
-        Some(text) => whole::read_float(text)
-            .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "filesizeformat needs a number"))?,
+        Some(text) => whole::read_float(text).ok_or_else(|| fault("filesizeformat needs a number"))?,
         None => f64::try_from(value.clone())?,
     };
     let (base, prefixes) = if binary == Some(true) {

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    Error, State, Value,
     value::{Kwargs, Rest, ValueKind},
 };
 
 use super::{
     arguments::{bind, is_set},
+    fault,
     printed::{DEEPEST, python_float},
     views, whole,
 };
@@ -62,14 +63,14 @@ struct PythonJson<'a> {
 impl PythonJson<'_> {
     fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > DEEPEST {
-            return Err(cannot("tojson cannot write values nested this deep"));
+            return Err(fault("tojson cannot write values nested this deep"));
         }
         // Writing can make far more than it was given: a list may hold one long text a thousand times.
         self.state.consume_fuel(1 + (self.out.len() - self.paid) as u64 / 16)?;
         self.paid = self.out.len();
         match value.kind() {
             ValueKind::Undefined => {
-                return Err(cannot("Object of type Undefined is not JSON serializable"));
+                return Err(fault("Object of type Undefined is not JSON serializable"));
             }
             ValueKind::None => self.out.push_str("null"),
             ValueKind::Bool if value.is_true() => self.out.push_str("true"),
@@ -108,11 +109,11 @@ impl PythonJson<'_> {
             }
             _ if whole::is_one(value) => self.out.push_str(&value.to_string()),
             ValueKind::Seq | ValueKind::Iterable => {
-                return Err(cannot(
+                return Err(fault(
                     "tojson writes lists: what range, items, map or select give needs list in front of it",
                 ));
             }
-            kind => return Err(cannot(format!("tojson cannot write a {kind}"))),
+            kind => return Err(fault(format!("tojson cannot write a {kind}"))),
         }
         Ok(())
     }
@@ -159,10 +160,6 @@ impl PythonJson<'_> {
             }
         }
     }
-}
-
-fn cannot(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason)
 }
 
 fn number(value: &Value) -> String {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use minijinja::{Error, ErrorKind, State, Value, value::ValueKind};
+use minijinja::{Error, State, Value, value::ValueKind};
 
 use super::{
-    printed,
+    fault, printed,
     strip::{Ends, is_space, strip},
 };
 
@@ -87,7 +87,7 @@ fn unescape(text: &str) -> Result<String, Error> {
             }
             None => {
                 let reason = format!("striptags does not know the letter \"&{name};\" here");
-                return Err(Error::new(ErrorKind::InvalidOperation, reason));
+                return Err(fault(reason));
             }
         }
     }

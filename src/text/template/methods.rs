@@ -4,12 +4,12 @@
 //! characters as white space or takes more arguments.
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    Error, State, Value,
     value::{Kwargs, Rest, Tuple, ValueKind, from_args},
 };
 
 use super::{
-    attributes, braces, printed,
+    attributes, braces, fault, printed,
     strip::{Ends, is_space, strip},
     views::{self, View},
     whole,
@@ -356,8 +356,4 @@ fn of_list(value: &Value, method: &str, args: &[Value]) -> Option<Result<Value, 
         }
         _ => None,
     }
-}
-
-fn fault(reason: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason)
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    State, Value,
     value::{Rest, ValueKind, ValueOrKwargs},
 };
 
 use super::{
-    arguments, filters,
+    arguments, fault, filters,
     views::{View, is_generator, once},
 };
 
@@ -50,7 +50,7 @@ pub fn add_filters(environment: &mut minijinja::Environment<'_>) {
     environment.add_filter("items", |value: &Value| match value.kind() {
         ValueKind::Undefined => Ok(once([])),
         ValueKind::Map => View::of(value, "items")?.unwrap_or_default().try_iter().map(once),
-        _ => Err(Error::new(ErrorKind::InvalidOperation, "items needs a map")),
+        _ => Err(fault("items needs a map")),
     });
     environment.add_filter("reverse", |state: &State<'_, '_>, value: Value| {
         if let Some(text) = value.as_str() {

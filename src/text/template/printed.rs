@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use minijinja::{Error, ErrorKind, Output, State, Value, value::ValueKind};
 
 use super::{
+    fault,
     views::{self, Range, View},
     whole,
 };
@@ -57,7 +58,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > DEEPEST {
-            return Err(Error::new(ErrorKind::InvalidOperation, "a value is nested too deep to be written"));
+            return Err(fault("a value is nested too deep to be written"));
         }
         // A list that holds itself twice, forty times over, is small in memory and endless on paper.
         let written = self.out.len() - self.paid;

@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    Error, State, Value,
     value::{Kwargs, Rest},
 };
 
 use super::{
     arguments::{bind, is_set},
-    methods,
+    fault, methods,
     strip::{Ends, strip},
 };
 
@@ -179,7 +179,7 @@ fn fill(chunks: Vec<&str>, how: Wrapping) -> Vec<String> {
 fn of_text<'a>(filter: &str, value: &'a Value) -> Result<&'a str, Error> {
     let reason = || format!("{filter} needs a text; put string in front of it");
     let missing = Some("").filter(|_| value.is_undefined());
-    value.as_str().or(missing).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, reason()))
+    value.as_str().or(missing).ok_or_else(|| fault(reason()))
 }
 
 fn count(value: &Value) -> Result<usize, Error> {
@@ -194,8 +194,4 @@ fn within(width: &Value) -> Result<usize, Error> {
             .filter(|width| *width <= methods::WIDEST)
             .ok_or_else(|| fault(methods::TOO_WIDE)),
     }
-}
-
-fn fault(reason: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason)
 }

@@ -8,9 +8,11 @@ use std::{
 };
 
 use minijinja::{
-    Error, ErrorKind, Value,
+    Error, Value,
     value::{Enumerator, Object, ObjectRepr, Tuple, ValueKind},
 };
+
+use super::fault;
 
 /// `keys()`, `values()` or `items()` of a map.
 #[derive(Debug)]
@@ -168,8 +170,4 @@ pub fn is_tuple(value: &Value) -> bool {
 /// The engine's own kinds of objects, which it does not show.
 pub fn is_of(value: &Value, kind: &str) -> bool {
     value.as_object().is_some_and(|object| object.type_name().ends_with(kind))
-}
-
-fn fault(reason: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason)
 }
