@@ -64,10 +64,7 @@ fn print_generation(report: &GenerationReport) -> Result<()> {
             ]
         })
         .collect();
-    for line in output::table(&["prompt", "at once", "prefill tokens/s", "decode tokens/s"], &[true; 4], &rows) {
-        output::line(line)?;
-    }
-    Ok(())
+    output::table(&["prompt", "at once", "prefill tokens/s", "decode tokens/s"], &[true; 4], &rows)
 }
 
 fn options(args: &Bench) -> BenchOptions {
@@ -205,13 +202,11 @@ fn print(report: &BenchReport) -> Result<()> {
         })
         .collect();
     output::line("")?;
-    for line in output::table(
+    output::table(
         &["part", "ms a step", "of the step", "GFLOP/s", "of the peak"],
         &[false, true, true, true, true],
         &rows,
-    ) {
-        output::line(line)?;
-    }
+    )?;
     print_kernels(report)
 }
 
@@ -243,12 +238,9 @@ fn print_kernels(report: &BenchReport) -> Result<()> {
         })
         .collect();
     output::line("")?;
-    for line in output::table(
+    output::table(
         &["shader", "runs", "ms a step", "of all", "GFLOP/s", "of the peak"],
         &[false, true, true, true, true, true],
         &rows,
-    ) {
-        output::line(line)?;
-    }
-    Ok(())
+    )
 }

@@ -77,8 +77,5 @@ pub fn list(project: &Project, runs: &[RunRecord]) -> Result<()> {
         return output::line("No run has a checkpoint on the disk.");
     }
     let headings = ["run", "name", "checkpoint", "labels seen", "data revision", "came later"];
-    for line in output::table(&headings, &[true, false, false, true, false, false], &rows) {
-        output::line(line)?;
-    }
-    Ok(())
+    output::table(&headings, &[true, false, false, true, false, false], &rows)
 }

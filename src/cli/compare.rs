@@ -313,9 +313,7 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
     let mut right = vec![true; headings.len()];
     right[0] = false;
     output::line("")?;
-    for line in output::table(&headings, &right, &rows) {
-        output::line(line)?;
-    }
+    output::table(&headings, &right, &rows)?;
     if let Some(step) = common {
         output::line(format!(
             "\nThe runs did not go equally far: all numbers are those of step {step} or the last before it."

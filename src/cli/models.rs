@@ -51,9 +51,7 @@ pub fn run(args: &Models) -> Result<Ending> {
         .collect();
     let headings = ["model", "family", "parameters", "dtype", "context", "size", "to train"];
     let right = [false, false, true, false, true, true, true];
-    for line in output::table(&headings, &right, &rows) {
-        output::line(line)?;
-    }
+    output::table(&headings, &right, &rows)?;
     for card in &cards {
         for sentence in card.remarks.iter().chain(&card.reason) {
             output::line(format!("{}: {sentence}", card.name))?;

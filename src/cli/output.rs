@@ -68,8 +68,12 @@ pub fn one_line(text: &str, width: usize) -> String {
     cut
 }
 
-/// Rows under headings, columns as wide as their widest cell; the first column flush left, the others as told.
-pub fn table(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Vec<String> {
+/// Prints rows under headings, columns as wide as their widest cell, flush right where that is told.
+pub fn table(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Result<()> {
+    table_lines(headings, right, rows).into_iter().try_for_each(line)
+}
+
+fn table_lines(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).chain([headings[column].chars().count()]).max().unwrap_or(0)
     };
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn a_table_lines_up_in_characters_not_bytes() {
         let rows = [vec!["β".to_owned(), "0.1".to_owned()], vec!["margin".to_owned(), "12".to_owned()]];
-        let lines = table(&["name", "n"], &[false, true], &rows);
+        let lines = table_lines(&["name", "n"], &[false, true], &rows);
         assert_eq!(lines, ["name      n", "β       0.1", "margin   12"]);
     }
 

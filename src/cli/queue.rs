@@ -81,11 +81,7 @@ fn list(project: &Project, is_json: bool) -> Result<()> {
         ]
     };
     let rows: Vec<Vec<String>> = queue.iter().enumerate().map(row).collect();
-    for line in output::table(&["place", "run", "name", "method", "status"], &[true, true, false, false, false], &rows)
-    {
-        output::line(line)?;
-    }
-    Ok(())
+    output::table(&["place", "run", "name", "method", "status"], &[true, true, false, false, false], &rows)
 }
 
 /// Trains the queue to its end. A run that fails does not keep the others from going.

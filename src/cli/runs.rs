@@ -75,9 +75,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
     let headings = [&["run", "name", "method", "status", "step"][..], &compared, &own, &["made", "tags"]].concat();
     let right =
         [&[true, false, false, false, true][..], &vec![true; compared.len() + own.len()], &[false, false]].concat();
-    for line in output::table(&headings, &right, &rows) {
-        output::line(line)?;
-    }
+    output::table(&headings, &right, &rows)?;
     for run in runs.iter().filter(|run| run.status == RunStatus::Failed) {
         if let Some(message) = &run.message {
             output::line(format!("Run {} failed {}: {message}", run.id.0, where_it_failed(run)))?;

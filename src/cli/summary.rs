@@ -87,9 +87,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
             |change: &Change| vec![change.words.clone(), change.told(|it| it.before), change.told(|it| Some(it.after))];
         let rows: Vec<Vec<String>> = changes.iter().map(row).collect();
         output::line("")?;
-        for line in output::table(&["", "before", "after"], &[false, true, true], &rows) {
-            output::line(line)?;
-        }
+        output::table(&["", "before", "after"], &[false, true, true], &rows)?;
     }
     tell_alarms(&alarms, config.objective.kind)?;
     answers(project.samples(run)?)?;

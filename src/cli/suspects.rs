@@ -49,9 +49,7 @@ pub fn run(args: &Suspects) -> Result<Ending> {
         })
         .collect();
     let headings = ["pair", "standing", "margin", "middle", "visits", "prompt"];
-    for line in output::table(&headings, &[true, true, true, true, true, false], &rows) {
-        output::line(line)?;
-    }
+    output::table(&headings, &[true, true, true, true, true, false], &rows)?;
     output::note(format!("{name} argues against {} of the {judged} labels that it met twice or more", ids.len()));
     Ok(Ending::Done)
 }
