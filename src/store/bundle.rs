@@ -16,7 +16,7 @@ use std::{
 use files::Output;
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::{Project, RunId, StoreError, contents, demo, project::Result, query::COUNTS, take_in::TakeIn};
+use super::{Project, RunId, StoreError, contents, demo, project::Result, query::COUNTS, rows::rows, take_in::TakeIn};
 
 /// How a bundle's name ends.
 pub const EXTENSION: &str = "nudge";
@@ -118,10 +118,7 @@ fn prune(connection: &Connection, run: RunId, revision: u64, take_ins: &[TakeIn]
     // Of an import that is under way.
     tx.execute(&format!("DELETE FROM versions WHERE NOT ({COUNTS})"), [])?;
     tx.execute_batch(PRUNE)?;
-    let left: HashSet<i64> = tx
-        .prepare("SELECT content FROM versions")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let left: HashSet<i64> = rows(&tx, "SELECT content FROM versions", [], |row| Ok(row.get(0)?))?;
     contents::retain(&tx, &|content| left.contains(&content))?;
     tx.commit()?;
     connection.execute_batch("DROP TABLE kept; DROP TABLE seen")?;

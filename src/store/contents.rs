@@ -11,6 +11,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use super::{
     StoreError,
     project::Result,
+    rows::rows,
     signature::{self, Signature},
 };
 use ::data::{Answer, Pair, Prompt, Source};
@@ -153,9 +154,9 @@ fn damaged(detail: String) -> StoreError {
 
 /// The first and the last content of every block, in order.
 pub fn blocks(connection: &Connection) -> Result<Vec<(i64, i64)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT first, last FROM packed INDEXED BY packed_places ORDER BY first")?;
-    Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
+    rows(connection, "SELECT first, last FROM packed INDEXED BY packed_places ORDER BY first", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
 }
 
 /// A block that is ready to be written.
@@ -289,12 +290,13 @@ pub fn retain(tx: &Transaction<'_>, keep: &dyn Fn(i64) -> bool) -> Result<()> {
 
 /// Drops contents from `first` to `last`. Blocks that hold others as well are packed anew without them.
 pub fn drop_between(tx: &Transaction<'_>, first: i64, last: i64) -> Result<()> {
-    let mut statement = tx.prepare_cached(
+    let blocks = rows(
+        tx,
         "SELECT first, last FROM packed INDEXED BY packed_places WHERE last >= ?1
              AND first BETWEEN coalesce((SELECT max(first) FROM packed WHERE first <= ?1), ?1) AND ?2",
+        [first, last],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let blocks =
-        statement.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
     retain_in(tx, blocks, &|id| !(first..=last).contains(&id))
 }
 

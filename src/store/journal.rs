@@ -10,6 +10,7 @@ use super::{
     contents::Contents,
     pairs::{STATE, insert_version, newest_pair, newest_version},
     project::{Keep, Result, now_ms},
+    rows::rows,
 };
 use ::data::{Change, Edit, Pair, PairId};
 
@@ -155,13 +156,13 @@ fn step(tx: &Transaction<'_>, direction: Direction) -> Result<Option<Applied>> {
         "INSERT INTO changes (revision, label, at_ms, kind, of) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![revision.0 as i64, label, now_ms(), kind, edit],
     )?;
-    let pairs: Vec<i64> = tx
-        .prepare_cached(
-            "SELECT pair FROM versions WHERE revision_from = ?1
+    let pairs: Vec<i64> = rows(
+        tx,
+        "SELECT pair FROM versions WHERE revision_from = ?1
              UNION SELECT pair FROM versions WHERE revision_to = ?1 ORDER BY pair",
-        )?
-        .query_map([edit], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        [edit],
+        |row| Ok(row.get(0)?),
+    )?;
     let mut close =
         tx.prepare_cached("UPDATE versions SET revision_to = ?1 WHERE pair = ?2 AND revision_to IS NULL")?;
     for pair in &pairs {

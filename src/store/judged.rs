@@ -38,26 +38,17 @@ impl Project {
 
     /// In the order of the rule set's prompts.
     pub fn judged(&self, run: RunId, step: u64) -> Result<Vec<JudgedAnswer>> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT body FROM judged WHERE run = ?1 AND step = ?2 ORDER BY position")?;
-            let mut rows = statement.query(params![run.0, step as i64])?;
-            let mut answers = Vec::new();
-            while let Some(row) = rows.next()? {
-                answers.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
-            }
-            Ok(answers)
-        })
+        self.read_rows(
+            "SELECT body FROM judged WHERE run = ?1 AND step = ?2 ORDER BY position",
+            params![run.0, step as i64],
+            |row| Ok(serde_json::from_str(&row.get::<_, String>(0)?)?),
+        )
     }
 
     /// The steps at which a run's answers were judged, in order.
     pub fn judged_steps(&self, run: RunId) -> Result<Vec<u64>> {
-        self.read(|connection| {
-            let steps = connection
-                .prepare_cached("SELECT DISTINCT step FROM judged WHERE run = ?1 ORDER BY step")?
-                .query_map([run.0], |row| Ok(row.get::<_, i64>(0)? as u64))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(steps)
+        self.read_rows("SELECT DISTINCT step FROM judged WHERE run = ?1 ORDER BY step", [run.0], |row| {
+            Ok(row.get::<_, i64>(0)? as u64)
         })
     }
 }

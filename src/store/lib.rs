@@ -13,8 +13,8 @@
 //!
 //! # Files in reading order
 //!
-//! - `schema`: the document's versions. `opening`: making a project and opening one. `project`: an open one. `demo`:
-//!   the one that comes along. `error`: what can go wrong.
+//! - `schema`: the document's versions. `opening`: making a project and opening one. `project`: an open one. `rows`:
+//!   all that a query finds. `demo`: the one that comes along. `error`: what can go wrong.
 //! - `contents`, `signature`: the texts of pairs, and what a search looks at before it reads them. `pairs`, `sources`:
 //!   how a pair lies in the document, and where it came from. `journal`: changing pairs, and taking it back.
 //! - `import`, with `spill`, `counting` and `duplicates`: many pairs as one change. `many`: one change to many pairs.
@@ -53,6 +53,7 @@ mod prompts;
 mod query;
 mod queue;
 mod rollouts;
+mod rows;
 mod run_table;
 mod runs;
 mod schema;

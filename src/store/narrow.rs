@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, types::Value};
 
-use super::{PairQuery, project::Result, query::NEWEST};
+use super::{PairQuery, project::Result, query::NEWEST, rows::rows};
 use ::data::PromptKey;
 
 /// Pairs that fit all filters of the query that need more than the index, sorted; absent where it has none of them.
@@ -26,22 +26,19 @@ pub(super) fn narrowed(connection: &Connection, query: &PairQuery) -> Result<Opt
         return Ok(None);
     }
     let sql = format!("SELECT pair FROM versions WHERE {NEWEST} AND {}", conditions.join(" AND "));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut pairs: Vec<i64> =
-        statement.query_map(rusqlite::params_from_iter(values), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut pairs: Vec<i64> = rows(connection, &sql, rusqlite::params_from_iter(values), |row| Ok(row.get(0)?))?;
     pairs.sort_unstable();
     Ok(Some(pairs))
 }
 
 /// The side of the hold-out that pairs pinned by hand put their prompts on: `true` for held out, which wins.
 pub(super) fn pins(connection: &Connection) -> Result<HashMap<PromptKey, bool>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT prompt_key, max(split) = 2 FROM versions WHERE {NEWEST} AND split > 0 GROUP BY prompt_key"
-    ))?;
-    let pins = statement
-        .query_map([], |row| Ok((PromptKey(row.get::<_, i64>(0)? as u64), row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(pins)
+    rows(
+        connection,
+        &format!("SELECT prompt_key, max(split) = 2 FROM versions WHERE {NEWEST} AND split > 0 GROUP BY prompt_key"),
+        [],
+        |row| Ok((PromptKey(row.get::<_, i64>(0)? as u64), row.get(1)?)),
+    )
 }
 
 /// The same of one prompt; absent where nobody has pinned it.

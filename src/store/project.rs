@@ -7,9 +7,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction, TransactionBehavior, params};
 
-use super::{RunId, StoreError, owner::Owner};
+use super::{RunId, StoreError, owner::Owner, rows::rows};
 
 pub(super) type Result<T> = std::result::Result<T, StoreError>;
 
@@ -124,6 +124,16 @@ impl Project {
     /// Reads; several statements that must agree belong into one [`Self::snapshot`].
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         work(&self.connection).map_err(|error| error.at(&self.path))
+    }
+
+    /// All rows of a query, see [`rows`].
+    pub(super) fn read_rows<T, All: FromIterator<T>>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        of: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<All> {
+        self.read(|connection| rows(connection, sql, params, of))
     }
 
     /// Reads from one state of the document, whatever others write meanwhile.

@@ -10,6 +10,7 @@ use super::{
     pairs::newest_pair,
     project::{Keep, Result, put_setting},
     query::NEWEST,
+    rows::rows,
 };
 
 /// Under this the settings have the prompts that were taken in without answers.
@@ -31,13 +32,15 @@ impl Project {
     /// All pairs of a prompt and of its variants, as they are now.
     pub fn pairs_of_prompt(&self, prompt: &Prompt) -> Result<Vec<Pair>> {
         self.snapshot(|connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT pair FROM versions INDEXED BY versions_listed
+            let ids: Vec<i64> = rows(
+                connection,
+                &format!(
+                    "SELECT pair FROM versions INDEXED BY versions_listed
                  WHERE {NEWEST} AND prompt_key = ?1 ORDER BY pair"
-            ))?;
-            let ids: Vec<i64> = statement
-                .query_map([PromptKey::of(prompt).0 as i64], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+                ),
+                [PromptKey::of(prompt).0 as i64],
+                |row| Ok(row.get(0)?),
+            )?;
             let mut contents = Contents::of(connection);
             let pairs = ids.into_iter().map(|id| newest_pair(&mut contents, PairId(id)));
             Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())

@@ -49,10 +49,8 @@ impl Project {
 
     /// Steps whose answers are kept, ascending.
     pub fn rollout_steps(&self, run: RunId) -> Result<Vec<u64>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT step FROM rollouts WHERE run = ?1 ORDER BY step")?;
-            let steps = statement.query_map([run.0], |row| Ok(row.get::<_, i64>(0)? as u64))?;
-            Ok(steps.collect::<rusqlite::Result<_>>()?)
+        self.read_rows("SELECT step FROM rollouts WHERE run = ?1 ORDER BY step", [run.0], |row| {
+            Ok(row.get::<_, i64>(0)? as u64)
         })
     }
 

@@ -249,15 +249,7 @@ impl Project {
 
     /// Oldest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!("SELECT {RECORD} FROM runs ORDER BY id"))?;
-            let mut rows = statement.query([])?;
-            let mut runs = Vec::new();
-            while let Some(row) = rows.next()? {
-                runs.push(self.record_of(row)?);
-            }
-            Ok(runs)
-        })
+        self.read_rows(&format!("SELECT {RECORD} FROM runs ORDER BY id"), [], |row| self.record_of(row))
     }
 
     /// A live status takes the run into this process's hands; [`StoreError::RunIsLive`] when it is in another's.
@@ -336,13 +328,8 @@ impl Project {
 
     /// Live runs whose process is gone become [`RunStatus::Interrupted`]; whether there were any.
     pub fn mark_interrupted(&self) -> Result<bool> {
-        let owners = self.read(|connection| {
-            let mut statement =
-                connection.prepare(&format!("SELECT DISTINCT owner FROM runs WHERE status IN {LIVE}"))?;
-            let owners: BTreeSet<Option<String>> =
-                statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            Ok(owners)
-        })?;
+        let live = format!("SELECT DISTINCT owner FROM runs WHERE status IN {LIVE}");
+        let owners: BTreeSet<Option<String>> = self.read_rows(&live, [], |row| Ok(row.get(0)?))?;
         let mut found = false;
         for owner in owners {
             let alive = owner.as_deref().is_some_and(|owner| Owner::is_alive(&self.dir, owner));

@@ -178,15 +178,11 @@ impl Project {
 
     /// Checkpoints that have scores, by run and step.
     pub fn scored_checkpoints(&self) -> Result<Vec<(RunId, u64)>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT run, step FROM scorings WHERE run IS NOT NULL AND name <> '' ORDER BY run, step",
-            )?;
-            let found = statement
-                .query_map([], |row| Ok((RunId(row.get(0)?), row.get::<_, i64>(1)? as u64)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(found)
-        })
+        self.read_rows(
+            "SELECT run, step FROM scorings WHERE run IS NOT NULL AND name <> '' ORDER BY run, step",
+            [],
+            |row| Ok((RunId(row.get(0)?), row.get::<_, i64>(1)? as u64)),
+        )
     }
 
     /// Pairs that have no score yet, by id, and how many pairs there are.
@@ -213,18 +209,17 @@ impl Project {
 
     /// Pairs that have scores and no embedding under these weights, by id.
     pub fn unembedded(&self, scoring: ScoringId) -> Result<Vec<PairId>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!(
+        self.read_rows(
+            &format!(
                 "SELECT DISTINCT versions.pair FROM versions
                  JOIN scores ON scores.scoring = ?1 AND scores.content = versions.content AND log_prob_a IS NOT NULL
                  WHERE {NEWEST} AND NOT EXISTS
                     (SELECT 1 FROM embeddings WHERE scoring = ?1 AND content = versions.content)
                  ORDER BY versions.pair"
-            ))?;
-            let found =
-                statement.query_map([scoring.0], |row| row.get(0).map(PairId))?.collect::<rusqlite::Result<_>>()?;
-            Ok(found)
-        })
+            ),
+            [scoring.0],
+            |row| Ok(PairId(row.get(0)?)),
+        )
     }
 
     /// What the texts of the newest pairs are like to what runs start from, as far as it is known, by id; with their

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::{
     Project, RunId,
     project::{Keep, Result},
+    rows::rows,
 };
 use ::data::PairId;
 
@@ -59,42 +60,30 @@ impl Project {
 
     /// Names of all metrics of a run, in the order they first came.
     pub fn metrics(&self, run: RunId) -> Result<Vec<String>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT name FROM metric_names
+        self.read_rows(
+            "SELECT name FROM metric_names
                  WHERE EXISTS (SELECT 1 FROM metrics WHERE run = ?1 AND metric = metric_names.id) ORDER BY id",
-            )?;
-            let names = statement.query_map([run.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            Ok(names)
-        })
+            [run.0],
+            |row| Ok(row.get(0)?),
+        )
     }
 
     /// Points later than `after`, all when absent, by step. A value that was not a number is NaN.
     pub fn series(&self, run: RunId, name: &str, after: Option<u64>) -> Result<Vec<(u64, f64)>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT step, value FROM metrics
+        self.read_rows(
+            "SELECT step, value FROM metrics
                  WHERE run = ?1 AND metric = (SELECT id FROM metric_names WHERE name = ?2) AND step > ?3 ORDER BY step",
-            )?;
-            let points = statement
-                .query_map(params![run.0, name, before(after)], |row| {
-                    Ok((row.get::<_, i64>(0)? as u64, number(row.get(1)?)))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(points)
-        })
+            params![run.0, name, before(after)],
+            |row| Ok((row.get::<_, i64>(0)? as u64, number(row.get(1)?))),
+        )
     }
 
     /// All metrics of steps later than `after`, by step, each in the order the names first came.
     #[expect(clippy::type_complexity, reason = "a step and its named values; a type would only rename the pair")]
     pub fn steps(&self, run: RunId, after: Option<u64>) -> Result<Vec<(u64, Vec<(String, f64)>)>> {
         self.snapshot(|connection| {
-            let mut names: HashMap<i64, String> = HashMap::new();
-            let mut statement = connection.prepare_cached("SELECT id, name FROM metric_names")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                names.insert(row.get(0)?, row.get(1)?);
-            }
+            let names: HashMap<i64, String> =
+                rows(connection, "SELECT id, name FROM metric_names", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let mut statement = connection.prepare_cached(
                 "SELECT step, metric, value FROM metrics WHERE run = ?1 AND step > ?2 ORDER BY step, metric",
             )?;
@@ -120,16 +109,11 @@ impl Project {
 
     /// The same of steps later than `after`.
     pub fn step_times_after(&self, run: RunId, after: Option<u64>) -> Result<Vec<(u64, u64)>> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT step, wall_ms FROM steps WHERE run = ?1 AND step > ?2 ORDER BY step")?;
-            let times = statement
-                .query_map(params![run.0, before(after)], |row| {
-                    Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(times)
-        })
+        self.read_rows(
+            "SELECT step, wall_ms FROM steps WHERE run = ?1 AND step > ?2 ORDER BY step",
+            params![run.0, before(after)],
+            |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)),
+        )
     }
 
     pub fn append_pair_visits(&mut self, run: RunId, step: u64, visits: &[PairVisit]) -> Result<()> {
@@ -193,38 +177,30 @@ impl Project {
     /// Where a pair stood among those of the same step, for each of its visits in order: how many had a lower margin,
     /// and how many others there were.
     pub fn pair_ranks(&self, run: RunId, pair: PairId) -> Result<Vec<(usize, usize)>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT
+        self.read_rows(
+            "SELECT
                     (SELECT count(*) FROM visits AS other
                      WHERE other.run = ?1 AND other.step = own.step AND other.margin < own.margin),
                     (SELECT count(*) FROM visits AS other WHERE other.run = ?1 AND other.step = own.step) - 1
                  FROM visits AS own WHERE run = ?1 AND pair = ?2 ORDER BY step",
-            )?;
-            let ranks = statement
-                .query_map([run.0, pair.0], |row| Ok((row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(ranks)
-        })
+            [run.0, pair.0],
+            |row| Ok((row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize)),
+        )
     }
 
     fn visits_where(&self, condition: &'static str, run: RunId, numbers: [i64; 2]) -> Result<Vec<(u64, PairVisit)>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT step, pair, margin, push FROM visits WHERE run = ?1 AND {condition}"
-            ))?;
-            let visits = statement
-                .query_map(params![run.0, numbers[0], numbers[1]], |row| {
-                    let visit = PairVisit {
-                        pair: PairId(row.get(1)?),
-                        margin: number(row.get(2)?) as f32,
-                        push: number(row.get(3)?) as f32,
-                    };
-                    Ok((row.get::<_, i64>(0)? as u64, visit))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(visits)
-        })
+        self.read_rows(
+            &format!("SELECT step, pair, margin, push FROM visits WHERE run = ?1 AND {condition}"),
+            params![run.0, numbers[0], numbers[1]],
+            |row| {
+                let visit = PairVisit {
+                    pair: PairId(row.get(1)?),
+                    margin: number(row.get(2)?) as f32,
+                    push: number(row.get(3)?) as f32,
+                };
+                Ok((row.get::<_, i64>(0)? as u64, visit))
+            },
+        )
     }
 }
 

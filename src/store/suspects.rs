@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Project, RunId, project::Result, runs::RunRecord, take_in::revision_of};
+use super::{Project, RunId, project::Result, rows::rows, runs::RunRecord, take_in::revision_of};
 use ::data::{
     PairId, Verdict,
     suspects::{self, MarginScore, Visit},
@@ -22,24 +22,26 @@ impl Project {
                      AND json_extract(seen.verdict, '$.choice') = json_extract(now.verdict, '$.choice')
                  WHERE now.revision_to IS NULL AND now.state = 1 AND coalesce(now.verdict_at, 0) <= ?2",
             )?;
-            let mut rows = statement.query([revision.0 as i64, created_ms])?;
+            let mut known = statement.query([revision.0 as i64, created_ms])?;
             let mut sure = BTreeMap::new();
-            while let Some(row) = rows.next()? {
+            while let Some(row) = known.next()? {
                 let verdict: Verdict = serde_json::from_str(&row.get::<_, String>(1)?)?;
                 if let Some(certainty) = verdict.choice.certainty() {
                     sure.insert(PairId(row.get(0)?), 2.0 * certainty - 1.0);
                 }
             }
-            let mut statement = connection
-                .prepare_cached("SELECT pair, step, margin FROM visits WHERE run = ?1 ORDER BY step, pair")?;
-            let visits = statement.query_map([run.0], |row| {
-                Ok(Visit {
-                    pair: PairId(row.get(0)?),
-                    step: row.get::<_, i64>(1)? as u64,
-                    margin: row.get::<_, Option<f64>>(2)?.map_or(f32::NAN, |margin| margin as f32),
-                })
-            })?;
-            let visits = visits.collect::<rusqlite::Result<Vec<Visit>>>()?;
+            let visits: Vec<Visit> = rows(
+                connection,
+                "SELECT pair, step, margin FROM visits WHERE run = ?1 ORDER BY step, pair",
+                [run.0],
+                |row| {
+                    Ok(Visit {
+                        pair: PairId(row.get(0)?),
+                        step: row.get::<_, i64>(1)? as u64,
+                        margin: row.get::<_, Option<f64>>(2)?.map_or(f32::NAN, |margin| margin as f32),
+                    })
+                },
+            )?;
             Ok(suspects::standings(&visits, &sure))
         })
     }

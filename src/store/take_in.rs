@@ -180,11 +180,7 @@ impl Project {
     }
 
     fn pairs_where(&self, sql: &str, revision: Revision) -> Result<Vec<PairId>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let found = statement.query_map([revision.0 as i64], |row| row.get(0).map(PairId))?;
-            Ok(found.collect::<rusqlite::Result<_>>()?)
-        })
+        self.read_rows(sql, [revision.0 as i64], |row| Ok(PairId(row.get(0)?)))
     }
 
     /// The revision of the pairs that a run trained on last.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     Project, RunId, StoreError,
     project::{Keep, Result, now_ms},
+    rows::rows,
 };
 use ::data::{Prompt, ReferenceAnswer};
 
@@ -106,13 +107,9 @@ fn seen_by(connection: &Connection, run: RunId, column: &'static str) -> Result<
 
 /// The items of a set in their order; none without a set.
 fn texts<T: DeserializeOwned>(connection: &Connection, set: Option<i64>) -> Result<Vec<T>> {
-    let mut statement = connection.prepare_cached("SELECT body FROM texts WHERE text_set = ?1 ORDER BY position")?;
-    let mut rows = statement.query([set])?;
-    let mut items = Vec::new();
-    while let Some(row) = rows.next()? {
-        items.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
-    }
-    Ok(items)
+    rows(connection, "SELECT body FROM texts WHERE text_set = ?1 ORDER BY position", [set], |row| {
+        Ok(serde_json::from_str(&row.get::<_, String>(0)?)?)
+    })
 }
 
 #[cfg(test)]

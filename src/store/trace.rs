@@ -67,19 +67,12 @@ impl Project {
 
     /// By step, then probe.
     pub fn samples(&self, run: RunId) -> Result<Vec<SampleRecord>> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT step, probe, body FROM samples WHERE run = ?1 ORDER BY step, probe")?;
-            let mut rows = statement.query([run.0])?;
-            let mut samples = Vec::new();
-            while let Some(row) = rows.next()? {
-                samples.push(SampleRecord {
-                    step: row.get::<_, i64>(0)? as u64,
-                    probe: row.get::<_, i64>(1)? as usize,
-                    sample: serde_json::from_str(&row.get::<_, String>(2)?)?,
-                });
-            }
-            Ok(samples)
+        self.read_rows("SELECT step, probe, body FROM samples WHERE run = ?1 ORDER BY step, probe", [run.0], |row| {
+            Ok(SampleRecord {
+                step: row.get::<_, i64>(0)? as u64,
+                probe: row.get::<_, i64>(1)? as usize,
+                sample: serde_json::from_str(&row.get::<_, String>(2)?)?,
+            })
         })
     }
 
@@ -102,25 +95,18 @@ impl Project {
 
     /// Oldest first.
     pub fn log(&self, run: RunId) -> Result<Vec<LogLine>> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT step, at_ms, level, text, mark FROM log WHERE run = ?1 ORDER BY id")?;
-            let mut rows = statement.query([run.0])?;
-            let mut lines = Vec::new();
-            while let Some(row) = rows.next()? {
-                let level: String = row.get(2)?;
-                lines.push(LogLine {
-                    step: row.get::<_, i64>(0)? as u64,
-                    at_ms: row.get(1)?,
-                    level: LogLevel::of_word(&level).ok_or_else(|| StoreError::Corrupted {
-                        path: std::path::PathBuf::new(),
-                        detail: format!("a log line has the unknown level {level:?}"),
-                    })?,
-                    text: row.get(3)?,
-                    mark: row.get(4)?,
-                });
-            }
-            Ok(lines)
+        self.read_rows("SELECT step, at_ms, level, text, mark FROM log WHERE run = ?1 ORDER BY id", [run.0], |row| {
+            let level: String = row.get(2)?;
+            Ok(LogLine {
+                step: row.get::<_, i64>(0)? as u64,
+                at_ms: row.get(1)?,
+                level: LogLevel::of_word(&level).ok_or_else(|| StoreError::Corrupted {
+                    path: std::path::PathBuf::new(),
+                    detail: format!("a log line has the unknown level {level:?}"),
+                })?,
+                text: row.get(3)?,
+                mark: row.get(4)?,
+            })
         })
     }
 }
