@@ -9,11 +9,10 @@ use super::{
     args::Answers,
     ending::{Ending, usage},
     output,
-    place::project_and_run,
 };
 
 pub fn run(args: &Answers) -> Result<Ending> {
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     if args.judged {
         return judged(&project, record.id, args);
     }

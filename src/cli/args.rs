@@ -44,7 +44,7 @@ pub use self::probe_gpu::ProbeGpu;
 pub use self::queue::{Pause, Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
 use self::several::precision;
-pub use self::several::{Place, Settings};
+pub use self::several::{OneRun, Place, Settings};
 
 use app::Renderer;
 use data::config::{Method, Precision};
@@ -199,12 +199,8 @@ pub struct Train {
 /// A run that ended before its first checkpoint begins again.
 #[derive(Debug, clap::Args)]
 pub struct Resume {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// Steps of the whole run, if it is to be longer than it was. From here on the learning rate follows the curve of a
     /// run of that length; the log says how the next step's rate changes by it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -260,12 +256,8 @@ pub struct Models {
 /// Print how a run answered the project's probes, step by step, or what its rules judged
 #[derive(Debug, clap::Args)]
 pub struct Answers {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// Only the first and the last answer to each.
     #[arg(long)]
     pub ends: bool,

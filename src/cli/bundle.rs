@@ -9,13 +9,11 @@ use store::Project;
 use super::{
     args::{Bundle, Open},
     ending::Ending,
-    output,
-    place::project_and_run,
-    window,
+    output, window,
 };
 
 pub fn run(args: &Bundle) -> Result<Ending> {
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     let bundled = export::bundle(&project, record.id, &args.out, args.overwrite)?;
     if args.json {
         output::json(&json!({"run": record.id, "file": args.out, "step": bundled.step, "bytes": bundled.bytes}))?;

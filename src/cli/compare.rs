@@ -24,12 +24,12 @@ use super::{
     drive,
     ending::{Ending, usage},
     output,
-    place::{find, project_dir},
+    place::find,
     train,
 };
 
 pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
-    let dir = project_dir(args.project.as_ref(), args.demo)?;
+    let dir = args.place.dir()?;
     let project = Project::open(&dir)?;
     if let Some(file) = &args.report {
         // Before any run: what comes of them takes minutes.

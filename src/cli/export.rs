@@ -16,12 +16,11 @@ use super::{
     drive,
     ending::{Ending, on_interrupt, usage},
     output,
-    place::project_and_run,
 };
 
 pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
     let (what, to) = what_and_where(args)?;
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     let order = ExportOrder {
         project: project.dir().to_owned(),
         run: record.id,

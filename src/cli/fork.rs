@@ -12,12 +12,11 @@ use super::{
     args::Fork,
     drive::{self, Words},
     ending::{Ending, usage},
-    place::project_and_run,
     settings::overrides,
 };
 
 pub fn run(args: &Fork, threads: Option<u16>) -> Result<Ending> {
-    let (mut project, record) = project_and_run(&args.place, args.demo)?;
+    let (mut project, record) = args.of.open()?;
     let config = record.config()?;
     let mut config = config.with_overrides(&overrides(&args.set)?).map_err(|error| usage(error.to_string()))?;
     config.train.steps = args.steps.or(config.train.steps);

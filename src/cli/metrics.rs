@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result};
 use export::field;
 use serde_json::json;
 
-use super::{args::Metrics, drive::as_object, ending::Ending, output, place::project_and_run};
+use super::{args::Metrics, drive::as_object, ending::Ending, output};
 
 /// A step and what was measured at it.
 type Step = (u64, Vec<(String, f64)>);
 
 pub fn run(args: &Metrics) -> Result<Ending> {
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     if let Some(folder) = &args.tensorboard {
         let (path, steps) = export::events(&project, &record, folder)?;
         output::line(format!("{steps} steps of run {} are in {}", record.id.0, path.display()))?;

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use store::{Project, RunRecord, demo};
 
-use super::{args::Place, ending::usage};
+use super::{
+    args::{OneRun, Place},
+    ending::usage,
+};
 
 /// The project's folder: the one named, or the demo's, made now if need be.
 pub fn project_dir(project: Option<&PathBuf>, is_demo: bool) -> Result<PathBuf> {
@@ -17,9 +20,18 @@ pub fn project_dir(project: Option<&PathBuf>, is_demo: bool) -> Result<PathBuf> 
 }
 
 impl Place {
+    pub fn dir(&self) -> Result<PathBuf> {
+        project_dir(self.project.as_ref(), self.demo)
+    }
+
     pub fn open(&self) -> Result<Project> {
-        let dir = project_dir(self.project.as_ref(), self.demo)?;
-        Ok(Project::open(&dir)?)
+        Ok(Project::open(&self.dir()?)?)
+    }
+}
+
+impl OneRun {
+    pub fn open(&self) -> Result<(Project, RunRecord)> {
+        project_and_run(&self.place, self.demo)
     }
 }
 

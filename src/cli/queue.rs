@@ -12,14 +12,14 @@ use super::{
     drive::{self, Words},
     ending::{Ending, usage},
     output,
-    place::{find, project_dir},
+    place::find,
 };
 
 /// How long the desktop may take to be told.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(args: &Queue, threads: Option<u16>) -> Result<Ending> {
-    let project = Project::open(&project_dir(args.project.as_ref(), args.demo)?)?;
+    let project = args.place.open()?;
     project.mark_interrupted()?;
     put_in_order(&project, &args.order)?;
     if args.go {

@@ -9,11 +9,10 @@ use super::{
     args::Resume,
     drive::{self, Words},
     ending::Ending,
-    place::project_and_run,
 };
 
 pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     if record.status.is_live() {
         return Err(StoreError::RunIsLive(record.id).into());
     }

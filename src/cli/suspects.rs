@@ -4,10 +4,10 @@ use anyhow::Result;
 use data::suspects::MarginScore;
 use serde_json::json;
 
-use super::{args::Suspects, ending::Ending, output, place::project_and_run};
+use super::{args::Suspects, ending::Ending, output};
 
 pub fn run(args: &Suspects) -> Result<Ending> {
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     let standings = project.standings(record.id)?;
     let judged = standings.len();
     let suspects: Vec<MarginScore> =

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use super::{args::TakeIn, ending::Ending, output, place::project_and_run};
+use super::{args::TakeIn, ending::Ending, output};
 
 /// More edits than these are not counted.
 const MOST_COUNTED: usize = 1_000_000;
 
 pub fn run(args: &TakeIn) -> Result<Ending> {
-    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let (project, record) = args.of.open()?;
     project.ask_to_take_in(record.id, !args.not_yet)?;
     let labels = project.run_labels(record.id, MOST_COUNTED)?;
     if args.json {

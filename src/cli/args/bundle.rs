@@ -2,18 +2,16 @@
 
 use std::path::PathBuf;
 
+use super::several::OneRun;
+
 /// Put a run into one file that opens elsewhere, to be looked at
 ///
 /// In it are the run's settings, curves, log and answers, the pairs and texts as it saw them, and its newest
 /// checkpoint: nothing of other runs, no later pairs, and not the model that it started from.
 #[derive(Debug, clap::Args)]
 pub struct Bundle {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// The new file, e.g. run.nudge.
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,

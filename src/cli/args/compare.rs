@@ -2,25 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    ArgGroup,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use data::{Across, Scale, config::Contender};
 
-use super::several::Settings;
+use super::several::{Place, Settings};
 
 /// Train one run of each method on the same settings and lay what they reached side by side
 ///
 /// With --runs nothing is trained: these runs are laid side by side.
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("where").args(["project", "demo"]).required(true))]
 pub struct Compare {
-    /// The project's folder.
-    pub project: Option<PathBuf>,
-    /// The demo project instead.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub place: Place,
     /// Which methods, in this order; mpo:all and dpo:all train against all rejected answers of a pair. ppo, rloo and
     /// grpo learn from a reward model: one that is there, or reward before them.
     #[arg(long, value_parser = contenders(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]

@@ -8,16 +8,14 @@ use clap::{
 };
 use engine::protocol::{AdapterFormat, AdapterPart, GgufType};
 
+use super::several::OneRun;
+
 /// Write a run's weights as other tools read them, proven by reading them back, or a report of it
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("target").args(["adapter", "merged", "gguf", "report"]).required(true))]
 pub struct Export {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// The checkpoint of this step [default: the newest]
     #[arg(long, value_name = "N")]
     pub step: Option<u64>,

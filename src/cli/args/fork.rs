@@ -2,18 +2,16 @@
 
 use kernels::device::DeviceChoice;
 
+use super::several::OneRun;
+
 /// Go on from a checkpoint of a run as a run of its own, with changed settings or without some pairs
 ///
 /// Weights, optimizer, order of the pairs and curves go on; the run that it was forked from stays as it is. What
 /// belongs to the checkpoint, like the model or the rank of the adapter, stays and says why.
 #[derive(Debug, clap::Args)]
 pub struct Fork {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// The step whose checkpoint it goes on from; 0 for the same beginning.
     #[arg(long, value_name = "STEP")]
     pub at: u64,

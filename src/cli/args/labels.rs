@@ -1,16 +1,14 @@
 //! What is asked about labels and the runs that they meet.
 
+use super::several::OneRun;
+
 /// Have labels made since a run began join it at its next end of an epoch
 ///
 /// The run may be going in any process, or be gone on with later.
 #[derive(Debug, clap::Args)]
 pub struct TakeIn {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// They are not to join it, if it was asked before.
     #[arg(long)]
     pub not_yet: bool,
@@ -24,12 +22,8 @@ pub struct TakeIn {
 /// Judged since it began, a label is not listed any more.
 #[derive(Debug, clap::Args)]
 pub struct Suspects {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// All labels that it met twice or more, those in doubt first.
     #[arg(long)]
     pub all: bool,

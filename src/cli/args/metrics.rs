@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::several::OneRun;
+
 /// Print what a run measured
 #[derive(Debug, clap::Args)]
 pub struct Metrics {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub of: OneRun,
     /// A line a step, a column a metric (this is the default).
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,

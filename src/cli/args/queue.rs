@@ -1,8 +1,6 @@
 //! What was typed after `queue`, `stop` and `pause`.
 
-use std::path::PathBuf;
-
-use clap::ArgGroup;
+use super::several::Place;
 
 /// Have a run that another program trains, e.g. in the background, end with a checkpoint
 #[derive(Debug, clap::Args)]
@@ -34,13 +32,9 @@ pub struct Pause {
 
 /// The runs that wait for their turn: list them, put them in order, train them one after the other
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("where").args(["project", "demo"]).required(true))]
 pub struct Queue {
-    /// The project's folder.
-    pub project: Option<PathBuf>,
-    /// The demo project instead.
-    #[arg(long)]
-    pub demo: bool,
+    #[command(flatten)]
+    pub place: Place,
     /// These go first, in this order, e.g. 5,3; the others behind them, as they stood.
     #[arg(long, value_delimiter = ',', value_name = "RUNS")]
     pub order: Vec<String>,

@@ -38,6 +38,17 @@ pub struct Place {
     pub demo: bool,
 }
 
+/// One run of a project, or of the demo.
+#[derive(Debug, Clone, clap::Args)]
+pub struct OneRun {
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
+    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    pub place: Vec<String>,
+    /// The demo project.
+    #[arg(long)]
+    pub demo: bool,
+}
+
 /// How a model is loaded that is asked something.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Loading {
