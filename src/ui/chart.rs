@@ -17,7 +17,7 @@ use super::{
     legend, parts,
     theme::{self, Palette, size, space},
 };
-pub use axis::axis_of;
+pub use axis::{axis_of, looks};
 pub use brush::brush;
 pub use cursor::{ask_cursor, choose_step, chosen_step, cursor_of_paths, point_at_paths, step_cursor};
 pub use draw::round_marks;

@@ -1,11 +1,22 @@
-//! The y axis of a chart: what it reaches over.
+//! The axes of a chart: how they look, and what the y axis reaches over.
 
 use data::{Extent, Scale, metrics};
+use egui::{FontId, Rangef};
+use egui_plot::AxisHints;
+
+use crate::theme::{Palette, size};
 
 /// Free room above and below the lines, as a share of the axis.
 pub(super) const MARGIN: f64 = 0.08;
 /// Sums of log-probs are not more exact than this.
 const ROUNDING: f64 = 1e-9;
+
+/// An axis as all plots have it.
+pub fn looks<'a>(axis: AxisHints<'a>, palette: &Palette) -> AxisHints<'a> {
+    axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
+        .tick_label_color(palette.weak)
+        .label_spacing(Rangef::new(8.0, 12.0))
+}
 
 /// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be
 /// drawn.

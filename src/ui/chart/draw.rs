@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use data::{Across, Extent, metrics};
-use egui::{Id, Rangef, Stroke, Ui};
+use egui::{Id, Stroke, Ui};
 use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, Span,
     VLine,
@@ -12,13 +12,13 @@ use state::{compare::Zoom, series::Point};
 
 use super::{
     Chart, Line,
-    axis::MARGIN,
+    axis::{MARGIN, looks},
     brush,
     curves::{Look, PlottedLines},
     thinned::{Thinned, ThinnedLine},
     zoom_id,
 };
-use crate::theme::{self, Palette, size};
+use crate::theme::{self, Palette};
 
 /// More points than this in a line are not marked one by one, nor more than that in all lines of a chart.
 const FEW_POINTS: usize = 200;
@@ -56,26 +56,14 @@ impl Chart<'_> {
         at: Option<f64>,
         height: f32,
     ) -> egui_plot::PlotResponse<bool> {
-        let font = egui::FontId::proportional(size::SMALL - 1.0);
         let (scale, name, nothing) = (self.scale, self.metric, self.why_empty().is_some());
         let across = self.across;
         let rows = (height / 26.0) as usize;
         let columns = (ui.available_width() / 64.0) as usize;
-        let x_axis = AxisHints::new_x()
-            .tick_label_font(font.clone())
-            .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(8.0, 12.0))
-            .formatter(move |mark, _| across.tick(mark.value));
-        let y_axis = AxisHints::new_y()
-            .tick_label_font(font)
-            .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(8.0, 12.0))
-            .min_thickness(34.0)
-            .formatter(
-                move |mark, _| {
-                    if nothing { String::new() } else { metrics::value(name, scale.value(mark.value)) }
-                },
-            );
+        let x_axis = looks(AxisHints::new_x(), palette).formatter(move |mark, _| across.tick(mark.value));
+        let y_axis = looks(AxisHints::new_y(), palette).min_thickness(34.0).formatter(move |mark, _| {
+            if nothing { String::new() } else { metrics::value(name, scale.value(mark.value)) }
+        });
         let brushed = brush::shown(ui, self.group);
         // The first chart of the group takes it up; the others follow it.
         let zoom = ui.data_mut(|data| data.remove_temp::<Zoom>(zoom_id(self.group)));

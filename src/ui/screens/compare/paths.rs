@@ -4,7 +4,7 @@ use data::{
     Across, Scale,
     metrics::{self, judged},
 };
-use egui::{FontId, Rangef, Rect, Role, Sense, Ui, WidgetInfo};
+use egui::{Rect, Role, Sense, Ui, WidgetInfo};
 use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoint, PlotPoints, Points};
 use state::{
     compare::{
@@ -19,7 +19,7 @@ use store::RunRecord;
 use super::GROUP;
 use crate::{
     chart, legend, parts,
-    theme::{self, size, space},
+    theme::{self, space},
 };
 
 /// Free room around the paths, as a share of an axis.
@@ -65,14 +65,10 @@ pub fn plot(ui: &mut Ui, paths: &[Path<'_>], axes: &Axes<'_>, at: Option<f64>) {
         return;
     }
     let palette = parts::palette(ui);
-    let axis = |axis: AxisHints<'static>| {
-        axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
-            .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(8.0, 12.0))
-    };
-    let x_axis = axis(AxisHints::new_x()).formatter(move |mark, _| across.tick(mark.value));
+    let x_axis = chart::looks(AxisHints::new_x(), palette).formatter(move |mark, _| across.tick(mark.value));
     let name = learned.to_owned();
-    let y_axis = axis(AxisHints::new_y()).formatter(move |mark, _| metrics::value(&name, scale.value(mark.value)));
+    let y_axis = chart::looks(AxisHints::new_y(), palette)
+        .formatter(move |mark, _| metrics::value(&name, scale.value(mark.value)));
     let points = || paths.iter().flat_map(|(_, path)| path.points.iter());
     let read_as = if across == Across::Drift { DRIFT } else { "" };
     let extent = chart::axis_of(points().map(|point| point[0]), read_as, Scale::Linear).padded(MARGIN);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data::Scale;
-use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
+use egui::{Id, RichText, Role, Stroke, Ui, WidgetInfo};
 use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Points, Span, VLine};
 use state::{
     Command, Commands, Workspace,
@@ -95,12 +95,7 @@ fn remembered(ui: &Ui, objective: &Objective) -> Option<Arc<LossAndPush>> {
 fn curve(ui: &mut Ui, title: &str, (series, dots): (&Series, &[[f64; 2]]), curves: &LossAndPush, look: usize) {
     let palette = parts::palette(ui);
     ui.label(RichText::new(title).size(size::SMALL).color(palette.strong));
-    let axis = |axis: AxisHints<'static>| {
-        axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
-            .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(8.0, 12.0))
-            .formatter(|mark, _| data::number(mark.value))
-    };
+    let axis = |axis: AxisHints<'static>| chart::looks(axis, palette).formatter(|mark, _| data::number(mark.value));
     let points: Vec<[f64; 2]> = series.points().to_vec();
     let values = points.iter().map(|point| point[1]).chain([0.0]);
     let up = chart::axis_of(values, "", Scale::Linear).padded(0.05);
