@@ -7,6 +7,7 @@ pub mod actions;
 pub mod answers;
 pub mod ask;
 pub mod asking;
+pub mod away;
 pub mod candidates;
 pub mod chart_words;
 pub mod checkpoints;

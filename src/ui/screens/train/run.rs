@@ -6,6 +6,7 @@ use engine::protocol::HowFar;
 use state::{
     Command, Commands, Workspace,
     actions::{Action, key_of},
+    away,
     join_offer::JoinOffer,
     joining::JoiningKey,
     runs::{History, LiveRun, Loaded},
@@ -241,8 +242,12 @@ fn standing(workspace: &Workspace, record: &RunRecord) -> String {
     if let Some(place) = workspace.runs.place(record.id) {
         return controls::waits(&workspace.runs, place, record);
     }
-    match record.total_steps {
+    let reached = match record.total_steps {
         0 => how_far(&workspace.runs, record),
         total => format!("Step {} of {total}", record.step),
+    };
+    match away::heard(record, workspace.now_ms) {
+        Some(heard) => format!("{reached} · {heard}"),
+        None => reached,
     }
 }
