@@ -43,11 +43,10 @@ pub fn run(args: &Handover, threads: Option<u16>) -> Result<Ending> {
             output::note(format!("{} {value}, because {because}", setting.label));
         }
     }
-    let method = objective::name(&config.objective);
     let run = project.create_run(&NewRun {
-        name: args.name.clone().unwrap_or_else(|| method.clone()),
+        name: args.name.clone().unwrap_or_default(),
         config_toml: config.to_toml()?,
-        method,
+        method: objective::name(&config.objective),
         revision: project.revision()?,
         parent: None,
     })?;

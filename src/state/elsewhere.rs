@@ -26,7 +26,8 @@ impl Runs {
 
     /// Histories that somebody else may be adding to.
     pub fn followed(&self) -> impl Iterator<Item = (RunId, &History)> {
-        self.theirs().filter_map(|record| Some((record.id, self.history(record.id)?)))
+        let away = self.records.iter().filter(|record| record.status == RunStatus::Away);
+        self.theirs().chain(away).filter_map(|record| Some((record.id, self.history(record.id)?)))
     }
 
     /// Takes over what others did. Of this window's own runs the engine says more, and sooner. Gives whether a run of

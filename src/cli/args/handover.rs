@@ -17,7 +17,7 @@ pub struct Handover {
     /// A new folder.
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
-    /// What the run is called [default: its method]
+    /// What the run is called [default: its method and number]
     #[arg(long)]
     pub name: Option<String>,
     /// One JSON object: the run, the folder, its steps, the model.
