@@ -6,9 +6,9 @@
 //! values and tensors stay ranges of the map and are decoded when they are asked for. So a hostile file (absurd counts,
 //! lengths past the end, tensors on top of each other) costs a sentence, never memory.
 //!
-//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. `kernels` computes with blocks as they
-//! are stored, and has their sizes from here. [`build`] puts small files together
-//! in memory and writes large ones a tensor at a time.
+//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. `kernels` computes with blocks as
+//! they are stored, and has their sizes from here. [`build`] puts small files together in memory and writes large ones
+//! a tensor at a time.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
