@@ -86,7 +86,9 @@ fn every_setting_that_a_sentence_advises_exists() {
     let texts = sources(&root).into_iter().map(|path| fs::read_to_string(path).unwrap());
     let advised: BTreeSet<String> = texts.flat_map(|text| keys_in_strings(&text)).collect();
     assert!(advised.contains("train.memory_mb"), "{advised:?}");
-    let unknown: Vec<&String> = advised.iter().filter(|key| Setting::of(key).is_none()).collect();
+    // What trains a run that was handed over is a file of that name.
+    let is_known = |key: &String| key == "train.py" || Setting::of(key).is_some();
+    let unknown: Vec<&String> = advised.iter().filter(|key| !is_known(key)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
