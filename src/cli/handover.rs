@@ -50,6 +50,8 @@ pub fn run(args: &Handover, threads: Option<u16>) -> Result<Ending> {
         revision: project.revision()?,
         parent: None,
     })?;
+    // Whoever goes through the queue is not to train it, also where this process is killed.
+    project.set_run_status(run, store::RunStatus::Running, None)?;
     let stop = stop_flag("Stopping; nothing is left of the folder. Ctrl-C again leaves at once.")?;
     let handed =
         listening(threads, args.json, &stop, |listener| Ok(hand_over(listener, &args.project, run, &args.to)?));

@@ -56,7 +56,7 @@ pub fn hand_over(host: &mut dyn Host, project: &Path, run: RunId, to: &Path) -> 
     let Some(mut training) = at_its_beginning(host, Project::open(project)?, &record)? else {
         return Err(HandoverError::Stopped);
     };
-    let dtype = refuse_model(&training.trainer.policy)?;
+    let dtype = refuse_model(&training.trainer.policy, &training.config)?;
     for (name, text) in FIXED {
         write(&folder.join(name), |file| file.write_all(text.as_bytes()))?;
     }

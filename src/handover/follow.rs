@@ -8,7 +8,7 @@ use std::{
 };
 
 use data::counted;
-use store::{Away, LogLevel, Project, RunId};
+use store::{Away, LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
     error::{HandoverError, Result, io, sentence},
@@ -51,6 +51,8 @@ pub struct Follower {
     stream: Ear,
     /// Lines of an attempt whose beginning was not heard.
     astray: usize,
+    /// Whether it may have been taken back before.
+    returns: bool,
 }
 
 #[derive(Default)]
@@ -61,16 +63,20 @@ struct Tail {
 
 impl Follower {
     pub fn new(project: &Path, run: RunId) -> Result<Self> {
+        Self::open(project, run, false)
+    }
+
+    /// Of a run that is being taken back, perhaps once more: what it told until now.
+    pub(crate) fn of_return(project: &Path, run: RunId) -> Result<Self> {
+        Self::open(project, run, true)
+    }
+
+    fn open(project: &Path, run: RunId, returns: bool) -> Result<Self> {
         let project = Project::open(project)?;
         let record = project.run(run)?;
-        let Some(away) = record.away else {
-            return sentence(format!(
-                "Run {} is not away: it was never handed over, or it has gone on here since",
-                run.0
-            ));
-        };
+        let away = still_away(&record, returns)?.clone();
         let tails = BTreeMap::new();
-        Ok(Self { project, run, away, total: record.total_steps, tails, stream: Ear::default(), astray: 0 })
+        Ok(Self { project, run, away, total: record.total_steps, tails, stream: Ear::default(), astray: 0, returns })
     }
 
     /// Steps of the whole run.
@@ -144,6 +150,11 @@ impl Follower {
             return Ok(None);
         }
         let (project, run) = (&mut self.project, self.run);
+        // Somebody may have taken it back, or have it go on here, since the word before.
+        let record = project.run(run)?;
+        if still_away(&record, self.returns)?.nonce != self.away.nonce {
+            return sentence(format!("Run {} was handed over once more since; follow it anew", run.0));
+        }
         let heard = match what {
             AwayWord::Started { steps, nonce } => {
                 if nonce != self.away.nonce || steps != self.total {
@@ -198,6 +209,20 @@ impl Follower {
                 counted(unread, "line", "lines"),
                 of_attempt(astray)
             )),
+        }
+    }
+}
+
+/// What the run is known by there, or why nothing that is told of it counts any more.
+fn still_away(record: &RunRecord, returns: bool) -> Result<&Away> {
+    match &record.away {
+        Some(away) if returns || record.status == RunStatus::Away => Ok(away),
+        Some(_) => sentence(format!(
+            "Run {} is not away any more, it is {}: it was taken back or given up; what it is still told to do elsewhere does not count here",
+            record.id.0, record.status
+        )),
+        None => {
+            sentence(format!("Run {} is not away: it was never handed over, or it has gone on here since", record.id.0))
         }
     }
 }
@@ -324,6 +349,32 @@ mod tests {
         assert_eq!(holds(dir.path(), run), before);
         Project::open(dir.path()).unwrap().set_run_status(run, store::RunStatus::Running, None).unwrap();
         assert!(Follower::new(dir.path(), run).is_err(), "it goes on here");
+    }
+
+    /// Somebody listens while another takes the run back, has it go on here, or deletes it.
+    #[test]
+    fn nothing_is_heard_of_a_run_that_is_not_away_any_more() {
+        let [first, again] = told();
+        for (status, said) in [(RunStatus::Completed, "taken back or given up"), (RunStatus::Running, "gone on here")] {
+            let (dir, run) = away();
+            let mut follower = Follower::new(dir.path(), run).unwrap();
+            follower.hear(first.as_bytes()).unwrap();
+            let project = Project::open(dir.path()).unwrap();
+            project.set_run_status(run, status, None).unwrap();
+            let steps = format!("{:?}", project.steps(run, None).unwrap());
+            let error = follower.hear(again.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert_eq!(format!("{:?}", project.steps(run, None).unwrap()), steps, "{status}");
+            assert!(Follower::new(dir.path(), run).is_err());
+            assert_eq!(Follower::of_return(dir.path(), run).is_ok(), status == RunStatus::Completed);
+        }
+        let (dir, run) = away();
+        let mut follower = Follower::new(dir.path(), run).unwrap();
+        let mut project = Project::open(dir.path()).unwrap();
+        project.set_run_status(run, RunStatus::Stopped, None).unwrap();
+        project.delete_run(run).unwrap();
+        let error = follower.hear(first.as_bytes()).unwrap_err();
+        assert!(matches!(error, HandoverError::Store(store::StoreError::NoSuchRun(gone)) if gone == run), "{error}");
     }
 
     proptest! {

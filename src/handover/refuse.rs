@@ -1,6 +1,6 @@
 //! Which runs can be handed over: those whose every number `train.py` can compute too.
 
-use data::config::{Negatives, RunConfig, TokenWeights};
+use data::config::{Negatives, Precision, RunConfig, TokenWeights};
 use model::Policy;
 
 use crate::error::{HandoverError, Result};
@@ -31,7 +31,7 @@ pub fn refuse(config: &RunConfig) -> Result<()> {
 }
 
 /// What the loaded model says against it; else the name that PyTorch has for its numbers.
-pub(crate) fn refuse_model(policy: &Policy) -> Result<&'static str> {
+pub(crate) fn refuse_model(policy: &Policy, config: &RunConfig) -> Result<&'static str> {
     let folder = policy.folder();
     let no = |why: String| Err(HandoverError::Refused(why));
     if !folder.is_dir() {
@@ -45,6 +45,8 @@ pub(crate) fn refuse_model(policy: &Policy) -> Result<&'static str> {
     }
     match policy.weight_format().as_str() {
         "f32" => Ok("float32"),
+        // Where it was asked for, bf16 weights are multiplied in f32: there they are widened first, which is the same.
+        "bf16" if config.model.dtype == Precision::F32 => Ok("float32"),
         "bf16" => Ok("bfloat16"),
         other => no(format!("the model is kept in {other}; set model.dtype to f32 or bf16")),
     }

@@ -27,6 +27,7 @@ use crate::{
     manifest::{Tolerance, sha256},
     places::{attempts, handed_in},
     refuse::refuse_model,
+    told::on_one_line,
 };
 
 /// Of some documents the log-probs of each answer; a proof has no reason to be longer, in bytes.
@@ -66,6 +67,22 @@ struct Proof {
     sums: HashMap<String, Vec<f64>>,
 }
 
+impl Proof {
+    /// Of an adapter that lies there too.
+    fn read(place: &Path) -> Result<Self> {
+        let path = files::inside(place, "proof.json")?;
+        let text = files::read_text(&path, LONGEST_PROOF)?;
+        let proof = serde_json::from_str(&text).map_err(|error| {
+            HandoverError::Sentence(format!("{} is no proof: {error}; copy it once more", path.display()))
+        })?;
+        let adapter = place.join(ADAPTER);
+        if std::fs::symlink_metadata(&adapter).is_err() {
+            return sentence(format!("{} is missing; copy it too", adapter.display()));
+        }
+        Ok(proof)
+    }
+}
+
 /// Takes back what lies in `dir`: the handed-over folder, its `out`, an attempt, or an adapter with its proof. What was
 /// told beside it is taken in too.
 pub fn take_back(host: &mut dyn Host, project: &Path, run: RunId, dir: &Path, wanted: WantedBack) -> Result<TakenBack> {
@@ -88,7 +105,7 @@ pub fn take_back(host: &mut dyn Host, project: &Path, run: RunId, dir: &Path, wa
             run.0, training.length.steps, record.total_steps
         ));
     }
-    let dtype = refuse_model(&training.trainer.policy)?;
+    let dtype = refuse_model(&training.trainer.policy, &training.config)?;
     // f32 numbers and the names in front of them.
     let limit = 4 * training.trainer.policy.trainable_parameters() as u64 + (16 << 20);
     if sha256(&adapter, limit)? != proof_there.adapter_sha256 {
@@ -110,7 +127,7 @@ pub fn take_back(host: &mut dyn Host, project: &Path, run: RunId, dir: &Path, wa
             "{doubt}. Nothing was taken back; with --unproven it is, as a checkpoint that says so"
         ));
     }
-    let mut follower = Follower::new(project, run)?;
+    let mut follower = Follower::of_return(project, run)?;
     follower.look(dir)?;
     let checkpoint = keep(project, &record, &mut training, proof_there.step, &compared)?;
     let Compared { worst, answers, doubt } = compared;
@@ -129,12 +146,17 @@ pub fn give_up(project: &Project, record: &RunRecord) -> Result<()> {
 /// Where the adapter lies, and its proof.
 fn find(dir: &Path, away: &Away, record: &RunRecord, step: Option<u64>) -> Result<(PathBuf, Proof)> {
     let mut found: Vec<(PathBuf, Proof)> = Vec::new();
-    let mut others = None;
+    let (mut others, mut damaged) = (None, None);
     for place in attempts(dir).iter().flat_map(|(_, attempt)| handed_in(attempt)) {
-        let path = files::inside(&place, "proof.json")?;
-        let text = files::read_text(&path, LONGEST_PROOF)?;
-        let proof: Proof = serde_json::from_str(&text)
-            .map_err(|error| HandoverError::Sentence(format!("{} is no proof: {error}", path.display())))?;
+        let path = place.join("proof.json");
+        // One that was not copied to its end hides none that was.
+        let proof = match Proof::read(&place) {
+            Ok(proof) => proof,
+            Err(error) => {
+                damaged = Some(error);
+                continue;
+            }
+        };
         if proof.nonce == away.nonce && (1..=record.total_steps).contains(&proof.step) {
             found.push((place, proof));
         } else {
@@ -152,13 +174,17 @@ fn find(dir: &Path, away: &Away, record: &RunRecord, step: Option<u64>) -> Resul
         (Some(step), _) if !there.is_empty() => {
             format!("There is nothing of step {step} in {}; there are {}", dir.display(), there.join(", "))
         }
-        (_, Some((path, (nonce, step)))) => format!(
-            "{} is of another hand-over: {nonce} at step {step}; run {} is {} with {} steps",
+        (_, Some((path, (nonce, step)))) if nonce == away.nonce => {
+            format!("{} is of step {step}, and run {} has {}", path.display(), record.id.0, record.total_steps)
+        }
+        (_, Some((path, (nonce, _)))) => format!(
+            "{} is of another hand-over: {}; run {} is {}",
             path.display(),
+            on_one_line(&nonce),
             record.id.0,
-            away.nonce,
-            record.total_steps
+            away.nonce
         ),
+        (_, None) if damaged.is_some() => return damaged.map_or(Err(HandoverError::Stopped), Err),
         _ => format!(
             "There is no adapter with its proof.json in {}: copy adapter/ and proof.json of out/ATTEMPT or of its checkpoint-STEP/nudge, with whole.json beside that",
             dir.display()

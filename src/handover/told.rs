@@ -107,9 +107,16 @@ impl AwayEvent {
 
 /// A text for a person to read, on one line.
 fn words(object: &Map<String, Value>, key: &str) -> Option<String> {
-    let text = object.get(key)?.as_str()?;
-    let clean = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    Some(clean.take(LONGEST_WORDS).collect())
+    Some(on_one_line(object.get(key)?.as_str()?))
+}
+
+/// A stranger's text as a terminal can print it.
+pub fn on_one_line(text: &str) -> String {
+    // What turns the direction of writing round is no control character.
+    let turns =
+        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let clean = text.chars().map(|letter| if letter.is_control() || turns(letter) { ' ' } else { letter });
+    clean.take(LONGEST_WORDS).collect()
 }
 
 fn metrics(object: &Map<String, Value>) -> Option<Vec<(String, f64)>> {

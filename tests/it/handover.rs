@@ -231,6 +231,13 @@ fn what_came_back_is_followed_proven_and_a_checkpoint_like_any() {
         }
     }
 
+    // What was not copied to its end hides nothing that was.
+    for attempt in ["out/2", "out/3"] {
+        let attempt = handed.folder.join(attempt);
+        fs::create_dir_all(&attempt).unwrap();
+        fs::copy(handed.folder.join("out/1/proof.json"), attempt.join("proof.json")).unwrap();
+    }
+    fs::write(handed.folder.join("out/3/proof.json"), "{\"nonce\": ").unwrap();
     let back = handed.take_back(WantedBack::default()).unwrap();
     assert!((back.step, back.total) == (8, 8) && back.answers > 8 && back.worst < 1e-3, "{back:?}");
     let record = handed.record();
@@ -293,7 +300,13 @@ fn what_a_stranger_made_of_it_is_refused_and_changes_nothing() {
             "no adapter with its proof",
         ),
         ("no json", text("proof.json", "{", "{{"), "is no proof"),
-        ("another step", text("proof.json", "\"step\": 8", "\"step\": 9"), "at step 9"),
+        ("no adapter", Box::new(|attempt| fs::remove_file(attempt.join(ADAPTER)).unwrap()), "is missing; copy it too"),
+        (
+            "a nonce for the terminal",
+            text("proof.json", "\"nonce\": \"", "\"nonce\": \"\\u001b[31m\\n"),
+            "is of another hand-over:  [31m ",
+        ),
+        ("another step", text("proof.json", "\"step\": 8", "\"step\": 9"), "is of step 9"),
         ("a sum", text("proof.json", "\"sums\"", "\"sums\": {}, \"others\""), "says nothing of document 0"),
         (
             "other bytes",
@@ -335,7 +348,7 @@ fn what_a_stranger_made_of_it_is_refused_and_changes_nothing() {
                 #[cfg(unix)]
                 std::os::unix::fs::symlink(&private, attempt.join(ADAPTER)).unwrap();
             }),
-            if cfg!(unix) { "outside its folder" } else { "Could not read" },
+            if cfg!(unix) { "outside its folder" } else { "is missing" },
         ),
         ("another's events", text("events.jsonl", "\"nonce\": \"", "\"nonce\": \"0"), "of another hand-over"),
     ];

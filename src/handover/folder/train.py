@@ -412,17 +412,21 @@ def main():
     options = parser.parse_args()
 
     here = PartialState(cpu=not torch.cuda.is_available())
-    manifest = json.loads((HERE / "manifest.json").read_text())
-    docs, steps = {doc["d"]: doc for doc in lines("docs.jsonl")}, lines("steps.jsonl")
-    held_out = {f"eval {doc['d']}": doc for doc in lines("eval.jsonl")}
-    proof = {str(doc["d"]): doc for doc in lines("proof.jsonl")}
+    try:
+        manifest = json.loads((HERE / "manifest.json").read_text())
+    except ValueError as error:
+        raise Refused(f"manifest.json is not whole ({error}); copy the folder once more") from error
     attempt, told = [0], None
     if here.is_main_process:
         check_files(manifest, options.model, options.trust_weights)
-        options.out.mkdir(exist_ok=True)
+        options.out.mkdir(parents=True, exist_ok=True)
         attempt[0] = 1 + max((int(old.name) for old in options.out.iterdir() if old.name.isdigit()), default=0)
         (options.out / str(attempt[0])).mkdir()
     folder = options.out / str(broadcast_object_list(attempt)[0])
+    # The main process has seen that they are whole.
+    docs, steps = {doc["d"]: doc for doc in lines("docs.jsonl")}, lines("steps.jsonl")
+    held_out = {f"eval {doc['d']}": doc for doc in lines("eval.jsonl")}
+    proof = {str(doc["d"]): doc for doc in lines("proof.jsonl")}
     if here.is_main_process:
         told = Told(folder, attempt[0], len(steps))
         write_whole(folder / "env.json", {
@@ -483,3 +487,7 @@ if __name__ == "__main__":
         main()
     except Refused as sentence:
         sys.exit(str(sentence))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"{error.filename}: {error.strerror}; is the folder whole, and may it be written?")

@@ -410,7 +410,12 @@ impl Dataset {
             counted(self.unlabelled, "pair has", "pairs have")
         );
         // A prompt is held out with all its pairs.
-        if held_out > 0 { format!("{why}; with data.eval_fraction=0 those are trained on too") } else { why }
+        if held_out == 0 {
+            return why;
+        }
+        format!(
+            "{why}; with data.eval_fraction=0 those are trained on too, but for pairs whose side was set by hand (`nudge change --split auto` lets their prompts decide again)"
+        )
     }
 
     /// What a person should know about the data before the first step.
