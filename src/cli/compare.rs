@@ -12,7 +12,7 @@ use data::{
     across::Point,
     config::{Contender, Method, ObjectiveConfig, RunConfig},
     frontier,
-    metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
+    metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, ShareOfRuns, Told, judged, told_apart},
 };
 use export::{Comparison, CurveFile, CurveOrder, Curves, ExportError};
 use judge::RuleHead;
@@ -318,6 +318,17 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
         output::line(format!(
             "\nThe runs did not go equally far: all numbers are those of step {step} or the last before it."
         ))?;
+    }
+    let shares = [HELD_OUT_ACCURACY.to_owned()].into_iter().chain(judged.iter().cloned()).map(|metric| {
+        let stand = |group: &Group<'_>| {
+            let last = group.columns.iter().copied().map(|column| move |name: &str| column.after(name));
+            ShareOfRuns::of(&group.name, &metric, &last.collect::<Vec<_>>())
+        };
+        let standings = groups.iter().filter_map(stand).collect();
+        (metric, standings)
+    });
+    if let Some(sentence) = told_apart(&shares.collect::<Vec<_>>()) {
+        output::line(format!("\n{sentence}."))?;
     }
     let ways = groups.iter().map(|group| {
         let members: Vec<_> = group.columns.iter().map(|column| (&column.learnt[..], &column.drift[..])).collect();

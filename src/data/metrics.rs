@@ -3,6 +3,7 @@
 //! Charts, captions, Compare, report, export card, the terminal and the tables of `nudge runs` read this; a metric
 //! needs a line here and the place that computes it, nothing else. A name that is not here is shown as it is.
 
+mod apart;
 mod chart;
 pub mod histogram;
 pub mod judged;
@@ -11,6 +12,7 @@ mod table;
 
 use self::metric::HELD_OUT;
 pub use self::{
+    apart::{ShareOfRuns, told_apart},
     chart::{CHARTS, MetricChart},
     metric::{Better, ChartId, LineLook, Measured, Metric, MetricLine, Told, Unit},
     table::METRICS,

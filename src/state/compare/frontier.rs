@@ -6,7 +6,7 @@ use data::{
     Across,
     across::{moved, summed},
     frontier::Reached,
-    metrics::{self, histogram, judged},
+    metrics::{self, ShareOfRuns, histogram, judged, told_apart},
 };
 use store::{RunId, RunRecord, SeedGroup};
 
@@ -116,13 +116,15 @@ pub fn hangs_from(record: &RunRecord, shown: &[&RunRecord]) -> Option<f64> {
 #[derive(Debug, Default)]
 pub struct Sentences {
     /// Of which runs, and of which measurements.
-    of: Vec<(RunId, String, [Option<Stamp>; 2])>,
+    of: Vec<(RunId, String, Vec<Option<Stamp>>)>,
     said: RunsInWords,
 }
 
 #[derive(Debug, Default)]
 pub struct RunsInWords {
-    /// Of all of them.
+    /// What tells them apart.
+    pub apart: Option<String>,
+    /// How far all of them have drifted.
     pub all: Option<String>,
     /// Of every two; nothing where there are no more.
     pub every_two: Vec<String>,
@@ -132,18 +134,42 @@ impl Sentences {
     pub fn of(&mut self, runs: &Runs, shown: &[&RunRecord]) -> &RunsInWords {
         let series = |record: &RunRecord, name: &str| runs.history(record.id)?.series(name);
         let points = |record: &RunRecord, name: &str| series(record, name).map_or(&[][..], Series::points);
-        let stamps = |record: &RunRecord| [ACCURACY, DRIFT].map(|name| series(record, name).map(Series::stamp));
+        let rules = |record: &RunRecord| {
+            let all = runs.history(record.id).into_iter().flat_map(|history| history.series.keys());
+            all.map(String::as_str).filter(|name| judged::rule(name).is_some())
+        };
+        let stamps = |record: &RunRecord| {
+            let names = [ACCURACY, DRIFT].into_iter().chain(rules(record));
+            names.map(|name| series(record, name).map(Series::stamp)).collect()
+        };
         let of = shown.iter().map(|record| (record.id, record.name.clone(), stamps(record)));
         let of: Vec<_> = of.collect();
         if self.of != of {
-            let ways = groups(runs, shown).into_iter().map(|SeedGroup { name, members }| {
+            let groups = groups(runs, shown);
+            let mut judged: Vec<String> = shown.iter().flat_map(|run| rules(run)).map(str::to_owned).collect();
+            judged.sort_unstable();
+            judged.dedup();
+            judged::in_order(&mut judged, &runs.rules);
+            let shares = [ACCURACY.to_owned()].into_iter().chain(judged).map(|metric| {
+                let stand = |SeedGroup { name, members }: &SeedGroup| {
+                    let last = |place: &usize| {
+                        let run = shown[*place];
+                        move |name: &str| points(run, name).last().map(|point| point[1])
+                    };
+                    ShareOfRuns::of(name, &metric, &members.iter().map(last).collect::<Vec<_>>())
+                };
+                let standings = groups.iter().filter_map(stand).collect();
+                (metric, standings)
+            });
+            let apart = told_apart(&shares.collect::<Vec<_>>());
+            let ways = groups.into_iter().map(|SeedGroup { name, members }| {
                 let members = members.into_iter().map(|place| shown[place]);
                 let curves: Vec<_> = members.map(|run| (points(run, ACCURACY), points(run, DRIFT))).collect();
                 (name, data::frontier::path(&curves))
             });
             let ways: Vec<(String, Vec<Reached>)> = ways.collect();
             let every_two = if ways.len() > 2 { data::frontier::every_two(&ways) } else { Vec::new() };
-            (self.of, self.said) = (of, RunsInWords { all: data::frontier::all_in_words(&ways), every_two });
+            (self.of, self.said) = (of, RunsInWords { apart, all: data::frontier::all_in_words(&ways), every_two });
         }
         &self.said
     }

@@ -152,7 +152,8 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands:
         commands.push(Command::Runs(RunCommand::ReadFought(wanted)));
     }
     let told = view.fought.of(runs, &shown);
-    for sentence in view.sentences.of(runs, &shown).all.iter().chain(&told.in_words()) {
+    let said = view.sentences.of(runs, &shown);
+    for sentence in said.apart.iter().chain(&said.all).chain(&told.in_words()) {
         ui.label(sentence);
     }
     charts::ui(ui, runs, view, &shown, &present, commands);
