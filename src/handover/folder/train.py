@@ -445,6 +445,8 @@ def main():
     if told:
         told.say(event="ended", step=len(steps))
         told.be(state="ended", step=len(steps))
+    # Whoever leaves while another still speaks to it is ended by an abort.
+    here.wait_for_everyone()
     here.destroy_process_group()
 
 
