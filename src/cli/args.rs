@@ -1,8 +1,7 @@
 //! What was typed. What it means is decided by the command.
-//!
-//! Long because every flag of every command stands here with its help, and nothing else does.
 
 mod ask;
+mod bench;
 mod bundle;
 mod compare;
 mod download;
@@ -22,13 +21,14 @@ mod several;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgGroup, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    ArgGroup, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
     error::ErrorKind,
     parser::ValueSource,
 };
 
 pub use self::ask::{Generate, Score};
+pub use self::bench::{Bench, ShapeName};
 pub use self::bundle::{Bundle, Open};
 pub use self::compare::Compare;
 pub use self::download::Download;
@@ -43,11 +43,9 @@ pub use self::pairs::{Bounds, Change, Pairs, Which};
 pub use self::probe_gpu::ProbeGpu;
 pub use self::queue::{Pause, Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
-use self::several::precision;
 pub use self::several::{OneRun, Place, Settings};
 
 use app::Renderer;
-use data::config::{Method, Precision};
 use kernels::device::DeviceChoice;
 
 /// Teaches a local language model your preferences.
@@ -71,10 +69,14 @@ pub struct Args {
 impl Args {
     /// What a command line asks for. Options of the program stand before the command or behind it.
     pub fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(words)?;
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let mistyped = || mistyped(words.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'))?);
+        let matches = Self::command().try_get_matches_from(&words).map_err(|error| mistyped().unwrap_or(error))?;
         let args = Self::from_arg_matches(&matches)?;
         let refused = |sentence: String| Err(Self::command().error(ErrorKind::ArgumentConflict, sentence));
-        let Some((command, _)) = matches.subcommand() else { return Ok(args) };
+        let Some((command, _)) = matches.subcommand() else {
+            return mistyped().map_or(Ok(args), Err);
+        };
         if let Some(project) = &args.project {
             let project = project.display();
             return refused(format!("\"{project}\" stands before the command: nudge {command} {project} .."));
@@ -85,6 +87,17 @@ impl Args {
         }
         Ok(args)
     }
+}
+
+/// What is to be said of a word that is taken for a project's folder, is none, and is nearly a command.
+fn mistyped(word: &OsString) -> Option<clap::Error> {
+    if std::path::Path::new(word).exists() {
+        return None;
+    }
+    let commands = Args::command().get_subcommands().cloned().collect::<Vec<_>>();
+    let alone = clap::Command::new("nudge").subcommand_required(true).subcommands(commands);
+    let error = alone.try_get_matches_from([&OsString::from("nudge"), word]).err()?;
+    error.get(clap::error::ContextKind::SuggestedSubcommand).is_some().then_some(error)
 }
 
 fn renderer() -> impl TypedValueParser<Value = Renderer> {
@@ -357,74 +370,6 @@ pub struct Tokens {
     pub json: bool,
 }
 
-/// Measure how fast and how lean training is on this machine
-#[derive(Debug, clap::Args)]
-pub struct Bench {
-    /// A model of this shape with random weights.
-    #[arg(long, value_enum, default_value_t = ShapeName::Smol135, conflicts_with = "model")]
-    pub shape: ShapeName,
-    /// A Hugging Face folder, or a GGUF file, instead.
-    #[arg(long, value_name = "HF_DIR")]
-    pub model: Option<PathBuf>,
-    /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line, with "sft_prompt" and "sft_completion"
-    /// where there are reference answers [default: random pairs]
-    #[arg(long, value_name = "IDS_JSONL")]
-    pub batch_file: Option<PathBuf>,
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub pairs_per_step: usize,
-    /// mpo on mean margins with β 2, dpo with β 0.1, or ipo with τ 0.1.
-    #[arg(long, value_parser = methods(), default_value = Method::Mpo.name())]
-    pub objective: Method,
-    /// λ_ref: train on the reference answers of the pairs too.
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
-    pub reference_weight: f64,
-    #[arg(long, value_name = "N", default_value_t = 16, conflicts_with = "full", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub lora_rank: usize,
-    /// Train every weight instead of an adapter.
-    #[arg(long)]
-    pub full: bool,
-    /// Measure answers instead: how fast prompts are read and how fast tokens come.
-    #[arg(long, conflicts_with_all = [
-        "batch_file", "pairs_per_step", "objective", "reference_weight", "lora_rank", "full", "recompute",
-        "micro_batch_tokens", "steps", "warmup",
-    ])]
-    pub generate: bool,
-    /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
-    pub dtype: Precision,
-    /// auto, cpu, gpu:0, cuda:0 or metal.
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
-    /// auto, never or always: whether each block's forward runs again in the backward, for less memory.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "never", "always"])]
-    pub recompute: String,
-    /// Tokens of one packed row [default: from the model and the memory at hand]
-    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub micro_batch_tokens: Option<usize>,
-    /// Measured steps.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub steps: usize,
-    /// Steps before them.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub warmup: usize,
-    /// One JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ShapeName {
-    Tiny,
-    Smol135,
-    #[value(name = "qwen0.5b")]
-    Qwen05b,
-}
-
-/// One of the words of `objective.kind` that learn from pairs alone.
-fn methods() -> impl TypedValueParser<Value = Method> {
-    PossibleValuesParser::new(Method::PREFERENCE.map(Method::name)).map(|word| Method::named(&word).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,6 +392,19 @@ mod tests {
         let args = parse("nudge runs here --threads 1").unwrap();
         assert!(matches!(args.command, Some(Command::Runs(_))));
         assert_eq!(args.threads, Some(1));
+    }
+
+    #[test]
+    fn a_mistyped_command_is_no_project() {
+        for line in ["nudge trian --demo", "nudge trian", "nudge trian here --steps 3"] {
+            let said = parse(line).unwrap_err().to_string();
+            assert!(said.contains("'trian'") && said.contains("'train'"), "{said}");
+        }
+        let here = tempfile::tempdir().unwrap();
+        let project = here.path().join("trian");
+        std::fs::create_dir(&project).unwrap();
+        assert!(Args::read([OsString::from("nudge"), project.clone().into()]).is_ok());
+        assert!(parse("nudge islands").is_ok(), "nothing like a command");
     }
 
     #[test]
