@@ -1,5 +1,6 @@
 //! Runs that were handed over to another machine: what they are known by there, and how far they were heard.
 
+use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,23 +30,23 @@ pub struct Away {
 impl Project {
     /// The run is handed over from now on: nobody here has it in hand any more.
     pub fn set_away(&self, run: RunId, nonce: &str) -> Result<()> {
-        self.set_run_status(run, RunStatus::Away, None)?;
         let away = Away { nonce: nonce.to_owned(), since_ms: now_ms(), ..Away::default() };
-        self.write_away(run, &away, Keep::PowerLoss)
+        self.write(Keep::PowerLoss, |tx| {
+            self.write_status(tx, run, RunStatus::Away, None, None)?;
+            write(tx, run, &away)
+        })
     }
 
     /// So much was heard of it by now. What comes twice is taken once, so this need not survive a loss of power.
     pub fn set_heard(&self, run: RunId, away: &Away) -> Result<()> {
         let away = Away { heard_ms: Some(now_ms()), ..away.clone() };
-        self.write_away(run, &away, Keep::Kill)
+        self.write(Keep::Kill, |tx| write(tx, run, &away))
     }
+}
 
-    fn write_away(&self, run: RunId, away: &Away, keep: Keep) -> Result<()> {
-        let json = serde_json::to_string(away)?;
-        self.write(keep, |tx| {
-            existing(run, tx.execute("UPDATE runs SET away = ?2 WHERE id = ?1", rusqlite::params![run.0, json])?)
-        })
-    }
+fn write(tx: &Transaction<'_>, run: RunId, away: &Away) -> Result<()> {
+    let json = serde_json::to_string(away)?;
+    existing(run, tx.execute("UPDATE runs SET away = ?2 WHERE id = ?1", params![run.0, json])?)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use ::data::config::RunConfig;
@@ -255,20 +255,31 @@ impl Project {
     /// A live status takes the run into this process's hands; [`StoreError::RunIsLive`] when it is in another's.
     pub fn set_run_status(&self, run: RunId, status: RunStatus, message: Option<&str>) -> Result<()> {
         let owner = status.is_live().then(|| self.owner()).transpose()?;
-        self.write(Keep::PowerLoss, |tx| {
-            let (mine, theirs) = (owner.as_ref().map(|owner| owner.name()), live_owner(tx, run)?);
-            if mine.is_none() || mine != theirs.as_deref() {
-                if mine.is_some() && theirs.is_some_and(|theirs| Owner::is_alive(&self.dir, &theirs)) {
-                    return Err(StoreError::RunIsLive(run));
-                }
-                stop::forget(tx, run)?;
+        let mine = owner.as_ref().map(|owner| owner.name());
+        self.write(Keep::PowerLoss, |tx| self.write_status(tx, run, status, message, mine))
+    }
+
+    /// `mine`: the name of this process, where it has the run in hand from now on.
+    pub(super) fn write_status(
+        &self,
+        tx: &Transaction<'_>,
+        run: RunId,
+        status: RunStatus,
+        message: Option<&str>,
+        mine: Option<&str>,
+    ) -> Result<()> {
+        let theirs = live_owner(tx, run)?;
+        if mine.is_none() || mine != theirs.as_deref() {
+            if mine.is_some() && theirs.is_some_and(|theirs| Owner::is_alive(&self.dir, &theirs)) {
+                return Err(StoreError::RunIsLive(run));
             }
-            let changed = tx.execute(
-                "UPDATE runs SET status = ?2, message = ?3, owner = ?4, away = iif(?4 IS NULL, away, NULL) WHERE id = ?1",
-                params![run.0, status.word(), message, mine],
-            )?;
-            existing(run, changed)
-        })
+            stop::forget(tx, run)?;
+        }
+        let changed = tx.execute(
+            "UPDATE runs SET status = ?2, message = ?3, owner = ?4, away = iif(?4 IS NULL, away, NULL) WHERE id = ?1",
+            params![run.0, status.word(), message, mine],
+        )?;
+        existing(run, changed)
     }
 
     pub fn set_total_steps(&self, run: RunId, steps: u64) -> Result<()> {
