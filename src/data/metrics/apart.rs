@@ -40,15 +40,13 @@ fn one(metric: &str, standings: &[ShareOfRuns]) -> Option<String> {
     let mut falling: Vec<&ShareOfRuns> = standings.iter().collect();
     falling.sort_by(|one, other| other.share.total_cmp(&one.share));
     let (most, least) = (*falling.first()?, *falling.last()?);
-    if most.interval[0] <= least.interval[1] {
-        return None;
-    }
     if falling.len() > EACH {
         falling = vec![most, least];
     }
     let what = if metric == HELD_OUT_ACCURACY { "held-out accuracy" } else { judged::rule(metric).unwrap_or(metric) };
     let each: Vec<String> = falling.iter().map(|it| format!("{} with {}", value(metric, it.share), it.name)).collect();
-    Some(format!("{what} {}", each.join(", ")))
+    // Also of what is no number nothing is said.
+    (most.interval[0] > least.interval[1]).then(|| format!("{what} {}", each.join(", ")))
 }
 
 #[cfg(test)]
@@ -74,7 +72,8 @@ mod tests {
         let names = ["A", "B", "C", "D"];
         let four = names.iter().zip([0.2, 0.9, 0.5, 0.1]).map(|(name, share)| standing(name, share)).collect();
         assert!(told_apart(&[(manner.clone(), four)]).unwrap().ends_with("manner 90 % with B, 10 % with D"));
-        assert_eq!(told_apart(&[(manner, vec![standing("A", 0.5)])]), None);
+        assert_eq!(told_apart(&[(manner.clone(), vec![standing("A", 0.5)])]), None);
+        assert_eq!(told_apart(&[(manner, vec![standing("A", 0.5), standing("B", f64::NAN)])]), None);
         assert_eq!(told_apart(&[]), None);
     }
 

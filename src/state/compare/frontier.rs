@@ -242,6 +242,34 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_runs_apart_is_said_and_said_anew_when_a_rule_is_measured() {
+        let mut runs = Runs::default();
+        runs.set_records(
+            [(1, "MPO"), (2, "DPO")].map(|(id, name)| RunRecord { name: name.to_owned(), ..record_of(id, "") }).into(),
+        );
+        let measured = |runs: &mut Runs, run: i64, metric: &str, share: f64| {
+            let [low, high] = metrics::interval(metric);
+            let history = runs.history.entry(RunId(run)).or_default();
+            for (name, value) in [(metric.to_owned(), share), (low, share - 0.05), (high, share + 0.05)] {
+                history.series.insert(name, series(&[[10.0, value]]));
+            }
+        };
+        measured(&mut runs, 1, ACCURACY, 0.8);
+        measured(&mut runs, 2, ACCURACY, 0.6);
+        let said = |runs: &Runs, sentences: &mut Sentences| {
+            let shown: Vec<&RunRecord> = runs.records.iter().collect();
+            sentences.of(runs, &shown).apart.clone()
+        };
+        let mut sentences = Sentences::default();
+        let start = "Told apart where they stand, at 95 %: held-out accuracy 80 % with MPO, 60 % with DPO";
+        assert_eq!(said(&runs, &mut sentences).as_deref(), Some(start));
+        measured(&mut runs, 1, &judged::share("manner"), 0.9);
+        measured(&mut runs, 2, &judged::share("manner"), 0.5);
+        let more = format!("{start}; manner 90 % with MPO, 50 % with DPO");
+        assert_eq!(said(&runs, &mut sentences), Some(more));
+    }
+
+    #[test]
     fn what_evaluations_measured_can_be_learnt() {
         let present = ["eval_loss", ACCURACY, "judged/short", DRIFT, "loss"].map(str::to_owned);
         let found = learnable(&present);
