@@ -262,8 +262,8 @@ fn beta(basis: &Basis) -> f64 {
 
 fn why_beta(basis: &Basis) -> String {
     if beta(basis) < MOST_BETA {
-        let letters = two_digits(basis.bytes as f64);
-        return format!("longer pairs learn slower with {MOST_BETA}, and yours have about {letters} letters");
+        let bytes = two_digits(basis.bytes as f64);
+        return format!("longer pairs learn slower with {MOST_BETA}, and yours have about {bytes} bytes of text");
     }
     let as_short = if basis.bytes > 0 { ", and your pairs are as short" } else { "" };
     format!("with {LEAST_BETA} MPO made the demo's model forget{as_short}")

@@ -209,7 +209,7 @@ fn the_strength_of_mpo_follows_the_length_of_the_pairs_and_no_other_method_has_o
     let why = "with 0.1 MPO made the demo's model forget";
     assert_eq!(beta(0, Method::Mpo), (1.0, why.to_owned()));
     assert_eq!(beta(238, Method::Mpo), (1.0, format!("{why}, and your pairs are as short")));
-    let why = "longer pairs learn slower with 1, and yours have about 950 letters";
+    let why = "longer pairs learn slower with 1, and yours have about 950 bytes of text";
     assert_eq!(beta(957, Method::Mpo), (0.3, why.to_owned()));
     assert_eq!([475, 9000].map(|bytes| beta(bytes, Method::Mpo).0), [0.5, 0.1]);
     assert_eq!(beta(238, Method::Dpo), (0.1, String::new()));
