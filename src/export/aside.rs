@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use files::FolderAside;
 use serde_json::Value;
 
 use crate::ExportError;
@@ -19,14 +20,11 @@ pub const REPORT: &str = "report.json";
 pub struct Aside {
     target: PathBuf,
     overwrite: bool,
-    folder: tempfile::TempDir,
-    /// The folder itself, locked as long as somebody works in it.
-    _hold: Option<File>,
+    folder: FolderAside,
 }
 
-/// How the name of a folder in the making begins, and how many letters of chance follow.
+/// How the name of a folder in the making begins.
 const MAKING: &str = ".nudge-export-";
-const RANDOM: usize = 6;
 /// In such a folder: an earlier export that is on its way out.
 const EARLIER: &str = "earlier";
 
@@ -55,15 +53,8 @@ impl Aside {
         earlier(&target, overwrite)?;
         let parent = target.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(parent).map_err(write_error(parent))?;
-        // What was begun here and is not locked yet must not look like what was left.
-        let turn = File::open(parent).ok().filter(|parent| parent.lock().is_ok());
-        if turn.is_some() {
-            clear_away(parent);
-        }
-        let new = tempfile::Builder::new().prefix(MAKING).rand_bytes(RANDOM).tempdir_in(parent);
-        let folder = new.map_err(write_error(parent))?;
-        let hold = File::open(folder.path()).ok().filter(|folder| folder.try_lock().is_ok());
-        Ok(Self { target, overwrite, folder, _hold: hold })
+        let folder = FolderAside::new(parent, MAKING, Some(EARLIER)).map_err(write_error(parent))?;
+        Ok(Self { target, overwrite, folder })
     }
 
     /// Where it will be.
@@ -111,21 +102,6 @@ impl Aside {
             );
         }
         Ok(self.target)
-    }
-}
-
-/// Removes what exports that were killed have left in `parent`: nobody holds it, and no earlier export is in it.
-fn clear_away(parent: &Path) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        let random = name.to_str().and_then(|name| name.strip_prefix(MAKING));
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if !is_folder || random.is_none_or(|letters| letters.len() != RANDOM) || path.join(EARLIER).exists() {
-            continue;
-        }
-        if File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok()) {
-            fs::remove_dir_all(&path).ok();
-        }
     }
 }
 

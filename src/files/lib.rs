@@ -7,6 +7,7 @@
 
 mod contained;
 mod database;
+mod folder;
 mod lines;
 mod output;
 mod pipe;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use contained::contained;
+pub use folder::FolderAside;
 pub use lines::lines;
 pub use output::{Output, OutputPlace, WriteError};
 pub use pipe::open_any;

@@ -7,14 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use files::FolderAside;
 use model::adapter::{self, AdapterFormat, AdapterPart};
 use store::{Project, RunId};
-use train::run::{host::Host, start::at_its_beginning};
+use train::{
+    dataset::inputs,
+    run::{host::Host, start::at_its_beginning},
+};
 
 use crate::{
     documents::{Documents, without_paths, write_held_out, write_proof},
     error::{HandoverError, Result, io, sentence},
-    manifest::{Manifest, hex, name_of},
+    manifest::{Manifest, hex, name_of, of_model},
     refuse::{refuse, refuse_model},
 };
 
@@ -45,22 +49,24 @@ pub struct HandedOver {
 pub fn hand_over(host: &mut dyn Host, project: &Path, run: RunId, to: &Path) -> Result<HandedOver> {
     let to = std::path::absolute(to).map_err(io("find", to))?;
     free(&to)?;
-    let record = Project::open(project)?.run(run)?;
-    refuse(&record.config().map_err(HandoverError::Store)?)?;
+    let document = Project::open(project)?;
+    let record = document.run(run)?;
+    let config = record.config().map_err(HandoverError::Store)?;
+    refuse(&config)?;
+    // Told before the work, not behind it.
+    of_model(&inputs::model_folder(&document, &config)?)?;
     let parent = to.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(io("create", parent))?;
-    let aside =
-        tempfile::Builder::new().prefix(".nudge-handover-").tempdir_in(parent).map_err(io("write in", parent))?;
+    let aside = FolderAside::new(parent, ".nudge-handover-", None).map_err(io("write in", parent))?;
     let folder = aside.path().join("folder");
-
-    let Some(mut training) = at_its_beginning(host, Project::open(project)?, &record)? else {
+    can_be_made(&to)?;
+    let Some(mut training) = at_its_beginning(host, document, &record)? else {
         return Err(HandoverError::Stopped);
     };
     let dtype = refuse_model(&training.trainer.policy, &training.config)?;
     for (name, text) in FIXED {
         write(&folder.join(name), |file| file.write_all(text.as_bytes()))?;
     }
-    let config = training.config.clone();
     let toml = without_paths(&config).to_toml().map_err(|error| HandoverError::Sentence(error.to_string()))?;
     write(&folder.join("run.toml"), |file| file.write_all(toml.as_bytes()))?;
     let model = name_of(training.trainer.policy.folder());
@@ -96,6 +102,14 @@ fn free(to: &Path) -> Result<()> {
             sentence(format!("{} is there already, and nothing of it is overwritten; name a new folder", to.display()))
         }
     }
+}
+
+/// Whether a folder of this name may be made there; a name may be too long.
+fn can_be_made(to: &Path) -> Result<()> {
+    if to.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir(to).and_then(|()| fs::remove_dir(to)).map_err(io("make", to))
 }
 
 type Buffered = BufWriter<File>;

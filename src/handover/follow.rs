@@ -2,7 +2,7 @@
 //! anywhere, stopped and followed again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -18,6 +18,8 @@ use crate::{
 
 /// Bytes taken in before the project notes how far it is.
 const PIECE: usize = 1 << 18;
+/// Metrics under more names nobody has a use for, and each name is kept for good.
+const MOST_NAMES: usize = 512;
 const EVENTS: &str = "events.jsonl";
 
 /// Something new that was heard; it is in the project already.
@@ -47,6 +49,8 @@ pub struct Follower {
     run: RunId,
     away: Away,
     total: u64,
+    /// The metrics that the run has.
+    names: BTreeSet<String>,
     tails: BTreeMap<PathBuf, Tail>,
     stream: Ear,
     /// Lines of an attempt whose beginning was not heard.
@@ -75,8 +79,9 @@ impl Follower {
         let project = Project::open(project)?;
         let record = project.run(run)?;
         let away = still_away(&record, returns)?.clone();
-        let tails = BTreeMap::new();
-        Ok(Self { project, run, away, total: record.total_steps, tails, stream: Ear::default(), astray: 0, returns })
+        let names = project.metrics(run)?.into_iter().collect();
+        let (tails, total) = (BTreeMap::new(), record.total_steps);
+        Ok(Self { project, run, away, total, names, tails, stream: Ear::default(), astray: 0, returns })
     }
 
     /// Steps of the whole run.
@@ -169,6 +174,15 @@ impl Follower {
                 Some(HeardAway::Started { attempt, step })
             }
             AwayWord::Measured { metrics, visits, ms } => {
+                self.names.extend(metrics.iter().map(|(name, _)| name.clone()));
+                if self.names.len() > MOST_NAMES {
+                    return sentence(format!(
+                        "With what is told of step {step} run {} would have {} different metrics. More than {MOST_NAMES} are \
+                         not taken in: train.py writes a few dozen, so this is something else's",
+                        run.0,
+                        self.names.len()
+                    ));
+                }
                 let known = project.step_times(run)?.last().map_or(0, |(_, ms)| *ms);
                 let wall_ms = ms.map_or(known, |ms| self.away.before_ms.saturating_add(ms).min(i64::MAX as u64));
                 project.append_step(run, step, wall_ms, &metrics)?;
@@ -349,6 +363,27 @@ mod tests {
         assert_eq!(holds(dir.path(), run), before);
         Project::open(dir.path()).unwrap().set_run_status(run, store::RunStatus::Running, None).unwrap();
         assert!(Follower::new(dir.path(), run).is_err(), "it goes on here");
+    }
+
+    #[test]
+    fn more_metrics_than_any_run_has_are_refused_in_words() {
+        let (dir, run) = away();
+        let mut follower = Follower::new(dir.path(), run).unwrap();
+        let [first, _] = told();
+        follower.hear(first.as_bytes()).unwrap();
+        let before = holds(dir.path(), run);
+        let measured = |seq: u64, count: usize| {
+            let metrics: Vec<String> = (0..count).map(|n| format!(r#""m{seq}/{n}": 1"#)).collect();
+            format!("{{\"seq\": {seq}, \"attempt\": 1, \"step\": 4, \"metrics\": {{{}}}}}\n", metrics.join(", "))
+        };
+        let error = follower.hear(measured(1000, 3000).as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("3002 different metrics") && error.contains("More than 512"), "{error}");
+        assert_eq!(holds(dir.path(), run), before);
+        // Nor do they come in by and by.
+        let mut follower = Follower::new(dir.path(), run).unwrap();
+        let by_and_by = (1000..1010).try_for_each(|seq| follower.hear(measured(seq, 100).as_bytes()).map(drop));
+        assert!(by_and_by.unwrap_err().to_string().contains("different metrics"));
+        assert!(Project::open(dir.path()).unwrap().metrics(run).unwrap().len() <= 512);
     }
 
     /// Somebody listens while another takes the run back, has it go on here, or deletes it.

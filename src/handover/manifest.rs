@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use data::config::RunConfig;
@@ -113,6 +113,8 @@ impl Manifest {
         let (objective, optimizer, train) = (&config.objective, &config.optimizer, &config.train);
         let mut files = BTreeMap::new();
         known_below(folder, "", &mut files)?;
+        let known = |(name, path): (&String, &PathBuf)| Ok((name.clone(), Known::read(path)?));
+        let of_model = of_model(policy.folder())?.iter().map(known).collect::<Result<_>>()?;
         Ok(Self {
             format: FORMAT,
             program: format!("nudge {}", env!("CARGO_PKG_VERSION")),
@@ -123,7 +125,7 @@ impl Manifest {
                 revision: record.revision.0,
             },
             nonce: nonce.to_owned(),
-            model: Model { name: name_of(policy.folder()), files: of_model(policy.folder())? },
+            model: Model { name: name_of(policy.folder()), files: of_model },
             dtype,
             objective: Objective {
                 kind: objective.kind.name(),
@@ -162,15 +164,18 @@ pub fn name_of(model: &Path) -> String {
     }
 }
 
-/// What decides what the model computes.
-fn of_model(folder: &Path) -> Result<BTreeMap<String, Known>> {
+/// The files that decide what the model computes, by their names; none that a link fetches from elsewhere.
+pub fn of_model(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
+    if !folder.is_dir() {
+        // A file is refused once it is loaded.
+        return Ok(found);
+    }
     for entry in fs::read_dir(folder).map_err(io("read", folder))? {
         let name = entry.map_err(io("read", folder))?.file_name().to_string_lossy().into_owned();
         let is_weights = name.ends_with(".safetensors") && name != "adapter_model.safetensors";
         if is_weights || ["config.json", "tokenizer.json", "model.safetensors.index.json"].contains(&name.as_str()) {
-            let path = files::inside(folder, &name)?;
-            found.insert(name, Known::read(&path)?);
+            found.insert(name.clone(), files::inside(folder, &name)?);
         }
     }
     Ok(found)

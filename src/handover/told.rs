@@ -7,8 +7,6 @@ use store::PairVisit;
 
 /// A longer line, in bytes, is passed over; a step of a thousand pairs has fewer.
 pub const LONGEST_LINE: usize = 1 << 18;
-/// More metrics a line has nobody a use for.
-const MOST_METRICS: usize = 256;
 const LONGEST_NAME: usize = 64;
 const LONGEST_WORDS: usize = 500;
 
@@ -124,7 +122,7 @@ fn metrics(object: &Map<String, Value>) -> Option<Vec<(String, f64)>> {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_/-.".contains(&byte);
         !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(is_letter)
     };
-    if object.len() > MOST_METRICS || !object.keys().all(|name| is_name(name)) {
+    if !object.keys().all(|name| is_name(name)) {
         return None;
     }
     object.iter().map(|(name, value)| Some((name.clone(), number(value)?))).collect()

@@ -30,8 +30,8 @@ impl Runs {
         self.theirs().chain(away).filter_map(|record| Some((record.id, self.history(record.id)?)))
     }
 
-    /// Takes over what others did. Of this window's own runs the engine says more, and sooner. Gives whether a run of
-    /// others has ended, so that it may have new checkpoints.
+    /// Takes over what others did. Of this window's own runs the engine says more, and sooner. Gives whether one of
+    /// them may have new checkpoints: it has ended elsewhere, or is one that can be taken back.
     pub fn take_elsewhere(&mut self, elsewhere: Elsewhere) -> bool {
         for (run, stored) in elsewhere.news {
             if !self.is_mine(run)
@@ -56,10 +56,12 @@ impl Runs {
         }
         let is_live = |run: RunId| records.iter().any(|record| record.id == run && record.status.is_live());
         let has_ended = self.theirs().any(|record| !is_live(record.id));
+        // It may be taken back once more, of another step, and be what it was.
+        let comes_back = records.iter().any(|record| record.away.is_some() && record.status != RunStatus::Away);
         self.asked_to_stop.retain(|run| is_live(*run));
         self.set_records(records);
         self.order = elsewhere.order;
-        has_ended
+        has_ended || comes_back
     }
 
     fn is_mine(&self, run: RunId) -> bool {

@@ -211,6 +211,40 @@ fn what_cannot_be_handed_over_leaves_no_folder() {
     assert_eq!(left.len(), 2, "project and model: {left:?}");
 }
 
+/// Before minutes of work, not behind them.
+#[cfg(unix)]
+#[test]
+fn what_could_not_be_written_at_the_end_is_told_at_the_beginning() {
+    let toy = Toy::new();
+    let parent = toy.project.parent().unwrap().to_owned();
+    let run = toy.record(&config());
+    let began = std::cell::Cell::new(false);
+    let mut hear = |_| began.set(true);
+    let stop = AtomicBool::new(false);
+    let mut said = |folder: &Path| {
+        let mut listener = Listener::new(&mut hear, &stop);
+        hand_over(&mut listener, &toy.project, run, folder).unwrap_err().to_string()
+    };
+    let error = said(&parent.join("n".repeat(300)));
+    assert!(error.contains("name too long") && error.contains("nnn"), "{error}");
+    // A link out of the model's folder, in a file that only the manifest reads.
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    std::os::unix::fs::symlink(outside.path(), toy.model.join("unused.safetensors")).unwrap();
+    let error = said(&parent.join("linked"));
+    assert!(error.contains("unused.safetensors") && error.contains("outside its folder"), "{error}");
+    assert!(!began.get(), "nothing was loaded for it");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_hand_over_left_goes_with_the_next_one() {
+    let toy = Toy::new();
+    let left = toy.project.with_file_name(".nudge-handover-abcdef");
+    fs::create_dir_all(left.join("folder/data")).unwrap();
+    Handed::of(toy, &config());
+    assert!(!left.exists());
+}
+
 /// What `train.py` once measured of the toy is what the trainer measures here.
 #[test]
 fn what_came_back_is_followed_proven_and_a_checkpoint_like_any() {

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use files::FolderAside;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{APPLICATION_ID, LOOK_ONLY, checksum};
@@ -31,8 +32,7 @@ impl Project {
         }
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
-        let aside = tempfile::Builder::new().prefix(".bundle-").tempdir_in(parent);
-        let aside = aside.map_err(StoreError::io("write into", parent))?;
+        let aside = FolderAside::new(parent, ".bundle-", None).map_err(StoreError::io("write into", parent))?;
         let document = aside.path().join(DOCUMENT);
         fs::copy(file, &document).map_err(StoreError::io("copy", file))?;
         unpack(&document, aside.path(), file).map_err(|error| error.at(file))?;
