@@ -81,6 +81,8 @@ pub const IMPORTANCE_SHARE: &str = "ti/seconds_share";
 pub const STEP_PAIRS: &str = "pairs";
 pub const STEP_TOKENS: &str = "tokens";
 pub const EPOCH: &str = "epoch";
+/// Seconds that an evaluation took, as TRL calls them.
+pub const EVAL_RUNTIME: &str = "eval_runtime";
 pub const MEMORY_MB: &str = "memory_mb";
 
 /// A metric as it was stored: the metric, and whether on held-out pairs.
@@ -109,8 +111,10 @@ impl Metric {
 
 impl StoredMetric {
     pub fn of(name: &str) -> Option<Self> {
-        let (held_out, key) = name.strip_prefix(HELD_OUT).map_or((false, name), |key| (true, key));
-        Some(Self { metric: Metric::of(key)?, held_out })
+        if let Some(metric) = Metric::of(name) {
+            return Some(Self { metric, held_out: false });
+        }
+        Some(Self { metric: Metric::of(name.strip_prefix(HELD_OUT)?)?, held_out: true })
     }
 
     pub fn name(self) -> String {
@@ -253,7 +257,8 @@ mod tests {
         let keys: BTreeSet<&str> = METRICS.iter().map(|metric| metric.key).collect();
         assert_eq!(keys.len(), METRICS.len());
         for metric in METRICS {
-            assert!(!metric.key.starts_with(HELD_OUT), "{}", metric.key);
+            let is_of_evaluations = metric.measured == Measured::Evaluations;
+            assert!(!metric.key.starts_with(HELD_OUT) || is_of_evaluations, "{}", metric.key);
             assert!(
                 !metric.caption.is_empty() && !metric.short.is_empty() && metric.about.len() > 10,
                 "{}",
@@ -293,6 +298,7 @@ mod tests {
             STEP_TOKENS,
             EPOCH,
             MEMORY_MB,
+            EVAL_RUNTIME,
         ] {
             assert!(StoredMetric::of(name).is_some(), "{name}");
         }
@@ -302,6 +308,7 @@ mod tests {
     fn held_out_metrics_say_so() {
         assert_eq!(caption("eval_rewards/margins"), "Reward margin, held out");
         assert_eq!(caption("my/metric"), "my/metric");
+        assert_eq!(caption(EVAL_RUNTIME), "Seconds of an evaluation", "TRL's name, though it is of no pair");
         let accuracy = StoredMetric::of(HELD_OUT_ACCURACY).unwrap();
         assert_eq!(accuracy.in_words(), "held-out preference accuracy");
         assert_eq!(accuracy.column(), "Held-out accuracy");

@@ -45,8 +45,15 @@ pub fn labelled(question: &str, chosen: &str, rejected: &str) -> Pair {
 }
 
 /// What may differ between two runs of the same steps: clocks and memory.
-pub const OF_THE_MACHINE: [&str; 6] =
-    ["tokens_per_sec", "memory_mb", "rollout/seconds", "rollout/tokens_per_s", "eps", "ti/seconds_share"];
+pub const OF_THE_MACHINE: [&str; 7] = [
+    "tokens_per_sec",
+    "memory_mb",
+    "eval_runtime",
+    "rollout/seconds",
+    "rollout/tokens_per_s",
+    "eps",
+    "ti/seconds_share",
+];
 
 /// Every metric of every step as bits, but for those of the machine.
 pub fn numbers(project: &Project, run: RunId) -> BTreeMap<(u64, String), u64> {

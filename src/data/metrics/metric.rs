@@ -6,7 +6,8 @@ pub const HELD_OUT: &str = "eval_";
 /// Something that a run measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
-    /// Its name in the project, as TRL has it where TRL has it; `eval_` stands before it on held-out pairs.
+    /// Its name in the project, as TRL has it where TRL has it; `eval_` stands before it on held-out pairs. Of what is
+    /// of evaluations as such it may be a part of the name.
     pub key: &'static str,
     /// Its words, e.g. over a chart.
     pub caption: &'static str,

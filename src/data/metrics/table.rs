@@ -460,6 +460,7 @@ pub const METRICS: &[Metric] = &[
         "Tokens of the step's rows over the time it took",
     )
     .line(ChartId::Speed, "tokens/s", LineLook::Series(2)),
+    metric("eval_runtime", "Seconds of an evaluation", "evaluation, s", Measured::Evaluations, Unit::Plain, "What an evaluation took, fresh answers and what the rules judged included"),
     metric("memory_mb", "Memory", "memory", Measured::Steps, Unit::Megabytes, "What the process held at the end of the step"),
     metric("accuracy", "Accuracy of the scores", "accuracy of scores", Measured::Both, Unit::Share, "Share of pairs whose chosen answer has the higher score of the reward model")
     .better(Better::More)

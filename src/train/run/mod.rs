@@ -28,7 +28,7 @@ use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
 use data::{
     config::Knob,
-    metrics::{HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS, HELD_OUT_SCORE_ACCURACY},
+    metrics::{EVAL_RUNTIME, HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS, HELD_OUT_SCORE_ACCURACY},
 };
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
@@ -375,7 +375,9 @@ fn at_border(
             };
             metrics.extend(judged);
         }
-        border.pace.evaluated(watch.elapsed(context));
+        let took = watch.elapsed(context);
+        border.pace.evaluated(took);
+        metrics.push((EVAL_RUNTIME.to_owned(), took.as_secs_f64()));
         let run = context.run;
         insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
         note_best(training, &metrics);
