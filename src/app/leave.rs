@@ -14,18 +14,27 @@ pub struct Leave(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     asked: AtomicBool,
+    /// Whether the window trains a run.
+    trains: AtomicBool,
     /// What wakes the window, and what tells its engine without waiting for it.
     window: OnceLock<(egui::Context, Farewell)>,
 }
 
 impl Leave {
-    /// A run that is going stops with a checkpoint, even where the window cannot draw; then the window closes.
-    pub fn ask(&self) {
+    /// A run that is going stops with a checkpoint, even where the window cannot draw; then the window closes. Gives
+    /// whether there is such a run.
+    pub fn ask(&self) -> bool {
         self.0.asked.store(true, Ordering::Release);
         if let Some((ctx, engine)) = self.0.window.get() {
             engine.say();
             ctx.request_repaint();
         }
+        self.0.trains.load(Ordering::Acquire)
+    }
+
+    /// Notes whether there is a run to be stopped.
+    pub(super) fn note(&self, trains: bool) {
+        self.0.trains.store(trains, Ordering::Release);
     }
 
     /// Whoever has to be told.

@@ -243,6 +243,7 @@ impl eframe::App for App {
         self.workspace.pairs.health.follow(self.workspace.pairs.revision, self.workspace.now_ms);
         self.keep_texts(false);
         self.age_notices();
+        self.leave.note(self.workspace.runs.live.is_some());
         self.leave_if_asked();
         self.guard_closing();
         self.apply_theme();

@@ -17,14 +17,14 @@ mod probe_gpu;
 mod queue;
 mod sample;
 mod several;
+mod train;
+mod words;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgGroup, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
-    error::ErrorKind,
-    parser::ValueSource,
+    ArgGroup, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::TypedValueParser,
+    error::ErrorKind, parser::ValueSource,
 };
 
 pub use self::ask::{Generate, Score};
@@ -44,9 +44,10 @@ pub use self::probe_gpu::ProbeGpu;
 pub use self::queue::{Pause, Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
 pub use self::several::{OneRun, Place, Settings};
+pub use self::train::{Resume, Train};
+use self::words::{OneMethod, one_of};
 
 use app::Renderer;
-use kernels::device::DeviceChoice;
 
 /// Teaches a local language model your preferences.
 ///
@@ -101,7 +102,10 @@ fn mistyped(word: &OsString) -> Option<clap::Error> {
 }
 
 fn renderer() -> impl TypedValueParser<Value = Renderer> {
-    PossibleValuesParser::new(["glow", "wgpu"]).map(|word| if word == "wgpu" { Renderer::Wgpu } else { Renderer::Glow })
+    one_of([Renderer::Glow, Renderer::Wgpu], |renderer| match renderer {
+        Renderer::Glow => "glow",
+        Renderer::Wgpu => "wgpu",
+    })
 }
 
 #[derive(Debug, Subcommand)]
@@ -179,54 +183,6 @@ impl Command {
                 | Self::Bench(_)
         )
     }
-}
-
-/// Train a new run
-#[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("where").args(["project", "demo", "print_config"]).required(true).multiple(true))]
-pub struct Train {
-    /// The project's folder.
-    #[arg(conflicts_with = "demo")]
-    pub project: Option<PathBuf>,
-    /// The demo project instead.
-    #[arg(long)]
-    pub demo: bool,
-    #[command(flatten)]
-    pub settings: Settings,
-    /// Labels made, changed or removed meanwhile join it at each end of an epoch (data.live_labels).
-    #[arg(long)]
-    pub hot: bool,
-    /// What the run is called [default: its method and number]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// One JSON object a line: metrics by step, then how it ended.
-    #[arg(long)]
-    pub json: bool,
-    /// Print the settings as run.toml and train nothing.
-    #[arg(long)]
-    pub print_config: bool,
-}
-
-/// Go on with a run, from its newest checkpoint or an earlier one
-///
-/// A run that ended before its first checkpoint begins again.
-#[derive(Debug, clap::Args)]
-pub struct Resume {
-    #[command(flatten)]
-    pub of: OneRun,
-    /// Steps of the whole run, if it is to be longer than it was. From here on the learning rate follows the curve of a
-    /// run of that length; the log says how the next step's rate changes by it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub steps: Option<u64>,
-    /// Go on from the checkpoint of this step, 0 for the beginning. What was measured and saved later is dropped.
-    #[arg(long, value_name = "STEP")]
-    pub step: Option<u64>,
-    /// auto, cpu, gpu:0, cuda:0 or metal [default: the run's own]
-    #[arg(long)]
-    pub device: Option<DeviceChoice>,
-    /// One JSON object a line: metrics by step, then how it ended.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// List the runs of a project
@@ -341,6 +297,8 @@ pub struct Check {
     pub place: Place,
     #[command(flatten)]
     pub settings: Settings,
+    #[command(flatten)]
+    pub method: OneMethod,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,

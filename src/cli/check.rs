@@ -14,7 +14,7 @@ pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
     if let Some(mended) = project.mend_search()? {
         output::note(format!("{mended}."));
     }
-    let settings = args.settings.with_threads(threads);
+    let settings = args.method.on(&args.settings).with_threads(threads);
     let config = settings.resolve(Some(&project))?.config;
     let engine = drive::engine(threads)?;
     engine

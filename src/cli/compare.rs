@@ -2,15 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use ::train::{
-    measure::judging,
-    objective::{Objective, match_first_gradient},
-    rlhf::teacher,
-};
+use ::train::measure::judging;
 use anyhow::Result;
 use data::{
     across::Point,
-    config::{Contender, Method, ObjectiveConfig, RunConfig},
     frontier,
     metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, ShareOfRuns, Told, judged, told_apart},
 };
@@ -20,12 +15,11 @@ use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord, Seeded, groups};
 
 use super::{
-    args::{Compare, Settings},
-    drive,
+    args::Compare,
+    contenders::train_all,
     ending::{Ending, usage},
     output,
     place::find,
-    train,
 };
 
 pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
@@ -46,34 +40,32 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
             return Err(ExportError::Exists { path: file.clone() }.into());
         }
     }
-    let mut ending = Ending::Done;
-    let mut runs = Vec::new();
-    if args.runs.is_empty() {
-        for Planned { title, name, settings } in planned(args, &project)? {
-            output::note(format!("\n{title}"));
-            let (run, ended) =
-                train::record_and_drive(&project, name, &settings, threads, drive::Words::of(args.json))?;
-            runs.push(run);
-            if ended == Ending::Interrupted {
-                ending = ended;
-                break;
-            }
-        }
+    let (runs, ended) = if args.runs.is_empty() {
+        train_all(args, &project, threads)?
     } else {
-        for word in &args.runs {
-            let run = find(&project, word)?.id;
-            if runs.contains(&run) {
-                return Err(usage(format!("Run {} is named twice.", run.0)));
-            }
-            runs.push(run);
-        }
+        (named(&project, &args.runs)?, Ok(Ending::Done))
+    };
+    if ended.is_err() && runs.is_empty() {
+        return ended;
     }
     tell(&project, &runs, args.json)?;
     if let Some(file) = &args.report {
         report(&project, &runs, file, args)?;
     }
     curves(&project, &runs, args)?;
-    Ok(ending)
+    ended
+}
+
+fn named(project: &Project, words: &[String]) -> Result<Vec<RunId>> {
+    let mut runs = Vec::new();
+    for word in words {
+        let run = find(project, word)?.id;
+        if runs.contains(&run) {
+            return Err(usage(format!("Run {} is named twice.", run.0)));
+        }
+        runs.push(run);
+    }
+    Ok(runs)
 }
 
 fn report(project: &Project, runs: &[RunId], file: &Path, args: &Compare) -> Result<()> {
@@ -115,77 +107,6 @@ fn curves(project: &Project, runs: &[RunId], args: &Compare) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A run that is to be trained.
-struct Planned {
-    title: String,
-    /// Absent: its method.
-    name: Option<String>,
-    settings: Settings,
-}
-
-fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
-    let mut methods = Vec::new();
-    for method in &args.methods {
-        if methods.contains(method) {
-            return Err(usage(format!("Method {} is named twice; --seeds 2 trains two runs of each.", method.word())));
-        }
-        methods.push(*method);
-    }
-    let is_kind = |setting: &&String| setting.split('=').next().is_some_and(|key| key.trim() == "objective.kind");
-    if let Some(kind) = args.settings.set.iter().find(is_kind) {
-        return Err(usage(format!(
-            "{kind} would make every run of the comparison the same method; --methods names them."
-        )));
-    }
-    let with = |contender: Contender, more: &[String]| {
-        let mut settings = args.settings.clone();
-        let mut own = vec![format!("{}={}", ObjectiveConfig::KIND.key, contender.method.name())];
-        let negatives = contender.negatives(&methods);
-        own.extend(negatives.map(|which| format!("{}={}", ObjectiveConfig::NEGATIVES.key, which.name())));
-        // First, so that what was typed may say more of the method.
-        settings.set.splice(0..0, own);
-        settings.set.extend_from_slice(more);
-        settings
-    };
-    if let Some(sampler) = Contender::lacks_scores(&methods) {
-        let config = with(sampler, &[]).resolve(Some(project))?.config;
-        // Known before the first run: behind the others it would be known after hours.
-        teacher::find(project, &config, false).map_err(|error| {
-            usage(format!("{error}. Nothing was started; --methods reward,{} fits one first.", sampler.word()))
-        })?;
-    }
-    let mut constants = vec![Vec::new(); methods.len()];
-    if args.matched {
-        let resolved = methods.iter().map(|method| Ok(with(*method, &[]).resolve(Some(project))?.config));
-        let mut configs = resolved.collect::<Result<Vec<_>>>()?;
-        for sentence in match_first_gradient(&mut configs) {
-            output::note(sentence);
-        }
-        let set = |config: &RunConfig| {
-            let (_, key, value) = Objective::of(&config.objective).constant();
-            let learns_from_pairs = Method::PREFERENCE.contains(&config.objective.kind);
-            learns_from_pairs.then(|| format!("{key}={value:?}")).into_iter().collect()
-        };
-        constants = configs.iter().map(set).collect();
-    }
-    // Each seed with all methods before the next one: an interrupted comparison is still one.
-    let mut planned = Vec::new();
-    for seed in 0..args.seeds {
-        for (method, constants) in methods.iter().zip(&constants) {
-            let mut more = constants.clone();
-            let mut title = method.label().to_owned();
-            let mut name = method.several.then(|| title.clone());
-            if args.seeds > 1 {
-                more.push(format!("train.shuffle_seed={seed}"));
-                title = format!("{title} seed {seed}");
-                name = Some(title.clone());
-            }
-            planned.push(Planned { title, name, settings: with(*method, &more) });
-        }
-    }
-    Ok(planned)
 }
 
 /// A run with the last value of everything that it measured, and the first of what was judged.

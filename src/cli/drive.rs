@@ -1,9 +1,15 @@
 //! Hands a recorded run to the engine and follows it to its end.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result};
-use data::alarms::{Alarm, Watch};
+use data::{
+    alarms::{Alarm, Watch},
+    metrics::EVAL_RUNTIME,
+};
 use engine::{
     Engine, EngineOptions, no_waker,
     protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
@@ -13,8 +19,10 @@ use store::{Project, RunId};
 
 use super::{
     ending::{Ending, is_broken_pipe, on_interrupt},
-    live::Live,
-    output, summary,
+    live::{Live, find},
+    output,
+    ran::Ran,
+    summary,
     unsaved::Unsaved,
 };
 
@@ -50,7 +58,7 @@ impl Words {
 /// Trains the run, shows how it goes, and sums it up; `from`: the step whose checkpoint it is to go on from. Ctrl-C
 /// stops it with a checkpoint, a second one at once.
 pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u16>, words: Words) -> Result<Ending> {
-    let is_json = words == Words::Json;
+    let (is_json, started) = (words == Words::Json, Instant::now());
     let control = Arc::new(RunControl::default());
     let stop = Arc::clone(&control);
     let interrupted =
@@ -70,11 +78,12 @@ pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u
         output::note("Nothing reads the output any more: the run was stopped, with a checkpoint.");
         return Ok(Ending::Interrupted);
     }
-    let Followed { began, resumed_at, outcome } = followed?;
+    let Followed { began, resumed_at, evaluating, outcome } = followed?;
     // What could not go on is what it was: there is nothing to sum up.
     let is_as_it_was = !began && project.run(run)?.step > 0;
     if words != Words::None && !is_as_it_was {
-        summary::print(project, run, resumed_at, &outcome, is_json)?;
+        let ran = Ran { resumed_at, wall: started.elapsed(), evaluating };
+        summary::print(project, run, ran, &outcome, is_json)?;
     }
     match outcome {
         Outcome::Failed { error } => Err(anyhow::anyhow!(error)),
@@ -89,11 +98,13 @@ struct Followed {
     began: bool,
     /// The step it went on from, 0 for its beginning.
     resumed_at: u64,
+    /// What its evaluations took, in seconds.
+    evaluating: f64,
     outcome: Outcome,
 }
 
 fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved: &Unsaved) -> Result<Followed> {
-    let mut resumed_at = 0;
+    let (mut resumed_at, mut evaluating) = (0, 0.0);
     let mut live = Live::new(is_json);
     let mut lines = Lines { project, run, newest: None };
     let mut watch = Watch::default();
@@ -116,6 +127,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
                 }
             }
             Event::Evaluated { step, metrics, .. } => {
+                evaluating += find(&metrics, EVAL_RUNTIME).unwrap_or(0.0);
                 live.evaluated(step, &metrics);
                 tell_alarms(&mut live, watch.take(step, &metrics));
                 if is_json {
@@ -132,7 +144,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
             }
             Event::Finished { outcome, .. } => {
                 live.finish();
-                return Ok(Followed { began: lines.newest.is_some(), resumed_at, outcome });
+                return Ok(Followed { began: lines.newest.is_some(), resumed_at, evaluating, outcome });
             }
             Event::Failed { error, .. } => live.logged(LogLevel::Error, &error),
             Event::Sampled { .. }

@@ -51,20 +51,28 @@ const INTERRUPTED: u8 = 130;
 /// What the next Ctrl-C means.
 struct Interrupt {
     asked: Arc<AtomicBool>,
-    stop: Box<dyn Fn() + Send>,
-    sentence: &'static str,
+    /// Does it, and tells what happens now.
+    stop: Box<dyn Fn() -> &'static str + Send>,
 }
 
 /// The system takes one listener a program; what it does may change, e.g. from a window that could not open to the
 /// terminal.
 static INTERRUPT: Mutex<Option<Interrupt>> = Mutex::new(None);
 
-/// Ctrl-C (and a request to terminate, or the end of the terminal) calls `stop` and tells what happens now; the second
-/// one ends the program. The flag says whether there was a first one. What was to be called before is not called any
-/// more.
+/// Ctrl-C (and a request to terminate, or the end of the terminal) calls `stop` and tells `sentence`, what happens now;
+/// the second one ends the program. The flag says whether there was a first one. What was to be called before is not
+/// called any more.
 pub fn on_interrupt(sentence: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<Arc<AtomicBool>> {
+    on_interrupt_telling(move || {
+        stop();
+        sentence
+    })
+}
+
+/// The same where it is `stop` that knows what happens now.
+pub fn on_interrupt_telling(stop: impl Fn() -> &'static str + Send + 'static) -> anyhow::Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    let interrupt = Interrupt { asked: Arc::clone(&interrupted), stop: Box::new(stop), sentence };
+    let interrupt = Interrupt { asked: Arc::clone(&interrupted), stop: Box::new(stop) };
     let before = INTERRUPT.lock().unwrap_or_else(PoisonError::into_inner).replace(interrupt);
     if before.is_none() {
         ctrlc::set_handler(interrupted_now).context("Could not listen for Ctrl-C")?;
@@ -74,14 +82,13 @@ pub fn on_interrupt(sentence: &'static str, stop: impl Fn() + Send + 'static) ->
 
 fn interrupted_now() {
     let interrupt = INTERRUPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(Interrupt { asked, stop, sentence }) = interrupt.as_ref() else {
+    let Some(Interrupt { asked, stop }) = interrupt.as_ref() else {
         return;
     };
     if asked.swap(true, Ordering::AcqRel) {
         std::process::exit(i32::from(INTERRUPTED));
     }
-    stop();
-    output::note(format!("\n{sentence}"));
+    output::note(format!("\n{}", stop()));
 }
 
 /// Ends the program after so long, should it still be there.

@@ -35,7 +35,8 @@ const SILENCE: Duration = Duration::from_mins(5);
 
 pub fn run(args: &Handover, threads: Option<u16>) -> Result<Ending> {
     let mut project = Project::open(&args.project)?;
-    let Resolved { config, suggestions } = args.settings.with_threads(threads).resolve(Some(&project))?;
+    let Resolved { config, suggestions } =
+        args.method.on(&args.settings).with_threads(threads).resolve(Some(&project))?;
     refuse(&config)?;
     admit(&project, &config)?;
     if !args.json {

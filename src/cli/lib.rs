@@ -11,6 +11,7 @@ mod change;
 mod check;
 mod checkpoints;
 mod compare;
+mod contenders;
 mod download;
 mod drive;
 mod ending;
@@ -31,6 +32,7 @@ mod place;
 mod probe_gpu;
 mod prompts;
 mod queue;
+mod ran;
 mod references;
 mod resume;
 mod runs;
@@ -115,11 +117,39 @@ fn run(args: Args) -> anyhow::Result<Ending> {
     }
 }
 
-/// Logs to standard error: warnings, or what `RUST_LOG` asks for.
+/// The rooms of the program, whose warnings are for who uses it. Those of libraries, e.g. of a display that has no
+/// size, are for who looks into a fault.
+const ROOMS: [&str; 19] = [
+    "app", "cli", "data", "engine", "export", "files", "formats", "gguf", "handover", "hub", "judge", "kernels",
+    "model", "nudge", "state", "store", "text", "train", "ui",
+];
+
+/// Logs to standard error: the program's warnings and everybody's errors, or what `RUST_LOG` asks for.
 fn listen_to_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual_logs()));
     let colours = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     lines.with_ansi(colours).without_time().with_target(false).init();
+}
+
+fn usual_logs() -> String {
+    ROOMS.iter().fold("error".to_owned(), |filter, room| format!("{filter},{room}=warn"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn no_room_is_left_out_of_the_logs() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let folders = fs::read_dir(source).unwrap().map(|entry| entry.unwrap().path());
+        let rooms = folders.filter(|folder| folder.join("Cargo.toml").is_file());
+        let rooms: BTreeSet<String> =
+            rooms.map(|room| room.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(rooms, ROOMS.iter().filter(|room| **room != "nudge").map(|room| (*room).to_owned()).collect());
+    }
 }

@@ -20,8 +20,8 @@ pub struct Live {
     bar: ProgressBar,
     reader: Reader,
     total: u64,
-    /// Held-out numbers of the last evaluation.
-    evaluated: Option<String>,
+    /// The drift that the last evaluation measured, and at which step.
+    drift: Option<String>,
     last_line: Instant,
     phase: String,
 }
@@ -45,7 +45,7 @@ impl Live {
             (true, false) => Reader::Log,
             (true, true) => Reader::Script,
         };
-        Self { bar, reader, total: 0, evaluated: None, last_line: Instant::now(), phase: String::new() }
+        Self { bar, reader, total: 0, drift: None, last_line: Instant::now(), phase: String::new() }
     }
 
     pub fn phase(&mut self, what: &str, done: Option<HowFar>) {
@@ -71,18 +71,21 @@ impl Live {
         let shown = numbers(metrics);
         let speed = find(metrics, TOKENS_PER_SEC).map(|speed| format!("{speed:.0} tokens/s"));
         let left = eta_secs.map(|secs| format!("{} left", duration(secs)));
-        let parts = [Some(shown), self.evaluated.clone(), speed, left];
-        let line = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+        let line = |drift: Option<String>| {
+            let parts = [Some(shown.clone()), drift, speed.clone(), left.clone()];
+            parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+        };
         self.bar.set_style(output::style("{bar:24} {pos}/{len} {msg}"));
         self.bar.set_position(step);
-        self.bar.set_message(line.clone());
+        self.bar.set_message(line(self.drift.clone()));
         if self.last_line.elapsed() >= PLAIN_EVERY || step == self.total {
-            self.plain(&format!("step {step}/{}  {line}", self.total));
+            // In a log the evaluation has a line of its own.
+            self.plain(&format!("step {step}/{}  {}", self.total, line(None)));
         }
     }
 
     pub fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) {
-        self.evaluated = find(metrics, KL_REF).map(|kl| format!("{KL_REF} {}", fixed(kl, 3)));
+        self.drift = find(metrics, KL_REF).map(|kl| format!("{KL_REF} {} at step {step}", fixed(kl, 3)));
         self.say(&format!("step {step}: held out {}", numbers(metrics)));
     }
 
@@ -127,7 +130,8 @@ impl Live {
     }
 }
 
-fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
+/// What was measured under this name.
+pub fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
     metrics.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
 }
 

@@ -1,7 +1,7 @@
 //! Prompts to be answered: from a file, from standard input, or those of a project's pairs.
 
 use std::{
-    io::{self, Read as _},
+    io::{self, IsTerminal as _, Read as _},
     path::Path,
 };
 
@@ -10,27 +10,45 @@ use data::{Chat, Prompt, Role, Turn, integers};
 use formats::PromptOrIds;
 use store::Project;
 
+use super::output;
+
+/// What standard input is to hold, and an example of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    what: &'static str,
+    pub such_as: &'static str,
+}
+
+pub const CONVERSATION: Expected =
+    Expected { what: "a conversation as JSON", such_as: r#"[{"role": "user", "content": "Hello"}]"# };
+const SAID: Expected = Expected { what: "what the user says, or a conversation as JSON", ..CONVERSATION };
+const PROMPTS: Expected = Expected { what: "prompts, a line of JSON each", such_as: r#"{"prompt": "Hello"}"# };
+const PLAIN_PROMPTS: Expected = Expected { what: "prompts, a line each", such_as: "Where is the harbour?" };
+
+/// What ends the input at a terminal.
+const END_OF_INPUT: &str = if cfg!(windows) { "Ctrl-Z and Enter" } else { "Ctrl-D" };
+
 /// A prompt a line, as JSON; blank lines are skipped.
 pub fn read(path: &Path) -> Result<Vec<PromptOrIds>> {
-    let text = read_input(path)?;
+    let text = read_input(path, PROMPTS)?;
     let mut asked = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if !line.trim().is_empty() {
-            let at = |reason| anyhow::anyhow!("{}, line {}: {reason}", path.display(), index + 1);
+            let at = |reason| anyhow::anyhow!("{}, line {}: {reason}", place(path), index + 1);
             asked.push(formats::read_line(line.trim()).map_err(at)?);
         }
     }
     if asked.is_empty() {
-        anyhow::bail!("{} holds no prompts.", path.display());
+        anyhow::bail!("{} holds no prompts.", place(path));
     }
     Ok(asked)
 }
 
 /// Those of a file that can be put into a project, each once; `{a|b}` in a plain line stands for each of its choices.
 pub fn for_project(path: &Path, chat: bool) -> Result<Vec<Prompt>> {
-    let prompts = formats::prompts_of(&read_input(path)?, chat)
-        .map_err(|(line, reason)| anyhow::anyhow!("{}, line {line}: {reason}", path.display()))?;
-    anyhow::ensure!(!prompts.is_empty(), "{} holds no prompts.", path.display());
+    let prompts = formats::prompts_of(&read_input(path, PLAIN_PROMPTS)?, chat)
+        .map_err(|(line, reason)| anyhow::anyhow!("{}, line {line}: {reason}", place(path)))?;
+    anyhow::ensure!(!prompts.is_empty(), "{} holds no prompts.", place(path));
     Ok(prompts)
 }
 
@@ -58,25 +76,33 @@ pub fn waiting(project: &Project) -> Result<Vec<Prompt>> {
 /// template is given besides, and plain text on standard input as one user turn.
 pub fn read_messages(path: &Path) -> Result<Chat> {
     let is_stdin = path == Path::new("-");
-    let text = read_input(path)?;
-    let turns = parse_messages(&text, is_stdin).with_context(|| {
-        format!("{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]", path.display())
-    })?;
+    let text = read_input(path, SAID)?;
+    let turns = parse_messages(&text, is_stdin)
+        .with_context(|| format!("{} is not a conversation such as {}", place(path), CONVERSATION.such_as))?;
     if turns.is_empty() {
-        anyhow::bail!("{} holds no messages.", path.display());
+        anyhow::bail!("{} holds no messages.", place(path));
     }
     Ok(turns)
 }
 
-/// A file's text, or that of standard input for "-".
-pub fn read_input(path: &Path) -> Result<String> {
+/// What a file is called in a sentence, standard input by its name.
+pub fn place(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// A file's text, or that of standard input for "-", which somebody may have to type.
+pub fn read_input(path: &Path, Expected { what, such_as }: Expected) -> Result<String> {
     if path != Path::new("-") {
         return Ok(files::read_any_text(path, files::SETTINGS)?);
+    }
+    if io::stdin().is_terminal() {
+        output::note(format!("Type {what}, such as {such_as}; then Enter and {END_OF_INPUT}."));
     }
     let mut text = String::new();
     io::stdin().take(files::SETTINGS + 1).read_to_string(&mut text).context("Could not read standard input")?;
     let megabytes = files::SETTINGS >> 20;
     anyhow::ensure!(text.len() as u64 <= files::SETTINGS, "Standard input gives more than {megabytes} MiB.");
+    anyhow::ensure!(!text.trim().is_empty(), "Standard input is empty. It is to hold {what}, such as {such_as}");
     Ok(text)
 }
 

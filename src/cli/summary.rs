@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{Project, RunId, RunRecord, RunStatus, SampleRecord, by_prompt};
 use train::measure::judging;
 
-use super::output;
+use super::{output, ran::Ran};
 
 const PROBES: usize = 4;
 const WIDTH: usize = 100;
@@ -37,8 +37,8 @@ impl Change {
     }
 }
 
-/// Prints the summary; with `--json` as the last object. `resumed_at`: the step it went on from, 0 for a new run.
-pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, is_json: bool) -> Result<()> {
+/// Prints the summary; with `--json` as the last object.
+pub fn print(project: &Project, run: RunId, ran: Ran, outcome: &Outcome, is_json: bool) -> Result<()> {
     let record = project.run(run)?;
     let changes = changes(project, run)?;
     let checkpoint = newest_checkpoint(&record.checkpoints);
@@ -70,9 +70,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         // It failed before there was anything to sum up; the error says it all.
         return Ok(());
     }
-    let times = project.step_times(run)?;
-    let secs = times.last().map_or(0.0, |(_, ms)| *ms as f64 / 1000.0);
-    let since = if resumed_at > 0 { format!(", from step {resumed_at}") } else { String::new() };
+    let since = if ran.resumed_at > 0 { format!(", from step {}", ran.resumed_at) } else { String::new() };
     output::line(format!(
         "Run {} \"{}\" {}: step {} of {}{since}, {}",
         run.0,
@@ -80,7 +78,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         status(&record, outcome),
         record.step,
         record.total_steps,
-        data::duration(secs)
+        ran.in_words(&project.step_times(run)?)
     ))?;
     if !changes.is_empty() {
         let row =

@@ -8,7 +8,12 @@ use model::HubCache;
 use serde_json::json;
 use text::{Codec, Conversation, Limits};
 
-use super::{args::Tokens, ending::Ending, output, prompts::read_input};
+use super::{
+    args::Tokens,
+    ending::Ending,
+    output,
+    prompts::{CONVERSATION, place, read_input},
+};
 
 /// A text as the model sees it. The mask says which tokens are trained on as an answer.
 struct Seen {
@@ -21,12 +26,8 @@ pub fn run(args: &Tokens) -> Result<Ending> {
     let Seen { text, inspection } = match (&args.text, &args.messages) {
         (Some(text), _) => Seen { text: text.clone(), inspection: plain(&codec, &codec.encode_text(text)) },
         (None, Some(path)) => {
-            let conversation = parse(&read_input(path)?).with_context(|| {
-                format!(
-                    "{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]",
-                    path.display()
-                )
-            })?;
+            let conversation = parse(&read_input(path, CONVERSATION)?)
+                .with_context(|| format!("{} is not a conversation such as {}", place(path), CONVERSATION.such_as))?;
             rendered(&codec, &conversation, args)?
         }
         (None, None) => anyhow::bail!("Name --text or --messages"),

@@ -16,7 +16,7 @@ use super::{
 };
 
 pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
-    let mut settings = args.settings.clone();
+    let mut settings = args.method.on(&args.settings);
     if args.hot {
         settings.set.push(format!("{}=true", DataConfig::LIVE_LABELS.key));
     }

@@ -9,13 +9,12 @@ use std::{
 
 use anyhow::Result;
 use app::{self, Leave, Renderer, WindowOptions};
-use clap::CommandFactory as _;
 use kernels::device;
 use store::{Project, StoreError, demo};
 
 use super::{
-    args::{Args, Settings},
-    ending::{Ending, leave_within, on_interrupt, usage},
+    args::Settings,
+    ending::{Ending, leave_within, on_interrupt_telling},
     output, train,
 };
 
@@ -29,7 +28,7 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     if let Some(dir) = &project
         && !Project::is_project(dir)
     {
-        return Err(not_a_project(dir));
+        return Err(StoreError::NotAProject(dir.clone()).into());
     }
     if !has_display() {
         return without_window("There is no display here", project.as_deref(), threads);
@@ -44,10 +43,14 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     }
     let leave = Leave::default();
     let asked = leave.clone();
-    let sentence = "Saving what was typed and a checkpoint, then closing. Once more leaves at once.";
-    let interrupted = on_interrupt(sentence, move || {
-        asked.ask();
+    let interrupted = on_interrupt_telling(move || {
+        let is_training = asked.ask();
         leave_within(PATIENCE);
+        if is_training {
+            "Saving what was typed and a checkpoint, then closing. Once more leaves at once."
+        } else {
+            "Saving what was typed, then closing. Once more leaves at once."
+        }
     })?;
     let options = WindowOptions { renderer, threads: threads.map(usize::from), leave };
     match app::run(project.clone(), options) {
@@ -58,20 +61,6 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
             let why = format!("{error} on {}", displays());
             without_window(&why, project.as_deref(), threads)
         }
-    }
-}
-
-/// What was typed is no project; perhaps a command was meant.
-fn not_a_project(dir: &Path) -> anyhow::Error {
-    let word = dir.to_string_lossy();
-    let commands: Vec<String> =
-        Args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    match similar::get_close_matches(&*word, &commands, 1, 0.6).first() {
-        Some(command) if !dir.exists() => {
-            usage(format!("There is neither a command nor a project \"{word}\". Did you mean \"{command}\"?"))
-        }
-        _ => StoreError::NotAProject(dir.to_owned()).into(),
     }
 }
 

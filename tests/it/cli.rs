@@ -22,7 +22,7 @@ fn wrong_usage_is_told_with_code_2() {
         (&["train", &project, "--bogus"], "--bogus"),
         (&["check", &project, "--set", "data.eval_fraction=inf"], "data.eval_fraction is “inf”"),
         (&["train", &project, "--set", "data.eval_fraction=1e308"], "data.eval_fraction"),
-        (&["trian"], "Did you mean \"train\"?"),
+        (&["trian"], "'train'"),
         (&["import", &project, "x.jsonl", "--format", "xlsx"], "xlsx"),
         (&["import", &project, "x.jsonl", "--map", "prompt"], "prompt"),
         (&["generate", "--model", "m", "--prompt", "a", "--top-p", "2"], "--top-p"),

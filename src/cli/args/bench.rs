@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::ValueEnum;
 use data::config::{Method, Precision};
 use kernels::device::DeviceChoice;
 
-use super::several::precision;
+use super::words::{one_of, precision};
 
 /// Measure how fast and how lean training is on this machine
 #[derive(Debug, clap::Args)]
@@ -27,7 +24,7 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub pairs_per_step: usize,
     /// mpo on mean margins with β 2, dpo with β 0.1, or ipo with τ 0.1.
-    #[arg(long, value_parser = methods(), default_value = Method::Mpo.name())]
+    #[arg(long, value_parser = one_of(Method::PREFERENCE, Method::name), default_value = Method::Mpo.name())]
     pub objective: Method,
     /// λ_ref: train on the reference answers of the pairs too.
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
@@ -44,7 +41,7 @@ pub struct Bench {
     ])]
     pub generate: bool,
     /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
+    #[arg(long, default_value = "auto", value_parser = precision())]
     pub dtype: Precision,
     /// auto, cpu, gpu:0, cuda:0 or metal.
     #[arg(long, default_value = "auto")]
@@ -72,9 +69,4 @@ pub enum ShapeName {
     Smol135,
     #[value(name = "qwen0.5b")]
     Qwen05b,
-}
-
-/// One of the words of `objective.kind` that learn from pairs alone.
-fn methods() -> impl TypedValueParser<Value = Method> {
-    PossibleValuesParser::new(Method::PREFERENCE.map(Method::name)).map(|word| Method::named(&word).unwrap_or_default())
 }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use data::{Across, Scale, config::Contender};
 
-use super::several::{Place, Settings};
+use super::{
+    several::{Place, Settings},
+    words::one_of,
+};
 
 /// Train one run of each method on the same settings and lay what they reached side by side
 ///
@@ -16,18 +18,22 @@ pub struct Compare {
     pub place: Place,
     /// Which methods, in this order; mpo:all and dpo:all train against all rejected answers of a pair. ppo, rloo and
     /// grpo learn from a reward model: one that is there, or reward before them.
-    #[arg(long, value_parser = contenders(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
+    #[arg(long, alias = "method", value_parser = one_of(Contender::all(), Contender::word), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
     pub methods: Vec<Contender>,
     /// Runs of each method, which differ in nothing but train.shuffle_seed: 0, 1, ..
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
+    /// Go on with a comparison that ended early: runs of these settings on the same labels that are there count, one
+    /// that was stopped goes on, and only what is missing is trained.
+    #[arg(long)]
+    pub go_on: bool,
     /// Give every method the β or τ under which its first gradient is as long as that of the first one.
     #[arg(long = "match")]
     pub matched: bool,
     #[command(flatten)]
     pub settings: Settings,
     /// Runs that are there already, e.g. 1,2,last.
-    #[arg(long, value_delimiter = ',', value_name = "RUNS", conflicts_with_all = ["methods", "seeds", "matched", "config", "set", "steps", "device"])]
+    #[arg(long, value_delimiter = ',', value_name = "RUNS", conflicts_with_all = ["methods", "seeds", "go_on", "matched", "config", "set", "steps", "device"])]
     pub runs: Vec<String>,
     /// Also a new file that tells the comparison on one page: settings, charts, answers (HTML).
     #[arg(long, value_name = "FILE")]
@@ -42,10 +48,10 @@ pub struct Compare {
     #[arg(long, value_name = "METRICS", value_delimiter = ',', requires = "export")]
     pub metrics: Vec<String>,
     /// What they have across: steps, pairs, tokens, seconds or drift.
-    #[arg(long, value_parser = across, default_value = "steps", requires = "export")]
+    #[arg(long, value_parser = one_of(Across::ALL, Across::name), default_value = "steps", requires = "export")]
     pub across: Across,
     /// linear, log or symlog.
-    #[arg(long, value_parser = scale, default_value = "linear", requires = "export")]
+    #[arg(long, value_parser = one_of(Scale::ALL, Scale::name), default_value = "linear", requires = "export")]
     pub scale: Scale,
     /// In a picture the few values far from the others do not stretch an axis; an arrow at its edge stands for each.
     #[arg(long, requires = "export")]
@@ -61,20 +67,7 @@ pub struct Compare {
     pub json: bool,
 }
 
-fn across(name: &str) -> Result<Across, String> {
-    Across::named(name).ok_or_else(|| format!("expected one of {}", Across::ALL.map(Across::name).join(", ")))
-}
-
-fn scale(name: &str) -> Result<Scale, String> {
-    Scale::named(name).ok_or_else(|| format!("expected one of {}", Scale::ALL.map(Scale::name).join(", ")))
-}
-
 fn smoothing(text: &str) -> Result<f64, String> {
     let weight = text.parse::<f64>().map_err(|error| error.to_string())?;
     if (0.0..1.0).contains(&weight) { Ok(weight) } else { Err("it must be at least 0 and below 1".to_owned()) }
-}
-
-fn contenders() -> impl TypedValueParser<Value = Contender> {
-    PossibleValuesParser::new(Contender::all().into_iter().map(Contender::word))
-        .map(|word| Contender::named(&word).unwrap_or(Contender::USUAL[0]))
 }

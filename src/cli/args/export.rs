@@ -2,13 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    ArgGroup,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::ArgGroup;
 use engine::protocol::{AdapterFormat, AdapterPart, GgufType};
 
-use super::several::OneRun;
+use super::{several::OneRun, words::one_of};
 
 /// Write a run's weights as other tools read them, proven by reading them back, or a report of it
 #[derive(Debug, clap::Args)]
@@ -60,13 +57,4 @@ pub struct Export {
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
-}
-
-/// One of those that have names.
-fn one_of<T: Copy + Send + Sync + 'static>(
-    all: &'static [T],
-    name: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> {
-    let find = move |word: String| all.iter().copied().find(|one| name(*one) == word).ok_or("not one of them");
-    PossibleValuesParser::new(all.iter().map(|one| name(*one))).try_map(find)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Settings;
+use super::{Settings, words::OneMethod};
 
 /// Write a folder from which a new run is trained on another machine or a cluster, with PyTorch
 ///
@@ -14,6 +14,8 @@ pub struct Handover {
     pub project: PathBuf,
     #[command(flatten)]
     pub settings: Settings,
+    #[command(flatten)]
+    pub method: OneMethod,
     /// A new folder.
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,

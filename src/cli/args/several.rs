@@ -6,6 +6,8 @@ use data::config::Precision;
 use engine::Speaker;
 use kernels::device::DeviceChoice;
 
+use super::words::precision;
+
 /// The settings of a run, each more particular than the one before.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Settings {
@@ -59,7 +61,7 @@ pub struct Loading {
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
     /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
+    #[arg(long, default_value = "auto", value_parser = precision())]
     pub dtype: Precision,
 }
 
@@ -67,12 +69,4 @@ impl Loading {
     pub fn speaker(&self, model: &Path) -> train::Result<Speaker> {
         Speaker::load(model, self.adapter.as_deref(), self.dtype, self.device)
     }
-}
-
-/// A precision by its name.
-pub fn precision(name: &str) -> Result<Precision, String> {
-    Precision::named(name).ok_or_else(|| {
-        let names = Precision::ALL.map(Precision::name).join(", ");
-        format!("expected one of {names}")
-    })
 }

@@ -34,6 +34,18 @@ pub fn count(label: &str, typed: &str) -> Result<u64, String> {
     }
 }
 
+/// Which of these words was most likely meant by what was typed, where it is like any of them.
+pub fn likeliest<'w>(typed: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    /// Of two words, the share of their letters that they have in common, in order.
+    const LIKE: f32 = 0.6;
+    let typed = typed.trim().to_lowercase();
+    let likeness = |word: &str| similar::TextDiff::from_chars(typed.as_str(), word.to_lowercase().as_str()).ratio();
+    let alike = words.into_iter().map(|word| (likeness(word), word)).filter(|(likeness, _)| *likeness >= LIKE);
+    // Of equals the first.
+    let best = alike.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, word)| word)
+}
+
 impl Setting {
     /// What was typed, as `run.toml` would have it; or a sentence that begins with the setting's key.
     pub(super) fn typed(&self, typed: &str) -> Result<Value, String> {
@@ -57,7 +69,9 @@ impl Setting {
 
     /// Why what was typed cannot be its value.
     pub(super) fn refusal(&self, typed: &str) -> String {
-        format!("{} is “{typed}”; it must be {}", self.key, self.allowed())
+        let meant = likeliest(typed, self.words().iter().map(|word| word.word));
+        let meant = meant.map_or_else(String::new, |word| format!(". Did you mean \"{word}\"?"));
+        format!("{} is “{typed}”; it must be {}{meant}", self.key, self.allowed())
     }
 }
 
@@ -86,6 +100,24 @@ fn layers(typed: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ObjectiveConfig;
+
+    #[test]
+    fn the_likeliest_word_is_named_and_none_where_none_is_like_it() {
+        let words = ["mpo", "dpo", "ipo", "reward", "rloo", "grpo"];
+        for (typed, meant) in [
+            ("dop", Some("dpo")),
+            ("DPO", Some("dpo")),
+            ("rewrad", Some("reward")),
+            ("gpro", Some("grpo")),
+            ("sft", None),
+            ("", None),
+        ] {
+            assert_eq!(likeliest(typed, words), meant, "{typed}");
+        }
+        let said = ObjectiveConfig::KIND.refusal("dop");
+        assert!(said.contains("\"mpo\", \"dpo\"") && said.ends_with("Did you mean \"dpo\"?"), "{said}");
+    }
 
     #[test]
     fn g22_every_wrong_number_gets_a_sentence_with_its_label() {

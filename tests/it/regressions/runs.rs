@@ -435,7 +435,7 @@ fn g16_a_window_that_is_told_to_end_saves_first() {
     stage.harness.state_mut().views_mut().pairs.select(Some(PairId(1)));
     stage.until("the pair is here", |app| app.views().pairs.draft.is_some());
     stage.harness.state_mut().views_mut().pairs.draft.as_mut().unwrap().pair.note = "typed just now".to_owned();
-    stage.harness.state().leave().ask();
+    assert!(stage.harness.state().leave().ask(), "a run is to be saved");
     stage.harness.step();
     assert!(control.stopping(), "the run is to stop with a checkpoint");
     assert!(!is_closing(&stage), "the checkpoint is being written");
@@ -459,7 +459,7 @@ fn g16_a_window_that_is_told_to_end_saves_first() {
 #[test]
 fn g16_a_window_without_a_run_closes_at_once() {
     let mut stage = Stage::new();
-    stage.harness.state().leave().ask();
+    assert!(!stage.harness.state().leave().ask(), "there is no run to be saved");
     stage.harness.step();
     assert!(is_closing(&stage));
 }
