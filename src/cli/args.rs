@@ -15,6 +15,7 @@ mod metrics;
 mod pairs;
 mod probe_gpu;
 mod queue;
+mod reading;
 mod sample;
 mod several;
 mod train;
@@ -45,7 +46,10 @@ pub use self::queue::{Pause, Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
 pub use self::several::{OneRun, Place, Settings};
 pub use self::train::{Resume, Train};
-use self::words::{OneMethod, one_of};
+use self::{
+    reading::{definition, in_words, mistyped},
+    words::{OneMethod, one_of},
+};
 
 use app::Renderer;
 
@@ -72,7 +76,8 @@ impl Args {
     pub fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let mistyped = || mistyped(words.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'))?);
-        let matches = Self::command().try_get_matches_from(&words).map_err(|error| mistyped().unwrap_or(error))?;
+        let matches =
+            definition().try_get_matches_from(&words).map_err(|error| mistyped().unwrap_or_else(|| in_words(error)))?;
         let args = Self::from_arg_matches(&matches)?;
         let refused = |sentence: String| Err(Self::command().error(ErrorKind::ArgumentConflict, sentence));
         let Some((command, _)) = matches.subcommand() else {
@@ -88,17 +93,6 @@ impl Args {
         }
         Ok(args)
     }
-}
-
-/// What is to be said of a word that is taken for a project's folder, is none, and is nearly a command.
-fn mistyped(word: &OsString) -> Option<clap::Error> {
-    if std::path::Path::new(word).exists() {
-        return None;
-    }
-    let commands = Args::command().get_subcommands().cloned().collect::<Vec<_>>();
-    let alone = clap::Command::new("nudge").subcommand_required(true).subcommands(commands);
-    let error = alone.try_get_matches_from([&OsString::from("nudge"), word]).err()?;
-    error.get(clap::error::ContextKind::SuggestedSubcommand).is_some().then_some(error)
 }
 
 fn renderer() -> impl TypedValueParser<Value = Renderer> {
@@ -354,6 +348,9 @@ mod tests {
 
     #[test]
     fn a_mistyped_command_is_no_project() {
+        for word in ["nowhere", "my-project", "notes", "demo2"] {
+            assert!(parse(&format!("nudge {word}")).is_ok(), "{word} is like no command");
+        }
         for line in ["nudge trian --demo", "nudge trian", "nudge trian here --steps 3"] {
             let said = parse(line).unwrap_err().to_string();
             assert!(said.contains("'trian'") && said.contains("'train'"), "{said}");
@@ -383,6 +380,26 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{line}");
             assert!(error.to_string().contains(sentence), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_number_below_zero_is_told_what_it_may_be() {
+        for (line, range) in [
+            ("nudge train here --steps -1", "it must not be below 0"),
+            ("nudge train here --steps many", "it must be a whole number"),
+            ("nudge train here --steps 99999999999999999999", "larger than any number"),
+            ("nudge generate --model m --prompt a --temperature hot", "it must be a number"),
+            ("nudge --threads -1 here", "1..=65535"),
+            ("nudge export here 1 --adapter a --strength -5", "0..=150"),
+            ("nudge fork here 1 --at -1", "--at"),
+            ("nudge train here --steps 18446744073709551615", "1..=9223372036854775807"),
+            ("nudge resume here 1 --steps 9223372036854775808", "1..=9223372036854775807"),
+        ] {
+            let error = parse(line).expect_err(line).to_string();
+            assert!(error.starts_with("error: invalid value") && error.contains(range), "{line}: {error}");
+        }
+        assert!(parse("nudge pairs here --out - --margin ..-2").is_ok());
+        assert!(parse("nudge pairs here --out - --margin -5..-2").is_ok());
     }
 
     #[test]

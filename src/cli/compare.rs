@@ -1,11 +1,16 @@
 //! `nudge compare`: one run of each method, and what they reached side by side.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ::train::measure::judging;
 use anyhow::Result;
 use data::{
     across::Point,
+    config::typed::likeliest,
     frontier,
     metrics::{self, HELD_OUT_ACCURACY, KL_REF, Metric, ShareOfRuns, Told, judged, told_apart},
 };
@@ -25,20 +30,15 @@ use super::{
 pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     let dir = args.place.dir()?;
     let project = Project::open(&dir)?;
-    if let Some(file) = &args.report {
-        // Before any run: what comes of them takes minutes.
-        project.refuse_own(file)?;
-        if file.exists() && !args.overwrite {
-            return Err(ExportError::Exists { path: file.clone() }.into());
-        }
+    let is_of_no_kind = |file: &&PathBuf| CurveFile::of(file).is_none();
+    if let Some(file) = args.export.iter().find(is_of_no_kind) {
+        return Err(usage(format!("{} ends in none of .png, .svg, .csv, .json.", file.display())));
     }
-    for file in &args.export {
-        let kind = CurveFile::of(file);
-        anyhow::ensure!(kind.is_some(), usage(format!("{} ends in none of .png, .svg, .csv, .json.", file.display())));
-        project.refuse_own(file)?;
-        if file.exists() && !args.overwrite {
-            return Err(ExportError::Exists { path: file.clone() }.into());
-        }
+    for file in args.report.iter().chain(&args.export) {
+        can_be_written(&project, file, args.overwrite)?;
+    }
+    if let Some(folder) = &args.tensorboard {
+        fs::create_dir_all(folder).map_err(|source| ExportError::Write { path: folder.clone(), source })?;
     }
     let (runs, ended) = if args.runs.is_empty() {
         train_all(args, &project, threads)?
@@ -54,6 +54,21 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     }
     curves(&project, &runs, args)?;
     ended
+}
+
+/// Before any run, as what comes of them takes minutes: whether a file may be put there, in a folder that is made for
+/// it.
+fn can_be_written(project: &Project, file: &Path, overwrite: bool) -> Result<()> {
+    project.refuse_own(file)?;
+    anyhow::ensure!(!file.is_dir(), usage(format!("{} is a folder; name a file.", file.display())));
+    if file.exists() && !overwrite {
+        return Err(ExportError::Exists { path: file.to_owned() }.into());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write_error = |source| ExportError::Write { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(write_error)?;
+    tempfile::tempfile_in(folder).map(drop).map_err(write_error)?;
+    Ok(())
 }
 
 fn named(project: &Project, words: &[String]) -> Result<Vec<RunId>> {
@@ -84,8 +99,13 @@ fn curves(project: &Project, runs: &[RunId], args: &Compare) -> Result<()> {
     }
     let records = runs.iter().map(|run| project.run(*run)).collect::<Result<Vec<_>, _>>()?;
     let mut metrics = args.metrics.clone();
+    let there = runs.iter().map(|run| project.metrics(*run)).collect::<Result<Vec<_>, _>>()?.concat();
+    if let Some(unknown) = metrics.iter().find(|metric| !there.contains(metric)) {
+        let meant = likeliest(unknown, there.iter().map(String::as_str));
+        let meant = meant.map_or_else(String::new, |metric| format!(" Did you mean {metric}?"));
+        return Err(usage(format!("None of the runs has measured \"{unknown}\".{meant}")));
+    }
     if metrics.is_empty() {
-        let there = runs.iter().map(|run| project.metrics(*run)).collect::<Result<Vec<_>, _>>()?.concat();
         metrics.extend(Metric::headlines(Told::AcrossRuns, |name| there.iter().any(|it| it == name)).map(|(_, it)| it));
     }
     let order = CurveOrder {

@@ -1,6 +1,7 @@
 //! How the program ends: exit codes, and sentences for what went wrong.
 
 use std::{
+    ffi::OsString,
     io::{self, Write as _},
     process::ExitCode,
     sync::{
@@ -114,7 +115,8 @@ pub fn exit_code(result: anyhow::Result<Ending>) -> ExitCode {
         // Whoever read the output has seen enough, e.g. `nudge metrics .. | head`.
         return ExitCode::SUCCESS;
     }
-    output::note(sentence(&error));
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    output::note(sentence(&error, &typed));
     if error.is::<Usage>() {
         output::note("\nFor more, try `nudge --help`.");
         ExitCode::from(2)
@@ -123,9 +125,11 @@ pub fn exit_code(result: anyhow::Result<Ending>) -> ExitCode {
     }
 }
 
-/// The error and its causes; a cause that its error already tells is left out.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut text = capitalised(error.to_string());
+/// The error and its causes; a cause that its error already tells is left out. What was typed is called as it was.
+fn sentence(error: &anyhow::Error, typed: &[OsString]) -> String {
+    let text = error.to_string();
+    let first_word = text.split(' ').next().unwrap_or_default();
+    let mut text = if typed.iter().any(|word| word == first_word) { text } else { capitalised(text) };
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !text.contains(&cause) {
@@ -161,13 +165,15 @@ mod tests {
     #[test]
     fn a_cause_is_told_once() {
         let inner = || anyhow::anyhow!("the disk is full");
-        assert_eq!(sentence(&inner()), "The disk is full");
+        assert_eq!(sentence(&inner(), &[]), "The disk is full");
         let outer = Err::<(), _>(inner()).context("Could not save").unwrap_err();
-        assert_eq!(sentence(&outer), "Could not save\n  because: the disk is full");
+        assert_eq!(sentence(&outer, &[]), "Could not save\n  because: the disk is full");
         let told = Err::<(), _>(inner()).context("Could not save: the disk is full");
-        assert_eq!(sentence(&told.unwrap_err()), "Could not save: the disk is full");
+        assert_eq!(sentence(&told.unwrap_err(), &[]), "Could not save: the disk is full");
         let about_a_setting = "train.steps is 0";
-        assert_eq!(sentence(&anyhow::anyhow!(about_a_setting)), about_a_setting);
+        assert_eq!(sentence(&anyhow::anyhow!(about_a_setting), &[]), about_a_setting);
+        let of_a_file = || anyhow::anyhow!("notes is a folder");
+        assert_eq!(sentence(&of_a_file(), &["open".into(), "notes".into()]), "notes is a folder");
     }
 
     #[test]

@@ -16,6 +16,9 @@ struct Line<'a> {
 
 pub fn run(args: &Models) -> Result<Ending> {
     let catalog = Catalog::of_user();
+    if let Some(folder) = args.folder.as_ref().filter(|folder| !folder.exists()) {
+        anyhow::bail!("There is no folder {}.", folder.display());
+    }
     let (found, place) = match &args.folder {
         Some(folder) => (catalog.found_in(folder), folder.as_path()),
         None => (catalog.cached(), catalog.cache()),

@@ -1,6 +1,6 @@
 //! Which project, which run.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Result;
 use store::{Project, RunRecord, demo};
@@ -36,7 +36,7 @@ impl OneRun {
 }
 
 /// The project and the run of `PROJECT RUN`, or with `--demo` of `RUN`.
-pub fn project_and_run(words: &[String], is_demo: bool) -> Result<(Project, RunRecord)> {
+pub fn project_and_run(words: &[OsString], is_demo: bool) -> Result<(Project, RunRecord)> {
     let (dir, run) = match (words, is_demo) {
         ([dir, run], false) => (PathBuf::from(dir), run),
         ([run], true) => (demo::open_demo(None)?, run),
@@ -44,7 +44,7 @@ pub fn project_and_run(words: &[String], is_demo: bool) -> Result<(Project, RunR
         _ => return Err(usage("With --demo name just a run, e.g. `--demo last`.")),
     };
     let project = Project::open(&dir)?;
-    let record = find(&project, run)?;
+    let record = find(&project, &run.to_string_lossy())?;
     Ok((project, record))
 }
 

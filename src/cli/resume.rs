@@ -1,7 +1,10 @@
 //! `nudge resume`: goes on with a run from its newest checkpoint, or from one that is named.
 
 use anyhow::Result;
-use data::config::{RunConfig, Threads};
+use data::{
+    config::{RunConfig, Threads},
+    counted,
+};
 use engine::{fit_to_resume, goes_on_from};
 use store::{RunRecord, StoreError};
 
@@ -45,12 +48,14 @@ fn refuse_no_steps(args: &Resume, record: &RunRecord, config: &RunConfig) -> Res
     let id = record.id.0;
     match args.steps {
         Some(steps) => anyhow::bail!(
-            "Run {id} has done {done} steps, so it cannot go on to step {steps}; nothing was changed. Give it more, e.g. --steps \
+            "Run {id} has done {}, so it cannot go on to step {steps}; nothing was changed. Give it more, e.g. --steps \
              {}, or go back to an earlier checkpoint with --step",
+            counted(done as usize, "step", "steps"),
             done * 2
         ),
         None => anyhow::bail!(
-            "Run {id} has done all of its {total} steps. Give it more to go on, e.g. --steps {}",
+            "Run {id} has done all of its {}. Give it more to go on, e.g. --steps {}",
+            counted(total as usize, "step", "steps"),
             done.max(total) * 2
         ),
     }

@@ -63,6 +63,14 @@ pub fn run(args: &Runs) -> Result<Ending> {
         checkpoints::list(&project, &runs)?;
         return Ok(Ending::Done);
     }
+    if runs.is_empty() {
+        output::note(if args.filter.is_empty() {
+            "All runs were put away; --archived lists them."
+        } else {
+            "No run fits the filter."
+        });
+        return Ok(Ending::Done);
+    }
     // In the order that was asked for forks stand by themselves.
     let flat = args.sort.is_some();
     let tree = if flat { runs.iter().map(|run| (0, run)).collect() } else { family(&runs, runs.iter()) };

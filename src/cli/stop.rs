@@ -1,6 +1,6 @@
 //! `nudge stop` and `nudge pause`: what is asked of a run that another process trains.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Result;
 use store::{Project, RunId, RunRecord, RunStatus};
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The project, and the run if one is named.
-fn place(words: &[String], demo: bool) -> Result<(Project, Option<&String>)> {
+fn place(words: &[OsString], demo: bool) -> Result<(Project, Option<&OsString>)> {
     let (dir, run) = match (words, demo) {
         ([], true) => (None, None),
         ([run], true) => (None, Some(run)),
@@ -27,8 +27,8 @@ fn place(words: &[String], demo: bool) -> Result<(Project, Option<&String>)> {
 }
 
 /// The named run, else the one that is going.
-fn named(project: &Project, run: Option<&String>) -> Result<RunRecord> {
-    run.map_or_else(|| going(project), |word| find(project, word))
+fn named(project: &Project, run: Option<&OsString>) -> Result<RunRecord> {
+    run.map_or_else(|| going(project), |word| find(project, &word.to_string_lossy()))
 }
 
 fn not_going(RunRecord { id, name, status, .. }: &RunRecord) -> anyhow::Error {

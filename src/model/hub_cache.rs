@@ -66,10 +66,16 @@ impl HubCache {
     pub fn resolve(&self, meant: &Path) -> Result<PathBuf, LoadError> {
         if meant.is_file() {
             let is_gguf = meant.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
-            return Ok(match meant.parent() {
-                _ if is_gguf => meant.to_owned(),
-                Some(folder) if folder != Path::new("") => folder.to_owned(),
-                _ => PathBuf::from("."),
+            if is_gguf {
+                return Ok(meant.to_owned());
+            }
+            let folder = meant.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+            if ["config.json", "adapter_config.json"].iter().any(|config| folder.join(config).exists()) {
+                return Ok(folder.to_owned());
+            }
+            return Err(LoadError::Config {
+                path: meant.to_owned(),
+                reason: "it is neither a GGUF file nor a file in a model's folder".to_owned(),
             });
         }
         if meant.join("snapshots").is_dir() && !meant.join("config.json").exists() {
@@ -244,6 +250,9 @@ mod tests {
         let (root, hub_cache) = cache(None);
         let error = hub_cache.resolve(Path::new("org/other")).unwrap_err().to_string();
         assert!(error.contains(root.path().to_str().unwrap()), "{error}");
+        let notes = root.path().join("notes.txt");
+        fs::write(&notes, "").unwrap();
+        assert!(hub_cache.resolve(&notes).unwrap_err().to_string().contains("neither a GGUF file"));
         // What is no name is left to whoever reads it.
         let path = root.path().join("nowhere");
         assert_eq!(hub_cache.resolve(&path).unwrap(), path);

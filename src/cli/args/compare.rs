@@ -68,6 +68,6 @@ pub struct Compare {
 }
 
 fn smoothing(text: &str) -> Result<f64, String> {
-    let weight = text.parse::<f64>().map_err(|error| error.to_string())?;
-    if (0.0..1.0).contains(&weight) { Ok(weight) } else { Err("it must be at least 0 and below 1".to_owned()) }
+    let weight = text.parse().ok().filter(|weight| (0.0..1.0).contains(weight));
+    weight.ok_or_else(|| "it must be a number, at least 0 and below 1".to_owned())
 }

@@ -2,7 +2,7 @@
 
 use kernels::device::DeviceChoice;
 
-use super::several::OneRun;
+use super::{several::OneRun, words::steps};
 
 /// Go on from a checkpoint of a run as a run of its own, with changed settings or without some pairs
 ///
@@ -26,7 +26,7 @@ pub struct Fork {
     #[arg(long, value_name = "PAIRS", value_delimiter = ',')]
     pub without: Vec<i64>,
     /// Steps in all, those before the fork counted [default: the run's own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = steps())]
     pub steps: Option<u64>,
     /// auto, cpu, gpu:0, cuda:0 or metal [default: the run's own]
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! What was typed after `mark`.
 
+use std::ffi::OsString;
+
 /// What can be said about a run.
 const CHANGES: [&str; 9] = ["name", "tag", "untag", "note", "colour", "pin", "unpin", "archive", "unarchive"];
 
@@ -9,7 +11,7 @@ const CHANGES: [&str; 9] = ["name", "tag", "untag", "note", "colour", "pin", "un
 pub struct Mark {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last". --undo and --redo take no RUN.
     #[arg(required_unless_present = "demo", num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
+    pub place: Vec<OsString>,
     /// The demo project.
     #[arg(long)]
     pub demo: bool,

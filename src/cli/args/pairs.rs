@@ -86,7 +86,7 @@ pub struct Pairs {
     #[arg(long)]
     pub splits: bool,
     /// Share of prompts held out, where no pair says so itself.
-    #[arg(long, default_value_t = SplitRule::default().eval_fraction, requires = "splits", value_name = "SHARE")]
+    #[arg(long, default_value_t = SplitRule::default().eval_fraction, requires = "splits", value_name = "SHARE", value_parser = share)]
     pub eval_fraction: f64,
     /// Which prompts they are.
     #[arg(long, default_value_t = SplitRule::default().seed, requires = "splits", value_name = "N")]
@@ -102,7 +102,7 @@ pub struct Change {
     #[command(flatten)]
     pub place: Place,
     /// Give them a tag.
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = tag)]
     pub tag: Option<String>,
     /// Take a tag from them.
     #[arg(long, value_name = "TAG")]
@@ -140,6 +140,16 @@ fn bounds<T: std::str::FromStr>(text: &str) -> Result<Bounds<T>, String> {
         text => text.parse().map(Some).map_err(|_| expected()),
     };
     Ok(Bounds { least: bound(least)?, most: bound(most)? })
+}
+
+fn tag(text: &str) -> Result<String, String> {
+    let tag = text.trim();
+    if tag.is_empty() { Err("a tag has letters".to_owned()) } else { Ok(tag.to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it must be a share, from 0 to 1".to_owned())
 }
 
 /// The value that a word stands for.
@@ -191,6 +201,8 @@ mod tests {
         for text in ["3", "a..", "1..b", "-1..2"] {
             assert!(bounds::<usize>(text).is_err(), "{text}");
         }
+        assert!(tag(" ").is_err() && share("2").is_err() && share("nan").is_err() && share("x").is_err());
+        assert_eq!((tag(" old "), share("0.5")), (Ok("old".to_owned()), Ok(0.5)));
         assert_eq!(verdict("labelled"), Ok(VerdictFilter::Labelled));
         assert!(verdict("good").unwrap_err().contains("both-bad, skipped, labelled"));
     }

@@ -1,5 +1,7 @@
 //! What was typed after `queue`, `stop` and `pause`.
 
+use std::ffi::OsString;
+
 use super::several::Place;
 
 /// Have a run that another program trains, e.g. in the background, end with a checkpoint
@@ -7,7 +9,7 @@ use super::several::Place;
 pub struct Stop {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last" [default: the one that is going]
     #[arg(required_unless_present = "demo", num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
+    pub place: Vec<OsString>,
     /// The demo project.
     #[arg(long)]
     pub demo: bool,
@@ -21,7 +23,7 @@ pub struct Stop {
 pub struct Pause {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last" [default: the one that is going]
     #[arg(required_unless_present = "demo", num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
+    pub place: Vec<OsString>,
     /// The demo project.
     #[arg(long)]
     pub demo: bool,

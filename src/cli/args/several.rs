@@ -1,12 +1,15 @@
 //! What several commands take.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use data::config::Precision;
 use engine::Speaker;
 use kernels::device::DeviceChoice;
 
-use super::words::precision;
+use super::words::{precision, steps};
 
 /// The settings of a run, each more particular than the one before.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -19,7 +22,7 @@ pub struct Settings {
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Optimizer steps.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = steps())]
     pub steps: Option<u64>,
     /// auto, cpu, gpu:0, cuda:0 or metal.
     #[arg(long)]
@@ -45,7 +48,7 @@ pub struct Place {
 pub struct OneRun {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
     #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
+    pub place: Vec<OsString>,
     /// The demo project.
     #[arg(long)]
     pub demo: bool,

@@ -7,7 +7,7 @@ use kernels::device::DeviceChoice;
 
 use super::{
     several::{OneRun, Settings},
-    words::OneMethod,
+    words::{OneMethod, steps},
 };
 
 /// Train a new run
@@ -47,7 +47,7 @@ pub struct Resume {
     pub of: OneRun,
     /// Steps of the whole run, if it is to be longer than it was. From here on the learning rate follows the curve of a
     /// run of that length; the log says how the next step's rate changes by it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = steps())]
     pub steps: Option<u64>,
     /// Go on from the checkpoint of this step, 0 for the beginning. What was measured and saved later is dropped.
     #[arg(long, value_name = "STEP")]

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use clap::{
     Arg, Command, Error,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use data::config::{Method, ObjectiveConfig, Precision, typed::likeliest};
@@ -55,6 +55,13 @@ impl<T: Copy + Send + Sync + 'static> TypedValueParser for OneOf<T> {
         Some(Box::new(self.words().map(PossibleValue::new)))
     }
 }
+
+/// Steps of a run: no more than a run's settings can hold.
+pub fn steps() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..=MOST_STEPS)
+}
+
+const MOST_STEPS: u64 = i64::MAX as u64;
 
 /// The method of a run.
 #[derive(Debug, Clone, Copy, clap::Args)]

@@ -34,8 +34,10 @@ pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
 
 /// What is below or above its setting's range.
 fn out_of_range(config: &RunConfig) -> Vec<(String, String)> {
-    let Ok(tree) = Table::try_from(config) else {
-        return Vec::new();
+    let tree = match Table::try_from(config) {
+        Ok(tree) => tree,
+        // What no TOML file can hold, such as a count above i64::MAX, could not be read again.
+        Err(error) => return vec![(String::new(), format!("the settings cannot be kept: {error}"))],
     };
     let fault = |setting: &Setting| {
         let (section, name) = setting.section_and_name();

@@ -217,7 +217,7 @@ impl Driver {
         if number >= adapters.len() {
             return Err(KernelError::NoDevice(match adapters.len() {
                 0 => "no graphics card answers here (Vulkan, Metal or DirectX 12); install its driver, or choose \"auto\" or \"cpu\"".to_owned(),
-                count => format!("gpu:{number} was asked for, but there are only {count} cards, counted from 0"),
+                count => format!("gpu:{number} was asked for, but the cards are counted from 0, and there are only {count}"),
             }));
         }
         Self::of_adapter(&adapters.swap_remove(number), options)

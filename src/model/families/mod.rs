@@ -38,7 +38,14 @@ impl Spec {
             if error.is_missing() && AdapterSurvey::is_one(folder) {
                 return LoadError::IsAdapter { path: folder.to_owned(), base: AdapterSurvey::base(folder) };
             }
-            error.into()
+            let refused = |reason: &str| LoadError::Config { path: folder.to_owned(), reason: reason.to_owned() };
+            match folder.symlink_metadata() {
+                Err(_) if error.is_missing() => refused("there is no such folder"),
+                Ok(_) if error.is_missing() && folder.is_dir() => {
+                    refused("no config.json lies in it, so it is no model")
+                }
+                _ => error.into(),
+            }
         })?;
         let text = files::read_text(&path, files::SETTINGS)?;
         Self::parse(&text).map_err(|reason| LoadError::Config { path, reason })
