@@ -68,7 +68,9 @@ pub fn find(project: &Project, word: &str) -> Result<RunRecord> {
 
 /// A run and, where one is named, a step of it: `RUN` or `RUN@STEP`.
 pub fn find_at(project: &Project, word: &str) -> Result<(RunRecord, Option<u64>)> {
-    let Some((name, step)) = word.rsplit_once('@') else { return Ok((find(project, word)?, None)) };
+    let whole = find(project, word);
+    // A name may have an @ of its own.
+    let Some((name, step)) = word.rsplit_once('@').filter(|_| whole.is_err()) else { return Ok((whole?, None)) };
     let step = step.parse().map_err(|_| usage(format!("Expected RUN@STEP, found \"{word}\".")))?;
     Ok((find(project, name)?, Some(step)))
 }
@@ -94,5 +96,12 @@ mod tests {
         assert_eq!(id("MPO"), Some(3), "the newest of that name");
         assert_eq!(id("last"), Some(3));
         assert_eq!(id("DPO"), None);
+        project.create_run(&NewRun { name: "me@home".to_owned(), ..NewRun::default() }).unwrap();
+        let at = |word| find_at(&project, word).map(|(run, step)| (run.id.0, step)).ok();
+        assert_eq!(
+            [at("me@home"), at("me@home@3"), at("2@5")],
+            [Some((4, None)), Some((4, Some(3))), Some((2, Some(5)))]
+        );
+        assert_eq!(at("MPO@first"), None);
     }
 }

@@ -44,7 +44,8 @@ pub fn in_words(error: clap::Error) -> clap::Error {
         None if source.is::<ParseFloatError>() => "it must be a number",
         None => return error,
     };
-    Args::command().error(ErrorKind::ValueValidation, format!("invalid value '{value}' for '{arg}': {why}"))
+    let said = format!("invalid value '{value}' for '{arg}': {why}\n\nFor more information, try '--help'.\n");
+    clap::Error::raw(ErrorKind::ValueValidation, said)
 }
 
 /// What is to be said of a word that is taken for a project's folder, is none, and is nearly a command.
