@@ -3,7 +3,7 @@
 use std::{io, ops::ControlFlow, path::Path, sync::atomic::Ordering};
 
 use anyhow::Result;
-use data::{Pair, SplitRule};
+use data::{Pair, SplitRule, config::typed::likeliest};
 use files::WriteError;
 use formats::{
     Format, FormatError,
@@ -19,12 +19,19 @@ use super::{
 /// Pairs that are held at a time where not all are written, and between two looks at whether to go on.
 const BATCH: usize = 512;
 
-pub fn run(args: &Pairs) -> Result<Ending> {
-    let format: Format = args.format.parse().map_err(usage)?;
-    if !write::formats().any(|known| known == format) {
+/// The format of this name, if pairs can be written in it.
+fn written_as(name: &str) -> Result<Format> {
+    let format = name.parse::<Format>().ok().filter(|format| write::formats().any(|known| known == *format));
+    format.ok_or_else(|| {
         let known: Vec<&str> = write::formats().map(|format| format.name).collect();
-        return Err(usage(format!("The format \"{}\" is only read; there are {}.", args.format, known.join(", "))));
-    }
+        let meant = likeliest(name, known.iter().copied());
+        let meant = meant.map_or_else(String::new, |name| format!(" Did you mean {name}?"));
+        usage(format!("Pairs cannot be written as \"{name}\"; there are {}.{meant}", known.join(", ")))
+    })
+}
+
+pub fn run(args: &Pairs) -> Result<Ending> {
+    let format = written_as(&args.format)?;
     let project = args.place.open()?;
     let revision = project.revision()?;
     let chosen = args.which.narrows().then(|| args.which.find(&project)).transpose()?;
@@ -78,4 +85,19 @@ pub fn run(args: &Pairs) -> Result<Ending> {
     anyhow::ensure!(!written.files.is_empty(), "{}.", written.sentence());
     output::note(format!("{}.", written.sentence()));
     Ok(Ending::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_that_is_only_read_or_unknown_is_told_those_that_are_written() {
+        for (name, meant) in [("argilla", ""), ("auto", ""), ("tlr", " Did you mean trl?"), ("", "")] {
+            let said = written_as(name).unwrap_err().to_string();
+            assert!(said.contains("trl, ") || said.contains(", trl"), "{said}");
+            assert!(!said.contains("prodigy") && said.ends_with(&format!(".{meant}")), "{said}");
+        }
+        assert_eq!(written_as("trl").unwrap().name, "trl");
+    }
 }
