@@ -154,7 +154,8 @@ fn tiles<const FMA: bool, const R: usize>(
     }
 }
 
-/// By value: so the compiler keeps the sums in registers.
+/// By value: so the compiler keeps the sums in registers. In parts of [`LOW`] rows: a loop over twelve it would turn
+/// round, and gather the elements of a column, forty times slower.
 #[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
 fn summed<const FMA: bool, const R: usize>(
@@ -162,13 +163,16 @@ fn summed<const FMA: bool, const R: usize>(
     x: &[[f32; R]],
     w: &[[f32; STRIP]],
 ) -> [[f32; STRIP]; R] {
+    const { assert!(R.is_multiple_of(LOW)) };
+    let (parts, _) = sums.as_chunks_mut::<LOW>();
     for (x, w) in x.iter().zip(w) {
-        for i in 0..R {
-            let mut row = sums[i];
-            for (sum, w) in row.iter_mut().zip(w) {
-                *sum = fused::<FMA>(x[i], *w, *sum);
+        let (x, _) = x.as_chunks::<LOW>();
+        for (sums, x) in parts.iter_mut().zip(x) {
+            for i in 0..LOW {
+                for lane in 0..STRIP {
+                    sums[i][lane] = fused::<FMA>(x[i], w[lane], sums[i][lane]);
+                }
             }
-            sums[i] = row;
         }
     }
     sums
