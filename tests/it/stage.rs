@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{fixture::own_root, window::PATIENCE};
+use crate::{
+    fixture::own_root,
+    window::{PATIENCE, is_at_rest},
+};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use egui_kittest::{
     Harness, SnapshotOptions, SnapshotResults,
@@ -112,8 +115,7 @@ impl Stage {
     }
 
     pub fn go(&mut self, place: &str) {
-        self.harness.get_by_label(place).click();
-        self.harness.run();
+        self.click(place);
     }
 
     /// A press of somebody who has seen what the one before did.
@@ -147,6 +149,7 @@ impl Stage {
     }
 
     pub fn click(&mut self, label: &str) {
+        self.until("nothing moves under the pointer", is_at_rest);
         self.harness.get_by_label(label).click();
         self.harness.run();
     }

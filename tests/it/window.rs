@@ -18,6 +18,14 @@ use nudge::{
 /// Longer than anything here takes on a loaded machine; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Whether all has come in that would move what stands on the screen. A click is three frames long, and one whose button
+/// moves meanwhile is none.
+pub fn is_at_rest(app: &App) -> bool {
+    let models = &app.workspace().models;
+    let (seen, all) = models.progress();
+    seen == all && models.looked != Loaded::Asked && app.project_is_at_rest()
+}
+
 /// A file as a file manager drops it.
 #[derive(Debug)]
 pub struct Dropped(pub PathBuf);
@@ -98,15 +106,8 @@ impl Window {
     pub fn settle(&mut self) {
         for _ in 0..3 {
             self.until("everything is saved and read", |app| {
-                let workspace = app.workspace();
-                let (pairs, models) = (&workspace.pairs, &workspace.models);
-                let (seen, all) = models.progress();
-                seen == all
-                    && app.project_is_at_rest()
-                    && models.looked != Loaded::Asked
-                    && !pairs.listing
-                    && !pairs.health.is_under_way()
-                    && pairs.transfer.is_none()
+                let pairs = &app.workspace().pairs;
+                is_at_rest(app) && !pairs.listing && !pairs.health.is_under_way() && pairs.transfer.is_none()
             });
         }
     }
