@@ -3,7 +3,7 @@
 
 use data::{
     config::{Method, ObjectiveConfig, RunConfig, TrainConfig},
-    metrics::{STEP_PAIRS, STEP_TOKENS, TOKENS_PER_SEC},
+    metrics::{EVAL_RUNTIME, STEP_PAIRS, STEP_TOKENS, TOKENS_PER_SEC},
 };
 use engine::protocol::{Event, PreflightReport, RequestId};
 use train::{importance::kind_of, measure::outlay::Outlay};
@@ -82,11 +82,12 @@ impl Pace {
         let newest_first = runs.records.iter().rev();
         let mut went = newest_first.filter_map(|record| {
             let settings = runs.settings(record.id).filter(|settings| alike(&settings.config, of))?;
-            let secs = secs_a_pair(runs.history(record.id)?, settings.config.train.pairs_per_step)? * wanted;
-            Some((secs, record.name.clone()))
+            let history = runs.history(record.id)?;
+            let secs = secs_a_pair(history, settings.config.train.pairs_per_step)? * wanted;
+            Some((secs, secs_an_evaluation(history), record.name.clone()))
         });
         let peak_memory_bytes = known.peak_memory_bytes;
-        let Some((secs, name)) = went.next() else {
+        let Some((secs, an_evaluation, name)) = went.next() else {
             let secs = stepping + measuring;
             return Some(Estimate {
                 secs: [secs, known.slower * secs],
@@ -95,9 +96,12 @@ impl Pace {
                 as_in: None,
             });
         };
-        // What slows the steps down slows measuring down as much.
-        let slower = if stepping > 0.0 { secs / stepping } else { 1.0 };
-        Some(Estimate { secs: [secs + measuring * slower; 2], hindered: false, peak_memory_bytes, as_in: Some(name) })
+        // What slows the steps down slows measuring down as much; where they went quicker than a single row, it need not.
+        let slower = if stepping > 0.0 { (secs / stepping).max(1.0) } else { 1.0 };
+        let estimated = known.measuring.times(slower);
+        let evaluation_secs = an_evaluation.unwrap_or(estimated.evaluation_secs);
+        let measuring = Outlay { evaluation_secs, ..estimated }.secs(&of.train, steps);
+        Some(Estimate { secs: [secs + measuring; 2], hindered: false, peak_memory_bytes, as_in: Some(name) })
     }
 
     /// Whether such a run is worth a look that nobody asked for: nothing known speaks for it, and it costs a moment.
@@ -166,6 +170,13 @@ fn secs_a_pair(history: &History, pairs_per_step: usize) -> Option<f64> {
         }
     }
     (count >= STEPS[0]).then(|| secs / (count * pairs_per_step) as f64)
+}
+
+/// What the evaluations of a run took in the mean: its answers grow longer or shorter on the way.
+fn secs_an_evaluation(history: &History) -> Option<f64> {
+    let evaluations = history.series(EVAL_RUNTIME)?.points();
+    let secs: f64 = evaluations.iter().map(|point| point[1]).sum();
+    (!evaluations.is_empty()).then(|| secs / evaluations.len() as f64)
 }
 
 /// Whether two runs take the same for a pair.
@@ -278,7 +289,7 @@ mod tests {
         };
         let mut runs = Runs::default();
         runs.set_records(vec![record(1), record(2)]);
-        let mut went = |steps: u64, secs: f64| {
+        let mut went = |steps: u64, secs: f64, an_evaluation: Option<f64>| {
             let mut history = History::default();
             for step in 1..=steps {
                 // Every fifth step is the rest of an epoch: one pair, and quick.
@@ -293,15 +304,21 @@ mod tests {
                     ],
                 );
             }
+            if let Some(took) = an_evaluation {
+                history.take_metrics(steps, &vec![(EVAL_RUNTIME.to_owned(), took)]);
+            }
             runs.history.insert(store::RunId(1), history);
             pace.estimate(&config, 10, &runs).unwrap()
         };
-        let tried = went(3, 6.0);
+        let tried = went(3, 6.0, None);
         assert_eq!((tried.secs, tried.as_in.clone()), ([22.0, 44.0], None), "three steps say nothing yet");
         assert_eq!(tried.time(), "20 to 45 s");
-        let known = went(50, 6.0);
+        let known = went(50, 6.0, None);
         // Ten steps of six seconds instead of two: measuring takes three times as long as well.
         assert!((known.secs[0] - 66.0).abs() < 1e-9, "{known:?}");
         assert_eq!(known.time(), "about 66 s as MPO 1 went");
+        // It was not quite that bad: its evaluations took two seconds, and there are two in any run.
+        let told = went(50, 6.0, Some(2.0));
+        assert!((told.secs[0] - 64.0).abs() < 1e-9, "{told:?}");
     }
 }

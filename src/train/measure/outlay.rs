@@ -39,6 +39,16 @@ pub struct Outlay {
 }
 
 impl Outlay {
+    /// On a machine that is so many times as slow.
+    pub fn times(self, slower: f64) -> Self {
+        let Self { anchor_secs, evaluation_secs, sample_secs } = self;
+        Self {
+            anchor_secs: slower * anchor_secs,
+            evaluation_secs: slower * evaluation_secs,
+            sample_secs: slower * sample_secs,
+        }
+    }
+
     /// Of a run of so many steps, whose first and last are always measured.
     pub fn secs(&self, train: &TrainConfig, steps: u64) -> f64 {
         let times = |every: u64| 2.0 + steps.saturating_sub(1).checked_div(every).unwrap_or(0) as f64;
@@ -89,8 +99,9 @@ struct Sampled {
     secs: f64,
 }
 
-/// The tokens of answers that are sampled together come round by round, one of each. The quickest round tells what a
-/// token takes: where other programs compute, one of many finds the processor free.
+/// The tokens of answers that are sampled together come round by round, one of each that has not ended. Where other
+/// programs compute, one of many rounds finds the processor free: it tells what those of as few answers or fewer take at
+/// most.
 struct Rounds {
     /// Tokens of each answer so far.
     lengths: Vec<usize>,
@@ -99,13 +110,13 @@ struct Rounds {
     /// Of the present round: how long it took to compute, and its tokens. The first comes with the prompts, whose time
     /// is another matter.
     present: Option<(f64, usize)>,
-    quickest_secs: f64,
+    past: Vec<(f64, usize)>,
 }
 
 impl Rounds {
     fn of(answers: usize) -> Self {
         let lengths = vec![0; answers];
-        Self { lengths, count: 0, begun: Instant::now(), present: None, quickest_secs: f64::INFINITY }
+        Self { lengths, count: 0, begun: Instant::now(), present: None, past: Vec::new() }
     }
 
     /// The answer at `index` has one more token.
@@ -115,21 +126,22 @@ impl Rounds {
             self.present = self.present.map(|(secs, tokens)| (secs, tokens + 1));
             return;
         }
-        self.end_round();
+        self.past.extend(self.present.take());
         self.present = (self.count > 0).then(|| (now.duration_since(self.begun).as_secs_f64(), 1));
         (self.count, self.begun) = (self.lengths[index], now);
     }
 
-    fn end_round(&mut self) {
-        if let Some((secs, tokens)) = self.present.take() {
-            self.quickest_secs = self.quickest_secs.min(secs / tokens as f64);
-        }
-    }
-
     /// Absent where there was one round at most.
     fn secs_a_token(mut self) -> Option<f64> {
-        self.end_round();
-        self.quickest_secs.is_finite().then_some(self.quickest_secs)
+        self.past.extend(self.present.take());
+        self.past.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.total_cmp(&other.0)));
+        let (mut quickest, mut all_secs, mut all_tokens) = (f64::INFINITY, 0.0, 0);
+        for (secs, tokens) in self.past {
+            quickest = secs.min(quickest);
+            all_secs += quickest;
+            all_tokens += tokens;
+        }
+        (all_tokens > 0).then(|| all_secs / all_tokens as f64)
     }
 }
 
@@ -210,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quickest_round_says_what_a_token_takes() {
+    fn the_quickest_rounds_say_what_a_token_takes() {
         let start = Instant::now();
         let at = |ms: u64| start + std::time::Duration::from_millis(ms);
         let mut rounds = Rounds::of(3);
@@ -225,12 +237,14 @@ mod tests {
             (0, 2930),
             (1, 2931),
             (2, 2931),
-            (2, 2951),
+            (2, 2950),
         ] {
             rounds.token(index, at(ms));
         }
         assert_eq!(rounds.count, 4);
-        assert!((rounds.secs_a_token().unwrap() - 0.010).abs() < 1e-9, "30 ms for three");
+        // Of three answers 30 ms at most, of the last one 20: it is slower a token than three together.
+        let secs = rounds.secs_a_token().unwrap();
+        assert!((secs - 0.080 / 7.0).abs() < 1e-9, "{secs}");
         let mut one = Rounds::of(2);
         (0..2).for_each(|index| one.token(index, at(5000)));
         assert_eq!(one.secs_a_token(), None, "the prompts' own time is no pace");
