@@ -96,7 +96,8 @@ impl Pace {
                 as_in: None,
             });
         };
-        // What slows the steps down slows measuring down as much; where they went quicker than a single row, it need not.
+        // What slows the steps down slows measuring down as much; where they went quicker than a single row, it need
+        // not.
         let slower = if stepping > 0.0 { (secs / stepping).max(1.0) } else { 1.0 };
         let estimated = known.measuring.times(slower);
         let evaluation_secs = an_evaluation.unwrap_or(estimated.evaluation_secs);

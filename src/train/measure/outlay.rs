@@ -100,8 +100,8 @@ struct Sampled {
 }
 
 /// The tokens of answers that are sampled together come round by round, one of each that has not ended. Where other
-/// programs compute, one of many rounds finds the processor free: it tells what those of as few answers or fewer take at
-/// most.
+/// programs compute, one of many rounds finds the processor free: it tells what those of as few answers or fewer take
+/// at most.
 struct Rounds {
     /// Tokens of each answer so far.
     lengths: Vec<usize>,
