@@ -1,12 +1,13 @@
 //! What a run came to: held-out numbers and answers, before and after.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use data::{
+    across::Point,
     alarms::{Alarm, Watch},
     config::Method,
-    metrics::{self, Metric, Told, judged, says_nothing},
+    metrics::{self, Better, CameTo, Metric, Told},
 };
 use engine::{newest_checkpoint, protocol::Outcome};
 use serde_json::json;
@@ -40,11 +41,17 @@ impl Change {
 /// Prints the summary; with `--json` as the last object.
 pub fn print(project: &Project, run: RunId, ran: Ran, outcome: &Outcome, is_json: bool) -> Result<()> {
     let record = project.run(run)?;
-    let changes = changes(project, run)?;
     let checkpoint = newest_checkpoint(&record.checkpoints);
     // Settings that cannot be read raise no alarm of their own.
     let config = record.config().unwrap_or_default();
-    let alarms = Watch::all(&config, record.parent_step, &project.steps(run, None)?);
+    let steps = project.steps(run, None)?;
+    let alarms = Watch::all(&config, record.parent_step, &steps);
+    let curves = metrics::curves(&steps);
+    let shares = judge::shares(curves.keys(), &judging::heads(project, std::slice::from_ref(&record)));
+    let changes = changes(steps.first().map(|(step, _)| *step), &curves, &shares);
+    let points = |name: &str| curves.get(name).map(Vec::as_slice);
+    let came_to = CameTo::of(config.objective.kind, record.step, shares, points);
+    let came_to = came_to.map_or_else(Vec::new, |came_to| came_to.in_full());
     if is_json {
         let both: serde_json::Map<_, _> = changes
             .iter()
@@ -60,6 +67,7 @@ pub fn print(project: &Project, run: RunId, ran: Ran, outcome: &Outcome, is_json
             "step": record.step,
             "total_steps": record.total_steps,
             "held_out": both,
+            "came_to": came_to,
             "dir": record.dir,
             "checkpoint": checkpoint,
             "message": message(&record, outcome),
@@ -80,6 +88,9 @@ pub fn print(project: &Project, run: RunId, ran: Ran, outcome: &Outcome, is_json
         record.total_steps,
         ran.in_words(&project.step_times(run)?)
     ))?;
+    for sentence in came_to {
+        output::line(format!("{sentence}."))?;
+    }
     if !changes.is_empty() {
         let row =
             |change: &Change| vec![change.words.clone(), change.told(|it| it.before), change.told(|it| Some(it.after))];
@@ -130,32 +141,22 @@ fn message<'a>(record: &'a RunRecord, outcome: &'a Outcome) -> Option<&'a str> {
     }
 }
 
-fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
-    let steps = project.steps(run, None)?;
-    let mut series: HashMap<&str, Vec<(u64, f64)>> = HashMap::new();
-    for (step, metrics) in &steps {
-        for (name, value) in metrics.iter().filter(|(name, _)| !says_nothing(name, metrics)) {
-            series.entry(name).or_default().push((*step, *value));
-        }
-    }
-    let first_step = steps.first().map(|(step, _)| *step);
+/// What is told of a run, by its curves.
+fn changes(first_step: Option<u64>, curves: &BTreeMap<String, Vec<Point>>, shares: &[(String, Better)]) -> Vec<Change> {
     let change = |words: String, metric: String| {
-        let series = series.get(metric.as_str())?;
-        let (last_step, after) = *series.last()?;
-        let before = series.first().filter(|(step, _)| Some(*step) == first_step && *step < last_step);
-        Some(Change { words, metric, before: before.map(|(_, value)| *value), after, ends: Vec::new() })
+        let points = curves.get(&metric)?;
+        let (first, last) = (points.first()?, points.last()?);
+        let is_first = first_step.is_some_and(|step| first[0] == step as f64) && first[0] < last[0];
+        Some(Change { words, metric, before: is_first.then_some(first[1]), after: last[1], ends: Vec::new() })
     };
-    let headlines = Metric::headlines(Told::OfARun, |name| series.contains_key(name));
-    let mut shares: Vec<String> = project.metrics(run)?;
-    shares.retain(|name| judged::rule(name).is_some());
-    judged::in_order(&mut shares, &judging::heads(project, &[project.run(run)?]));
+    let headlines = Metric::headlines(Told::OfARun, |name| curves.contains_key(name));
     let told = headlines.map(|(stored, name)| (stored.in_words(), name));
-    let told = told.chain(shares.into_iter().map(|share| (metrics::caption(&share), share)));
+    let told = told.chain(shares.iter().map(|(share, _)| (metrics::caption(share), share.clone())));
     let with_ends = told.filter_map(|(words, name)| {
         let ends = metrics::interval(&name).into_iter().filter_map(|end| change(String::new(), end)).collect();
         Some(Change { ends, ..change(words, name)? })
     });
-    Ok(with_ends.collect())
+    with_ends.collect()
 }
 
 /// The first prompts' first and last answers.

@@ -4,20 +4,27 @@
 //! needs a line here and the place that computes it, nothing else. A name that is not here is shown as it is.
 
 mod apart;
+mod came_to;
 mod chart;
 pub mod histogram;
 pub mod judged;
 mod metric;
 mod table;
 
+use std::collections::BTreeMap;
+
 use self::metric::HELD_OUT;
 pub use self::{
     apart::{ShareOfRuns, told_apart},
+    came_to::{CameTo, Learnt, ShareChange, ShareThen, ShareTurn},
     chart::{CHARTS, MetricChart},
     metric::{Better, ChartId, LineLook, Measured, Metric, MetricLine, Told, Unit},
     table::METRICS,
 };
-use super::amounts::{MEGABYTE, number, percent, size};
+use super::{
+    across::Point,
+    amounts::{MEGABYTE, number, percent, size},
+};
 
 pub const LOSS: &str = "loss";
 pub const HELD_OUT_LOSS: &str = "eval_loss";
@@ -194,10 +201,15 @@ pub fn value(name: &str, value: f64) -> String {
 /// %)".
 pub fn told(name: &str, measured: impl Fn(&str) -> Option<f64>) -> Option<String> {
     let number = value(name, measured(name)?);
-    Some(match interval(name).map(|end| measured(&end)) {
-        [Some(low), Some(high)] => format!("{number} ({:.0} to {:.0} %)", low * 100.0, high * 100.0),
-        _ => number,
-    })
+    let [low, high] = interval(name).map(|end| measured(&end));
+    Some(with_interval(number, low.zip(high).map(<[f64; 2]>::from)))
+}
+
+fn with_interval(share: String, interval: Option<[f64; 2]>) -> String {
+    match interval {
+        Some([low, high]) => format!("{share} ({:.0} to {:.0} %)", low * 100.0, high * 100.0),
+        None => share,
+    }
 }
 
 /// What several runs measured of a metric: "77 % (75.1 % to 79 %)", their mean and how far they lie apart. A single one
@@ -224,12 +236,35 @@ pub fn drift(measured: impl Fn(&str) -> Option<f64>) -> Option<(&'static str, f6
     estimates.filter(|(_, kl)| kl.is_finite()).max_by(|(_, one), (_, other)| one.total_cmp(other))
 }
 
-/// Whether `name` says nothing beside these numbers of the same step. Before the first update every reward is 0 but for
-/// rounding: no pair is right or wrong yet, and a strict count of noise is no accuracy.
+/// Whether `name` says nothing beside these numbers of the same step, see [`margin_beside`].
 pub fn says_nothing(name: &str, of_the_step: &[(String, f64)]) -> bool {
-    const STILL: f64 = 1e-4;
-    (name.ends_with(ACCURACY) || [HELD_OUT_ACCURACY_LOW, HELD_OUT_ACCURACY_HIGH].contains(&name))
-        && of_the_step.iter().any(|(name, value)| name.ends_with(REWARD_MARGIN) && value.abs() < STILL)
+    margin_beside(name).is_some_and(|margin| of_the_step.iter().any(|(name, value)| name == margin && is_still(*value)))
+}
+
+/// The margin without which this metric says nothing. Before the first update every reward is 0 but for rounding: no
+/// pair is right or wrong yet, and a strict count of noise is no accuracy.
+pub fn margin_beside(name: &str) -> Option<&'static str> {
+    match name {
+        ACCURACY => Some(REWARD_MARGIN),
+        HELD_OUT_ACCURACY | HELD_OUT_ACCURACY_LOW | HELD_OUT_ACCURACY_HIGH => Some(HELD_OUT_MARGIN),
+        _ => None,
+    }
+}
+
+/// Whether a margin is 0 but for rounding.
+pub fn is_still(margin: f64) -> bool {
+    margin.abs() < 1e-4
+}
+
+/// Every metric's values by its name, in the order of the steps; what says nothing is left out.
+pub fn curves(steps: &[(u64, Vec<(String, f64)>)]) -> BTreeMap<String, Vec<Point>> {
+    let mut curves: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for (step, metrics) in steps {
+        for (name, value) in metrics.iter().filter(|(name, _)| !says_nothing(name, metrics)) {
+            curves.entry(name.clone()).or_default().push([*step as f64, *value]);
+        }
+    }
+    curves
 }
 
 fn capitalized(words: &str) -> String {
@@ -347,5 +382,7 @@ mod tests {
         assert!(says_nothing(ACCURACY, &step(1e-6)));
         assert!(!says_nothing(ACCURACY, &step(0.01)));
         assert!(!says_nothing(LOSS, &step(0.0)));
+        let curves = curves(&[(0, step(0.0).to_vec()), (10, step(0.5).to_vec())]);
+        assert_eq!((curves[ACCURACY].as_slice(), curves["rewards/margins"].len()), (&[[10.0, 0.5]][..], 2));
     }
 }

@@ -82,7 +82,8 @@ type Series = BTreeMap<String, Vec<Point>>;
 impl Comparison {
     /// Reads no weights.
     pub fn of(project: &Project, records: &[RunRecord]) -> Result<Self> {
-        let all = records.iter().map(|record| series(project, record)).collect::<Result<Vec<_>>>()?;
+        let all = records.iter().map(|record| Ok(metrics::curves(&project.steps(record.id, None)?)));
+        let all = all.collect::<Result<Vec<Series>>>()?;
         let configs = records.iter().map(|record| Ok(record.config()?));
         let configs = configs.collect::<Result<Vec<RunConfig>>>()?;
         let runs = records.iter().zip(&configs).map(|(record, config)| {
@@ -157,16 +158,6 @@ impl Comparison {
             version => env!("CARGO_PKG_VERSION"),
         }
     }
-}
-
-fn series(project: &Project, record: &RunRecord) -> Result<Series> {
-    let mut series = Series::new();
-    for (step, metrics) in project.steps(record.id, None)? {
-        for (name, value) in metrics {
-            series.entry(name).or_default().push([step as f64, value]);
-        }
-    }
-    Ok(series)
 }
 
 fn differences(configs: &[RunConfig]) -> Vec<(&'static Setting, Vec<String>)> {

@@ -6,9 +6,8 @@ use data::{
     Prompt,
     config::RunConfig,
     counted, duration,
-    metrics::{self, CHARTS, Metric, Told, judged},
+    metrics::{self, Better, CHARTS, CameTo, Metric, Told, judged},
 };
-use judge::RuleHead;
 use model::Spec;
 use store::{LeftOut, LogLevel, Probe, Project, RunRecord, TakeIn, by_prompt};
 use text::{Clock, Codec};
@@ -33,21 +32,19 @@ impl RunHistory {
     /// said.
     pub fn of(project: &Project, record: &RunRecord) -> Result<Self> {
         let config = record.config()?;
-        let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
-        for (step, metrics) in project.steps(record.id, None)? {
-            for (name, value) in metrics {
-                series.entry(name).or_default().push([step as f64, value]);
-            }
-        }
+        let series = metrics::curves(&project.steps(record.id, None)?);
         let log = project.log(record.id)?;
         let marks = log.iter().filter(|line| line.mark);
         let grave = |level: LogLevel| matches!(level, LogLevel::Warning | LogLevel::Error);
         let warnings = log.iter().filter(|line| !line.mark && grave(line.level));
         let (facts, set_aside) = facts(project, record, &config)?;
-        let shares = shares(&series, &judging::heads(project, std::slice::from_ref(record)));
+        let shares = judge::shares(series.keys(), &judging::heads(project, std::slice::from_ref(record)));
+        let points = |name: &str| series.get(name).map(Vec::as_slice);
+        let came_to = CameTo::of(config.objective.kind, record.step, shares.iter().cloned(), points);
         Ok(Self {
             run: record.name.clone(),
             state: state(project, record)?,
+            came_to: came_to.map_or_else(Vec::new, |came_to| came_to.in_full()),
             method: record.method.clone(),
             formula: objective::formula(&config.objective),
             facts,
@@ -181,29 +178,22 @@ fn chart(chart: &metrics::MetricChart, series: &BTreeMap<String, Vec<[f64; 2]>>)
     }
 }
 
-/// The names of what rules counted, in the order of the rules.
-fn shares(series: &BTreeMap<String, Vec<[f64; 2]>>, rules: &[RuleHead]) -> Vec<String> {
-    let mut shares: Vec<String> = series.keys().filter(|name| judged::rule(name).is_some()).cloned().collect();
-    judged::in_order(&mut shares, rules);
-    shares
-}
-
 /// The shares that the run's rules counted.
-fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Option<ReportChart> {
-    let line = |share: &String| Some(ChartLine::new(judged::rule(share)?, series.get(share)?.clone()));
+fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[(String, Better)]) -> Option<ReportChart> {
+    let line = |(share, _): &(String, Better)| Some(ChartLine::new(judged::rule(share)?, series.get(share)?.clone()));
     let lines: Vec<ChartLine> = shares.iter().filter_map(line).collect();
     Some(ReportChart {
-        metric: shares.first()?.clone(),
+        metric: shares.first()?.0.clone(),
         title: "Judged answers".to_owned(),
         caption: "Share of the answers to the rule set's prompts that each rule counts.".to_owned(),
         lines,
     })
 }
 
-fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[String]) -> Vec<FirstAndLast> {
+fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>, shares: &[(String, Better)]) -> Vec<FirstAndLast> {
     let headlines = Metric::headlines(Told::OfARun, |name| series.contains_key(name));
     let headlines = headlines.map(|(stored, name)| (name, stored.caption()));
-    let judged = shares.iter().map(|share| (share.clone(), metrics::caption(share)));
+    let judged = shares.iter().map(|(share, _)| (share.clone(), metrics::caption(share)));
     let told = |name: &str, at: f64| {
         let value = |name: &str| Some(series.get(name)?.iter().find(|point| point[0] == at)?[1]);
         Some((at as u64, metrics::told(name, value)?))

@@ -21,6 +21,8 @@ pub struct RunHistory {
     pub run: String,
     /// E.g. "completed, step 40 of 40, 2026-03-01, 3 min".
     pub state: String,
+    /// Sentences without full stops.
+    pub came_to: Vec<String>,
     /// E.g. "MPO anchored-sum".
     pub method: String,
     pub formula: String,
@@ -140,6 +142,7 @@ fn values(story: &RunHistory) -> Value {
     let RunHistory {
         run,
         state,
+        came_to,
         method,
         formula,
         facts,
@@ -178,6 +181,7 @@ fn values(story: &RunHistory) -> Value {
     context! {
         run => run.as_str(),
         state => state.as_str(),
+        came_to => came_to.clone(),
         method => method.as_str(),
         formula => formula.as_str(),
         facts => facts,

@@ -1,7 +1,7 @@
 //! What a rule set says of its rules before anything is judged: how they are called, in which order, which way is
 //! better.
 
-use data::metrics::Better;
+use data::metrics::{Better, judged};
 use serde::Deserialize;
 
 use super::written::better;
@@ -40,6 +40,22 @@ pub fn heads<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<RuleHead> {
     heads
 }
 
+/// Which way the share of a rule is; neither where no head is its.
+pub fn better_of(heads: &[RuleHead], rule: &str) -> Better {
+    heads.iter().find(|head| head.name == rule).map_or(Better::Neither, |head| head.better)
+}
+
+/// What of these metrics rules count, in the order of the rules, and which way each is better.
+pub fn shares<'n>(metrics: impl IntoIterator<Item = &'n String>, heads: &[RuleHead]) -> Vec<(String, Better)> {
+    let mut shares: Vec<String> = metrics.into_iter().filter(|name| judged::rule(name).is_some()).cloned().collect();
+    judged::in_order(&mut shares, heads);
+    let with_better = shares.into_iter().map(|share| {
+        let better = judged::rule(&share).map_or(Better::Neither, |rule| better_of(heads, rule));
+        (share, better)
+    });
+    with_better.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +68,11 @@ mod tests {
         let found = heads([own, "rule = [", older]);
         let told: Vec<(&str, Better)> = found.iter().map(|head| (head.as_ref(), head.better)).collect();
         assert_eq!(told, [("z", Better::More), ("a", Better::Neither), ("gone", Better::Less)]);
+        assert_eq!((better_of(&found, "gone"), better_of(&found, "never")), (Better::Less, Better::Neither));
         assert_eq!(heads([super::super::EXAMPLE]).len(), 2);
+        let metrics = ["judged/gone", "judged/gone/low", "judged/lost", "judged/z", "loss"].map(str::to_owned);
+        let shares = shares(&metrics, &found);
+        let told: Vec<(&str, Better)> = shares.iter().map(|(share, better)| (share.as_str(), *better)).collect();
+        assert_eq!(told, [("judged/z", Better::More), ("judged/gone", Better::Less), ("judged/lost", Better::Neither)]);
     }
 }

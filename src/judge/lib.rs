@@ -22,7 +22,7 @@ mod written;
 
 pub use condition::ToJudge;
 pub use duel::{Tally, Winner};
-pub use heads::{RuleHead, heads};
+pub use heads::{RuleHead, better_of, heads, shares};
 pub use language::language_of;
 pub use parse::{EXAMPLE, RuleFault};
 pub use rules::{PromptGroup, Rule, RulePrompt, RuleSet, RuleShare};

@@ -4,14 +4,16 @@ use data::{
     config::{RunConfig, Schedule},
     counted,
     metrics::{
-        self, ACCURACY, CHOSEN_CHANGE, CLIPPED, ChartId, ENTROPY, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY,
-        HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_MARGIN_MIDDLE, HELD_OUT_PREFERENCE_LOSS,
-        HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_LENGTH, HELD_OUT_SCORE_MARGIN, HIGHEST_SCORE, LOSS, LOWEST_SCORE,
-        MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_LENGTH, SAMPLED_SCORE,
-        SCORE_ACCURACY, SCORE_LENGTH, SCORE_MARGIN, SLEEPING, TOKENS_PER_SEC, judged,
+        self, ACCURACY, Better, CHOSEN_CHANGE, CLIPPED, ChartId, ENTROPY, EXPLAINED_VARIANCE, GRADIENT_NORM,
+        HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_MARGIN_MIDDLE,
+        HELD_OUT_PREFERENCE_LOSS, HELD_OUT_SCORE_ACCURACY, HELD_OUT_SCORE_LENGTH, HELD_OUT_SCORE_MARGIN, HIGHEST_SCORE,
+        LOSS, LOWEST_SCORE, MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE, MEAN_SCORE, REJECTED_CHANGE, SAMPLED_KL,
+        SAMPLED_LENGTH, SAMPLED_SCORE, SCORE_ACCURACY, SCORE_LENGTH, SCORE_MARGIN, SLEEPING, ShareChange, ShareTurn,
+        TOKENS_PER_SEC,
     },
     number, percent,
 };
+use store::RunRecord;
 
 use super::{moved, runs::History, series::Series};
 
@@ -71,20 +73,25 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
 
 /// Of the share of answers that a rule counts.
 pub fn of_a_rule(name: &str, rule: &str, history: &History) -> Option<String> {
-    let series = history.series(name)?;
-    let (first, now) = (series.first()?, series.latest()?);
-    let end = |end: &String| Some(history.series(end)?.latest()?[1]);
-    let [low, high] = judged::interval(name);
-    let (low, high) = (end(&low)?, end(&high)?);
-    let within =
-        format!("{} of the answers count as {rule}, {} to {} at 95 %", percent(now[1]), percent(low), percent(high));
-    Some(if first[0] == now[0] {
-        within
-    } else if (low..=high).contains(&first[1]) {
-        format!("{within}: not told from the {} at the start", percent(first[1]))
-    } else {
-        format!("{within}; {} at the start", percent(first[1]))
+    let share = ShareChange::of(name, Better::Neither, &|name| history.series(name).map(Series::points))?;
+    let (now, [low, high]) = (percent(share.last.share), share.last.interval?.map(percent));
+    let within = format!("{now} of the answers count as {rule}, {low} to {high} at 95 %");
+    Some(match (share.first, share.turn()) {
+        (None, _) => within,
+        (Some(first), Some(ShareTurn::Unclear)) => {
+            format!("{within}: not told from the {} at the start", percent(first.share))
+        }
+        (Some(first), _) => format!("{within}; {} at the start", percent(first.share)),
     })
+}
+
+/// Why charts of these titles are not there.
+pub fn not_measured(titles: &[&str], record: &RunRecord) -> String {
+    let titles = titles.join(", ");
+    if record.away.is_some() {
+        return format!("Not measured where it was trained: {titles}");
+    }
+    format!("Not measured: {titles}")
 }
 
 /// Before the policy of PPO learns there is no loss of its own.
@@ -271,7 +278,7 @@ fn speed(series: &Series) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use data::metrics::{KL_POLICY, KL_REF};
+    use data::metrics::{KL_POLICY, KL_REF, judged};
 
     use super::*;
 

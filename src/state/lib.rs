@@ -8,6 +8,7 @@ pub mod answers;
 pub mod ask;
 pub mod asking;
 pub mod away;
+mod came_to;
 pub mod candidates;
 pub mod chart_words;
 pub mod checkpoints;

@@ -184,7 +184,7 @@ impl Runs {
         let Some(rule) = judged::rule(metric) else {
             return StoredMetric::of(metric).map_or(Better::Neither, |stored| stored.metric.better);
         };
-        self.rules.iter().find(|known| known.name == rule).map_or(Better::Neither, |known| known.better)
+        judge::better_of(&self.rules, rule)
     }
 
     /// Newest first, each followed by its forks one level deeper.

@@ -8,11 +8,14 @@ use state::{
     hint::Hint,
 };
 
-use super::{parts, perform, prompt, theme::space};
+use super::{
+    parts, perform, prompt,
+    theme::{size, space},
+};
 
 /// Room for the × at the right of the button.
 const CLOSE: f32 = 44.0;
-/// In a window that is lower the story would leave no room for what it is about: it is folded.
+/// In a window that is lower the story would leave no room for what it is about: its first sentence stands for it.
 const LOW: f32 = 700.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
@@ -102,8 +105,10 @@ fn button_width(ui: &Ui, texts: &[&str]) -> f32 {
 fn words(ui: &mut Ui, hint: &Hint, unfolded: &mut bool) {
     let palette = parts::palette(ui);
     let low = ui.ctx().content_rect().height() < LOW;
-    if let Some(story) = hint.story.as_ref().filter(|_| !low || *unfolded) {
-        ui.add(Label::new(RichText::new(story).color(palette.text)).wrap());
+    let folded = low && !*unfolded;
+    if let Some(story) = hint.story.as_deref() {
+        let text = if folded { RichText::new(opening(story)).size(size::SMALL) } else { RichText::new(story) };
+        ui.add(Label::new(text.color(palette.text)).wrap());
     }
     if !hint.path.is_empty() {
         let done = |(word, done): &(&str, bool)| if *done { format!("✔ {word}") } else { (*word).to_owned() };
@@ -115,11 +120,16 @@ fn words(ui: &mut Ui, hint: &Hint, unfolded: &mut bool) {
     }
     ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new(format!("Next: {}", hint.next)).color(palette.strong));
-        if low && hint.story.is_some() {
-            let word = if *unfolded { "Less" } else { "What is this?" };
+        if low && hint.story.as_deref().is_some_and(|story| opening(story) != story) {
+            let word = if folded { "More about it" } else { "Less" };
             if parts::quiet(ui, true, word).clicked() {
                 *unfolded = !*unfolded;
             }
         }
     });
+}
+
+/// A text's first sentence.
+fn opening(text: &str) -> &str {
+    text.find(". ").map_or(text, |end| &text[..=end])
 }

@@ -204,12 +204,17 @@ fn first_start(size: [f32; 2], theme: egui::Theme) -> (tempfile::TempDir, Window
 fn the_first_start_says_what_this_is_and_what_to_press() {
     let (_dir, mut window) = first_start(SMALL, egui::Theme::Light);
     window.assert_shows("Next: start a run");
-    // In a low window the story is folded, so that the questions are in sight.
+    // In a low window the story is its first sentence, so that the questions are in sight.
     let lowest = window.harness.get_by_label("How long").rect().bottom();
-    assert!(lowest < 500.0, "the questions are out of sight: {lowest}");
-    assert!(!window.shows("teaches a language model your preferences"));
-    window.click_button("What is this?");
+    assert!(lowest < 400.0, "the questions are out of sight: {lowest}");
     window.assert_shows("teaches a language model your preferences");
+    assert!(!window.shows("This demo is a small model"));
+    window.click_button("More about it");
+    window.assert_shows("This demo is a small model");
+    window.click_button("Less");
+    // What begins a run has one name, wherever it stands.
+    window.harness.get_by_label("Start run");
+    window.harness.get_by_label("Next: Start run");
     // By keyboard, too: every place has its own next thing.
     for (key, text) in [
         (Key::Num1, "Next: say which of two answers is better"),
@@ -222,6 +227,18 @@ fn the_first_start_says_what_this_is_and_what_to_press() {
     }
     window.click_button("Next: New project");
     assert_eq!(window.harness.state().views().screen, Screen::Projects);
+}
+
+#[test]
+fn the_first_start_shows_one_method_and_several_without_scrolling() {
+    // As much as a desktop's own bars leave of 1280×800.
+    let (_dir, window) = first_start([1260.0, 745.0], egui::Theme::Light);
+    let bottom = |label: &str| window.harness.get_by_label(label).rect().bottom();
+    // Above the bar that the button stands in.
+    let edge = window.harness.get_by_label("Start run").rect().top() - 16.0;
+    for label in ["Reward model", "Compare MPO", "Compare the methods"] {
+        assert!(bottom(label) < edge, "{label} is out of sight");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     data::config::Method,
     judge::Share,
-    state::train::Sheet,
-    store::{Project, RunId},
+    state::{runs::Loaded, train::Sheet},
+    store::{NewRun, Project, RunId, RunStatus},
 };
 
 use crate::stage::{Stage, past_run};
@@ -97,6 +97,61 @@ fn shares_are_drawn_with_their_intervals_and_told_beside_what_was_before() {
     let stage = compare(egui::Theme::Light, LARGE);
     assert!(stage.says("Before"), "the row of the start model");
     assert!(stage.says("20.8 % ("), "with its interval");
+}
+
+#[test]
+fn an_ended_run_says_what_it_came_to_above_its_charts() {
+    let mut results = SnapshotResults::new();
+    for (theme, size, name) in
+        [(egui::Theme::Dark, SMALL, "came_to_dark_small"), (egui::Theme::Light, LARGE, "came_to_light")]
+    {
+        let mut stage = watch(theme, size);
+        stage.until("it is here as a whole", |app| {
+            app.workspace().runs.history.values().any(|it| it.last_step() >= 120.0)
+        });
+        assert!(
+            stage.says("Held-out accuracy 96.1 %; guessing has 50 %. Moved 0.0482 nats"),
+            "nothing without an interval is claimed"
+        );
+        stage.harness.get_by_label("polite 21 % → 96 % better");
+        stage.harness.get_by_label("long-winded 42 % → 75 % worse");
+        assert!(stage.says("Next: Again… with more care"), "what became worse decides what is next");
+        let chart = stage.harness.query_all_by_label_contains("Loss chart").next().unwrap().rect();
+        assert!(chart.top() < 0.7 * size[1], "the charts are out of sight: {chart}");
+        stage.picture(name, &mut results);
+    }
+    let mut stage = watch(egui::Theme::Light, LARGE);
+    let polite = stage.harness.get_by_label("polite 21 % → 96 % better").rect().center();
+    stage.harness.hover_at(polite);
+    stage.harness.run();
+    assert!(stage.says("polite 20.8 % (12 to 34 %) at step 0, 95.8 % (86 to 99 %) at step 120. More is better"));
+}
+
+#[test]
+fn a_chart_that_an_ended_run_has_nothing_for_is_named_and_not_drawn() {
+    let mut stage = Stage::with(egui::Theme::Light, LARGE, |project| {
+        let run = project.create_run(&NewRun { name: "Away".to_owned(), ..NewRun::default() }).unwrap();
+        project.set_away(run, "c0ffee").unwrap();
+        for step in 1..=4 {
+            project.append_step(run, step, step * 300, &[("loss".to_owned(), 0.5)]).unwrap();
+        }
+        project.set_run_status(run, RunStatus::Completed, None).unwrap();
+        let run = project.create_run(&NewRun { name: "Failed".to_owned(), ..NewRun::default() }).unwrap();
+        project.set_run_status(run, RunStatus::Failed, Some("The model is gone")).unwrap();
+    });
+    stage.click("Watch");
+    stage
+        .until("the history is here", |app| app.workspace().runs.history.values().any(|it| it.loaded == Loaded::Ready));
+    assert!(stage.says("It ended before anything was measured"));
+    assert!(!stage.says("nothing measured yet"));
+    let away = stage.harness.state().workspace().runs.records[0].id;
+    stage.harness.state_mut().views_mut().train.shown = Some(away);
+    stage.harness.run();
+    stage
+        .until("the history is here", |app| app.workspace().runs.history.values().all(|it| it.loaded == Loaded::Ready));
+    assert!(stage.says("Loss chart, latest 0.5 at step 4"));
+    assert!(stage.says("Not measured where it was trained: Margin, Preference accuracy, Who moved"));
+    assert!(!stage.says("nothing measured yet"));
 }
 
 #[test]

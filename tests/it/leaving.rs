@@ -160,6 +160,8 @@ fn a_report_tells_the_run_and_stands_alone() {
             "kl/policy_k3",
             "Is 3 even?",
             "step 12 of 12",
+            "What it came to",
+            " nats a token from its start (",
             "optimizer.learning_rate",
             "nudge train",
             env!("CARGO_PKG_VERSION"),

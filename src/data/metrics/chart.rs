@@ -104,7 +104,11 @@ pub const CHARTS: &[MetricChart] = &[
     chart(ChartId::RewardMargin, "Reward margin", "rewards/margins").in_report_only(),
     chart(ChartId::Rewards, "Rewards", "rewards/chosen").in_report_only(),
     chart(ChartId::Margin, "Margin", "margin/q50").with_band("10 to 90 %"),
-    chart(ChartId::Accuracy, "Preference accuracy", "rewards/accuracies").with_band("95 % interval, held out"),
+    chart(ChartId::Accuracy, "Preference accuracy", "rewards/accuracies")
+        .with_note(
+            "Begins after step 0: there the policy is its own reference, every reward is 0 and no pair is in order",
+        )
+        .with_band("95 % interval, held out"),
     chart(ChartId::Moved, "Who moved", "logps/chosen_change")
         .with_note("Change of the answers' log-probs since step 0, in nats"),
     chart(ChartId::Drift, "KL drift", "kl/ref").with_note(

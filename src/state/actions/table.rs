@@ -240,7 +240,7 @@ const LINES: &[ActionLine] = &[
     line(Action::SetUp, "Set up a run", &["U"], TRAIN, project, "The settings of the next run"),
     line(Action::Watch, "Watch a run", &["W"], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
     line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
-    line(Action::Start, "Start the run", &["Ctrl+Enter"], TRAIN, can_start, "With the settings of the sheet"),
+    line(Action::Start, "Start run", &["Ctrl+Enter"], TRAIN, can_start, "With the settings of the sheet"),
     line(Action::Preset(Preset::QuickLook), Preset::QuickLook.label(), &[], TRAIN, project, Preset::QuickLook.about()),
     line(Action::Preset(Preset::Careful), Preset::Careful.label(), &[], TRAIN, project, Preset::Careful.about()),
     line(Action::CompareMethods, "Compare the methods", &[], TRAIN, can_start, "One run of each chosen method, one after the other, with everything else alike"),

@@ -7,9 +7,10 @@ use data::{
 use egui::Ui;
 use state::{
     chart_words,
-    runs::{History, Runs},
+    runs::{History, Loaded, Runs},
     series::Series,
 };
+use store::RunRecord;
 use train::objective::Objective;
 
 use crate::{
@@ -24,9 +25,17 @@ const HEIGHT: f32 = 232.0;
 /// A chart needs this much.
 const NARROWEST: f32 = 316.0;
 
-pub fn ui(ui: &mut Ui, runs: &Runs, config: &RunConfig, history: &History) {
+pub fn ui(ui: &mut Ui, runs: &Runs, record: &RunRecord, config: &RunConfig, history: &History) {
     let shares = runs.shares_of(history);
-    let charts = list(ui, &shares, config, history);
+    let mut charts = list(ui, &shares, config, history);
+    let has_ended = runs.has_ended(record) && history.loaded == Loaded::Ready;
+    // Of a run that goes on an empty chart may fill; of one that is away it would have by its first step.
+    let is_told = has_ended || (record.away.is_some() && history.last_step() > 0.0);
+    let empty: Vec<Chart<'_>> = charts.extract_if(.., |chart| is_told && chart.lines.is_empty()).collect();
+    if charts.is_empty() {
+        parts::caption(ui, "It ended before anything was measured");
+        return;
+    }
     parts::caption(ui, format!("{} · Shift + drag shows the pairs of those steps (B: of the newest)", chart::GESTURES));
     let gap = space::M;
     let room = ui.available_width();
@@ -48,6 +57,10 @@ pub fn ui(ui: &mut Ui, runs: &Runs, config: &RunConfig, history: &History) {
             }
         });
         ui.add_space(gap - ui.spacing().item_spacing.y);
+    }
+    if !empty.is_empty() {
+        let titles: Vec<&str> = empty.iter().map(|chart| chart.title.as_str()).collect();
+        parts::caption(ui, chart_words::not_measured(&titles, record));
     }
 }
 

@@ -99,9 +99,6 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
 fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     ui.spacing_mut().item_spacing.y = space::M;
     fork::head(ui, workspace, view, &checked.config, commands);
-    section(ui, "What to tune", |ui| {
-        what(ui, workspace, view, checked, commands);
-    });
     section(ui, "How", |ui| questions::ui(ui, workspace, view, checked, commands));
     // A fault that nobody sees cannot be mended: with one the settings stay unfolded.
     let faulty = FOLDED.into_iter().flat_map(Setting::under).any(|setting| checked.problems.contains_key(setting.key));
@@ -153,6 +150,9 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
         section(ui, "Machine", |ui| field::row(ui, &mut view.launch, &Setting::under(Group::Machine)));
     }
     section(ui, "Or one run of each method", |ui| questions::compare(ui, workspace, view, checked, commands));
+    section(ui, "What to tune", |ui| {
+        what(ui, workspace, view, checked, commands);
+    });
 }
 
 /// Empty fields follow the project's pairs, and the model that the sheet names.

@@ -1,6 +1,7 @@
 //! The Train screen: launch sheet, pre-flight sheet, live run.
 
 mod alarms;
+mod came_to;
 mod charts;
 mod controls;
 mod fork;
@@ -25,6 +26,7 @@ pub use run::{branch, status_word};
 use egui::{Align, Layout, Ui};
 use state::{
     Commands, Views, Workspace,
+    guide::Milestone,
     lens::LensMove,
     rollouts::RolloutMove,
     train::{Sheet, TrainView},
@@ -64,7 +66,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     waited::ui(ui, workspace, commands);
     match view.sheet {
         Sheet::Launch => launch::ui(ui, workspace, view, commands),
-        Sheet::Run => run::ui(ui, workspace, view, commands),
+        Sheet::Run => run::ui(ui, workspace, view, !views.guide.is_gone(Milestone::Watch), commands),
     }
 }
 

@@ -130,11 +130,11 @@ pub fn compare(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked
     parts::caption(ui, each_in_turn(workspace, view, checked));
 }
 
-/// "3 runs with what is set above, one after the other, together 5 to 9 min".
+/// "3 runs with the settings of this sheet, one after the other, together 5 to 9 min".
 fn each_in_turn(workspace: &Workspace, view: &TrainView, checked: &Checked) -> String {
     let contenders = view.contenders();
     let runs = contenders.len() * view.seeds.max(1) as usize;
-    let words = format!("{} with what is set above, one after the other", counted(runs, "run", "runs"));
+    let words = format!("{} with the settings of this sheet, one after the other", counted(runs, "run", "runs"));
     // What samples its answers, or scores them, takes its own time.
     let is_alike = contenders.iter().all(|contender| Method::PREFERENCE.contains(&contender.method));
     let known = checked.steps().filter(|_| is_alike && Method::PREFERENCE.contains(&checked.config.objective.kind));
@@ -148,6 +148,8 @@ fn each_in_turn(workspace: &Workspace, view: &TrainView, checked: &Checked) -> S
 fn contenders(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
+        // All of them on one line of a window of the usual width.
+        ui.spacing_mut().button_padding.x -= 2.0;
         for contender in Contender::all() {
             let chosen = view.contenders().contains(&contender);
             let button = egui::Button::selectable(chosen, contender.label()).frame_when_inactive(true);

@@ -15,7 +15,7 @@ use state::{
 use store::{RunId, RunRecord, RunStatus};
 use train::objective::Objective;
 
-use super::{alarms, charts, controls, fork, knobs, lens, log, queue, rollout, scores, seen};
+use super::{alarms, came_to, charts, controls, fork, knobs, lens, log, queue, rollout, scores, seen};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -26,7 +26,8 @@ const WITH_METHOD: f32 = 620.0;
 /// Room for the longest row of buttons beside a run's name and status.
 const BUTTONS: f32 = 500.0;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+/// `guided`: the strip below the screen says what to do next.
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, guided: bool, commands: &Commands) {
     let Some(run) = workspace.runs.shown(view.shown) else {
         parts::empty(ui, "No run yet", "Choose Set up, look over the settings and press Start run");
         return;
@@ -68,6 +69,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     );
     ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
         queue::ui(ui, workspace, view, commands);
+        if let Some(what) = workspace.runs.came_to(record) {
+            came_to::ui(ui, &workspace.runs, record, &what, guided);
+        }
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);
         if settings.config.objective.kind.samples() {
@@ -77,7 +81,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         if settings.config.objective.kind == Method::Reward {
             scores::ui(ui, history);
         }
-        charts::ui(ui, &workspace.runs, &settings.config, history);
+        charts::ui(ui, &workspace.runs, record, &settings.config, history);
         ui.add_space(space::M);
         if let Some(live) = live {
             parts::card(ui, |ui| {
