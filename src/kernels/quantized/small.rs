@@ -44,19 +44,25 @@ multiversion! {
     }
 }
 
+/// The `place`-th two bits of each byte, from the lowest. A function of its own for the reason of [`super::nibbles`].
+#[inline(never)]
+fn two_bits(bytes: &[u8; 16], place: usize) -> [u8; 16] {
+    bytes.map(|byte| byte >> (2 * place) & 3)
+}
+
 multiversion! {
     pub(super) fn q2_k(blocks: &[u8], out: &mut [f32]) {
         let _ = FMA;
         for (block, out) in blocks.as_chunks::<84>().0.iter().zip(out.as_chunks_mut::<256>().0) {
             let (d, m) = (half(block, 80), half(block, 82));
+            let (bytes, _) = block[16..80].as_chunks::<16>();
             for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
                 let packed = block[group];
                 let (scale, offset) = (d * f32::from(packed & 15), m * f32::from(packed >> 4));
                 // Of each 128 numbers, 32 bytes hold the first 32 in their lowest bits, the next 32 above them, ..
-                let (part, shift, side) = (group / 8, group % 8 / 2, group % 2);
-                let bits = &block[16 + 32 * part + 16 * side..][..16];
-                for i in 0..16 {
-                    out[i] = scale * f32::from(bits[i] >> (2 * shift) & 3) - offset;
+                let (part, place, side) = (group / 8, group % 8 / 2, group % 2);
+                for (out, bits) in out.iter_mut().zip(&two_bits(&bytes[2 * part + side], place)) {
+                    *out = scale * f32::from(*bits) - offset;
                 }
             }
         }
